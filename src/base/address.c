@@ -1,0 +1,198 @@
+#include <config.h>
+
+#include "base/address.h"
+
+#include "base/units.h"
+
+#include <limits.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#define KNOWN_FORMS "tcp://HOST:PORT, HOST:PORT, unix:///PATH, fd://N or stdio:"
+
+static const char *skip_prefix(const char *text, const char *prefix)
+{
+    const size_t length = strlen(prefix);
+
+    return strncmp(text, prefix, length) == 0 ? text + length : NULL;
+}
+
+static int parse_port(const char *text, const char *whole, struct address *address,
+                      struct error *error)
+{
+    uint64_t port;
+
+    if (units_parse_count(text, &port) < 0 || port > UINT16_MAX) {
+        error_set(error,
+                  "\"%s\" has no port from 0 to 65535 at its end; write for example "
+                  "tcp://127.0.0.1:13265 or tcp://[::1]:13265",
+                  whole);
+        return -1;
+    }
+    address->port = (uint16_t)port;
+    return 0;
+}
+
+/* Read HOST:PORT, where an IPv6 host stands in brackets. */
+static int parse_tcp(const char *text, const char *whole, struct address *address,
+                     struct error *error)
+{
+    const bool is_bracketed = text[0] == '[';
+    const char *host = is_bracketed ? text + 1 : text;
+    const size_t host_length = strcspn(host, is_bracketed ? "]" : ":");
+    const char *behind = host + host_length; /* the bracket, the colon or the end */
+
+    if (is_bracketed && *behind == ']')
+        behind++;
+    else if (is_bracketed) {
+        error_set(error,
+                  "\"%s\" has no ] behind its IPv6 address; write for example "
+                  "tcp://[::1]:13265",
+                  whole);
+        return -1;
+    }
+    if (host_length == 0 || host_length >= sizeof address->host ||
+        memchr(host, '/', host_length) != NULL) {
+        error_set(error,
+                  "\"%s\" has no host of 1 to %zu characters without a slash; write 0.0.0.0 "
+                  "or [::] for all addresses of this machine",
+                  whole, sizeof address->host - 1);
+        return -1;
+    }
+    if (!is_bracketed && strchr(host, ':') != strrchr(host, ':')) {
+        error_set(error,
+                  "\"%s\" has more than one colon; an IPv6 address stands in brackets, for "
+                  "example tcp://[::1]:13265",
+                  whole);
+        return -1;
+    }
+    memcpy(address->host, host, host_length);
+    address->host[host_length] = '\0';
+    address->scheme = ADDRESS_TCP;
+    return parse_port(*behind == ':' ? behind + 1 : "", whole, address, error);
+}
+
+static int parse_unix(const char *path, const char *whole, struct address *address,
+                      struct error *error)
+{
+    if (path[0] != '/' || path[1] == '\0') {
+        error_set(error, "\"%s\" has no absolute path; write for example unix:///run/echod.sock",
+                  whole);
+        return -1;
+    }
+    if (strlen(path) >= sizeof address->path) {
+        error_set(error,
+                  "\"%s\" has a path longer than %zu characters, the most that a Unix socket "
+                  "can have",
+                  whole, sizeof address->path - 1);
+        return -1;
+    }
+    memcpy(address->path, path, strlen(path) + 1);
+    address->scheme = ADDRESS_UNIX;
+    return 0;
+}
+
+static int parse_fd(const char *text, const char *whole, struct address *address,
+                    struct error *error)
+{
+    uint64_t fd;
+
+    if (units_parse_count(text, &fd) < 0 || fd > INT_MAX) {
+        error_set(error, "\"%s\" has no number of a descriptor; write for example fd://0", whole);
+        return -1;
+    }
+    address->fd = (int)fd;
+    address->scheme = ADDRESS_FD;
+    return 0;
+}
+
+int address_parse(const char *text, struct address *address, struct error *error)
+{
+    const char *rest;
+
+    *address = (struct address){.scheme = ADDRESS_STDIO};
+    if (strcmp(text, "stdio:") == 0)
+        return 0;
+    if ((rest = skip_prefix(text, "tcp://")) != NULL)
+        return parse_tcp(rest, text, address, error);
+    if ((rest = skip_prefix(text, "unix://")) != NULL)
+        return parse_unix(rest, text, address, error);
+    if ((rest = skip_prefix(text, "fd://")) != NULL)
+        return parse_fd(rest, text, address, error);
+    if (strstr(text, "://") == NULL && strchr(text, ':') != NULL)
+        return parse_tcp(text, text, address, error);
+    error_set(error, "\"%s\" is no address; write " KNOWN_FORMS, text);
+    return -1;
+}
+
+static void format_host_port(const char *host, uint16_t port, const char *scheme,
+                             char text[ADDRESS_TEXT_SIZE])
+{
+    const bool needs_brackets = strchr(host, ':') != NULL;
+
+    (void)snprintf(text, ADDRESS_TEXT_SIZE, "%s%s%s%s:%u", scheme, needs_brackets ? "[" : "", host,
+                   needs_brackets ? "]" : "", (unsigned)port);
+}
+
+void address_format(const struct address *address, char text[ADDRESS_TEXT_SIZE])
+{
+    switch (address->scheme) {
+    case ADDRESS_TCP:
+        format_host_port(address->host, address->port, "tcp://", text);
+        break;
+    case ADDRESS_UNIX:
+        (void)snprintf(text, ADDRESS_TEXT_SIZE, "unix://%s", address->path);
+        break;
+    case ADDRESS_FD:
+        (void)snprintf(text, ADDRESS_TEXT_SIZE, "fd://%d", address->fd);
+        break;
+    case ADDRESS_STDIO:
+        (void)snprintf(text, ADDRESS_TEXT_SIZE, "stdio:");
+        break;
+    }
+}
+
+static void format_internet(const struct sockaddr *socket_address, socklen_t length,
+                            char text[ADDRESS_TEXT_SIZE])
+{
+    char host[ADDRESS_HOST_SIZE], port[NI_MAXSERV];
+
+    if (getnameinfo(socket_address, length, host, sizeof host, port, sizeof port,
+                    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+        (void)snprintf(text, ADDRESS_TEXT_SIZE, "unknown");
+    else if (strchr(host, ':') != NULL)
+        (void)snprintf(text, ADDRESS_TEXT_SIZE, "[%s]:%s", host, port);
+    else
+        (void)snprintf(text, ADDRESS_TEXT_SIZE, "%s:%s", host, port);
+}
+
+/* Only sun_path up to `length` counts; it may lack the NUL, and is empty for an unnamed socket. */
+static void format_unix(const struct sockaddr *socket_address, socklen_t length,
+                        char text[ADDRESS_TEXT_SIZE])
+{
+    const char *path = (const char *)socket_address + offsetof(struct sockaddr_un, sun_path);
+    const size_t space = length > offsetof(struct sockaddr_un, sun_path)
+                             ? (size_t)length - offsetof(struct sockaddr_un, sun_path)
+                             : 0;
+    const size_t path_length = strnlen(path, space);
+
+    if (path_length == 0)
+        (void)snprintf(text, ADDRESS_TEXT_SIZE, "unix");
+    else
+        (void)snprintf(text, ADDRESS_TEXT_SIZE, "%.*s", (int)path_length, path);
+}
+
+void address_format_socket(const struct sockaddr *socket_address, socklen_t length,
+                           char text[ADDRESS_TEXT_SIZE])
+{
+    if (socket_address->sa_family == AF_INET || socket_address->sa_family == AF_INET6)
+        format_internet(socket_address, length, text);
+    else if (socket_address->sa_family == AF_UNIX)
+        format_unix(socket_address, length, text);
+    else
+        (void)snprintf(text, ADDRESS_TEXT_SIZE, "unknown");
+}

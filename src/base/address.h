@@ -1,0 +1,55 @@
+/*
+ * address: the text of an address to its parts, and a socket's address back to text.
+ * Pure: resolves no name and opens nothing; echod's sockets does.
+ * Called by settings for --listen, by sockets and by whatever names a peer.
+ */
+#ifndef BASE_ADDRESS_H
+#define BASE_ADDRESS_H
+
+#include "base/error.h"
+
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+enum {
+    ADDRESS_HOST_SIZE = 256, /* a DNS name has at most 253 characters (RFC 1035, 2.3.4) */
+    ADDRESS_PATH_SIZE = sizeof(((struct sockaddr_un *)0)->sun_path),
+    ADDRESS_TEXT_SIZE = 300, /* enough for any text that address_format* writes */
+};
+
+enum address_scheme {
+    ADDRESS_TCP,   /* tcp://HOST:PORT or HOST:PORT */
+    ADDRESS_UNIX,  /* unix:///PATH */
+    ADDRESS_FD,    /* fd://N */
+    ADDRESS_STDIO, /* stdio: */
+};
+
+/* Plain data, and no pointer in it: it may be copied. Only the scheme's own members are set. */
+struct address {
+    enum address_scheme scheme;
+    char host[ADDRESS_HOST_SIZE]; /* tcp: a name or a numeric address, IPv6 without brackets */
+    uint16_t port;                /* tcp: host byte order; 0 lets the system choose */
+    char path[ADDRESS_PATH_SIZE]; /* unix: absolute, NUL-terminated */
+    int fd;                       /* fd */
+};
+
+/*
+ * Read an address. IPv6 stands in brackets (RFC 3986, 3.2.2): "[::1]:7".
+ * Return 0, or -1 with a sentence in `error` that quotes the text and says what would be right.
+ */
+int address_parse(const char *text, struct address *address, struct error *error)
+    __attribute__((warn_unused_result));
+
+/* Write the address as address_parse reads it, scheme included: "tcp://[::1]:7". */
+void address_format(const struct address *address, char text[ADDRESS_TEXT_SIZE]);
+
+/*
+ * Write a socket's address the way the log shows a peer: "127.0.0.1:5001", "[::1]:5001"; an IPv6
+ * address with a scope names the interface, "[fe80::1%eth0]:7"; a Unix socket's path, or "unix"
+ * where it has none; "unknown" for another family.
+ */
+void address_format_socket(const struct sockaddr *socket_address, socklen_t length,
+                           char text[ADDRESS_TEXT_SIZE]);
+
+#endif

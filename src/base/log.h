@@ -1,0 +1,73 @@
+/*
+ * log: lines with a time and a level on a descriptor, as text or as JSON, from any thread.
+ * Never blocks its caller and never fails: what cannot be written is dropped and counted.
+ * Called by everything that has something to say to an operator.
+ */
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
+
+/* Longest line, newline included; what is longer is cut and ends in "...". */
+enum { LOG_LINE_SIZE = 1024 };
+
+struct log; /* a bounded queue of lines and the thread that writes them */
+
+/*
+ * One fact of a line, for programs that read the log. JSON shows it as a member of the line's
+ * object; text does not, since there the sentence says it.
+ */
+struct log_field {
+    const char *name;
+    const char *text; /* the value, or NULL if it is `number` */
+    uint64_t number;
+};
+
+/*
+ * Start a log that writes to `fd`, which stays the caller's and may be in either blocking mode; a
+ * negative fd drops every line. The thread blocks all signals.
+ * Return NULL with errno from malloc or pthread_create.
+ */
+struct log *log_new(int fd, enum log_level level, enum log_format format);
+
+/*
+ * Wait until everything that is queued was written or dropped, for at most half a second.
+ * Return 0, or -1 if nobody reads it.
+ */
+int log_flush(struct log *log);
+
+/* Do the same and free the log. No thread may use it any more. NULL is fine. */
+void log_free(struct log *log);
+
+/* Tell whether a line of this level would be written: to skip work that only serves the log. */
+bool log_is_enabled(const struct log *log, enum log_level level);
+
+/*
+ * Queue one line: "2026-11-22T14:47:01.123Z info: MESSAGE". The time is UTC (RFC 3339). Control
+ * characters and bytes that are not UTF-8 (RFC 3629) are escaped as \xNN in text, and replaced by
+ * U+FFFD in JSON where JSON has no escape for them (RFC 8259, 7). Saves and restores errno.
+ */
+void log_write(struct log *log, enum log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/*
+ * The same for what may happen many times a second: the line is left out if another came this way
+ * less than a second ago, from whichever thread. What was left out is not counted as dropped.
+ */
+void log_write_limited(struct log *log, enum log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The same as log_write with facts for JSON, in the order given. */
+void log_write_fields(struct log *log, enum log_level level, const struct log_field *fields,
+                      size_t field_count, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+
+/* Return how many lines were dropped: because the queue was full or writing failed. */
+uint64_t log_dropped_count(struct log *log);
+
+#endif

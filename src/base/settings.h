@@ -1,0 +1,78 @@
+/*
+ * settings: one table of options drives the command line, --help and every error about a value.
+ * Knows neither what the options mean nor how two of them must fit together; the program does.
+ * Called by each program's options.
+ */
+#ifndef BASE_SETTINGS_H
+#define BASE_SETTINGS_H
+
+#include "base/address.h"
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* What a setting holds, and so the type of the member that `offset` names. */
+enum setting_type {
+    SETTING_FLAG,         /* bool; takes no argument */
+    SETTING_COUNT,        /* uint64_t: a plain number */
+    SETTING_SIZE,         /* uint64_t: bytes, units_parse_size */
+    SETTING_DURATION,     /* uint64_t: milliseconds, units_parse_duration */
+    SETTING_CHOICE,       /* unsigned: index into `choices` */
+    SETTING_ADDRESS_LIST, /* struct address_list; each use of the option adds one */
+};
+
+/* What the word "auto" stands for; no other text gives this value. */
+#define SETTING_AUTO UINT64_MAX
+
+struct address_list {
+    struct address *addresses; /* owned; NULL while count is 0 */
+    size_t count;
+    bool is_default; /* nobody asked for these: the first that is asked for replaces them */
+};
+
+struct setting {
+    const char *name; /* long option without dashes */
+    enum setting_type type;
+    size_t offset;              /* of the member in the program's struct of options */
+    const char *argument;       /* what --help calls the value; NULL for a flag */
+    const char *fallback;       /* the default as a user would write it; NULL for a flag */
+    uint64_t minimum, maximum;  /* numbers only, both allowed; "auto" lies outside them */
+    bool has_auto;              /* numbers only: accepts the word "auto" */
+    const char *const *choices; /* SETTING_CHOICE: NULL-terminated */
+    char letter;                /* short option, or 0 */
+    const char *help;           /* one sentence; lines are broken by settings_print_help */
+};
+
+/* A table ends with an entry whose name is NULL. */
+
+/*
+ * Set every member of `options` that the table names to its default. The members must hold nothing
+ * that is owned.
+ * Return 0, or -1 with errno ENOMEM and a sentence in `error`. A default that its own setting
+ * refuses is a fault in the table and aborts.
+ */
+int settings_set_defaults(const struct setting *table, void *options, struct error *error)
+    __attribute__((warn_unused_result));
+
+/*
+ * Read the command line into `options`, which settings_set_defaults has filled. The first value of
+ * a list replaces its default; otherwise the last use of an option wins. Long options may be
+ * shortened as getopt_long(3) has it. An argument that is no option is an error. Calls
+ * getopt_long, whose state is the process's: call it from one thread.
+ * Return 0, or -1 with a sentence in `error` that names the option and what would be right; what
+ * `options` owns then must be freed by settings_free all the same.
+ */
+int settings_parse_arguments(const struct setting *table, void *options, int argument_count,
+                             char *arguments[], struct error *error)
+    __attribute__((warn_unused_result));
+
+/* Print the options with their defaults, one entry each, as --help shows them. */
+void settings_print_help(const struct setting *table, FILE *stream);
+
+/* Free what the lists of `options` own. */
+void settings_free(const struct setting *table, void *options);
+
+#endif

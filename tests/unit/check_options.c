@@ -1,0 +1,292 @@
+/*
+ * check_options: echod's own options, their defaults and what must fit together.
+ * Leaves forms and errors that every table has to check_settings.
+ * Run by make check.
+ */
+#include <config.h>
+
+#include "echod/options.h"
+
+#include "base/log.h"
+#include "support.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define COUNT_OF(array) ((int)(sizeof(array) / sizeof(array)[0]))
+
+static struct options options;
+
+/* Read a command line, given behind the program's name. */
+static int parse(const char *const arguments[], struct error *error)
+{
+    char program[] = "echod", texts[16][ERROR_TEXT_SIZE];
+    char *argv[16] = {program};
+    int count = 1;
+
+    for (; *arguments != NULL; arguments++, count++) {
+        ck_assert_int_lt(count, COUNT_OF(argv) - 1);
+        argv[count] = texts[count];
+        (void)snprintf(texts[count], sizeof texts[count], "%s", *arguments);
+    }
+    memset(&options, 0x5a, sizeof options);
+    memset(error, 0, sizeof *error);
+    return options_parse(&options, count, argv, error);
+}
+
+#define ARGUMENTS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static void check_parse(const char *const arguments[])
+{
+    struct error error;
+    int status = parse(arguments, &error);
+
+    ck_assert_msg(status == 0, "%s was refused: %s", arguments[0], error.text);
+}
+
+START_TEST(the_defaults_are_as_the_manual_says)
+{
+    char text[ADDRESS_TEXT_SIZE];
+
+    check_parse(ARGUMENTS(NULL));
+    ck_assert(!options.show_help);
+    ck_assert(!options.show_version);
+    ck_assert_uint_eq(options.listen.count, 1);
+    address_format(&options.listen.addresses[0], text);
+    ck_assert_str_eq(text, "tcp://127.0.0.1:13265");
+    ck_assert_uint_eq(options.backlog, 4096);
+    ck_assert_uint_eq(options.workers, 1);
+    ck_assert_uint_eq(options.max_connections, SETTING_AUTO);
+    ck_assert_uint_eq(options.high_water_bytes, 256 * 1024);
+    ck_assert_uint_eq(options.low_water_bytes, 64 * 1024);
+    ck_assert_uint_eq(options.max_queued_bytes, 256 * 1024 * 1024);
+    ck_assert_uint_eq(options.write_timeout_ms, 30000);
+    ck_assert_uint_eq(options.idle_timeout_ms, 0);
+    ck_assert_uint_eq(options.lifetime_ms, 0);
+    ck_assert_uint_eq(options.linger_timeout_ms, 2000);
+    ck_assert_uint_eq(options.drain_timeout_ms, 5000);
+    ck_assert_uint_eq(options.log_level, LOG_LEVEL_INFO);
+    ck_assert_uint_eq(options.log_format, LOG_FORMAT_TEXT);
+    options_free(&options);
+}
+END_TEST
+
+START_TEST(every_option_has_its_member)
+{
+    check_parse(ARGUMENTS("--backlog=1", "-w2", "--max-connections=3", "--high-water=7MiB",
+                          "--low-water=5KiB", "--max-queued=6GiB", "--write-timeout=7s",
+                          "--idle-timeout=8m", "--lifetime=9h", "--linger-timeout=0",
+                          "--drain-timeout=11ms", "--log-level=debug", "--log-format=json", "-h"));
+    ck_assert_uint_eq(options.backlog, 1);
+    ck_assert_uint_eq(options.workers, 2);
+    ck_assert_uint_eq(options.max_connections, 3);
+    ck_assert_uint_eq(options.high_water_bytes, 7 * 1024 * 1024);
+    ck_assert_uint_eq(options.low_water_bytes, 5 * 1024);
+    ck_assert_uint_eq(options.max_queued_bytes, UINT64_C(6) << 30);
+    ck_assert_uint_eq(options.write_timeout_ms, 7000);
+    ck_assert_uint_eq(options.idle_timeout_ms, 8 * 60000);
+    ck_assert_uint_eq(options.lifetime_ms, 9 * 3600000);
+    ck_assert_uint_eq(options.linger_timeout_ms, 0);
+    ck_assert_uint_eq(options.drain_timeout_ms, 11);
+    ck_assert_uint_eq(options.log_level, LOG_LEVEL_DEBUG);
+    ck_assert_uint_eq(options.log_format, LOG_FORMAT_JSON);
+    ck_assert(options.show_help);
+    ck_assert(!options.show_version);
+    options_free(&options);
+}
+END_TEST
+
+static const struct {
+    const char *name;
+    unsigned level;
+} levels[] = {
+    {"--log-level=error", LOG_LEVEL_ERROR},
+    {"--log-level=warning", LOG_LEVEL_WARNING},
+    {"--log-level=info", LOG_LEVEL_INFO},
+    {"--log-level=debug", LOG_LEVEL_DEBUG},
+};
+
+START_TEST(every_level_has_its_name)
+{
+    check_parse(ARGUMENTS(levels[_i].name, "--log-format=text", "-V"));
+    ck_assert_uint_eq(options.log_level, levels[_i].level);
+    ck_assert_uint_eq(options.log_format, LOG_FORMAT_TEXT);
+    ck_assert(options.show_version);
+    options_free(&options);
+}
+END_TEST
+
+START_TEST(listen_may_be_given_often)
+{
+    check_parse(ARGUMENTS("-l", "[::1]:7", "-lunix:///run/echod.sock", "--listen=fd://3",
+                          "--listen", "fd://4", "-l", "stdio:", "-l", "[::1]:7"));
+    ck_assert_uint_eq(options.listen.count, 6);
+    ck_assert_int_eq((int)options.listen.addresses[1].scheme, ADDRESS_UNIX);
+    ck_assert_int_eq(options.listen.addresses[3].fd, 4);
+    options_free(&options);
+}
+END_TEST
+
+START_TEST(auto_is_kept_for_later_where_the_system_decides)
+{
+    check_parse(ARGUMENTS("--workers=auto", "--max-connections=auto", "--low-water=auto"));
+    ck_assert_uint_eq(options.workers, SETTING_AUTO);
+    ck_assert_uint_eq(options.max_connections, SETTING_AUTO);
+    ck_assert_uint_eq(options.low_water_bytes, 64 * 1024);
+    options_free(&options);
+}
+END_TEST
+
+/* A high mark, a low mark or NULL, and what the low mark becomes. */
+static const struct {
+    const char *high, *low;
+    uint64_t expected;
+} marks[] = {
+    {"--high-water=1000", NULL, 250},
+    {"--high-water=3", NULL, 0},
+    {"--high-water=1", NULL, 0},
+    {"--high-water=1000", "--low-water=1000", 1000},
+    {"--high-water=1000", "--low-water=0", 0},
+    {"--high-water=1000", "--low-water=999", 999},
+};
+
+START_TEST(the_low_mark_follows_the_high_one)
+{
+    check_parse(ARGUMENTS(marks[_i].high, marks[_i].low));
+    ck_assert_uint_eq(options.low_water_bytes, marks[_i].expected);
+    options_free(&options);
+    if (marks[_i].low != NULL) {
+        check_parse(ARGUMENTS(marks[_i].low, marks[_i].high));
+        ck_assert_uint_eq(options.low_water_bytes, marks[_i].expected);
+        options_free(&options);
+    }
+}
+END_TEST
+
+/* A wrong command line, and what its error must name. */
+static const struct {
+    const char *arguments[4];
+    const char *needles[2];
+} wrong[] = {
+    {{"--low-water=257KiB"}, {"--low-water", "--high-water"}},
+    {{"--low-water=1001", "--high-water=1000"}, {"--low-water", "--high-water"}},
+    {{"--high-water=1000", "--low-water=1001"}, {"--low-water", "--high-water"}},
+    {{"--high-water=0"}, {"--high-water", "\"0\""}},
+    {{"--max-queued=0"}, {"--max-queued", "\"0\""}},
+    {{"--workers=0"}, {"--workers", "\"0\""}},
+    {{"-w", "many"}, {"--workers", "\"many\""}},
+    {{"--max-connections=0"}, {"--max-connections", "\"0\""}},
+    {{"--backlog=0"}, {"--backlog", "\"0\""}},
+    {{"--backlog=99999999999"}, {"--backlog", "\"99999999999\""}},
+    {{"--backlog=auto"}, {"--backlog", "\"auto\""}},
+    {{"--high-water=12x"}, {"--high-water", "\"12x\""}},
+    {{"--high-water=auto"}, {"--high-water", "\"auto\""}},
+    {{"--write-timeout=auto"}, {"--write-timeout", "\"auto\""}},
+    {{"--idle-timeout=-1"}, {"--idle-timeout", "\"-1\""}},
+    {{"--lifetime=18446744073709551615"}, {"--lifetime", "\"18446744073709551615\""}},
+    {{"--log-level=loud"}, {"--log-level", "warning"}},
+    {{"--log-format=xml"}, {"--log-format", "json"}},
+    {{"--listen=udp://[::1]:7"}, {"--listen", "\"udp://[::1]:7\""}},
+    {{"--listen=fd://3", "--listen=fd://3"}, {"--listen", "fd://3"}},
+    {{"-lstdio:", "-l[::1]:7", "-lstdio:"}, {"--listen", "stdio:"}},
+    {{"-lstdio:", "-lfd://0"}, {"--listen", "fd://0"}}, /* that is standard input */
+    {{"-lfd://1", "-lstdio:"}, {"--listen", "stdio:"}},
+    {{"--port=7"}, {"--port"}},
+    {{"7"}, {"\"7\""}},
+};
+
+START_TEST(a_wrong_line_is_refused_with_a_sentence_that_names_the_option)
+{
+    struct error error;
+
+    ck_assert_int_eq(parse(wrong[_i].arguments, &error), -1);
+    for (int i = 0; i < 2 && wrong[_i].needles[i] != NULL; i++) {
+        ck_assert_msg(strstr(error.text, wrong[_i].needles[i]) != NULL, "no %s in: %s",
+                      wrong[_i].needles[i], error.text);
+    }
+    ck_assert_ptr_null(strchr(error.text, '\n'));
+    options_free(&options); /* in either case */
+}
+END_TEST
+
+/* What a stream gets; free it. */
+static char *read_output(void print(FILE *stream))
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *stream = open_memstream(&text, &size);
+
+    ck_assert_ptr_nonnull(stream);
+    print(stream);
+    ck_assert_int_eq(fclose(stream), 0);
+    return text;
+}
+
+START_TEST(help_names_every_option_and_where_to_write_to)
+{
+    static const char *const parts[] = {
+        "Usage: echod [OPTION]",
+        "-l, --listen ADDRESS",
+        "--backlog N",
+        "-w, --workers N",
+        "--max-connections N",
+        "--high-water SIZE",
+        "--low-water SIZE",
+        "--max-queued SIZE",
+        "--write-timeout DURATION",
+        "--idle-timeout DURATION",
+        "--lifetime DURATION",
+        "--linger-timeout DURATION",
+        "--drain-timeout DURATION",
+        "--log-level LEVEL",
+        "--log-format FORMAT",
+        "-h, --help",
+        "-V, --version",
+        PACKAGE_BUGREPORT,
+        PACKAGE_URL,
+    };
+    char *help = read_output(options_print_help);
+
+    for (int i = 0; i < COUNT_OF(parts); i++)
+        ck_assert_msg(strstr(help, parts[i]) != NULL, "no \"%s\" in:\n%s", parts[i], help);
+    for (const char *line = help; *line != '\0'; line += strcspn(line, "\n") + 1)
+        ck_assert_uint_le(strcspn(line, "\n"), 80);
+    free(help);
+}
+END_TEST
+
+START_TEST(version_begins_with_name_and_number)
+{
+    char *version = read_output(options_print_version);
+
+    /* GNU coding standards, 4.8.1: the program, the package in parentheses, the version. */
+    ck_assert_ptr_eq(strstr(version, "echod (" PACKAGE_NAME ") " PACKAGE_VERSION "\n"), version);
+    ck_assert_ptr_nonnull(strstr(version, "Copyright (C) "));
+    ck_assert_ptr_nonnull(strstr(version, "BSD-2-Clause"));
+    free(version);
+}
+END_TEST
+
+static Suite *options_suite(void)
+{
+    Suite *suite = suite_create("options");
+    TCase *values = support_case(suite, "values");
+    TCase *output = support_case(suite, "output");
+
+    tcase_add_test(values, the_defaults_are_as_the_manual_says);
+    tcase_add_test(values, every_option_has_its_member);
+    tcase_add_loop_test(values, every_level_has_its_name, 0, COUNT_OF(levels));
+    tcase_add_test(values, listen_may_be_given_often);
+    tcase_add_test(values, auto_is_kept_for_later_where_the_system_decides);
+    tcase_add_loop_test(values, the_low_mark_follows_the_high_one, 0, COUNT_OF(marks));
+    tcase_add_loop_test(values, a_wrong_line_is_refused_with_a_sentence_that_names_the_option, 0,
+                        COUNT_OF(wrong));
+    tcase_add_test(output, help_names_every_option_and_where_to_write_to);
+    tcase_add_test(output, version_begins_with_name_and_number);
+    return suite;
+}
+
+int main(void)
+{
+    return support_run(options_suite());
+}
