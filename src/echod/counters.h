@@ -1,0 +1,43 @@
+/*
+ * counters: what one worker has counted, written by its thread and read by any.
+ * Takes no lock and adds nothing up over workers; server does.
+ * Called by connection, listener and worker to count, by server to report.
+ */
+#ifndef ECHOD_COUNTERS_H
+#define ECHOD_COUNTERS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+enum counter {
+    COUNTER_CONNECTIONS_ACCEPTED, /* that became a connection */
+    COUNTER_CONNECTIONS_ENDED,
+    COUNTER_CONNECTIONS_REFUSED, /* accepted, but there was no memory to serve them */
+    COUNTER_BYTES_IN,            /* received to be echoed */
+    COUNTER_BYTES_OUT,           /* echoed: taken by the kernel */
+    COUNTER_ACCEPT_SHORTAGES,    /* times that accepting paused: descriptors or memory ran out */
+    COUNTER_ACCEPT_LIMITS,       /* times that accepting paused at the limit of connections */
+    COUNTER_COUNT,
+};
+
+/* All zero at the start. */
+struct counters {
+    _Atomic uint64_t values[COUNTER_COUNT];
+};
+
+/* Add to a counter, from the one thread that writes. */
+static inline void counters_add(struct counters *counters, enum counter which, uint64_t amount)
+{
+    _Atomic uint64_t *value = &counters->values[which];
+
+    atomic_store_explicit(value, atomic_load_explicit(value, memory_order_relaxed) + amount,
+                          memory_order_relaxed);
+}
+
+/* Read a counter, from any thread. */
+static inline uint64_t counters_get(const struct counters *counters, enum counter which)
+{
+    return atomic_load_explicit(&counters->values[which], memory_order_relaxed);
+}
+
+#endif

@@ -1,0 +1,205 @@
+#include <config.h>
+
+#include "echod/echo.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { PIECES = 4 }; /* of input that are looked at in one go; one read fills at most two */
+
+/* Copy the first pieces of input behind what output holds already. */
+static int copy_pieces(struct evbuffer *input, struct evbuffer *output)
+{
+    struct evbuffer_iovec pieces[PIECES];
+    int count = evbuffer_peek(input, -1, NULL, pieces, PIECES);
+
+    if (count > PIECES)
+        count = PIECES; /* what evbuffer_peek returned is how many there are */
+    for (int i = 0; i < count; i++) {
+        if (evbuffer_add(output, pieces[i].iov_base, pieces[i].iov_len) < 0)
+            return -1;
+        if (evbuffer_drain(input, pieces[i].iov_len) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int echo_input(struct evbuffer *input, struct evbuffer *output)
+{
+    if (evbuffer_get_length(output) == 0)
+        return evbuffer_add_buffer(output, input);
+    while (evbuffer_get_length(input) > 0) {
+        if (copy_pieces(input, output) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* --- The shortcut. --------------------------------------------------------------------------- */
+
+/* Measured; `make bench` shows what a change does. */
+enum {
+    SCRATCH_SIZE = 64 << 10, /* larger falls out of the cache, smaller costs system calls */
+    LEAST_SIZE = 4 << 10,    /* what one read takes however little room there is */
+    SPLICE_SIZE = 256 << 10, /* what the pipe holds */
+    STREAM_SIZE = 16 << 10,  /* a spliced read of less than this is no stream any more */
+    TURN_SIZE = 1 << 20,     /* read for one client before the others have their turn */
+    PIECE_SIZE = 16320,      /* libevent rounds a piece and its header up to a power of two */
+};
+
+int echo_scratch_init(struct echo_scratch *scratch)
+{
+    scratch->pipe[0] = scratch->pipe[1] = -1;
+    scratch->bytes = malloc(SCRATCH_SIZE);
+    if (scratch->bytes == NULL)
+        return -1;
+#ifdef HAVE_SPLICE
+    if (pipe2(scratch->pipe, O_CLOEXEC | O_NONBLOCK) == 0)
+        (void)fcntl(scratch->pipe[1], F_SETPIPE_SZ, SPLICE_SIZE);
+#endif
+    return 0;
+}
+
+/* Go on without splice. */
+static void close_pipe(struct echo_scratch *scratch)
+{
+    for (int i = 0; i < 2; i++) {
+        if (scratch->pipe[i] >= 0)
+            (void)close(scratch->pipe[i]);
+        scratch->pipe[i] = -1;
+    }
+}
+
+void echo_scratch_fini(struct echo_scratch *scratch)
+{
+    close_pipe(scratch);
+    free(scratch->bytes);
+}
+
+/* What it means that a read brought nothing. */
+static enum echo_outcome outcome_of_nothing(ssize_t received)
+{
+    if (received == 0)
+        return ECHO_ENDED;
+    return errno == EAGAIN || errno == EINTR ? ECHO_SENT : ECHO_FAILED;
+}
+
+/* Put bytes into output in pieces that cost hardly more memory than they hold. */
+static enum echo_outcome queue_bytes(struct evbuffer *output, const unsigned char *bytes,
+                                     size_t length)
+{
+    while (length > 0) {
+        const size_t piece = length < PIECE_SIZE ? length : PIECE_SIZE;
+
+        if (evbuffer_add(output, bytes, piece) < 0) {
+            errno = ENOMEM;
+            return ECHO_FAILED;
+        }
+        bytes += piece;
+        length -= piece;
+    }
+    return ECHO_QUEUED;
+}
+
+/* Receive into the scratch and send from there. */
+static enum echo_outcome copy(struct echo_scratch *scratch, int fd, struct evbuffer *output,
+                              size_t size, struct echo_progress *progress)
+{
+    const ssize_t received = recv(fd, scratch->bytes, size, 0);
+    ssize_t sent;
+
+    if (received <= 0)
+        return outcome_of_nothing(received);
+    sent = send(fd, scratch->bytes, (size_t)received, MSG_NOSIGNAL);
+    if (sent < 0)
+        sent = 0; /* whatever it is, output meets it again and reports it */
+    progress->received += (size_t)received;
+    progress->sent += (size_t)sent;
+    if (sent == received)
+        return ECHO_SENT;
+    return queue_bytes(output, scratch->bytes + sent, (size_t)(received - sent));
+}
+
+#ifdef HAVE_SPLICE
+
+/* Empty the pipe into output. */
+static enum echo_outcome queue_pipe(struct echo_scratch *scratch, struct evbuffer *output,
+                                    size_t length)
+{
+    while (length > 0) {
+        const ssize_t taken = read(scratch->pipe[0], scratch->bytes, SCRATCH_SIZE);
+
+        if (taken <= 0 || queue_bytes(output, scratch->bytes, (size_t)taken) != ECHO_QUEUED) {
+            close_pipe(scratch); /* what is in it must not reach another client */
+            errno = ENOMEM;
+            return ECHO_FAILED;
+        }
+        length -= (size_t)taken;
+    }
+    return ECHO_QUEUED;
+}
+
+/* Move bytes from the socket into the pipe and from there to the socket. */
+static enum echo_outcome splice_through(struct echo_scratch *scratch, int fd,
+                                        struct evbuffer *output, struct echo_progress *progress)
+{
+    const unsigned flags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK;
+    const ssize_t received = splice(fd, NULL, scratch->pipe[1], NULL, SPLICE_SIZE, flags);
+    size_t left;
+
+    if (received < 0 && errno == EINVAL) { /* not for this kind of socket, or not here at all */
+        close_pipe(scratch);
+        return ECHO_SENT;
+    }
+    if (received <= 0)
+        return outcome_of_nothing(received);
+    left = (size_t)received;
+    while (left > 0) {
+        const ssize_t sent = splice(scratch->pipe[0], NULL, fd, NULL, left, flags);
+
+        if (sent <= 0)
+            break; /* full; or an error, which output meets again and reports */
+        left -= (size_t)sent;
+    }
+    progress->received += (size_t)received;
+    progress->sent += (size_t)received - left;
+    return left == 0 ? ECHO_SENT : queue_pipe(scratch, output, left);
+}
+
+#else
+
+static enum echo_outcome splice_through(struct echo_scratch *scratch, int fd,
+                                        struct evbuffer *output, struct echo_progress *progress)
+{
+    (void)scratch, (void)fd, (void)output, (void)progress;
+    abort(); /* there is no pipe */
+}
+
+#endif
+
+enum echo_outcome echo_socket(struct echo_scratch *scratch, int fd, struct evbuffer *output,
+                              uint64_t room_bytes, bool *is_streaming,
+                              struct echo_progress *progress)
+{
+    const bool can_splice = scratch->pipe[0] >= 0 && room_bytes >= SPLICE_SIZE;
+    size_t size = room_bytes < SCRATCH_SIZE ? (size_t)room_bytes : SCRATCH_SIZE;
+    enum echo_outcome outcome;
+    size_t before;
+
+    if (size < LEAST_SIZE)
+        size = LEAST_SIZE;
+    *progress = (struct echo_progress){0};
+    do {
+        before = progress->received;
+        if (*is_streaming && can_splice)
+            outcome = splice_through(scratch, fd, output, progress);
+        else
+            outcome = copy(scratch, fd, output, size, progress);
+        *is_streaming = progress->received >= SCRATCH_SIZE;
+    } while (outcome == ECHO_SENT && progress->received < TURN_SIZE &&
+             progress->received - before >= STREAM_SIZE);
+    return outcome;
+}

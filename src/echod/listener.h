@@ -1,0 +1,58 @@
+/*
+ * listener: accepts clients on one socket, and backs off when the system is short of something.
+ * Decides nothing about a client: the worker does, in the callback.
+ * Called by worker.
+ */
+#ifndef ECHOD_LISTENER_H
+#define ECHOD_LISTENER_H
+
+#include "base/log.h"
+#include "echod/counters.h"
+
+#include <event2/event.h>
+#include <event2/util.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+
+struct listener;
+
+/*
+ * Called for each client, with a non-blocking close-on-exec descriptor that belongs to the callee
+ * from here on. `address` is valid during the call.
+ */
+typedef void listener_callback(evutil_socket_t fd, const struct sockaddr *address, void *argument);
+
+/*
+ * Make a listener on a listening, non-blocking socket, which belongs to it from here on; on failure
+ * it is still the caller's. It is paused until listener_resume. `name` (for the log) must outlive
+ * it.
+ * Return NULL with errno ENOMEM.
+ */
+struct listener *listener_new(struct event_base *base, evutil_socket_t fd, const char *name,
+                              struct log *log, struct counters *counters,
+                              listener_callback *on_accept, void *argument);
+
+/* Stop accepting, close the socket and free the listener. NULL is fine. */
+void listener_free(struct listener *listener);
+
+/* Accept no more until listener_resume. May be called from the callback. */
+void listener_pause(struct listener *listener);
+
+enum { LISTENER_RETRY_MS = 100 };
+
+/*
+ * Pause for LISTENER_RETRY_MS, or until listener_resume. It does so by itself when accepting fails
+ * with ENFILE, EMFILE, ENOBUFS, ENOMEM or another error that does not pass at once.
+ */
+void listener_back_off(struct listener *listener);
+
+/* Accept again. */
+void listener_resume(struct listener *listener);
+
+/*
+ * Accept a client at once, if one waits, whether the listener is paused or not: to leave nobody
+ * behind before listener_free. A turn of the loop accepts a bounded number only.
+ */
+bool listener_accept_one(struct listener *listener);
+
+#endif

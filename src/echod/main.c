@@ -1,0 +1,103 @@
+/*
+ * main: what happens when echod runs, in order.
+ * Does none of it itself.
+ * Called by the system.
+ */
+#include <config.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "echod/options.h"
+#include "echod/server.h"
+#include "echod/sockets.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Print what was asked for; a full disk is an error. */
+static int print(void (*print_text)(FILE *stream))
+{
+    print_text(stdout);
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return EXIT_STATUS_STOPPED;
+    (void)fprintf(stderr, "echod: standard output: %s\n", strerror(errno));
+    return EXIT_STATUS_SYSTEM;
+}
+
+/*
+ * Where a parent closed a standard descriptor, keep its number from becoming a client's: with a
+ * file that has the wrong direction, so that whoever uses it meets an error, as without it.
+ */
+static void fill_standard_descriptors(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", fcntl(STDIN_FILENO, F_GETFD) < 0 ? O_WRONLY : O_RDONLY);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        (void)close(fd);
+}
+
+static int serve(const struct options *options, struct log *log)
+{
+    const size_t worker_count = server_worker_count(options);
+    struct sockets sockets;
+    struct error error;
+    int status;
+
+    if (sockets_open(&sockets, &options->listen, (int)options->backlog, worker_count, log, &error) <
+        0) {
+        log_write(log, LOG_LEVEL_ERROR, "%s", error.text);
+        return EXIT_STATUS_SYSTEM;
+    }
+    status = server_run(options, &sockets, worker_count, log);
+    sockets_close(&sockets);
+    return status;
+}
+
+static int start(const struct options *options)
+{
+    const bool log_would_reach_client = sockets_include_standard_error(&options->listen);
+    struct log *log;
+    int status;
+
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGUSR1, SIG_IGN); /* until the server waits for it */
+    fill_standard_descriptors();
+    server_raise_file_limit();
+    log = log_new(log_would_reach_client ? -1 : STDERR_FILENO, options->log_level,
+                  options->log_format);
+    if (log == NULL) {
+        (void)fprintf(stderr, "echod: the log cannot be started: %s\n", strerror(errno));
+        return EXIT_STATUS_SYSTEM;
+    }
+    status = serve(options, log);
+    log_free(log);
+    return status;
+}
+
+int main(int argument_count, char *arguments[])
+{
+    struct options options;
+    struct error error;
+    int status;
+
+    if (options_parse(&options, argument_count, arguments, &error) < 0) {
+        (void)fprintf(stderr, "echod: %s\n", error.text);
+        status = EXIT_STATUS_USAGE;
+    } else if (options.show_help) {
+        status = print(options_print_help);
+    } else if (options.show_version) {
+        status = print(options_print_version);
+    } else {
+        status = start(&options);
+    }
+    options_free(&options);
+    return status;
+}

@@ -1,0 +1,491 @@
+#include <config.h>
+
+#include "echod/server.h"
+
+#include "base/units.h"
+#include "echod/counters.h"
+#include "echod/mailbox.h"
+#include "echod/worker.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum { SIGNAL_COUNT = 4 };
+
+static const int signals[SIGNAL_COUNT] = {SIGTERM, SIGINT, SIGQUIT, SIGUSR1};
+
+struct server {
+    const struct options *options;
+    struct sockets *sockets;
+    struct log *log;
+    struct event_base *base;
+    struct event *signal_events[SIGNAL_COUNT];
+    struct mailbox *mailbox;
+    struct worker **workers;
+    size_t worker_count;
+    struct connection_limit limit;
+    size_t finished_count;
+    bool is_stop_requested; /* by a signal */
+    bool is_draining;
+    bool is_stopping;
+    int exit_status;
+};
+
+/* --- How much there may be. ------------------------------------------------------------------ */
+
+/* Return how many CPUs the process may use. */
+static size_t usable_cpu_count(void)
+{
+#ifdef HAVE_SCHED_GETAFFINITY
+    cpu_set_t cpus;
+
+    if (sched_getaffinity(0, sizeof cpus, &cpus) == 0)
+        return (size_t)CPU_COUNT(&cpus);
+#endif
+    const long online = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return online > 0 ? (size_t)online : 1;
+}
+
+size_t server_worker_count(const struct options *options)
+{
+    const uint64_t count = options->workers == SETTING_AUTO ? usable_cpu_count() : options->workers;
+
+    return count > options->max_connections ? options->max_connections : count;
+}
+
+void server_raise_file_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+/*
+ * Return how many descriptors the process needs before its first client: standard ones, the main
+ * loop (epoll, libevent's signal pair, a mailbox), and for each worker the same and its listeners.
+ */
+static uint64_t needed_files(const struct server *server)
+{
+    const uint64_t of_loop = 5;
+
+    return 3 + of_loop + server->worker_count * (of_loop + server->sockets->count);
+}
+
+static uint64_t file_limit(void)
+{
+    struct rlimit limit;
+
+    return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : UINT64_MAX;
+}
+
+/* libevent ends the process, without a word of ours, when it lacks descriptors for a new loop. */
+static int check_file_limit(const struct server *server)
+{
+    const uint64_t needed = needed_files(server) + server->worker_count; /* a client for each */
+
+    if (file_limit() >= needed)
+        return 0;
+    log_write(server->log, LOG_LEVEL_ERROR,
+              "the limit of open files is %" PRIu64 ", but %zu workers need %" PRIu64
+              "; raise it (ulimit -n), or ask for fewer --workers",
+              file_limit(), server->worker_count, needed);
+    return -1;
+}
+
+/* Return how many connections there can be; some descriptors are left for what a library opens. */
+static uint64_t max_connections(const struct server *server)
+{
+    const uint64_t spare = 16, asked = server->options->max_connections;
+    uint64_t possible = file_limit() - needed_files(server);
+
+    possible = possible > spare + server->worker_count ? possible - spare : server->worker_count;
+    if (asked == SETTING_AUTO)
+        return possible;
+    if (asked > possible)
+        log_write(server->log, LOG_LEVEL_WARNING,
+                  "--max-connections: the limit of open files allows about %" PRIu64
+                  " connections, not %" PRIu64 "; raise it (ulimit -n, LimitNOFILE, minfds)",
+                  possible, asked);
+    return asked;
+}
+
+/* Return what one of `count` gets of `total`; all of them together get exactly that. */
+static uint64_t share(uint64_t total, size_t index, size_t count)
+{
+    return total / count + (index < total % count ? 1 : 0);
+}
+
+/* --- What it logs. --------------------------------------------------------------------------- */
+
+static uint64_t total(const struct server *server, enum counter which)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < server->worker_count; i++)
+        sum += counters_get(worker_counters(server->workers[i]), which);
+    return sum;
+}
+
+static uint64_t open_connections(const struct server *server)
+{
+    const uint64_t ended = total(server, COUNTER_CONNECTIONS_ENDED);
+
+    return total(server, COUNTER_CONNECTIONS_ACCEPTED) - ended;
+}
+
+static void log_totals(const struct server *server)
+{
+    const uint64_t open = open_connections(server);
+    const uint64_t accepted = total(server, COUNTER_CONNECTIONS_ACCEPTED);
+    const uint64_t refused = total(server, COUNTER_CONNECTIONS_REFUSED);
+    const uint64_t in = total(server, COUNTER_BYTES_IN);
+    const uint64_t out = total(server, COUNTER_BYTES_OUT);
+    const uint64_t shortages = total(server, COUNTER_ACCEPT_SHORTAGES);
+    const uint64_t limits = total(server, COUNTER_ACCEPT_LIMITS);
+    const uint64_t dropped = log_dropped_count(server->log);
+
+    log_write_fields(server->log, LOG_LEVEL_INFO,
+                     (const struct log_field[]){
+                         {.name = "open", .number = open},
+                         {.name = "accepted", .number = accepted},
+                         {.name = "refused", .number = refused},
+                         {.name = "in_bytes", .number = in},
+                         {.name = "out_bytes", .number = out},
+                         {.name = "accept_shortages", .number = shortages},
+                         {.name = "accept_limits", .number = limits},
+                         {.name = "log_dropped", .number = dropped},
+                     },
+                     8,
+                     "totals: open=%" PRIu64 " accepted=%" PRIu64 " refused=%" PRIu64 " in=%" PRIu64
+                     " out=%" PRIu64 " accept_shortages=%" PRIu64 " accept_limits=%" PRIu64
+                     " log_dropped=%" PRIu64,
+                     open, accepted, refused, in, out, shortages, limits, dropped);
+}
+
+static void log_endpoints(const struct server *server)
+{
+    for (size_t i = 0; i < server->sockets->count; i++) {
+        const struct endpoint *endpoint = &server->sockets->endpoints[i];
+        const bool is_listener = endpoint->kind == ENDPOINT_LISTENER;
+
+        log_write_fields(server->log, LOG_LEVEL_INFO,
+                         &(const struct log_field){.name = "address", .text = endpoint->name}, 1,
+                         "%s %s", is_listener ? "listening on" : "serving", endpoint->name);
+    }
+}
+
+/* --- How it ends. ---------------------------------------------------------------------------- */
+
+/* Let the clients leave; each worker says when it is done. */
+static void drain(struct server *server)
+{
+    char timeout[UNITS_TEXT_SIZE];
+
+    if (server->is_draining)
+        return;
+    server->is_draining = true;
+    units_format_duration(server->options->drain_timeout_ms, timeout);
+    log_write(server->log, LOG_LEVEL_INFO, "draining: %" PRIu64 " connections, at most %s",
+              open_connections(server), timeout);
+    for (size_t i = 0; i < server->worker_count; i++)
+        worker_drain(server->workers[i]);
+}
+
+static void stop(struct server *server)
+{
+    if (server->is_stopping)
+        return;
+    server->is_draining = true;
+    server->is_stopping = true;
+    log_write(server->log, LOG_LEVEL_INFO, "stopping: %" PRIu64 " connections are ended at once",
+              open_connections(server));
+    for (size_t i = 0; i < server->worker_count; i++)
+        worker_stop(server->workers[i]);
+}
+
+static void report(struct server *server)
+{
+    log_totals(server);
+    for (size_t i = 0; i < server->worker_count; i++)
+        worker_report(server->workers[i]);
+}
+
+static void on_signal(evutil_socket_t number, short what, void *argument)
+{
+    struct server *server = argument;
+
+    (void)what;
+    if (number == SIGUSR1) {
+        report(server);
+        return;
+    }
+    server->is_stop_requested = true;
+    if (number == SIGQUIT || server->is_draining)
+        stop(server);
+    else
+        drain(server);
+}
+
+/* --- What the workers tell it, each in the main thread. -------------------------------------- */
+
+static void on_worker_finished(void *argument)
+{
+    struct server *server = argument;
+
+    if (++server->finished_count == server->worker_count)
+        (void)event_base_loopbreak(server->base);
+}
+
+static void on_worker_failed(void *argument)
+{
+    struct server *server = argument;
+
+    log_write(server->log, LOG_LEVEL_ERROR, "the event loop of a worker failed; echod stops");
+    server->exit_status = EXIT_STATUS_SYSTEM;
+    stop(server);
+    on_worker_finished(server);
+}
+
+/* A client that was passed is what echod was started for: without it there is nothing to stay for.
+ */
+static void on_client_ended(void *argument)
+{
+    drain(argument);
+}
+
+static void on_client_failed(void *argument)
+{
+    struct server *server = argument;
+
+    if (!server->is_stop_requested) /* otherwise it was the stop that ended it */
+        server->exit_status = EXIT_STATUS_SYSTEM;
+    drain(server);
+}
+
+/* Called in a worker's thread. */
+static void on_worker_event(enum worker_event event, void *owner)
+{
+    struct server *server = owner;
+    mailbox_function *function = NULL;
+
+    switch (event) {
+    case WORKER_CLIENT_ENDED:
+        function = on_client_ended;
+        break;
+    case WORKER_CLIENT_FAILED:
+        function = on_client_failed;
+        break;
+    case WORKER_FINISHED:
+        function = on_worker_finished;
+        break;
+    case WORKER_FAILED:
+        function = on_worker_failed;
+        break;
+    }
+    if (mailbox_post(server->mailbox, function, server) < 0)
+        abort(); /* it has room for one end of each worker and of each passed client */
+}
+
+/* --- libevent's own log. --------------------------------------------------------------------- */
+
+/* The one mutable global: libevent hands its log callback nothing but the message. */
+static struct log *libevent_log;
+
+static void on_libevent_log(int severity, const char *message)
+{
+    enum log_level level = LOG_LEVEL_ERROR;
+
+    if (severity == EVENT_LOG_DEBUG)
+        level = LOG_LEVEL_DEBUG;
+    else if (severity == EVENT_LOG_MSG)
+        level = LOG_LEVEL_INFO;
+    else if (severity == EVENT_LOG_WARN)
+        level = LOG_LEVEL_WARNING;
+    log_write(libevent_log, level, "libevent: %s", message);
+}
+
+/* libevent calls this where it cannot go on; what it said is in the log. */
+static void on_libevent_fatal(int error)
+{
+    (void)error;
+    (void)log_flush(libevent_log);
+    _exit(EXIT_STATUS_SYSTEM);
+}
+
+/* --- Its life. ------------------------------------------------------------------------------- */
+
+/* Block or unblock the signals that the main thread waits for; a new thread inherits the mask. */
+static void mask_signals(int how)
+{
+    sigset_t set;
+
+    (void)sigemptyset(&set);
+    for (size_t i = 0; i < SIGNAL_COUNT; i++)
+        (void)sigaddset(&set, signals[i]);
+    (void)pthread_sigmask(how, &set, NULL);
+}
+
+static void fini_signals(struct server *server)
+{
+    mask_signals(SIG_BLOCK); /* without their handlers they would kill the process */
+    for (size_t i = 0; i < SIGNAL_COUNT && server->signal_events[i] != NULL; i++)
+        event_free(server->signal_events[i]);
+}
+
+/* Wait for the signals; they stay blocked, so that the workers' threads never see one. */
+static int init_signals(struct server *server)
+{
+    mask_signals(SIG_BLOCK);
+    for (size_t i = 0; i < SIGNAL_COUNT; i++) {
+        struct event *event = evsignal_new(server->base, signals[i], on_signal, server);
+
+        server->signal_events[i] = event;
+        if (event == NULL || event_add(event, NULL) < 0) {
+            fini_signals(server);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static void fini_loop(struct server *server)
+{
+    fini_signals(server);
+    mailbox_free(server->mailbox);
+    event_base_free(server->base);
+}
+
+static int init_loop(struct server *server)
+{
+    server->base = event_base_new();
+    if (server->base == NULL)
+        return -1;
+    server->mailbox = mailbox_new(server->base, server->worker_count + server->sockets->count);
+    if (server->mailbox == NULL)
+        goto free_base;
+    if (init_signals(server) < 0)
+        goto free_mailbox;
+    return 0;
+
+free_mailbox:
+    mailbox_free(server->mailbox);
+free_base:
+    event_base_free(server->base);
+    return -1;
+}
+
+static void log_failure(const struct server *server, const char *what)
+{
+    log_write(server->log, LOG_LEVEL_ERROR, "%s: %s", what, strerror(errno));
+}
+
+static void free_workers(struct server *server)
+{
+    for (size_t i = 0; i < server->worker_count; i++)
+        worker_free(server->workers[i]);
+    free(server->workers);
+}
+
+static int make_workers(struct server *server)
+{
+    const size_t count = server->worker_count;
+
+    server->limit.max = max_connections(server);
+    server->workers = calloc(count, sizeof(struct worker *));
+    if (server->workers == NULL)
+        return -1;
+    for (size_t i = 0; i < count; i++) {
+        const uint64_t queued_bytes = share(server->options->max_queued_bytes, i, count);
+        const struct worker_place place = {
+            .index = (unsigned)i,
+            .count = (unsigned)count,
+            .limit = &server->limit,
+            .max_queued_bytes = queued_bytes > 0 ? queued_bytes : 1,
+        };
+
+        server->workers[i] = worker_new(&place, server->options, server->sockets, server->log,
+                                        on_worker_event, server);
+        if (server->workers[i] == NULL) {
+            log_failure(server, "a worker cannot be made");
+            free_workers(server);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* Start the threads. Where one cannot be had, stop those that run; worker_free waits for them. */
+static int start_workers(struct server *server)
+{
+    for (size_t i = 0; i < server->worker_count; i++) {
+        if (worker_start(server->workers[i]) == 0)
+            continue;
+        while (i > 0)
+            worker_stop(server->workers[--i]);
+        return -1;
+    }
+    return 0;
+}
+
+/* Serve until all workers have finished. */
+static void serve(struct server *server)
+{
+    if (start_workers(server) < 0) {
+        log_failure(server, "a worker's thread cannot be started");
+        server->exit_status = EXIT_STATUS_SYSTEM;
+        return;
+    }
+    mask_signals(SIG_UNBLOCK);
+    log_endpoints(server);
+    if (event_base_dispatch(server->base) < 0) {
+        log_failure(server, "the event loop failed");
+        server->exit_status = EXIT_STATUS_SYSTEM;
+        stop(server);
+    }
+}
+
+int server_run(const struct options *options, struct sockets *sockets, size_t worker_count,
+               struct log *log)
+{
+    struct server server = {
+        .options = options,
+        .sockets = sockets,
+        .log = log,
+        .worker_count = worker_count,
+        .exit_status = EXIT_STATUS_STOPPED,
+    };
+
+    libevent_log = log;
+    event_set_log_callback(on_libevent_log);
+    event_set_fatal_callback(on_libevent_fatal);
+    if (check_file_limit(&server) < 0) {
+        server.exit_status = EXIT_STATUS_SYSTEM;
+    } else if (init_loop(&server) < 0) {
+        log_failure(&server, "the main event loop cannot be made");
+        server.exit_status = EXIT_STATUS_SYSTEM;
+    } else if (make_workers(&server) < 0) {
+        server.exit_status = EXIT_STATUS_SYSTEM;
+        fini_loop(&server);
+    } else {
+        serve(&server);
+        log_totals(&server);
+        free_workers(&server);
+        fini_loop(&server);
+    }
+    log_write(log, LOG_LEVEL_INFO, "stopped");
+    event_set_log_callback(NULL);
+    event_set_fatal_callback(NULL);
+    libevent_global_shutdown(); /* so that leak checkers see nothing of it */
+    return server.exit_status;
+}

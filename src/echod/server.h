@@ -1,0 +1,31 @@
+/*
+ * server: the process: its workers, its signals, and how it comes to an end.
+ * Touches no connection; it asks the workers through their mailboxes.
+ * Called by main.
+ */
+#ifndef ECHOD_SERVER_H
+#define ECHOD_SERVER_H
+
+#include "base/error.h"
+#include "base/log.h"
+#include "echod/options.h"
+#include "echod/sockets.h"
+
+#include <stddef.h>
+
+/* Return how many workers these options ask for, at least one. */
+size_t server_worker_count(const struct options *options);
+
+/* Raise the soft limit of open files to the hard one, as far as the system lets us. */
+void server_raise_file_limit(void);
+
+/*
+ * Serve until a stop is requested: TERM and INT drain, a second one of them or QUIT stops at once,
+ * USR1 logs the totals and a line for each connection. A client that was passed is served to its
+ * end, which then drains the rest.
+ * Return the exit status of the process; a failure has been logged.
+ */
+int server_run(const struct options *options, struct sockets *sockets, size_t worker_count,
+               struct log *log);
+
+#endif

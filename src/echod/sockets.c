@@ -1,0 +1,650 @@
+#include <config.h>
+
+#include "echod/sockets.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+/* --- Small things. --------------------------------------------------------------------------- */
+
+static void close_and_keep_errno(int fd)
+{
+    const int saved_errno = errno;
+
+    if (fd >= 0)
+        (void)close(fd);
+    errno = saved_errno;
+}
+
+/* Make a descriptor non-blocking and close-on-exec. */
+static int prepare_fd(int fd)
+{
+    const int flags = fcntl(fd, F_GETFL);
+
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+        fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+        return -1;
+    return 0;
+}
+
+static int switch_on(int fd, int level, int option)
+{
+    const int on = 1;
+
+    return setsockopt(fd, level, option, &on, sizeof on);
+}
+
+static void sleep_ms(int milliseconds)
+{
+    const struct timespec pause = {.tv_nsec = milliseconds * 1000000L};
+
+    (void)nanosleep(&pause, NULL);
+}
+
+/* Accepted sockets inherit it on Linux (tcp(7)). A Unix socket has no such option, nor needs it. */
+static void set_no_delay(int fd)
+{
+    (void)switch_on(fd, IPPROTO_TCP, TCP_NODELAY);
+}
+
+/* Say what the system answered for an address, and what may help. Saves and restores errno. */
+static void explain(struct error *error, const char *name, const char *advice)
+{
+    error_set(error, "--listen %s: %s; %s", name, strerror(errno), advice);
+}
+
+#define ADVICE_ON_FILES "raise the limit of open files (ulimit -n), or ask for fewer --workers"
+
+static const char *advice_on_bind(int bind_errno)
+{
+    switch (bind_errno) {
+    case EADDRINUSE:
+        return "stop what listens there, or choose another port (0: any free one)";
+    case EADDRNOTAVAIL:
+        return "choose an address of this machine, or 0.0.0.0 or [::] for all of them";
+    case EACCES:
+        return "choose a port from 1024 on, or give echod the right to bind this one";
+    case EMFILE:
+    case ENFILE:
+        return ADVICE_ON_FILES;
+    default:
+        return "choose another address";
+    }
+}
+
+static const char *advice_on_path(int bind_errno)
+{
+    if (bind_errno == EMFILE || bind_errno == ENFILE)
+        return ADVICE_ON_FILES;
+    return "choose a path in a directory of echod's own, where nothing else is";
+}
+
+/* Tell whether two descriptors refer to one socket. */
+static bool is_same_socket(int fd, int other_fd)
+{
+    struct stat status, other;
+
+    return fstat(fd, &status) == 0 && fstat(other_fd, &other) == 0 && S_ISSOCK(status.st_mode) &&
+           status.st_dev == other.st_dev && status.st_ino == other.st_ino;
+}
+
+/* --- Endpoints. ------------------------------------------------------------------------------ */
+
+/* Add an endpoint without descriptors. Return NULL with errno if there is no memory. */
+static struct endpoint *add_endpoint(struct sockets *sockets, enum endpoint_kind kind)
+{
+    struct endpoint *endpoints =
+        realloc(sockets->endpoints, (sockets->count + 1) * sizeof *endpoints);
+    struct endpoint *endpoint;
+
+    if (endpoints == NULL)
+        return NULL;
+    sockets->endpoints = endpoints;
+    endpoint = &endpoints[sockets->count++];
+    *endpoint = (struct endpoint){.kind = kind, .input_fd = -1, .output_fd = -1};
+    return endpoint;
+}
+
+/*
+ * Add a listener whose first worker has this socket, which belongs to the endpoint from here on;
+ * on failure it is closed.
+ */
+static struct endpoint *add_listener(struct sockets *sockets, int fd)
+{
+    int *fds = malloc(sockets->worker_count * sizeof *fds);
+    struct endpoint *endpoint = fds == NULL ? NULL : add_endpoint(sockets, ENDPOINT_LISTENER);
+
+    if (endpoint == NULL) {
+        close_and_keep_errno(fd);
+        free(fds);
+        return NULL;
+    }
+    endpoint->listener_fds = fds;
+    fds[0] = fd;
+    for (size_t i = 1; i < sockets->worker_count; i++)
+        fds[i] = -1;
+    return endpoint;
+}
+
+/* Give every worker that has no socket of its own a duplicate of the first worker's. */
+static int share_first_socket(struct endpoint *endpoint, size_t worker_count)
+{
+    for (size_t i = 1; i < worker_count; i++) {
+        int *fd = &endpoint->listener_fds[i];
+
+        if (*fd < 0)
+            *fd = fcntl(endpoint->listener_fds[0], F_DUPFD_CLOEXEC, 0);
+        if (*fd < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static void close_endpoint(struct endpoint *endpoint, size_t worker_count)
+{
+    struct stat now;
+
+    for (size_t i = 0; endpoint->listener_fds != NULL && i < worker_count; i++)
+        close_and_keep_errno(endpoint->listener_fds[i]);
+    free(endpoint->listener_fds);
+    close_and_keep_errno(endpoint->input_fd);
+    if (endpoint->output_fd != endpoint->input_fd)
+        close_and_keep_errno(endpoint->output_fd);
+    /* Another process may have put its own socket there since. */
+    if (endpoint->bound_path[0] != '\0' && lstat(endpoint->bound_path, &now) == 0 &&
+        now.st_dev == endpoint->bound_device && now.st_ino == endpoint->bound_inode)
+        (void)unlink(endpoint->bound_path);
+}
+
+/* --- tcp:// ---------------------------------------------------------------------------------- */
+
+/* Open, bind and listen. SO_REUSEADDR lets a restart bind while old connections still end. */
+static int open_tcp_listener(const struct addrinfo *info, int backlog, bool joins_group)
+{
+    int fd = socket(info->ai_family, info->ai_socktype, info->ai_protocol);
+
+    if (fd < 0)
+        return -1;
+    if (prepare_fd(fd) < 0 || switch_on(fd, SOL_SOCKET, SO_REUSEADDR) < 0)
+        goto fail;
+#ifdef SO_REUSEPORT
+    if (joins_group && switch_on(fd, SOL_SOCKET, SO_REUSEPORT) < 0)
+        goto fail;
+#endif
+    if (info->ai_family == AF_INET6 && switch_on(fd, IPPROTO_IPV6, IPV6_V6ONLY) < 0)
+        goto fail;
+    if (bind(fd, info->ai_addr, info->ai_addrlen) < 0 || listen(fd, backlog) < 0)
+        goto fail;
+    set_no_delay(fd);
+    return fd;
+
+fail:
+    close_and_keep_errno(fd);
+    return -1;
+}
+
+/*
+ * The same, and try again if the address is in use: of two processes that start at one instant,
+ * listen(2) may refuse both, because each has bound already. They wait for different times.
+ */
+static int open_first_tcp_listener(const struct addrinfo *info, int backlog)
+{
+    int fd = open_tcp_listener(info, backlog, false);
+
+    for (int i = 0; i < 3 && fd < 0 && errno == EADDRINUSE; i++) {
+        sleep_ms(1 + getpid() % 13);
+        fd = open_tcp_listener(info, backlog, false);
+    }
+    return fd;
+}
+
+/*
+ * Give each worker a socket of its own, among which Linux spreads the clients (socket(7),
+ * SO_REUSEPORT). The first one listens already, and was bound without that option, which proves
+ * that the address was free. Where a socket cannot be had this way, the first one is shared.
+ */
+static int open_group(struct endpoint *endpoint, const struct addrinfo *bound, int backlog,
+                      size_t worker_count)
+{
+#if defined __linux__ && defined SO_REUSEPORT
+    if (worker_count > 1 && switch_on(endpoint->listener_fds[0], SOL_SOCKET, SO_REUSEPORT) == 0) {
+        for (size_t i = 1; i < worker_count; i++)
+            endpoint->listener_fds[i] = open_tcp_listener(bound, backlog, true);
+    }
+#else
+    (void)bound;
+    (void)backlog;
+#endif
+    return share_first_socket(endpoint, worker_count);
+}
+
+/* Listen on one of the addresses that a name has. Return 0, or -1 with errno. */
+static int open_tcp_endpoint(struct sockets *sockets, const struct addrinfo *info, int backlog)
+{
+    struct addrinfo bound = *info;
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+    char text[ADDRESS_TEXT_SIZE];
+    struct endpoint *endpoint;
+    const int fd = open_first_tcp_listener(info, backlog);
+
+    if (fd < 0)
+        return -1;
+    endpoint = add_listener(sockets, fd);
+    if (endpoint == NULL || getsockname(fd, (struct sockaddr *)&address, &length) < 0)
+        return -1;
+    address_format_socket((struct sockaddr *)&address, length, text);
+    (void)snprintf(endpoint->name, sizeof endpoint->name, "tcp://%.280s", text);
+    bound.ai_addr = (struct sockaddr *)&address; /* with the port that the system chose for 0 */
+    bound.ai_addrlen = length;
+    return open_group(endpoint, &bound, backlog, sockets->worker_count);
+}
+
+static struct addrinfo *resolve(const struct address *address, const char *name,
+                                struct error *error)
+{
+    const struct addrinfo hints = {
+        .ai_family = AF_UNSPEC,
+        .ai_socktype = SOCK_STREAM,
+        .ai_flags = AI_NUMERICSERV | AI_PASSIVE,
+    };
+    struct addrinfo *found = NULL;
+    char port[sizeof "65535"];
+    int failure;
+
+    (void)snprintf(port, sizeof port, "%u", (unsigned)address->port);
+    failure = getaddrinfo(address->host, port, &hints, &found);
+    if (failure == 0)
+        return found;
+    error_set(error, "--listen %s: %s; choose a name or an address of this machine", name,
+              gai_strerror(failure));
+    return NULL;
+}
+
+/* A name may list an address twice; it can be bound once. */
+static bool is_listed_before(const struct addrinfo *first, const struct addrinfo *info)
+{
+    for (; first != info; first = first->ai_next) {
+        if (first->ai_addrlen == info->ai_addrlen &&
+            memcmp(first->ai_addr, info->ai_addr, info->ai_addrlen) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Not every machine has IPv6, and "localhost" may stand for ::1 all the same. */
+static bool is_missing_on_this_machine(int bind_errno)
+{
+    return bind_errno == EADDRNOTAVAIL || bind_errno == EAFNOSUPPORT;
+}
+
+static int open_tcp(struct sockets *sockets, const struct address *address, const char *name,
+                    int backlog, struct log *log, struct error *error)
+{
+    struct addrinfo *found = resolve(address, name, error);
+    size_t opened = 0;
+
+    if (found == NULL)
+        return -1;
+    for (const struct addrinfo *info = found; info != NULL; info = info->ai_next) {
+        char text[ADDRESS_TEXT_SIZE];
+
+        if (is_listed_before(found, info))
+            continue;
+        if (open_tcp_endpoint(sockets, info, backlog) == 0) {
+            opened++;
+            continue;
+        }
+        explain(error, name, advice_on_bind(errno));
+        if (!is_missing_on_this_machine(errno)) {
+            opened = 0;
+            break;
+        }
+        if (found->ai_next == NULL)
+            break; /* it stands for nothing else: the error says it all */
+        address_format_socket(info->ai_addr, info->ai_addrlen, text);
+        log_write(log, LOG_LEVEL_WARNING, "%s stands for %s too, which this machine does not have",
+                  name, text);
+    }
+    freeaddrinfo(found);
+    return opened > 0 ? 0 : -1;
+}
+
+/* --- unix:// --------------------------------------------------------------------------------- */
+
+/* Tell whether somebody listens on a Unix socket; a path without a listener is left from a crash.
+ */
+static bool is_unix_socket_in_use(const struct sockaddr_un *address)
+{
+    const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    bool is_in_use;
+
+    if (fd < 0 || prepare_fd(fd) < 0) {
+        close_and_keep_errno(fd);
+        return true;
+    }
+    is_in_use = connect(fd, (const struct sockaddr *)address, sizeof *address) == 0 ||
+                (errno != ECONNREFUSED && errno != ENOENT);
+    (void)close(fd);
+    return is_in_use;
+}
+
+/* Make way for a new socket, unless the path is somebody's. Return 0, or -1 with errno. */
+static int remove_stale_socket(const struct sockaddr_un *address)
+{
+    struct stat there;
+
+    if (lstat(address->sun_path, &there) < 0)
+        return errno == ENOENT ? 0 : -1;
+    if (!S_ISSOCK(there.st_mode)) {
+        errno = EEXIST;
+        return -1;
+    }
+    if (is_unix_socket_in_use(address)) {
+        errno = EADDRINUSE;
+        return -1;
+    }
+    return unlink(address->sun_path);
+}
+
+/* Bind in place of a stale socket and listen. */
+static int bind_unix_listener(const struct sockaddr_un *address, int backlog)
+{
+    const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    if (fd < 0)
+        return -1;
+    if (prepare_fd(fd) < 0 || remove_stale_socket(address) < 0 ||
+        bind(fd, (const struct sockaddr *)address, sizeof *address) < 0 ||
+        listen(fd, backlog) < 0) {
+        close_and_keep_errno(fd);
+        return -1;
+    }
+    return fd;
+}
+
+/*
+ * Lock the directory of a path, and return what unlocks it when it is closed: -1 where it cannot be
+ * opened. Whoever may read a directory may lock it, so do not wait for ever.
+ */
+static int lock_directory_of(const struct sockaddr_un *address)
+{
+    char path[sizeof address->sun_path];
+    int directory;
+
+    memcpy(path, address->sun_path, sizeof path);
+    directory = open(dirname(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (int i = 0; i < 50 && directory >= 0 && flock(directory, LOCK_EX | LOCK_NB) < 0; i++)
+        sleep_ms(10);
+    return directory;
+}
+
+/*
+ * Of two processes that start at one instant, neither must find a socket of the other that is bound
+ * and does not listen yet, and take it for stale.
+ */
+static int open_unix_listener(const struct sockaddr_un *address, int backlog)
+{
+    const int directory = lock_directory_of(address);
+    const int fd = bind_unix_listener(address, backlog);
+
+    close_and_keep_errno(directory);
+    return fd;
+}
+
+/* Remember which socket sockets_close has to remove. */
+static int note_bound_path(struct endpoint *endpoint, const char *path)
+{
+    struct stat bound;
+
+    if (lstat(path, &bound) < 0)
+        return -1;
+    memcpy(endpoint->bound_path, path, sizeof endpoint->bound_path);
+    endpoint->bound_device = bound.st_dev;
+    endpoint->bound_inode = bound.st_ino;
+    return 0;
+}
+
+static int open_unix(struct sockets *sockets, const struct address *address, const char *name,
+                     int backlog, struct error *error)
+{
+    struct sockaddr_un local = {.sun_family = AF_UNIX};
+    struct endpoint *endpoint = NULL;
+    int fd;
+
+    memcpy(local.sun_path, address->path, sizeof local.sun_path);
+    fd = open_unix_listener(&local, backlog);
+    if (fd >= 0)
+        endpoint = add_listener(sockets, fd);
+    if (endpoint == NULL || note_bound_path(endpoint, address->path) < 0 ||
+        share_first_socket(endpoint, sockets->worker_count) < 0) {
+        explain(error, name, advice_on_path(errno));
+        return -1;
+    }
+    (void)snprintf(endpoint->name, sizeof endpoint->name, "%s", name);
+    return 0;
+}
+
+/* --- fd:// ----------------------------------------------------------------------------------- */
+
+/* Return an integer option of a socket, or -1 with errno. */
+static int socket_option(int fd, int option)
+{
+    int value;
+    socklen_t length = sizeof value;
+
+    return getsockopt(fd, SOL_SOCKET, option, &value, &length) < 0 ? -1 : value;
+}
+
+/* Name a descriptor and the address behind it. */
+static void name_passed_socket(struct endpoint *endpoint, int fd, const char *name)
+{
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+    char text[ADDRESS_TEXT_SIZE] = "unknown";
+
+    if (getsockname(fd, (struct sockaddr *)&address, &length) == 0)
+        address_format_socket((struct sockaddr *)&address, length, text);
+    (void)snprintf(endpoint->name, sizeof endpoint->name, "%.16s (%.270s)", name, text);
+}
+
+static int take_listener(struct sockets *sockets, int fd, const char *name)
+{
+    struct endpoint *endpoint = add_listener(sockets, fd);
+
+    if (endpoint == NULL)
+        return -1;
+    set_no_delay(fd);
+    name_passed_socket(endpoint, fd, name);
+    return share_first_socket(endpoint, sockets->worker_count);
+}
+
+static int take_client(struct sockets *sockets, int fd, const char *name)
+{
+    struct endpoint *endpoint = add_endpoint(sockets, ENDPOINT_CLIENT);
+
+    if (endpoint == NULL)
+        return -1;
+    endpoint->input_fd = endpoint->output_fd = fd;
+    set_no_delay(fd);
+    name_passed_socket(endpoint, fd, name);
+    return 0;
+}
+
+/* Take over a stream socket that listens or is connected. */
+static int take_fd(struct sockets *sockets, int fd, const char *name, struct error *error)
+{
+    struct sockaddr_storage peer;
+    socklen_t length = sizeof peer;
+    const int type = socket_option(fd, SO_TYPE);
+    int status;
+
+    if (type < 0) {
+        explain(error, name, "pass a stream socket that listens or is connected");
+        return -1;
+    }
+    if (type != SOCK_STREAM) {
+        error_set(error, "--listen %s: not a stream socket; pass one that listens or is connected",
+                  name);
+        return -1;
+    }
+    if (socket_option(fd, SO_ACCEPTCONN) == 1)
+        status = prepare_fd(fd) < 0 ? -1 : take_listener(sockets, fd, name);
+    else if (getpeername(fd, (struct sockaddr *)&peer, &length) == 0)
+        status = prepare_fd(fd) < 0 ? -1 : take_client(sockets, fd, name);
+    else
+        status = -1;
+    if (status < 0)
+        explain(error, name, "pass a stream socket that listens or is connected");
+    return status;
+}
+
+/* --- stdio: ---------------------------------------------------------------------------------- */
+
+/* Tell whether epoll takes a descriptor: it does not take files, nor devices such as /dev/null. */
+static bool can_be_polled(int fd)
+{
+    struct stat status;
+
+    return fstat(fd, &status) == 0 &&
+           (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode) || isatty(fd));
+}
+
+/* Keep how standard input and output were opened, which must be for reading and for writing. */
+static int note_standard_flags(struct sockets *sockets)
+{
+    const int input = fcntl(STDIN_FILENO, F_GETFL), output = fcntl(STDOUT_FILENO, F_GETFL);
+
+    if (input < 0 || output < 0)
+        return -1;
+    if ((input & O_ACCMODE) == O_WRONLY || (output & O_ACCMODE) == O_RDONLY) {
+        errno = EBADF;
+        return -1;
+    }
+    sockets->has_standard = true;
+    sockets->standard_flags[STDIN_FILENO] = input;
+    sockets->standard_flags[STDOUT_FILENO] = output;
+    return 0;
+}
+
+/*
+ * Serve duplicates of standard input and output. O_NONBLOCK belongs to what they refer to, which a
+ * shell may share, so what was there before is kept for sockets_close.
+ */
+static int take_standard(struct sockets *sockets, const char *name, struct error *error)
+{
+    struct endpoint *endpoint = add_endpoint(sockets, ENDPOINT_CLIENT);
+
+    if (endpoint == NULL || note_standard_flags(sockets) < 0)
+        goto fail;
+    endpoint->input_fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    endpoint->output_fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (endpoint->input_fd < 0 || endpoint->output_fd < 0 || prepare_fd(endpoint->input_fd) < 0 ||
+        prepare_fd(endpoint->output_fd) < 0)
+        goto fail;
+    if (is_same_socket(STDIN_FILENO, STDOUT_FILENO)) { /* a client like any other */
+        (void)close(endpoint->output_fd);
+        endpoint->output_fd = endpoint->input_fd;
+    }
+    endpoint->is_file = !can_be_polled(STDIN_FILENO) || !can_be_polled(STDOUT_FILENO);
+    (void)snprintf(endpoint->name, sizeof endpoint->name, "%s", name);
+    return 0;
+
+fail:
+    explain(error, name, "leave standard input open for reading and standard output for writing");
+    return -1;
+}
+
+static void give_back_standard(const struct sockets *sockets)
+{
+    for (int fd = STDIN_FILENO; sockets->has_standard && fd <= STDOUT_FILENO; fd++)
+        (void)fcntl(fd, F_SETFL, sockets->standard_flags[fd]);
+}
+
+/* --- All of them. ---------------------------------------------------------------------------- */
+
+static int open_address(struct sockets *sockets, const struct address *address, int backlog,
+                        struct log *log, struct error *error)
+{
+    char name[ADDRESS_TEXT_SIZE];
+
+    address_format(address, name);
+    switch (address->scheme) {
+    case ADDRESS_TCP:
+        return open_tcp(sockets, address, name, backlog, log, error);
+    case ADDRESS_UNIX:
+        return open_unix(sockets, address, name, backlog, error);
+    case ADDRESS_FD:
+        return take_fd(sockets, address->fd, name, error);
+    case ADDRESS_STDIO:
+        return take_standard(sockets, name, error);
+    }
+    abort(); /* no such scheme */
+}
+
+static bool is_passed(const struct address *address)
+{
+    return address->scheme == ADDRESS_FD || address->scheme == ADDRESS_STDIO;
+}
+
+/* Open those addresses that were passed, or those that were not. */
+static int open_addresses(struct sockets *sockets, const struct address_list *addresses,
+                          bool are_passed, int backlog, struct log *log, struct error *error)
+{
+    for (size_t i = 0; i < addresses->count; i++) {
+        const struct address *address = &addresses->addresses[i];
+
+        if (is_passed(address) == are_passed &&
+            open_address(sockets, address, backlog, log, error) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int sockets_open(struct sockets *sockets, const struct address_list *addresses, int backlog,
+                 size_t worker_count, struct log *log, struct error *error)
+{
+    *sockets = (struct sockets){.worker_count = worker_count};
+    /* What was passed comes first, while no descriptor is our own that could be taken for it. */
+    if (open_addresses(sockets, addresses, true, backlog, log, error) == 0 &&
+        open_addresses(sockets, addresses, false, backlog, log, error) == 0)
+        return 0;
+    sockets_close(sockets);
+    return -1;
+}
+
+void sockets_close(struct sockets *sockets)
+{
+    for (size_t i = 0; i < sockets->count; i++)
+        close_endpoint(&sockets->endpoints[i], sockets->worker_count);
+    free(sockets->endpoints);
+    give_back_standard(sockets);
+    *sockets = (struct sockets){0};
+}
+
+bool sockets_include_standard_error(const struct address_list *addresses)
+{
+    for (size_t i = 0; i < addresses->count; i++) {
+        const struct address *address = &addresses->addresses[i];
+
+        if (address->scheme == ADDRESS_FD && is_same_socket(address->fd, STDERR_FILENO))
+            return true;
+        if (address->scheme == ADDRESS_STDIO && (is_same_socket(STDIN_FILENO, STDERR_FILENO) ||
+                                                 is_same_socket(STDOUT_FILENO, STDERR_FILENO)))
+            return true;
+    }
+    return false;
+}

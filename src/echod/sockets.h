@@ -1,0 +1,69 @@
+/*
+ * sockets: binds the addresses that were asked for, or takes over what a parent passed.
+ * Accepts nothing and reads nothing; listener and connection do.
+ * Called by main before any thread or loop exists; worker serves what it opened.
+ */
+#ifndef ECHOD_SOCKETS_H
+#define ECHOD_SOCKETS_H
+
+#include "base/address.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/settings.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+enum endpoint_kind {
+    ENDPOINT_LISTENER, /* accepts clients */
+    ENDPOINT_CLIENT,   /* is one connected client */
+};
+
+/* One thing that was bound or taken over. Its descriptors are non-blocking and close-on-exec. */
+struct endpoint {
+    enum endpoint_kind kind;
+    char name[ADDRESS_TEXT_SIZE]; /* the real address: "tcp://127.0.0.1:13265" */
+
+    int *listener_fds; /* of a listener: one for each worker, sockets of a SO_REUSEPORT group or
+                          duplicates of one socket; -1 once a listener owns it */
+    char bound_path[ADDRESS_PATH_SIZE]; /* of a Unix socket that we bound, or empty; */
+    dev_t bound_device;                 /* sockets_close removes it if it is this one still */
+    ino_t bound_inode;
+
+    int input_fd, output_fd; /* of a client: equal for a socket; -1 once a connection owns them */
+    bool is_file;            /* of a client: epoll does not take one of them */
+};
+
+struct sockets {
+    struct endpoint *endpoints;
+    size_t count;
+    size_t worker_count;
+    bool has_standard; /* standard input and output are served; before, they had these flags: */
+    int standard_flags[2];
+};
+
+/*
+ * Open every address. A name that has several addresses gives an endpoint for each; those that
+ * this machine does not have are left out with a warning while one can be bound. An address that
+ * another process listens on is an error, even where SO_REUSEPORT would let both have it.
+ * Return 0; or -1 with a sentence in `error` that names the address and what would be right, and
+ * nothing left open.
+ */
+int sockets_open(struct sockets *sockets, const struct address_list *addresses, int backlog,
+                 size_t worker_count, struct log *log, struct error *error)
+    __attribute__((warn_unused_result));
+
+/*
+ * Close what is still open, remove the Unix sockets that were bound, and give standard input and
+ * output back as they were. Zeroed sockets are fine, and so is a second call.
+ */
+void sockets_close(struct sockets *sockets);
+
+/*
+ * Tell whether standard error is the very socket that one of these addresses serves, as under
+ * inetd, so that a log line would reach the client as a part of its echo.
+ */
+bool sockets_include_standard_error(const struct address_list *addresses);
+
+#endif

@@ -1,0 +1,58 @@
+/*
+ * table: integer ids to pointers; freed slots are handed out again, last freed first.
+ * A pure container: knows nothing of connections, owns nothing that is stored, takes no lock.
+ * Called by worker, which has one table for its connections.
+ *
+ * An id is made of the slot's number, which says where to look, and of how often the slot has been
+ * used, so that an id never comes back:
+ *
+ *     id = uses << TABLE_NUMBER_BITS | (slot * stride + first + 1)
+ *
+ * Tables that share a stride and differ in `first` never hand out the same id.
+ */
+#ifndef ECHOD_TABLE_H
+#define ECHOD_TABLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { TABLE_NUMBER_BITS = 28 };
+
+/* The largest id; it is exact in a double, and so in every JSON reader. */
+#define TABLE_ID_MAX ((UINT64_C(1) << 53) - 1)
+
+struct table;
+
+/*
+ * Make an empty table whose ids are those of place `first` among `stride` tables:
+ * first < stride < 1 << TABLE_NUMBER_BITS.
+ * Return NULL with errno ENOMEM.
+ */
+struct table *table_new(uint32_t first, uint32_t stride);
+
+/* Free the table, not what it points to. NULL is fine. */
+void table_free(struct table *table);
+
+/*
+ * Store a pointer, not NULL, and return its id, which is positive and was never returned before;
+ * 0 with errno ENOMEM if memory or numbers ran out. A slot that has used up its ids is retired.
+ */
+uint64_t table_insert(struct table *table, void *value) __attribute__((warn_unused_result));
+
+/* Return what is stored under `id`, NULL if nothing is or no longer is. One array access. */
+void *table_find(const struct table *table, uint64_t id);
+
+/* Forget `id` and return what was stored under it, NULL if nothing was. */
+void *table_remove(struct table *table, uint64_t id);
+
+/* Return how many pointers are stored. */
+size_t table_count(const struct table *table);
+
+/*
+ * Return the next stored pointer at or after slot `*cursor`, and move the cursor behind it; NULL
+ * at the end. Start with 0. Between calls anything may be inserted or removed: what stays is
+ * visited exactly once, what comes or goes at most once.
+ */
+void *table_next(const struct table *table, size_t *cursor);
+
+#endif

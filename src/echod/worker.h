@@ -1,0 +1,73 @@
+/*
+ * worker: one thread with its own event base, listeners, table and connections.
+ * Shares nothing with other workers; knows no signal and no process.
+ * Called by server, which makes as many as were asked for.
+ */
+#ifndef ECHOD_WORKER_H
+#define ECHOD_WORKER_H
+
+#include "base/log.h"
+#include "echod/counters.h"
+#include "echod/options.h"
+#include "echod/sockets.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+struct worker;
+
+/* What a worker tells its owner. */
+enum worker_event {
+    WORKER_CLIENT_ENDED,  /* the client of an ENDPOINT_CLIENT got everything back and is gone */
+    WORKER_CLIENT_FAILED, /* it is gone, but not everything got back */
+    WORKER_FINISHED,      /* drained or stopped: nothing is left, and the thread ends */
+    WORKER_FAILED,        /* the event loop failed, and the thread ends */
+};
+
+/* Called in the worker's thread. */
+typedef void worker_event_callback(enum worker_event event, void *owner);
+
+/* The one thing that workers share: how many connections they have, all together. */
+struct connection_limit {
+    _Atomic uint64_t open;
+    uint64_t max;
+};
+
+struct worker_place {
+    unsigned index;                 /* 0 to count - 1; the first serves what was passed, too */
+    unsigned count;                 /* of all workers */
+    uint64_t max_queued_bytes;      /* this worker's share */
+    struct connection_limit *limit; /* outlives the workers */
+};
+
+/*
+ * Make a worker with everything it needs to serve; nothing happens before worker_start. The
+ * options, sockets and log must outlive it; a client's descriptors in `sockets` become its own.
+ * Return NULL with errno.
+ */
+struct worker *worker_new(const struct worker_place *place, const struct options *options,
+                          struct sockets *sockets, struct log *log, worker_event_callback *on_event,
+                          void *owner);
+
+/* Start the thread. Return 0, or -1 with errno from pthread_create. */
+int worker_start(struct worker *worker) __attribute__((warn_unused_result));
+
+/* Wait for the thread, if it was started, and free the worker. NULL is fine. */
+void worker_free(struct worker *worker);
+
+/*
+ * Ask the worker, from the one thread that owns it, to accept no more and finish once its clients
+ * have left or the drain time-out is over. Once.
+ */
+void worker_drain(struct worker *worker);
+
+/* Ask the worker in the same way to end every connection and finish at once. Once. */
+void worker_stop(struct worker *worker);
+
+/* Ask the worker in the same way to log a line for each connection; ignored while it still does. */
+void worker_report(struct worker *worker);
+
+/* What the worker has counted; any thread may read it. */
+const struct counters *worker_counters(const struct worker *worker);
+
+#endif
