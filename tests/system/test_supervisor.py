@@ -1,0 +1,265 @@
+"""
+test_supervisor: a real supervisord starts, stops and restarts echod the way operators do.
+What echod itself makes of the signals is in test_signals.
+Run by `run`, by automake, or alone.
+"""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+
+import harness
+from harness import Background, Process
+
+COMMON = """
+[supervisord]
+nodaemon=true
+logfile={directory}/supervisord.log
+pidfile={directory}/supervisord.pid
+childlogdir={directory}
+{user}
+[unix_http_server]
+file={directory}/supervisor.sock
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
+[supervisorctl]
+serverurl=unix://{directory}/supervisor.sock
+"""
+
+PROGRAM = """
+[program:echod]
+command={echod} {arguments}
+stdout_logfile={directory}/echod.out
+stderr_logfile={directory}/echod.err
+autorestart=unexpected
+exitcodes=0
+startsecs=1
+startretries=1
+stopwaitsecs=10
+"""
+
+FCGI_PROGRAM = """
+[fcgi-program:echod]
+command={echod} {arguments}
+socket=tcp://127.0.0.1:{port}
+process_name=%(program_name)s_%(process_num)02d
+numprocs=2
+stderr_logfile={directory}/echod_%(process_num)02d.err
+autorestart=unexpected
+exitcodes=0
+startsecs=1
+stopwaitsecs=10
+"""
+
+
+class Supervisor(Process):
+    """A supervisord with its configuration and its files in one directory."""
+
+    def __init__(self, daemon, control, directory, program):
+        self._control = control
+        self._directory = directory
+        self._configuration = f"{directory}/supervisord.conf"
+        with open(self._configuration, "w", encoding="utf-8") as file:
+            file.write(COMMON.format(directory=directory,
+                                     user="user=root" if os.getuid() == 0 else ""))
+            file.write(program)
+        super().__init__([daemon, "-c", self._configuration], stdin=subprocess.DEVNULL,
+                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def __enter__(self):
+        try:
+            harness.wait_until(lambda: os.path.exists(f"{self._directory}/supervisor.sock"),
+                               "supervisord takes commands")
+        except BaseException:
+            self.kill()
+            raise
+        return self
+
+    def __exit__(self, exception_type, exception, traceback):
+        """Let supervisord end its children; only if it does not, end them all by force."""
+        try:
+            if self.status is None:
+                self.signal(signal.SIGTERM)
+                self.wait_for_exit(0)
+        finally:
+            children = self.children()
+            self.kill()
+            for pid in children:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            if exception_type is not None:
+                for name in sorted(os.listdir(self._directory)):
+                    if name.endswith((".log", ".err", ".out")):
+                        print(f"--- {name}\n{self.read(name)[-5000:]}")
+
+    def children(self):
+        """The processes that supervisord started and that still run."""
+        try:
+            with open(f"/proc/{self.pid}/task/{self.pid}/children", encoding="ascii") as file:
+                return [int(pid) for pid in file.read().split()]
+        except FileNotFoundError:
+            return []
+
+    def control(self, *arguments):
+        """Run supervisorctl and return what it prints."""
+        return subprocess.run([self._control, "-c", self._configuration, *arguments],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+                              encoding="utf-8", timeout=harness.PATIENCE_SECONDS).stdout
+
+    def state(self, name="echod"):
+        """The word that `supervisorctl status` has for a process."""
+        return self.control("status", name).split()[1]
+
+    def wait_for_state(self, state, name="echod"):
+        harness.wait_until(lambda: self.state(name) == state, f"{name} is {state}")
+
+    def pid_of(self, name="echod"):
+        return int(self.control("pid", name))
+
+    def read(self, name):
+        """A file of the directory as text."""
+        try:
+            with open(f"{self._directory}/{name}", encoding="utf-8") as file:
+                return file.read()
+        except FileNotFoundError:
+            return ""
+
+    def wait_for_text(self, name, pattern, count=1):
+        """Wait until a file has so many matches and return the last one."""
+        def matches():
+            found = list(re.finditer(pattern, self.read(name), re.M))
+            return found if len(found) >= count else None
+        return harness.wait_until(matches, f"{count} times {pattern} in {name}")[-1]
+
+
+class SupervisorTest(harness.TestCase):
+
+    def supervise(self, program, **values):
+        """A supervisord for this program; what is in braces gets its value."""
+        daemon = self.need_program("supervisord")
+        control = self.need_program("supervisorctl")
+        directory = self.temporary_directory()
+        return Supervisor(daemon, control, directory,
+                          program.format(echod=harness.ECHOD, directory=directory, **values))
+
+
+class ProgramTest(SupervisorTest):
+
+    LISTENING = r"info: listening on (\S+)$"
+
+    def test_start_log_stop_and_restart(self):
+        """As a program echod starts, its log is captured, and it stops with exit status 0."""
+        with self.supervise(PROGRAM, arguments="--listen 127.0.0.1:0") as supervisor:
+            address = supervisor.wait_for_text("echod.err", self.LISTENING).group(1)
+            supervisor.wait_for_state("RUNNING")
+            with harness.connect(address) as client:
+                self.assertEqual(harness.finish(client, b"supervised"), b"supervised")
+            supervisor.wait_for_text("echod.err", "closed: client closed, in=10 out=10")
+
+            self.assertIn("stopped", supervisor.control("stop", "echod"))
+            self.assertEqual(supervisor.state(), "STOPPED")
+            supervisor.wait_for_text("echod.err", "info: stopped$")
+            supervisor.wait_for_text("supervisord.log", r"stopped: echod \(exit status 0\)")
+
+            self.assertIn("started", supervisor.control("start", "echod"))
+            address = supervisor.wait_for_text("echod.err", self.LISTENING, 2).group(1)
+            before = supervisor.pid_of()
+            with harness.connect(address) as client:
+                harness.round_trip(client)
+            self.assertIn("started", supervisor.control("restart", "echod"))
+            address = supervisor.wait_for_text("echod.err", self.LISTENING, 3).group(1)
+            self.assertNotEqual(supervisor.pid_of(), before)
+            with harness.connect(address) as client:
+                harness.round_trip(client)
+            self.assertEqual(supervisor.read("echod.out"), "")
+        self.assertEqual(supervisor.read("supervisord.log").count("(exit status 0)"), 3)
+
+    def test_stop_drains_within_the_patience_of_supervisord(self):
+        """A client that never leaves does not make supervisord use KILL."""
+        with self.supervise(PROGRAM, arguments="--listen 127.0.0.1:0 --drain-timeout 300ms "
+                                               "--linger-timeout 300ms") as supervisor:
+            address = supervisor.wait_for_text("echod.err", self.LISTENING).group(1)
+            supervisor.wait_for_state("RUNNING")
+            with harness.connect(address) as client:
+                harness.round_trip(client)
+                supervisor.control("stop", "echod")
+                self.assertEqual(harness.receive_all(client), b"")
+            supervisor.wait_for_text("supervisord.log", r"stopped: echod \(exit status 0\)")
+            self.assertNotIn("SIGKILL", supervisor.read("supervisord.log"))
+
+    def test_a_killed_echod_is_started_again(self):
+        """An end that nobody asked for is no exit status 0, so that supervisord starts another."""
+        with self.supervise(PROGRAM, arguments="--listen 127.0.0.1:0") as supervisor:
+            supervisor.wait_for_text("echod.err", self.LISTENING)
+            supervisor.wait_for_state("RUNNING")
+            os.kill(supervisor.pid_of(), signal.SIGKILL)
+            address = supervisor.wait_for_text("echod.err", self.LISTENING, 2).group(1)
+            with harness.connect(address) as client:
+                harness.round_trip(client)
+
+    def test_a_configuration_error_is_fatal(self):
+        """A wrong option, and an address in use, lead to FATAL, and the log says why."""
+        with harness.Echod() as other:
+            mistakes = {
+                "--high-water 12x": r"^echod: --high-water: ",
+                f"--listen {other.addresses[0]}": "error: .*" + re.escape(other.addresses[0]),
+            }
+            for arguments, sentence in mistakes.items():
+                with self.subTest(arguments), \
+                        self.supervise(PROGRAM, arguments=arguments) as supervisor:
+                    supervisor.wait_for_state("FATAL")
+                    supervisor.wait_for_text("echod.err", sentence)
+
+
+class FcgiProgramTest(SupervisorTest):
+
+    def test_restart_one_by_one_breaks_no_connection(self):
+        """Two processes on one socket are restarted under load; every client is served."""
+        port = free_port()
+        address = f"tcp://127.0.0.1:{port}"
+        with self.supervise(FCGI_PROGRAM, port=port, arguments="--listen fd://0") as supervisor:
+            names = ("echod:echod_00", "echod:echod_01")
+            for name in names:
+                supervisor.wait_for_state("RUNNING", name)
+            before = [supervisor.pid_of(name) for name in names]
+
+            is_over = threading.Event()
+            clients = [Background(self.connect_again_and_again, address, is_over, seed)
+                       for seed in range(4)]
+            for name in names:
+                self.assertIn("started", supervisor.control("restart", name))
+            is_over.set()
+            served = [client.result() for client in clients]
+            print(f"{sum(served)} connections ", end="", flush=True)
+            self.assertGreater(min(served), 10)
+
+            after = [supervisor.pid_of(name) for name in names]
+            self.assertEqual(len({*before, *after}), 4)
+            for index in range(2):
+                self.assertNotIn("error:", supervisor.read(f"echod_0{index}.err"))
+        self.assertNotIn("SIGKILL", supervisor.read("supervisord.log"))
+
+    def connect_again_and_again(self, address, is_over, seed):
+        """Be one client after the other until `is_over`; return how many they were."""
+        data = harness.random_bytes(50000, seed)
+        count = 0
+        while not is_over.is_set():
+            with harness.connect(address) as client:
+                self.assert_echo(harness.finish(client, data), data)
+            count += 1
+        return count
+
+
+def free_port():
+    """A port that was free a moment ago: supervisord binds it, and does not know 0."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+if __name__ == "__main__":
+    harness.main()
