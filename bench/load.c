@@ -1,0 +1,172 @@
+/*
+ * load: the generator: puts one kind of load on an echo server, and prints what came of it as JSON.
+ * Knows nothing of servers, CPUs or rounds, which are run's.
+ * Called by run, or by hand: load --port 7777 --connections 50 --seconds 1
+ */
+#include <config.h>
+
+#include "pattern.h"
+#include "works.h"
+
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { STATUS_USAGE = 64 };
+
+enum work { WORK_ECHOES, WORK_CHURN, WORK_IDLE };
+
+static const char usage[] =
+    "Usage: load --port PORT [OPTION]...\n"
+    "Load an echo server on 127.0.0.1, check every byte, and print what came of it as JSON.\n"
+    "\n"
+    "  --work echoes|churn|idle  keep messages under way; connect, echo once, close; hold\n"
+    "                            connections until standard input ends (default: echoes)\n"
+    "  --connections N           at the same time (default: 1)\n"
+    "  --size BYTES              of a message (default: 64; churn and idle: at most 64 KiB)\n"
+    "  --in-flight N             messages sent ahead of their echo (default: 1)\n"
+    "  --receive BYTES           at most, at once (default: 128 KiB)\n"
+    "  --warm-up SECONDS         before it counts (default: 0)\n"
+    "  --seconds SECONDS         how long it counts (default: 1)\n"
+    "  --count N                 or until N messages were counted\n"
+    "  --hold                    then go on, without counting, until standard input ends\n"
+    "\n"
+    "Exit status: 0; 1 if wrong bytes came back, 2 if a connection was lost, 3 if nothing came\n"
+    "for 5 seconds, 4 if the system refused something, 64 if the command line is wrong.\n";
+
+struct options {
+    enum work work;
+    struct plan plan;
+    struct measure measure;
+};
+
+/* A number from `least` to `most`, or the end of the program. */
+static double number(const char *name, const char *text, double least, double most)
+{
+    char *end = NULL;
+    const double value = strtod(text, &end);
+
+    if (end == text || *end != '\0' || !(value >= least && value <= most)) {
+        (void)fprintf(stderr, "load: --%s takes a number from %g to %g, not '%s'\n", name, least,
+                      most, text);
+        exit(STATUS_USAGE);
+    }
+    return value;
+}
+
+static enum work work_named(const char *name)
+{
+    if (strcmp(name, "echoes") == 0)
+        return WORK_ECHOES;
+    if (strcmp(name, "churn") == 0)
+        return WORK_CHURN;
+    if (strcmp(name, "idle") == 0)
+        return WORK_IDLE;
+    (void)fprintf(stderr, "load: --work takes echoes, churn or idle, not '%s'\n", name);
+    exit(STATUS_USAGE);
+}
+
+static void parse(struct options *options, int argument_count, char *arguments[])
+{
+    static const struct option names[] = {
+        {"port", required_argument, NULL, 'p'},
+        {"work", required_argument, NULL, 'w'},
+        {"connections", required_argument, NULL, 'c'},
+        {"size", required_argument, NULL, 's'},
+        {"in-flight", required_argument, NULL, 'f'},
+        {"receive", required_argument, NULL, 'm'},
+        {"warm-up", required_argument, NULL, 'u'},
+        {"seconds", required_argument, NULL, 't'},
+        {"count", required_argument, NULL, 'n'},
+        {"hold", no_argument, NULL, 'k'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    struct plan *plan = &options->plan;
+    struct measure *measure = &options->measure;
+    int index = 0;
+    int letter;
+
+    while ((letter = getopt_long(argument_count, arguments, "", names, &index)) != -1) {
+        const char *name = names[index].name;
+
+        if (letter == 'p')
+            plan->port = (uint16_t)number(name, optarg, 1, 65535);
+        else if (letter == 'w')
+            options->work = work_named(optarg);
+        else if (letter == 'c')
+            plan->connections = (size_t)number(name, optarg, 1, 1000000);
+        else if (letter == 's')
+            plan->size_bytes = (size_t)number(name, optarg, 1, 1 << 30);
+        else if (letter == 'f')
+            plan->in_flight = (size_t)number(name, optarg, 1, 1000000);
+        else if (letter == 'm')
+            plan->receive_bytes = (size_t)number(name, optarg, 1, WORKS_RECEIVE_BYTES);
+        else if (letter == 'u')
+            measure->warm_up_ns = (uint64_t)(number(name, optarg, 0, 3600) * 1e9);
+        else if (letter == 't')
+            measure->duration_ns = (uint64_t)(number(name, optarg, 0, 3600) * 1e9);
+        else if (letter == 'n')
+            measure->max_messages = (uint64_t)number(name, optarg, 1, 1e15);
+        else if (letter == 'k')
+            measure->holds = true;
+        else {
+            (void)fputs(usage, letter == 'h' ? stdout : stderr);
+            exit(letter == 'h' ? 0 : STATUS_USAGE);
+        }
+    }
+    if (plan->port == 0 || optind < argument_count ||
+        (options->work != WORK_ECHOES && plan->size_bytes > PATTERN_PIECE_BYTES)) {
+        (void)fputs(usage, stderr);
+        exit(STATUS_USAGE);
+    }
+}
+
+static void print(const struct measure *measure, size_t starved)
+{
+    const struct histogram *latencies = &measure->latencies_ns;
+
+    (void)printf("{\"messages\": %ju, \"bytes\": %ju, \"seconds\": %.6f, \"p50_us\": %.3f, "
+                 "\"p99_us\": %.3f, \"max_us\": %.3f, \"starved\": %zu, "
+                 "\"own_cpu_seconds\": %.6f}\n",
+                 (uintmax_t)measure->messages, (uintmax_t)measure->bytes,
+                 (double)(measure->end_ns - measure->begin_ns) / 1e9,
+                 (double)histogram_quantile(latencies, 0.5) / 1e3,
+                 (double)histogram_quantile(latencies, 0.99) / 1e3,
+                 (double)latencies->largest / 1e3, starved, (double)measure->own_cpu_ns / 1e9);
+}
+
+static enum outcome run(struct options *options, size_t *starved)
+{
+    switch (options->work) {
+    case WORK_ECHOES:
+        return echoes_run(&options->plan, &options->measure, starved);
+    case WORK_CHURN:
+        return churn_run(&options->plan, &options->measure);
+    case WORK_IDLE:
+        return idle_run(&options->plan);
+    }
+    return OUTCOME_SYSTEM;
+}
+
+int main(int argument_count, char *arguments[])
+{
+    static struct options options = {
+        .plan = {.connections = 1,
+                 .size_bytes = 64,
+                 .in_flight = 1,
+                 .receive_bytes = WORKS_RECEIVE_BYTES},
+        .measure = {.duration_ns = 1000000000},
+    };
+    size_t starved = 0;
+    enum outcome outcome;
+
+    parse(&options, argument_count, arguments);
+    pattern_init();
+    outcome = run(&options, &starved);
+    if (outcome == OUTCOME_GOOD && options.work != WORK_IDLE)
+        print(&options.measure, starved);
+    return (int)outcome;
+}

@@ -1,0 +1,152 @@
+"""
+measures: one figure of one server: a work under load, system calls, memory.
+Knows nothing of rounds, ratios or tables.
+Used by run.
+"""
+
+import collections
+import contextlib
+import json
+import os
+import resource
+import signal
+import subprocess
+import tempfile
+import time
+
+import rig
+
+Work = collections.namedtuple("Work", "name about load unit calls_messages")
+
+WORKS = [
+    Work("w1", "1 connection, 64 B ping-pong", "--connections 1", "message", 3000),
+    Work("w2a", "50 connections, 64 B ping-pong", "--connections 50", "message", 10000),
+    Work("w2b", "1,000 connections, 64 B ping-pong", "--connections 1000", "message", None),
+    Work("w3a", "10 connections, 16 KiB messages, 16 in flight",
+         "--connections 10 --size 16384 --in-flight 16", "KiB", 5000),
+    Work("w3b", "10 connections, 1 MiB messages, 2 in flight",
+         "--connections 10 --size 1048576 --in-flight 2", "KiB", None),
+    Work("w3f", "10 connections, 64 KiB messages, 256 in flight (16 MiB), read in pieces of 32 KiB: "
+         "output blocks",
+         "--connections 10 --size 65536 --in-flight 256 --receive 32768", "KiB", None),
+    Work("w4", "50 connections at a time: connect, one 64 B echo, close",
+         "--work churn --connections 50", "connection", 1000),
+]
+
+Sample = collections.namedtuple("Sample", "cpu_seconds units seconds p50_us p99_us generator_share starved")
+
+Memory = collections.namedtuple("Memory", "bytes_each connections")
+
+_WORDS = {1: "WRONG", 2: "lost", 3: "stalls", 4: "fails"}  # load's exit status
+WARM_UP_SECONDS = 0.15
+NOT_FOR_FORKS = ["w2b"]  # a thousand processes
+
+
+class Bench:
+    """Where the generator is, and which CPU it shares with the server."""
+
+    def __init__(self, load, cpu):
+        self.load = load
+        self.cpu = cpu
+
+    @contextlib.contextmanager
+    def _generator(self, port, *arguments):
+        with rig.Process([self.load, "--port", port, *arguments], self.cpu,
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE) as generator:
+            yield generator
+
+    def measure(self, peer, work, seconds):
+        """Load a fresh server for so long; return a Sample."""
+        with rig.running(peer, self.cpu) as (server, port), \
+                self._generator(port, *work.load.split(), "--warm-up", WARM_UP_SECONDS,
+                                "--seconds", seconds, "--hold") as generator:
+            _expect(generator, "begin")
+            begin = time.monotonic(), server.cpu_seconds(peer.forks)
+            _expect(generator, "end")
+            end = time.monotonic(), server.cpu_seconds(peer.forks)
+            generator.stdin.close()
+            return _sample(work, json.loads(_line(generator)), begin, end)
+
+    def count_calls(self, peer, work):
+        """Return system calls per message (w4: per connection), as strace counts them."""
+        with rig.running(peer, self.cpu) as (server, port), \
+                tempfile.NamedTemporaryFile("r") as summary, \
+                rig.Process(["strace", "-f", "-c", "-o", summary.name, "-p", server.pid],
+                            self.cpu) as strace:
+            _wait_until_traced(server, strace)
+            with self._generator(port, *work.load.split(), "--seconds", 10,
+                                 "--count", work.calls_messages) as generator:
+                _expect(generator, "begin")
+                _expect(generator, "end")
+                messages = json.loads(_line(generator))["messages"]
+            os.kill(strace.pid, signal.SIGINT)
+            strace.wait()
+            return _count_in(summary) / messages
+
+    def measure_memory(self, peer, connections):
+        """Return what each idle connection that echoed once costs, of so many or, failing that,
+        of half as many: Go's splice takes three descriptors for each."""
+        try:
+            return self._measure_memory(peer, connections)
+        except rig.Failure:
+            return self._measure_memory(peer, connections // 2)
+
+    def _measure_memory(self, peer, connections):
+        with rig.running(peer, self.cpu) as (server, port):
+            before = server.private_bytes()
+            with self._generator(port, "--work", "idle", "--connections",
+                                 connections) as generator:
+                _expect(generator, "held")
+                return Memory((server.private_bytes() - before) / connections, connections)
+
+
+def most_connections(wanted):
+    """As many of the wanted connections as the limit of open files leaves room for."""
+    return min(wanted, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 200)
+
+
+def _line(generator):
+    line = generator.stdout.readline()
+    if line == "":
+        status, errors = generator.wait()
+        raise rig.Failure(_WORDS.get(status, "fails"), errors or f"load: status {status}")
+    return line.strip()
+
+
+def _expect(generator, word):
+    line = _line(generator)
+    if line != word:
+        raise rig.Failure("fails", f"load said '{line}', not '{word}'")
+
+
+def _sample(work, result, begin, end):
+    """
+    `begin` and `end` are (when, CPU time) of the server while the load was the same as when it was
+    counted. It does not matter that they were read a moment later.
+    """
+    seconds = result["seconds"]
+    cpu_seconds = (end[1] - begin[1]) / (end[0] - begin[0]) * seconds
+    units = result["bytes"] / 1024 if work.unit == "KiB" else result["messages"]
+    if result["messages"] == 0 or cpu_seconds <= 0:
+        raise rig.Failure("slow", "not one message was complete")
+    return Sample(cpu_seconds, units, seconds, result["p50_us"], result["p99_us"],
+                  result["own_cpu_seconds"] / seconds, result["starved"])
+
+
+def _wait_until_traced(server, strace):
+    while True:
+        with open(f"/proc/{server.pid}/status", encoding="ascii", errors="replace") as status:
+            if "TracerPid:\t0\n" not in status.read():
+                return
+        if strace.has_ended():
+            raise rig.Failure("-", f"strace: {strace.wait()[1]}")
+
+
+def _count_in(summary):
+    """The fourth column of `strace -c`, without its last line, which is the sum."""
+    calls = 0
+    for line in summary:
+        words = line.split()
+        if len(words) >= 5 and words[0][0].isdigit() and words[-1] != "total":
+            calls += int(words[3])
+    return calls

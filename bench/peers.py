@@ -1,0 +1,98 @@
+"""
+peers: the servers that are compared, where each is found, and which version it is.
+Knows nothing of what is measured.
+Used by run.
+"""
+
+import collections
+import os
+import re
+import shlex
+import shutil
+import subprocess
+
+BASELINE = "epoll_level"
+AGAIN = "epoll_level again"  # the baseline as one of the peers: shows how much is noise
+
+Peer = collections.namedtuple("Peer", "name command forks version")
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+# Those that `make bench-quick` runs, besides the baseline.
+QUICK = [AGAIN, "echod", "echod canonical", "libevent", "go"]
+
+
+def find(build, echod, also):
+    """Return the servers that can be run here, by name, and sentences about the others."""
+    found, missing = {}, []
+
+    def add(name, program, arguments="{port}", forks=False, version="", hint=None):
+        path = program if os.path.sep in program else shutil.which(program)
+        if path is not None and os.access(path, os.X_OK):
+            found[name] = Peer(name, [path, *shlex.split(arguments)], forks, version)
+        else:
+            missing.append(f"{name}: {hint or program + ' is not installed'}")
+
+    def built(name):
+        return os.path.join(build, "bench", "servers", name)
+
+    echod_arguments = "--listen 127.0.0.1:{port} --log-level warning"
+    add(BASELINE, built("epoll_level"))
+    add(AGAIN, built("epoll_level"))
+    add("echod", echod, echod_arguments, version=_said(echod, "--version"))
+    if "--no-shortcuts" in _output(echod, "--help"):
+        add("echod canonical", echod, echod_arguments + " --no-shortcuts")
+    else:
+        missing.append("echod canonical: this echod has no --no-shortcuts")
+    for name, command in also:
+        program, _, arguments = command.partition(" ")
+        add(name, program, arguments)
+    add("epoll_edge", built("epoll_edge"))
+    add("io_uring", built("uring"), version=_library("liburing"), hint="built without liburing")
+    add("libevent", built("libevent"), version=_library("libevent"))
+    add("libev", built("libev"), version=_header("ev.h", "EV_VERSION"), hint="built without libev")
+    add("libuv", built("libuv"), version=_library("libuv"), hint="built without libuv")
+    add("go", built("go"), version=_said("go", "version"), hint="built without Go")
+    add("node", "node", f"{shlex.quote(os.path.join(HERE, 'servers', 'echo.js'))} {{port}}",
+        version=_said("node", "--version"))
+    add("mio", built("mio"), version=_mio(), hint="built without cargo or librust-mio-dev")
+    if shutil.which("xinetd"):
+        add("xinetd", os.path.join(HERE, "servers", "xinetd.sh"), forks=True,
+            version=_said("xinetd", "-version"))
+    else:
+        missing.append("xinetd: xinetd is not installed")
+    add("socat", "socat", "TCP-LISTEN:{port},bind=127.0.0.1,fork,reuseaddr,backlog=4096 PIPE",
+        forks=True, version=_said("socat", "-V"))
+    add("ncat", "ncat", "--listen 127.0.0.1 {port} --keep-open --max-conns 1000 --exec /bin/cat",
+        forks=True, version=_said("ncat", "--version"))
+    return found, missing
+
+
+def _output(*command):
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              stdin=subprocess.DEVNULL, text=True, timeout=20, check=False)
+    except OSError:
+        return ""
+    return done.stdout
+
+
+def _said(*command):
+    """The first version number that a program tells."""
+    match = re.search(r"\d+(\.\d+)+\S*", _output(*command))
+    return match.group().rstrip(",") if match else ""
+
+
+def _library(name):
+    return _said("pkg-config", "--modversion", name)
+
+
+def _header(name, prefix):
+    text = _output("sh", "-c", f"printf '#include <{name}>\\n{prefix}_MAJOR.{prefix}_MINOR\\n'"
+                   " | ${CC:-cc} -E -P - 2>/dev/null | tail -1")
+    return text.replace(" ", "").strip()
+
+
+def _mio():
+    names = os.listdir("/usr/share/cargo/registry") if os.path.isdir("/usr/share/cargo") else []
+    return next((name[4:] for name in names if re.match(r"mio-\d", name)), "")

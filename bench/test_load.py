@@ -1,0 +1,143 @@
+"""
+test_load: the generator notices every way in which an echo can be wrong.
+Needs no echod: the servers here are wrong on purpose.
+Run by `make bench-check`.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import unittest
+
+LOAD = os.environ.get("BENCH_LOAD", "bench/load")
+GOOD, WRONG_BYTES, LOST, STALLED = 0, 1, 2, 3
+
+
+class Server:
+    """Echoes on a port of 127.0.0.1 what `twist` makes of the bytes; a thread for each client."""
+
+    def __init__(self, twist):
+        self.twist = twist
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=[client], daemon=True).start()
+
+    def serve(self, client):
+        received = 0
+        try:
+            while bytes_in := client.recv(65536):
+                client.sendall(self.twist(bytes_in, received))
+                received += len(bytes_in)
+        except OSError:
+            pass
+        client.close()
+
+    def close(self):
+        self.listener.close()
+
+
+def flip_byte_1000(piece, offset):
+    twisted = bytearray(piece)
+    if offset <= 1000 < offset + len(piece):
+        twisted[1000 - offset] ^= 1
+    return bytes(twisted)
+
+
+def end_after_1000(piece, offset):
+    if offset > 1000:
+        raise OSError
+    return piece
+
+
+class Swapped:
+    """Gives each client what another one sent."""
+
+    def __init__(self):
+        self.meeting = threading.Barrier(2, timeout=5)
+        self.pieces = []
+
+    def __call__(self, piece, offset):
+        self.pieces.append(piece)
+        self.meeting.wait()
+        return self.pieces[0] if self.pieces[1] is piece else self.pieces[1]
+
+
+class TestLoad(unittest.TestCase):
+    def load(self, twist, *arguments):
+        server = Server(twist)
+        self.addCleanup(server.close)
+        return subprocess.run(
+            [LOAD, "--port", str(server.port), "--seconds", "0.2", *arguments],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False)
+
+    def expect(self, status, twist, *arguments):
+        done = self.load(twist, *arguments)
+        self.assertEqual(done.returncode, status, done.stderr)
+        self.assertEqual(done.stderr == "", status == GOOD)
+        return done.stdout
+
+    def test_a_right_echo_is_counted(self):
+        for arguments in ["--connections 5", "--size 100000 --in-flight 3", "--work churn",
+                          "--size 1 --in-flight 1000", "--warm-up 0.1 --size 65537"]:
+            with self.subTest(arguments):
+                marks = self.expect(GOOD, lambda piece, _: piece, *arguments.split()).splitlines()
+                self.assertEqual(marks[:2], ["begin", "end"])
+                result = json.loads(marks[2])
+                self.assertGreater(result["messages"], 0)
+                self.assertEqual(result["starved"], 0)
+                self.assertLessEqual(result["p50_us"], result["p99_us"] * 1.01)
+
+    def test_a_count_ends_it(self):
+        output = self.expect(GOOD, lambda piece, _: piece, "--count", "10", "--seconds", "20")
+        self.assertEqual(json.loads(output.splitlines()[2])["messages"], 10)
+
+    def test_idle_connections_are_held_until_the_input_ends(self):
+        self.assertEqual(self.expect(GOOD, lambda piece, _: piece, "--work", "idle",
+                                     "--connections", "50"), "held\n")
+
+    def test_one_flipped_bit_is_noticed(self):
+        self.expect(WRONG_BYTES, flip_byte_1000)
+        self.expect(WRONG_BYTES, flip_byte_1000, "--size", "1048576")
+
+    def test_a_lost_piece_is_noticed(self):
+        for size in ["64", "4096", "65536"]:
+            lost = int(size)
+            self.expect(WRONG_BYTES, lambda piece, offset, lost=lost:
+                        piece[lost:] if offset == 0 else piece, "--size", size, "--in-flight", "40")
+
+    def test_a_piece_sent_twice_is_noticed(self):
+        self.expect(WRONG_BYTES, lambda piece, offset: piece + piece if offset == 0 else piece,
+                    "--in-flight", "40")
+
+    def test_bytes_nobody_sent_yet_are_noticed(self):
+        self.expect(WRONG_BYTES, lambda piece, _: piece + b"x")
+
+    def test_bytes_of_another_connection_are_noticed(self):
+        self.expect(WRONG_BYTES, Swapped(), "--connections", "2")
+
+    def test_wrong_bytes_are_noticed_in_every_work(self):
+        for work in ["churn", "idle"]:
+            self.expect(WRONG_BYTES, lambda piece, _: b"?" * len(piece), "--work", work)
+
+    def test_an_early_end_is_noticed(self):
+        self.expect(LOST, end_after_1000)
+        self.expect(LOST, lambda piece, _: end_after_1000(piece, 2000), "--work", "churn")
+        self.expect(LOST, lambda piece, _: end_after_1000(piece, 2000), "--work", "idle")
+
+    def test_silence_is_noticed(self):
+        self.expect(STALLED, lambda piece, offset: piece if offset < 1000 else b"")
+
+
+if __name__ == "__main__":
+    sys.exit(unittest.main())

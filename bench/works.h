@@ -1,0 +1,53 @@
+/*
+ * works: what the generator can do to a server: three kinds of load, one file each.
+ * Knows nothing of options or output, which are load's.
+ * Called by load.
+ */
+#ifndef BENCH_WORKS_H
+#define BENCH_WORKS_H
+
+#include "measure.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct plan {
+    uint16_t port; /* of 127.0.0.1 */
+    size_t connections;
+    size_t size_bytes;    /* of a message */
+    size_t in_flight;     /* messages that are sent ahead of their echo */
+    size_t receive_bytes; /* at most so many at once: less than comes makes output block */
+};
+
+/* How it ended; the value is load's exit status. What is not good was reported on standard error.
+ */
+enum outcome {
+    OUTCOME_GOOD = 0,
+    OUTCOME_WRONG_BYTES = 1, /* other bytes came back than were sent */
+    OUTCOME_LOST = 2,        /* the server closed or reset a connection, or did not accept it */
+    OUTCOME_STALLED = 3,     /* nothing came for WORKS_PATIENCE_MS */
+    OUTCOME_SYSTEM = 4,      /* this machine refused something */
+};
+
+enum {
+    WORKS_PATIENCE_MS = 5000,
+    WORKS_RECEIVE_BYTES = 131072, /* more falls out of the cache before it is compared */
+};
+
+/*
+ * echoes: keep `in_flight` messages under way on each connection, and check each byte that returns.
+ * Ping-pong is one in flight. `*starved` becomes the number of connections of which not one byte
+ * came back while it was counted.
+ */
+enum outcome echoes_run(const struct plan *plan, struct measure *measure, size_t *starved);
+
+/*
+ * churn: connect, send one message, check its echo, shut down, wait for the server's FIN, close;
+ * always so many at the same time. What is counted, and timed, is a connection.
+ */
+enum outcome churn_run(const struct plan *plan, struct measure *measure);
+
+/* idle: connect, echo one message on each, say "held", and hold all until standard input ends. */
+enum outcome idle_run(const struct plan *plan);
+
+#endif
