@@ -53,7 +53,7 @@ class TimeoutTest(harness.TestCase):
 
     def test_lifetime_ends_a_busy_client_that_loses_nothing(self):
         """At the end of its life even a busy client gets back all that echod received, then FIN."""
-        with Echod("--lifetime", scaled_ms(500)) as server:
+        with Echod("--lifetime", scaled_ms(500), "--linger-timeout", "1h") as server:
             stream = Stream(server.connect())
             received = stream.wait_for_fin()
             closed = server.wait_for_closed("lifetime over")
