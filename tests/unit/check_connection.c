@@ -721,10 +721,10 @@ START_TEST(all_together_queue_no_more_than_the_groups_share)
         (void)join((enum transport)_i);
     if (_i < FIRST_SHORTCUT) /* with it each queues what one read brings, and that may be less */
         support_loop_until(is_group_full, NULL);
-    keep_on(is_group_full, NULL, SHORT_MS); /* look checks the bound at each turn */
-    bytes_in = count_of(COUNTER_BYTES_IN);
-    keep_on(is_group_full, NULL, SHORT_MS);
-    ck_assert_uint_eq(count_of(COUNTER_BYTES_IN), bytes_in);
+    do { /* the kernel's buffers grow for a while */
+        bytes_in = count_of(COUNTER_BYTES_IN);
+        keep_on(is_group_full, NULL, SHORT_MS); /* look checks the bound at each turn */
+    } while (count_of(COUNTER_BYTES_IN) > bytes_in);
 }
 END_TEST
 
