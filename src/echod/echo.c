@@ -8,6 +8,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#ifdef HAVE_LINUX_SOCK_DIAG_H
+#include <linux/sock_diag.h>
+#endif
+
 enum { PIECES = 4 }; /* of input that are looked at in one go; one read fills at most two */
 
 /* Copy the first pieces of input behind what output holds already. */
@@ -44,7 +48,7 @@ int echo_input(struct evbuffer *input, struct evbuffer *output)
 enum {
     SCRATCH_SIZE = 64 << 10, /* larger falls out of the cache, smaller costs system calls */
     LEAST_SIZE = 4 << 10,    /* what one read takes however little room there is */
-    SPLICE_SIZE = 256 << 10, /* what the pipe holds */
+    SPLICE_SIZE = 512 << 10, /* what the pipe holds */
     STREAM_SIZE = 16 << 10,  /* a spliced read of less than this is no stream any more */
     TURN_SIZE = 1 << 20,     /* read for one client before the others have their turn */
     PIECE_SIZE = 16320,      /* libevent rounds a piece and its header up to a power of two */
@@ -142,12 +146,45 @@ static enum echo_outcome queue_pipe(struct echo_scratch *scratch, struct evbuffe
     return ECHO_QUEUED;
 }
 
+/* Return how much the socket takes until it is full, or 0 where the system does not tell. */
+static size_t socket_room(int fd)
+{
+#ifdef HAVE_LINUX_SOCK_DIAG_H
+    uint32_t memory[SK_MEMINFO_VARS];
+    socklen_t length = sizeof memory;
+    uint32_t used;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &length) < 0) /* Linux 4.12 */
+        return 0;
+    used = memory[SK_MEMINFO_WMEM_QUEUED]; /* of TCP; a Unix socket counts what it allocated */
+    if (used < memory[SK_MEMINFO_WMEM_ALLOC])
+        used = memory[SK_MEMINFO_WMEM_ALLOC];
+    return used < memory[SK_MEMINFO_SNDBUF] ? memory[SK_MEMINFO_SNDBUF] - used : 0;
+#else
+    (void)fd;
+    return 0;
+#endif
+}
+
+/*
+ * Return how much to read at once: what the socket does not take must be copied, so no more than
+ * it has room for, or than is little to copy.
+ */
+static size_t splice_size(int fd)
+{
+    const size_t room = socket_room(fd);
+
+    if (room < SCRATCH_SIZE)
+        return SCRATCH_SIZE;
+    return room < SPLICE_SIZE ? room : SPLICE_SIZE;
+}
+
 /* Move bytes from the socket into the pipe and from there to the socket. */
 static enum echo_outcome splice_through(struct echo_scratch *scratch, int fd,
                                         struct evbuffer *output, struct echo_progress *progress)
 {
     const unsigned flags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK;
-    const ssize_t received = splice(fd, NULL, scratch->pipe[1], NULL, SPLICE_SIZE, flags);
+    const ssize_t received = splice(fd, NULL, scratch->pipe[1], NULL, splice_size(fd), flags);
     size_t left;
 
     if (received < 0 && errno == EINVAL) { /* not for this kind of socket, or not here at all */
@@ -184,7 +221,7 @@ enum echo_outcome echo_socket(struct echo_scratch *scratch, int fd, struct evbuf
                               uint64_t room_bytes, bool *is_streaming,
                               struct echo_progress *progress)
 {
-    const bool can_splice = scratch->pipe[0] >= 0 && room_bytes >= SPLICE_SIZE;
+    const bool can_splice = scratch->pipe[0] >= 0 && room_bytes >= SCRATCH_SIZE;
     size_t size = room_bytes < SCRATCH_SIZE ? (size_t)room_bytes : SCRATCH_SIZE;
     enum echo_outcome outcome;
     size_t before;
