@@ -50,7 +50,7 @@ enum {
     LEAST_SIZE = 4 << 10,    /* what one read takes however little room there is */
     SPLICE_SIZE = 512 << 10, /* what the pipe holds */
     STREAM_SIZE = 16 << 10,  /* a spliced read of less than this is no stream any more */
-    TURN_SIZE = 1 << 20,     /* read for one client before the others have their turn */
+    TURN_SIZE = 256 << 10,   /* read for one client before the others have their turn */
     PIECE_SIZE = 16320,      /* libevent rounds a piece and its header up to a power of two */
 };
 
