@@ -50,14 +50,15 @@ class Bench:
         self.cpu = cpu
 
     @contextlib.contextmanager
-    def _generator(self, port, *arguments):
-        with rig.Process([self.load, "--port", port, *arguments], self.cpu,
+    def _generator(self, port, *arguments, cpu=None):
+        with rig.Process([self.load, "--port", port, *arguments],
+                         {self.cpu if cpu is None else cpu},
                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as generator:
             yield generator
 
     def measure(self, peer, work, seconds):
         """Load a fresh server for so long; return a Sample."""
-        with rig.running(peer, self.cpu) as (server, port), \
+        with rig.running(peer, {self.cpu}) as (server, port), \
                 self._generator(port, *work.load.split(), "--warm-up", WARM_UP_SECONDS,
                                 "--seconds", seconds, "--hold") as generator:
             _expect(generator, "begin")
@@ -69,10 +70,10 @@ class Bench:
 
     def count_calls(self, peer, work):
         """Return system calls per message (w4: per connection), as strace counts them."""
-        with rig.running(peer, self.cpu) as (server, port), \
+        with rig.running(peer, {self.cpu}) as (server, port), \
                 tempfile.NamedTemporaryFile("r") as summary, \
                 rig.Process(["strace", "-f", "-c", "-o", summary.name, "-p", server.pid],
-                            self.cpu) as strace:
+                            {self.cpu}) as strace:
             _wait_until_traced(server, strace)
             with self._generator(port, *work.load.split(), "--seconds", 10,
                                  "--count", work.calls_messages) as generator:
@@ -92,17 +93,44 @@ class Bench:
             return self._measure_memory(peer, connections // 2)
 
     def _measure_memory(self, peer, connections):
-        with rig.running(peer, self.cpu) as (server, port):
-            before = server.private_bytes()
-            with self._generator(port, "--work", "idle", "--connections",
-                                 connections) as generator:
+        """Several servers share out what the limit of open files forbids one of them."""
+        with contextlib.ExitStack() as stack:
+            servers = []
+            for share in _shares(connections):
+                server, port = stack.enter_context(rig.running(peer, {self.cpu}))
+                servers.append((server, server.private_bytes()))
+                generator = stack.enter_context(
+                    self._generator(port, "--work", "idle", "--connections", share))
                 _expect(generator, "held")
-                return Memory((server.private_bytes() - before) / connections, connections)
+            grown = sum(server.private_bytes() - before for server, before in servers)
+            return Memory(grown / connections, connections)
+
+    def measure_workers(self, peer, cpus, seconds):
+        """Return CPU time per message with a generator, and a worker, for each of the CPUs."""
+        with rig.running(peer, cpus) as (server, port), contextlib.ExitStack() as stack:
+            generators = [
+                stack.enter_context(self._generator(
+                    port, "--connections", 50, "--warm-up", WARM_UP_SECONDS, "--seconds", seconds,
+                    "--hold", cpu=cpu))
+                for cpu in cpus]
+            for generator in generators:
+                _expect(generator, "begin")
+            begin = time.monotonic(), server.cpu_seconds(peer.forks)
+            for generator in generators:
+                _expect(generator, "end")
+            end = time.monotonic(), server.cpu_seconds(peer.forks)
+            messages = 0
+            for generator in generators:
+                generator.stdin.close()
+                messages += json.loads(_line(generator))["messages"]
+            return (end[1] - begin[1]) / (end[0] - begin[0]) * seconds / messages
 
 
-def most_connections(wanted):
-    """As many of the wanted connections as the limit of open files leaves room for."""
-    return min(wanted, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 200)
+def _shares(connections):
+    """As few shares as the limit of open files allows."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 200
+    count = -(-connections // most)
+    return [connections // count + (i < connections % count) for i in range(count)]
 
 
 def _line(generator):

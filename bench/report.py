@@ -24,6 +24,7 @@ CAPACITY_AT_LEAST = {
     "w1": 1.0, "w2a": 1.0, "w2b": 1.0, "w3a": 1.9, "w3b": 4.0, "w3f": 3.5, "w4": 1.0}
 P99_AT_MOST = 1.05
 BYTES_AT_MOST = 1536
+TWO_WORKERS_AT_LEAST = 1.8
 NOISE = 1.03  # what the same command run twice may differ by
 MAY_BE_AHEAD = {("w2a", "io_uring"), ("w2b", "io_uring"), ("w4", "io_uring")}
 
@@ -100,10 +101,12 @@ def print_all(run, missing, cpu):
         _print_calls(run)
     if run.memory:
         _print_memory(run)
+    if run.workers:
+        _print_workers(run)
     _print_verdicts(run)
     _print_failures(run)
     print("Any figure again, beside a fresh baseline: "
-          f"{run.command} --only w2a --server libuv   (or --only calls, --only memory)")
+          f"{run.command} --only w2a --server libuv   (or --only calls, memory, workers)")
 
 
 def conditions(run, cpu):
@@ -200,6 +203,19 @@ def _print_memory(run):
                   for name, one in run.memory.items()])
 
 
+def _gain_of_two_workers(run):
+    """Twice the cores, at what a message then costs."""
+    gains = [2 * one / two for one, two in run.workers if one is not None and two is not None]
+    return statistics.median(gains) if gains else None
+
+
+def _print_workers(run):
+    gain = _gain_of_two_workers(run)
+    cell = _word(run, "workers", "echod") if gain is None else f"{gain:.2f}"
+    _print_table("Capacity of two workers on two CPUs, with 50 connections from each; "
+                 "one worker on one CPU is 1", ["two workers"], [("echod", [cell])])
+
+
 def verdicts(run):
     """Return (what, figure, limit, is_met) for each target that echod can be judged by here."""
     found = []
@@ -210,10 +226,15 @@ def verdicts(run):
             least = CAPACITY_AT_LEAST[work.name]
             found.append((f"capacity {work.name}, at least", capacity, least, capacity >= least))
             found.append((f"p99 {work.name}, at most", p99, P99_AT_MOST, p99 <= P99_AT_MOST))
-    if run.memory.get("echod") is not None:
-        used = run.memory["echod"].bytes_each
-        found.append(("bytes per idle connection, at most", used, BYTES_AT_MOST,
-                      used <= BYTES_AT_MOST))
+    for name in ("echod", "echod, many"):
+        if run.memory.get(name) is not None:
+            used, connections = run.memory[name]
+            found.append((f"bytes per idle connection of {connections:,}, at most", used,
+                          BYTES_AT_MOST, used <= BYTES_AT_MOST))
+    gain = _gain_of_two_workers(run)
+    if gain is not None:
+        found.append(("two workers, at least", gain, TWO_WORKERS_AT_LEAST,
+                      gain >= TWO_WORKERS_AT_LEAST))
     return found
 
 
@@ -261,6 +282,7 @@ def as_json(run, missing, cpu):
         "calls_per_message": [{"work": work, "server": name, "calls": calls}
                               for (work, name), calls in run.calls.items()],
         "memory": {name: one and one._asdict() for name, one in run.memory.items()},
+        "workers": run.workers,
         "failures": [{"figure": figure, "server": name, "word": failure.word, "why": str(failure)}
                      for (figure, name), failures in run.failures.items()
                      for failure in failures],

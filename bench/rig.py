@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 
+CPUS = sorted(os.sched_getaffinity(0))
 PATIENCE_SECONDS = 20  # for what takes a moment: a start, an end, one answer
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -77,23 +78,22 @@ def congestion_control():
 
 
 def choose_cpu():
-    cpus = sorted(os.sched_getaffinity(0))
-    if len(cpus) > 1:
-        os.sched_setaffinity(0, cpus[:-1])
-    return cpus[-1]
+    if len(CPUS) > 1:
+        os.sched_setaffinity(0, CPUS[:-1])
+    return CPUS[-1]
 
 
 # Processes.
 
 
 class Process:
-    """A process and its children on the measured CPU, under SCHED_BATCH: wakes do not preempt."""
+    """A process and its children on certain CPUs, under SCHED_BATCH: wakes do not preempt."""
 
-    def __init__(self, command, cpu, **pipes):
+    def __init__(self, command, cpus, **pipes):
         def prepare():
             os.setpgid(0, 0)  # Ctrl-C is for us
             _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            os.sched_setaffinity(0, {cpu})
+            os.sched_setaffinity(0, cpus)
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
         self._errors = tempfile.TemporaryFile()
@@ -174,12 +174,12 @@ def free_port():
 
 
 @contextlib.contextmanager
-def running(peer, cpu):
+def running(peer, cpus):
     """Start a server, wait until it answers, hand out it and its port; end it afterwards."""
     port = free_port()
     command = [word.replace("{port}", str(port)) for word in peer.command]
     with tempfile.TemporaryDirectory(prefix="bench-") as directory, \
-            Process(command, cpu, env={**os.environ, "TMPDIR": directory}) as server:
+            Process(command, cpus, env={**os.environ, "TMPDIR": directory}) as server:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not _answers(port):
             if server.has_ended():
