@@ -105,20 +105,27 @@ class Bench:
             grown = sum(server.private_bytes() - before for server, before in servers)
             return Memory(grown / connections, connections)
 
-    def measure_workers(self, peer, cpus, seconds):
-        """Return CPU time per message with a generator, and a worker, for each of the CPUs."""
-        with rig.running(peer, cpus) as (server, port), contextlib.ExitStack() as stack:
-            generators = [
-                stack.enter_context(self._generator(
-                    port, "--connections", 50, "--warm-up", WARM_UP_SECONDS, "--seconds", seconds,
-                    "--hold", cpu=cpu))
-                for cpu in cpus]
-            for generator in generators:
-                _expect(generator, "begin")
-            begin = time.monotonic(), server.cpu_seconds(peer.forks)
-            for generator in generators:
-                _expect(generator, "end")
-            end = time.monotonic(), server.cpu_seconds(peer.forks)
+    def cost_of_message(self, placed, seconds):
+        """
+        Return CPU time per message of servers that run at once: `placed` are peers with the CPUs
+        of each. Every CPU also has a generator.
+        """
+        with contextlib.ExitStack() as stack:
+            servers, generators = [], []
+            for peer, cpus in placed:
+                server, port = stack.enter_context(rig.running(peer, cpus))
+                servers.append(server)
+                generators += [
+                    stack.enter_context(self._generator(
+                        port, "--connections", 50, "--warm-up", WARM_UP_SECONDS,
+                        "--seconds", seconds, "--hold", cpu=cpu)) for cpu in cpus]
+
+            def reading(word):
+                for generator in generators:
+                    _expect(generator, word)
+                return time.monotonic(), sum(server.cpu_seconds(False) for server in servers)
+
+            begin, end = reading("begin"), reading("end")
             messages = 0
             for generator in generators:
                 generator.stdin.close()

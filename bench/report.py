@@ -205,15 +205,16 @@ def _print_memory(run):
 
 def _gain_of_two_workers(run):
     """Twice the cores, at what a message then costs."""
-    gains = [2 * one / two for one, two in run.workers if one is not None and two is not None]
+    gains = [2 * apart / together for apart, together in run.workers
+             if apart is not None and together is not None]
     return statistics.median(gains) if gains else None
 
 
 def _print_workers(run):
     gain = _gain_of_two_workers(run)
     cell = _word(run, "workers", "echod") if gain is None else f"{gain:.2f}"
-    _print_table("Capacity of two workers on two CPUs, with 50 connections from each; "
-                 "one worker on one CPU is 1", ["two workers"], [("echod", [cell])])
+    _print_table("Capacity of two workers on two CPUs; of one worker, while the other CPU is as busy, 1",
+                 ["two workers"], [("echod", [cell])])
 
 
 def verdicts(run):
