@@ -138,6 +138,12 @@ static const struct setting table[] = {
         .help = "how long clients may stay after a stop was requested; 0: no time at all",
     },
     {
+        .name = "pin-workers",
+        .type = SETTING_FLAG,
+        .offset = offsetof(struct options, pin_workers),
+        .help = "keep each worker on a CPU of its own, with the clients that arrive there",
+    },
+    {
         .name = "no-shortcuts",
         .type = SETTING_FLAG,
         .offset = offsetof(struct options, no_shortcuts),

@@ -44,6 +44,7 @@ struct options {
     uint64_t linger_timeout_ms; /* 0: a connection that echod ends is closed at once */
     uint64_t drain_timeout_ms;  /* 0: a stop waits for no client to leave by itself */
 
+    bool pin_workers;  /* each on a CPU of its own */
     bool no_shortcuts; /* serve every connection through libevent's buffers alone */
 
     unsigned log_level;  /* enum log_level */

@@ -54,6 +54,28 @@ static size_t usable_cpu_count(void)
     return online > 0 ? (size_t)online : 1;
 }
 
+/*
+ * Return the CPU for a worker, of those that the process may use; with more workers than CPUs,
+ * several share one.
+ */
+static int cpu_of_worker(size_t index)
+{
+#ifdef HAVE_SCHED_GETAFFINITY
+    cpu_set_t cpus;
+    size_t left = index % usable_cpu_count();
+
+    if (sched_getaffinity(0, sizeof cpus, &cpus) < 0)
+        return WORKER_ANY_CPU;
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (CPU_ISSET((size_t)cpu, &cpus) && left-- == 0)
+            return cpu;
+    }
+#else
+    (void)index;
+#endif
+    return WORKER_ANY_CPU;
+}
+
 size_t server_worker_count(const struct options *options)
 {
     const uint64_t count = options->workers == SETTING_AUTO ? usable_cpu_count() : options->workers;
@@ -401,6 +423,8 @@ static int make_workers(struct server *server)
 {
     const size_t count = server->worker_count;
 
+    if (server->options->pin_workers && cpu_of_worker(0) == WORKER_ANY_CPU)
+        log_write(server->log, LOG_LEVEL_WARNING, "this system cannot pin workers to CPUs");
     server->limit.max = max_connections(server);
     server->workers = calloc(count, sizeof(struct worker *));
     if (server->workers == NULL)
@@ -410,6 +434,7 @@ static int make_workers(struct server *server)
         const struct worker_place place = {
             .index = (unsigned)i,
             .count = (unsigned)count,
+            .cpu = server->options->pin_workers ? cpu_of_worker(i) : WORKER_ANY_CPU,
             .limit = &server->limit,
             .max_queued_bytes = queued_bytes > 0 ? queued_bytes : 1,
         };

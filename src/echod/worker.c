@@ -12,9 +12,11 @@
 #include <event2/util.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -315,11 +317,32 @@ void worker_report(struct worker *worker)
 
 /* --- Its thread. ----------------------------------------------------------------------------- */
 
+/* Keep the calling thread on a CPU. Return 0, or -1 with errno. */
+static int pin_thread(int cpu)
+{
+#ifdef HAVE_SCHED_GETAFFINITY
+    cpu_set_t cpus;
+
+    CPU_ZERO(&cpus);
+    CPU_SET((size_t)cpu, &cpus);
+    return sched_setaffinity(0, sizeof cpus, &cpus);
+#else
+    (void)cpu;
+    errno = ENOSYS;
+    return -1;
+#endif
+}
+
 static void *run(void *argument)
 {
     struct worker *worker = argument;
-    const int status = event_base_dispatch(worker->base);
+    const int cpu = worker->place.cpu;
+    int status;
 
+    if (cpu != WORKER_ANY_CPU && pin_thread(cpu) < 0)
+        log_write(worker->log, LOG_LEVEL_WARNING, "worker %u is not pinned to CPU %d: %s",
+                  worker->place.index, cpu, strerror(errno));
+    status = event_base_dispatch(worker->base);
     /* The descriptors of what was freed last are closed in one more turn. */
     if (status == 0)
         (void)event_base_loop(worker->base, EVLOOP_NONBLOCK);
@@ -433,6 +456,16 @@ static int init_group(struct worker *worker)
     return connection_group_init(&worker->group);
 }
 
+/* Ask for the clients whose packets arrive at a CPU: socket(7); in a group since Linux 6.2. */
+static void prefer_clients_of(int fd, int cpu)
+{
+#ifdef SO_INCOMING_CPU
+    (void)setsockopt(fd, SOL_SOCKET, SO_INCOMING_CPU, &cpu, sizeof cpu);
+#else
+    (void)fd, (void)cpu;
+#endif
+}
+
 static int add_listener(struct worker *worker, struct endpoint *endpoint)
 {
     int *fd = &endpoint->listener_fds[worker->place.index];
@@ -441,6 +474,8 @@ static int add_listener(struct worker *worker, struct endpoint *endpoint)
 
     if (listener == NULL)
         return -1;
+    if (worker->place.cpu != WORKER_ANY_CPU)
+        prefer_clients_of(*fd, worker->place.cpu);
     *fd = -1; /* the listener's now */
     worker->listeners[worker->listener_count++] = listener;
     return 0;

@@ -33,9 +33,12 @@ struct connection_limit {
     uint64_t max;
 };
 
+enum { WORKER_ANY_CPU = -1 };
+
 struct worker_place {
     unsigned index;                 /* 0 to count - 1; the first serves what was passed, too */
     unsigned count;                 /* of all workers */
+    int cpu;                        /* where its thread stays, or WORKER_ANY_CPU */
     uint64_t max_queued_bytes;      /* this worker's share */
     struct connection_limit *limit; /* outlives the workers */
 };

@@ -5,6 +5,7 @@ Run by `run`, by automake, or alone.
 """
 
 import os
+import re
 import signal
 
 import harness
@@ -59,6 +60,43 @@ class WorkersTest(harness.TestCase):
             with Echod("--workers", workers, prefix=(taskset, "-c", cpu)) as server:
                 threads[workers] = server.thread_count()
         self.assertEqual(threads["1"], threads["auto"])
+
+    def thread_cpus(self, server):
+        """The CPUs that each of echod's threads may use."""
+        return [os.sched_getaffinity(int(thread))
+                for thread in os.listdir(f"/proc/{server.pid}/task")]
+
+    def test_pinned_workers_take_turns_at_the_cpus(self):
+        """Each of --pin-workers stays on one CPU; those that are too many begin anew."""
+        cpus = sorted(os.sched_getaffinity(0))
+        count = len(cpus) + 1
+        with Echod("--pin-workers", "--workers", str(count)) as server:
+            harness.wait_until(
+                lambda: sorted(min(usable) for usable in self.thread_cpus(server)
+                               if len(usable) == 1)
+                == sorted([*cpus, cpus[0]]) or len(cpus) == 1, "each worker is on its CPU")
+            harness.round_trip(server.connect())
+
+    def test_pinned_workers_get_the_clients_of_their_cpus(self):
+        """A client is served on the CPU where its packets arrive."""
+        cpus = sorted(os.sched_getaffinity(0))
+        release = tuple(int(part) for part in re.findall(r"\d+", os.uname().release)[:2])
+        if len(cpus) < 2 or release < (6, 2):
+            self.skipTest("needs two CPUs and Linux 6.2")
+        with Echod("--pin-workers", "--workers", "2") as server:
+            try:
+                for worker, cpu in enumerate(cpus[:2]):
+                    os.sched_setaffinity(0, {cpu})
+                    clients = [server.connect() for _ in range(20)]
+                    for client in clients:
+                        harness.round_trip(client)
+                    _, lines = server.report()
+                    self.assertEqual(workers_of(lines, 2), {worker})
+                    for client in clients:
+                        client.close()
+                    server.wait_for_closed(count=20 * (worker + 1))
+            finally:
+                os.sched_setaffinity(0, cpus)
 
     def test_workers_share_a_passed_socket(self):
         """All workers accept from the one socket that was passed."""
