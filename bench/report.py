@@ -203,18 +203,20 @@ def _print_memory(run):
                   for name, one in run.memory.items()])
 
 
-def _gain_of_two_workers(run):
-    """Twice the cores, at what a message then costs."""
-    gains = [2 * apart / together for apart, together in run.workers
-             if apart is not None and together is not None]
+def _gain_of_two_workers(run, which):
+    """Twice the cores, at what a message then costs; `which` counts the ways to have them."""
+    gains = [2 * costs[0] / costs[which] for costs in run.workers
+             if costs[0] is not None and costs[which] is not None]
     return statistics.median(gains) if gains else None
 
 
 def _print_workers(run):
-    gain = _gain_of_two_workers(run)
-    cell = _word(run, "workers", "echod") if gain is None else f"{gain:.2f}"
-    _print_table("Capacity of two workers on two CPUs; of one worker, while the other CPU is as busy, 1",
-                 ["two workers"], [("echod", [cell])])
+    def cell(which):
+        gain = _gain_of_two_workers(run, which)
+        return _word(run, "workers", "echod") if gain is None else f"{gain:.2f}"
+
+    _print_table("Capacity of two workers on two CPUs; 1 is one worker, while the other CPU is as "
+                 "busy", ["--workers 2", "--pin-workers"], [("echod", [cell(1), cell(2)])])
 
 
 def verdicts(run):
@@ -232,10 +234,11 @@ def verdicts(run):
             used, connections = run.memory[name]
             found.append((f"bytes per idle connection of {connections:,}, at most", used,
                           BYTES_AT_MOST, used <= BYTES_AT_MOST))
-    gain = _gain_of_two_workers(run)
-    if gain is not None:
-        found.append(("two workers, at least", gain, TWO_WORKERS_AT_LEAST,
-                      gain >= TWO_WORKERS_AT_LEAST))
+    for which, name in ((1, "two workers"), (2, "two pinned workers")):
+        gain = _gain_of_two_workers(run, which)
+        if gain is not None:
+            found.append((f"{name}, at least", gain, TWO_WORKERS_AT_LEAST,
+                          gain >= TWO_WORKERS_AT_LEAST))
     return found
 
 
