@@ -211,12 +211,12 @@ def _gain_of_two_workers(run, which):
 
 
 def _print_workers(run):
-    def cell(which):
+    def cell(which, figure):
         gain = _gain_of_two_workers(run, which)
-        return _word(run, "workers", "echod") if gain is None else f"{gain:.2f}"
+        return _word(run, figure, "echod") if gain is None else f"{gain:.2f}"
 
     _print_table("Capacity of two workers on two CPUs; 1 is one worker, while the other CPU is as "
-                 "busy", ["--workers 2", "--pin-workers"], [("echod", [cell(1), cell(2)])])
+                 "busy", ["--workers 2", "--pin-workers"], [("echod", [cell(1, "workers"), cell(2, "pinned workers")])])
 
 
 def verdicts(run):

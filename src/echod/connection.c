@@ -485,7 +485,8 @@ static void count_progress(struct connection *connection, const struct echo_prog
     connection->bytes_out += progress->sent;
     counters_add(group->counters, COUNTER_BYTES_IN, progress->received);
     counters_add(group->counters, COUNTER_BYTES_OUT, progress->sent);
-    timeout_postpone(&group->idle, &connection->idle);
+    if (progress->received > 0)
+        timeout_postpone(&group->idle, &connection->idle);
 }
 
 /* Return how much output this connection may have, by itself and as one of all. */

@@ -8,8 +8,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#ifdef HAVE_LINUX_SOCK_DIAG_H
+#if defined HAVE_LINUX_SOCK_DIAG_H && defined SO_MEMINFO /* Linux 4.12 */
 #include <linux/sock_diag.h>
+#define HAS_MEMINFO 1
 #endif
 
 enum { PIECES = 4 }; /* of input that are looked at in one go; one read fills at most two */
@@ -57,6 +58,7 @@ enum {
 int echo_scratch_init(struct echo_scratch *scratch)
 {
     scratch->pipe[0] = scratch->pipe[1] = -1;
+    scratch->is_room_true = true;
     scratch->bytes = malloc(SCRATCH_SIZE);
     if (scratch->bytes == NULL)
         return -1;
@@ -112,12 +114,12 @@ static enum echo_outcome queue_bytes(struct evbuffer *output, const unsigned cha
 static enum echo_outcome copy(struct echo_scratch *scratch, int fd, struct evbuffer *output,
                               size_t size, struct echo_progress *progress)
 {
-    const ssize_t received = recv(fd, scratch->bytes, size, 0);
+    const ssize_t received = recv(fd, scratch->bytes, size, MSG_DONTWAIT);
     ssize_t sent;
 
     if (received <= 0)
         return outcome_of_nothing(received);
-    sent = send(fd, scratch->bytes, (size_t)received, MSG_NOSIGNAL);
+    sent = send(fd, scratch->bytes, (size_t)received, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent < 0)
         sent = 0; /* whatever it is, output meets it again and reports it */
     progress->received += (size_t)received;
@@ -149,12 +151,12 @@ static enum echo_outcome queue_pipe(struct echo_scratch *scratch, struct evbuffe
 /* Return how much the socket takes until it is full, or 0 where the system does not tell. */
 static size_t socket_room(int fd)
 {
-#ifdef HAVE_LINUX_SOCK_DIAG_H
+#ifdef HAS_MEMINFO
     uint32_t memory[SK_MEMINFO_VARS];
     socklen_t length = sizeof memory;
     uint32_t used;
 
-    if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &length) < 0) /* Linux 4.12 */
+    if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &length) < 0)
         return 0;
     used = memory[SK_MEMINFO_WMEM_QUEUED]; /* of TCP; a Unix socket counts what it allocated */
     if (used < memory[SK_MEMINFO_WMEM_ALLOC])
@@ -166,39 +168,51 @@ static size_t socket_room(int fd)
 #endif
 }
 
+static size_t least(size_t one, uint64_t other)
+{
+    return one < other ? one : (size_t)other;
+}
+
 /*
  * Return how much to read at once: what the socket does not take must be copied, so no more than
- * it has room for, or than is little to copy.
+ * it has room for, or than is little to copy. That may be more than output has room for, as long
+ * as sockets took what they said.
  */
-static size_t splice_size(int fd)
+static size_t splice_size(const struct echo_scratch *scratch, int fd, uint64_t room_bytes)
 {
+    const size_t most = scratch->is_room_true ? SPLICE_SIZE : least(SPLICE_SIZE, room_bytes);
     const size_t room = socket_room(fd);
 
-    if (room < SCRATCH_SIZE)
-        return SCRATCH_SIZE;
-    return room < SPLICE_SIZE ? room : SPLICE_SIZE;
+    return room < SCRATCH_SIZE ? SCRATCH_SIZE : least(room, most);
 }
 
 /* Move bytes from the socket into the pipe and from there to the socket. */
 static enum echo_outcome splice_through(struct echo_scratch *scratch, int fd,
-                                        struct evbuffer *output, struct echo_progress *progress)
+                                        struct evbuffer *output, uint64_t room_bytes,
+                                        struct echo_progress *progress)
 {
     const unsigned flags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK;
-    const ssize_t received = splice(fd, NULL, scratch->pipe[1], NULL, splice_size(fd), flags);
+    const size_t size = splice_size(scratch, fd, room_bytes);
+    const ssize_t received = splice(fd, NULL, scratch->pipe[1], NULL, size, flags);
     size_t left;
 
     if (received < 0 && errno == EINVAL) { /* not for this kind of socket, or not here at all */
         close_pipe(scratch);
         return ECHO_SENT;
     }
-    if (received <= 0)
+    if (received == 0) /* the end, or an urgent byte with the end behind it: recv tells them apart */
+        return copy(scratch, fd, output, SCRATCH_SIZE, progress);
+    if (received < 0)
         return outcome_of_nothing(received);
     left = (size_t)received;
     while (left > 0) {
         const ssize_t sent = splice(scratch->pipe[0], NULL, fd, NULL, left, flags);
 
-        if (sent <= 0)
-            break; /* full; or an error, which output meets again and reports */
+        if (sent <= 0) { /* full; or an error, which output meets again and reports */
+            if (errno == EAGAIN && left > SCRATCH_SIZE)
+                scratch->is_room_true = false; /* as with tcp_notsent_lowat, tcp(7) */
+            break;
+        }
         left -= (size_t)sent;
     }
     progress->received += (size_t)received;
@@ -209,9 +223,10 @@ static enum echo_outcome splice_through(struct echo_scratch *scratch, int fd,
 #else
 
 static enum echo_outcome splice_through(struct echo_scratch *scratch, int fd,
-                                        struct evbuffer *output, struct echo_progress *progress)
+                                        struct evbuffer *output, uint64_t room_bytes,
+                                        struct echo_progress *progress)
 {
-    (void)scratch, (void)fd, (void)output, (void)progress;
+    (void)scratch, (void)fd, (void)output, (void)room_bytes, (void)progress;
     abort(); /* there is no pipe */
 }
 
@@ -232,7 +247,7 @@ enum echo_outcome echo_socket(struct echo_scratch *scratch, int fd, struct evbuf
     do {
         before = progress->received;
         if (*is_streaming && can_splice)
-            outcome = splice_through(scratch, fd, output, progress);
+            outcome = splice_through(scratch, fd, output, room_bytes, progress);
         else
             outcome = copy(scratch, fd, output, size, progress);
         *is_streaming = progress->received >= SCRATCH_SIZE;

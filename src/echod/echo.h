@@ -22,7 +22,8 @@ int echo_input(struct evbuffer *input, struct evbuffer *output) __attribute__((w
 /* What a worker lends the shortcut for the time of a call; between calls both are empty. */
 struct echo_scratch {
     unsigned char *bytes;
-    int pipe[2]; /* -1 where splice(2) cannot be had */
+    int pipe[2];       /* -1 where splice(2) cannot be had */
+    bool is_room_true; /* sockets have always taken what they said they had room for */
 };
 
 /* Make the scratch of a worker. Return 0, or -1 with errno ENOMEM. Without a pipe it works too. */
@@ -31,10 +32,10 @@ int echo_scratch_init(struct echo_scratch *scratch) __attribute__((warn_unused_r
 void echo_scratch_fini(struct echo_scratch *scratch);
 
 enum echo_outcome {
-    ECHO_SENT,   /* everything that was read is with the kernel again; there may be more to read */
+    ECHO_SENT,   /* what was read, if anything, is with the kernel again; there may be more */
     ECHO_QUEUED, /* the socket takes no more: what was read and is not sent is in output */
     ECHO_ENDED,  /* the client's FIN came, and all before it was sent */
-    ECHO_FAILED, /* errno says what the socket, or the memory, lacks */
+    ECHO_FAILED, /* errno says why: an error of the socket, or ENOMEM */
 };
 
 /* How many bytes a call received and sent; what it received and did not send is in output. */
@@ -44,8 +45,9 @@ struct echo_progress {
 
 /*
  * The shortcut of a plain stream socket on which nothing is queued: receive and send at once, and
- * hand only what the socket does not take to `output`, at most `room_bytes` or 4 KiB. It does a
- * bounded amount of work. What streams goes through splice(2) and never enters our memory;
+ * hand only what the socket does not take to `output`, at most `room_bytes` or 4 KiB. (The first time
+ * that a socket takes less than the system said, it may be 512 KiB.) It does a bounded amount of
+ * work. What streams goes through splice(2) and never enters our memory;
  * `is_streaming` is where the connection remembers that it does, false at first.
  */
 enum echo_outcome echo_socket(struct echo_scratch *scratch, int fd, struct evbuffer *output,

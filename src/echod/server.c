@@ -95,13 +95,14 @@ void server_raise_file_limit(void)
 
 /*
  * Return how many descriptors the process needs before its first client: standard ones, the main
- * loop (epoll, libevent's signal pair, a mailbox), and for each worker the same and its listeners.
+ * loop (epoll, libevent's signal pair, a mailbox), and for each worker the same, the pipe of its
+ * shortcut, and its listeners.
  */
 static uint64_t needed_files(const struct server *server)
 {
-    const uint64_t of_loop = 5;
+    const uint64_t of_loop = 5, of_pipe = 2;
 
-    return 3 + of_loop + server->worker_count * (of_loop + server->sockets->count);
+    return 3 + of_loop + server->worker_count * (of_loop + of_pipe + server->sockets->count);
 }
 
 static uint64_t file_limit(void)

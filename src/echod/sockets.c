@@ -221,6 +221,7 @@ static int open_group(struct endpoint *endpoint, const struct addrinfo *bound, i
 {
 #if defined __linux__ && defined SO_REUSEPORT
     if (worker_count > 1 && switch_on(endpoint->listener_fds[0], SOL_SOCKET, SO_REUSEPORT) == 0) {
+        endpoint->is_group = true;
         for (size_t i = 1; i < worker_count; i++)
             endpoint->listener_fds[i] = open_tcp_listener(bound, backlog, true);
     }

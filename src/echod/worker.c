@@ -474,7 +474,7 @@ static int add_listener(struct worker *worker, struct endpoint *endpoint)
 
     if (listener == NULL)
         return -1;
-    if (worker->place.cpu != WORKER_ANY_CPU)
+    if (worker->place.cpu != WORKER_ANY_CPU && endpoint->is_group)
         prefer_clients_of(*fd, worker->place.cpu);
     *fd = -1; /* the listener's now */
     worker->listeners[worker->listener_count++] = listener;

@@ -148,6 +148,17 @@ class ConnectionLimitTest(harness.TestCase):
             for client in [server.connect() for _ in range(100)]:
                 harness.round_trip(client)
 
+    def test_many_workers_start_with_as_many_files_as_they_ask_for(self):
+        """With too few descriptors echod says how many it needs, and these are enough."""
+        arguments = ("--workers", "16")
+        result = harness.run_echod(*arguments, "--listen", harness.LOOPBACK,
+                                   prefix=harness.with_file_limit(30))
+        self.assertEqual(result.returncode, harness.STATUS_SYSTEM)
+        needed = re.search(r"16 workers need (\d+); raise it", result.stderr).group(1)
+        with Echod(*arguments, prefix=harness.with_file_limit(needed)) as server:
+            for _ in range(16):
+                harness.round_trip(server.connect())
+
     def test_the_default_limit_stays_below_the_file_limit(self):
         """With 64 descriptors echod pauses before it runs out of them."""
         with Echod(prefix=harness.with_file_limit(64)) as server:

@@ -10,6 +10,8 @@
 #include "support.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <string.h>
@@ -529,6 +531,51 @@ START_TEST(a_stream_comes_back_whole_and_each_call_is_bounded)
 }
 END_TEST
 
+START_TEST(an_urgent_byte_before_the_end_ends_nothing)
+{
+    const char urgent = '!';
+
+    shortcut_begin(1); /* TCP, with the pipe */
+    client_send(70000);
+    ck_assert_int_eq((int)send(shortcut.pair[0], &urgent, 1, MSG_OOB), 1);
+    client_send(10000);
+    ck_assert_int_eq(shutdown(shortcut.pair[0], SHUT_WR), 0);
+    shortcut.is_streaming = true;
+    while (shortcut_echo(UINT64_MAX) != ECHO_ENDED) {
+        ck_assert_uint_eq(evbuffer_get_length(scene.output), 0);
+        client_receive();
+        shortcut.is_streaming = true;
+    }
+    ck_assert_uint_eq(shortcut.received, 80000);
+    shortcut_end();
+}
+END_TEST
+
+START_TEST(a_socket_that_took_less_than_it_said_is_believed_once)
+{
+    const uint64_t room = 64 << 10;
+    const int lowat = 16 << 10;
+    int breaches = 0;
+
+    shortcut_begin(1);
+    ck_assert_int_eq(setsockopt(shortcut.pair[1], IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat,
+                                sizeof lowat),
+                     0);
+    for (int queued = 0; queued < 5;) {
+        client_send(4 << 20);
+        shortcut.is_streaming = true;
+        if (shortcut_echo(room) == ECHO_QUEUED) {
+            queued++;
+            breaches += evbuffer_get_length(scene.output) > room;
+            client_receive();
+            client_check_output();
+        }
+    }
+    ck_assert_int_le(breaches, 1);
+    shortcut_end();
+}
+END_TEST
+
 START_TEST(a_reset_is_told_with_its_errno)
 {
     const struct linger at_once = {.l_onoff = 1};
@@ -609,6 +656,8 @@ static Suite *echo_suite(void)
     tcase_add_loop_test(socket, a_stream_that_meets_a_full_socket_queues_little, 0, 2);
     tcase_add_loop_test(socket, a_stream_comes_back_whole_and_each_call_is_bounded, 0,
                         SHORTCUT_KINDS);
+    tcase_add_test(socket, an_urgent_byte_before_the_end_ends_nothing);
+    tcase_add_test(socket, a_socket_that_took_less_than_it_said_is_believed_once);
     tcase_add_loop_test(socket, a_reset_is_told_with_its_errno, 0, 2);
     tcase_add_loop_test(socket, a_send_that_fails_leaves_the_error_to_the_output, 0, 2);
     tcase_add_loop_test(socket, without_memory_the_shortcut_fails_and_leaves_nothing_in_the_pipe, 0,
