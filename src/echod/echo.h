@@ -45,10 +45,10 @@ struct echo_progress {
 
 /*
  * The shortcut of a plain stream socket on which nothing is queued: receive and send at once, and
- * hand only what the socket does not take to `output`, at most `room_bytes` or 4 KiB. (The first time
- * that a socket takes less than the system said, it may be 512 KiB.) It does a bounded amount of
- * work. What streams goes through splice(2) and never enters our memory;
- * `is_streaming` is where the connection remembers that it does, false at first.
+ * hand only what the socket does not take to `output`, at most `room_bytes` or 4 KiB. (The first
+ * time that a socket takes less than the system said, it may be 512 KiB.) It does a bounded amount
+ * of work. What streams goes through splice(2) and never enters our memory; `is_streaming` is where
+ * the connection remembers that it does, false at first.
  */
 enum echo_outcome echo_socket(struct echo_scratch *scratch, int fd, struct evbuffer *output,
                               uint64_t room_bytes, bool *is_streaming,

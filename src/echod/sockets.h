@@ -27,7 +27,7 @@ struct endpoint {
 
     int *listener_fds; /* of a listener: one for each worker, sockets of a SO_REUSEPORT group or
                           duplicates of one socket; -1 once a listener owns it */
-    bool is_group;         /* of a listener: they are a SO_REUSEPORT group of ours */
+    bool is_group;     /* of a listener: they are a SO_REUSEPORT group of ours */
     char bound_path[ADDRESS_PATH_SIZE]; /* of a Unix socket that we bound, or empty; */
     dev_t bound_device;                 /* sockets_close removes it if it is this one still */
     ino_t bound_inode;

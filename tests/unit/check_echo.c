@@ -558,9 +558,8 @@ START_TEST(a_socket_that_took_less_than_it_said_is_believed_once)
     int breaches = 0;
 
     shortcut_begin(1);
-    ck_assert_int_eq(setsockopt(shortcut.pair[1], IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat,
-                                sizeof lowat),
-                     0);
+    ck_assert_int_eq(
+        setsockopt(shortcut.pair[1], IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof lowat), 0);
     for (int queued = 0; queued < 5;) {
         client_send(4 << 20);
         shortcut.is_streaming = true;
