@@ -200,8 +200,7 @@ static enum echo_outcome splice_through(struct echo_scratch *scratch, int fd,
         close_pipe(scratch);
         return ECHO_SENT;
     }
-    if (received ==
-        0) /* the end, or an urgent byte with the end behind it: recv tells them apart */
+    if (received == 0) /* the end, or an urgent byte with the end behind it: let recv tell */
         return copy(scratch, fd, output, SCRATCH_SIZE, progress);
     if (received < 0)
         return outcome_of_nothing(received);
