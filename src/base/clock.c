@@ -16,3 +16,11 @@ uint64_t clock_now_ms(void)
     (void)clock_gettime(monotonic, &now); /* fails only for a clock that does not exist */
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
+
+struct timeval clock_timeval(uint64_t milliseconds)
+{
+    return (struct timeval){
+        .tv_sec = (time_t)(milliseconds / 1000),
+        .tv_usec = (suseconds_t)(milliseconds % 1000 * 1000),
+    };
+}

@@ -7,6 +7,7 @@
 #define BASE_CLOCK_H
 
 #include <stdint.h>
+#include <sys/time.h>
 
 /*
  * Return milliseconds of a clock that never steps back. It is the coarse clock where the system
@@ -14,5 +15,8 @@
  * tick, at most 10 ms.
  */
 uint64_t clock_now_ms(void);
+
+/* Return a duration as event_add takes it. */
+struct timeval clock_timeval(uint64_t milliseconds);
 
 #endif

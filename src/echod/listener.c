@@ -2,12 +2,13 @@
 
 #include "echod/listener.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <event2/listener.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/time.h>
 
 /* After so many clients the others have their turn: connecting is no way to hold the loop. */
 enum { ACCEPTS_PER_TURN = 64 };
@@ -26,9 +27,9 @@ struct listener {
 };
 
 /* Pause for a while. Without a timer it would never go on, so then it does not pause. */
-static void pause_for(struct listener *listener, int delay_ms)
+static void pause_for(struct listener *listener, uint64_t delay_ms)
 {
-    const struct timeval delay = {.tv_usec = delay_ms * 1000};
+    const struct timeval delay = clock_timeval(delay_ms);
 
     if (event_add(listener->retry, &delay) < 0)
         return;

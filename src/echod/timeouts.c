@@ -4,18 +4,13 @@
 
 #include "base/clock.h"
 
-#include <sys/time.h>
-
 /* The most deadlines that one turn of the loop handles, so that clients are served in between. */
 enum { DUE_PER_TURN = 256 };
 
 /* Where it fails for lack of memory, the next timeout_touch tries again. */
 static void set_timer(struct timeout_queue *queue, uint64_t delay_ms)
 {
-    const struct timeval delay = {
-        .tv_sec = (time_t)(delay_ms / 1000),
-        .tv_usec = (suseconds_t)(delay_ms % 1000 * 1000),
-    };
+    const struct timeval delay = clock_timeval(delay_ms);
 
     queue->is_timer_set = event_add(queue->timer, &delay) == 0;
 }

@@ -2,6 +2,7 @@
 
 #include "echod/worker.h"
 
+#include "base/clock.h"
 #include "echod/connection.h"
 #include "echod/listener.h"
 #include "echod/mailbox.h"
@@ -17,7 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 enum {
@@ -177,10 +177,7 @@ static void refuse(struct worker *worker)
 /* Set a timer; where the loop has no memory for it, let its time be now. */
 static void set_timer(struct event *timer, uint64_t delay_ms)
 {
-    const struct timeval delay = {
-        .tv_sec = (time_t)(delay_ms / 1000),
-        .tv_usec = (suseconds_t)(delay_ms % 1000 * 1000),
-    };
+    const struct timeval delay = clock_timeval(delay_ms);
 
     if (event_add(timer, &delay) < 0)
         event_active(timer, EV_TIMEOUT, 1);
@@ -328,8 +325,7 @@ static int pin_thread(int cpu)
     return sched_setaffinity(0, sizeof cpus, &cpus);
 #else
     (void)cpu;
-    errno = ENOSYS;
-    return -1;
+    abort(); /* server finds no CPU either */
 #endif
 }
 

@@ -192,8 +192,7 @@ struct event_base *support_base(void)
 static void loop_turn(uint64_t milliseconds)
 {
     struct event_base *base = support_base();
-    struct timeval delay = {.tv_sec = (time_t)(milliseconds / 1000),
-                            .tv_usec = (suseconds_t)(milliseconds % 1000 * 1000)};
+    struct timeval delay = clock_timeval(milliseconds);
 
     memory.is_suspended = true;
     ck_assert_int_eq(event_add(running.tick, &delay), 0);
