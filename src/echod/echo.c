@@ -69,6 +69,11 @@ int echo_scratch_init(struct echo_scratch *scratch)
     return 0;
 }
 
+static size_t least(size_t one, uint64_t other)
+{
+    return one < other ? one : (size_t)other;
+}
+
 /* Go on without splice. */
 static void close_pipe(struct echo_scratch *scratch)
 {
@@ -168,11 +173,6 @@ static size_t socket_room(int fd)
 #endif
 }
 
-static size_t least(size_t one, uint64_t other)
-{
-    return one < other ? one : (size_t)other;
-}
-
 /*
  * Return how much to read at once: what the socket does not take must be copied, so no more than
  * it has room for, or than is little to copy. That may be more than output has room for, as long
@@ -237,7 +237,7 @@ enum echo_outcome echo_socket(struct echo_scratch *scratch, int fd, struct evbuf
                               struct echo_progress *progress)
 {
     const bool can_splice = scratch->pipe[0] >= 0 && room_bytes >= SCRATCH_SIZE;
-    size_t size = room_bytes < SCRATCH_SIZE ? (size_t)room_bytes : SCRATCH_SIZE;
+    size_t size = least(SCRATCH_SIZE, room_bytes);
     enum echo_outcome outcome;
     size_t before;
 
