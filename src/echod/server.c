@@ -62,10 +62,11 @@ static int cpu_of_worker(size_t index)
 {
 #ifdef HAVE_SCHED_GETAFFINITY
     cpu_set_t cpus;
-    size_t left = index % usable_cpu_count();
+    size_t left;
 
     if (sched_getaffinity(0, sizeof cpus, &cpus) < 0)
         return WORKER_ANY_CPU;
+    left = index % (size_t)CPU_COUNT(&cpus);
     for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
         if (CPU_ISSET((size_t)cpu, &cpus) && left-- == 0)
             return cpu;
