@@ -7,10 +7,12 @@ Run by `run`, by automake, or alone.
 import os
 import re
 import signal
+import socket
 
 import harness
 from harness import MIB, Echod, Stream
 
+SO_INCOMING_CPU = 49  # socket(7); python has it from 3.11 on
 NUMBER_BITS = 28  # of an id; the number behind them is the worker's place (src/echod/table.h)
 
 
@@ -97,6 +99,14 @@ class WorkersTest(harness.TestCase):
                     server.wait_for_closed(count=20 * (worker + 1))
             finally:
                 os.sched_setaffinity(0, cpus)
+
+    def test_pinned_workers_leave_a_passed_socket_alone(self):
+        """Which CPU's clients a passed socket prefers stays as its owner has it."""
+        with harness.listening_socket() as passed:
+            before = passed.getsockopt(socket.SOL_SOCKET, SO_INCOMING_CPU)
+            with Echod("--pin-workers", "--workers", "2", listen=passed) as server:
+                harness.round_trip(server.connect())
+            self.assertEqual(passed.getsockopt(socket.SOL_SOCKET, SO_INCOMING_CPU), before)
 
     def test_workers_share_a_passed_socket(self):
         """All workers accept from the one socket that was passed."""
