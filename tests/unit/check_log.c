@@ -848,6 +848,21 @@ static void read_all(struct reader *reader, struct log *log, uint64_t lines)
     ck_assert_uint_eq((uint64_t)reader->lines + log_dropped_count(log), lines);
 }
 
+/* Make a log and write numbered lines before the reader reads any. */
+static struct log *flood(struct reader *reader, const struct sink *sink, int fds[2], int lines)
+{
+    struct log *log;
+
+    open_sink(sink, fds);
+    support_set_nonblocking(fds[0]);
+    reader->fd = fds[0];
+    log = log_new(fds[1], LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
+    ck_assert_ptr_nonnull(log);
+    for (int i = 0; i < lines; i++)
+        log_write(log, LOG_LEVEL_INFO, "line %d of %0*d.", i, i % 400 + 1, 0);
+    return log;
+}
+
 START_TEST(a_late_reader_gets_whole_lines_in_order)
 {
     enum { LINES = 8000 };
@@ -855,13 +870,7 @@ START_TEST(a_late_reader_gets_whole_lines_in_order)
     struct log *log;
     int fds[2];
 
-    open_sink(&sinks[_i], fds);
-    support_set_nonblocking(fds[0]);
-    reader.fd = fds[0];
-    log = log_new(fds[1], LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
-    ck_assert_ptr_nonnull(log);
-    for (int i = 0; i < LINES; i++)
-        log_write(log, LOG_LEVEL_INFO, "line %d of %0*d.", i, i % 400 + 1, 0);
+    log = flood(&reader, &sinks[_i], fds, LINES);
     ck_assert_uint_gt(log_dropped_count(log), 0);
     read_all(&reader, log, LINES);
     log_free(log);
@@ -996,13 +1005,7 @@ START_TEST(a_flush_tells_when_nobody_reads)
     struct log *log;
     int fds[2];
 
-    open_sink(&sinks[_i], fds);
-    support_set_nonblocking(fds[0]);
-    reader.fd = fds[0];
-    log = log_new(fds[1], LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
-    ck_assert_ptr_nonnull(log);
-    for (int i = 0; i < LINES; i++)
-        log_write(log, LOG_LEVEL_INFO, "line %d of %0*d.", i, i % 400 + 1, 0);
+    log = flood(&reader, &sinks[_i], fds, LINES);
     ck_assert_int_eq(log_flush(log), -1);
     read_all(&reader, log, LINES);       /* it was no end: now somebody reads */
     ck_assert_int_eq(log_flush(log), 0); /* what is left fits the pipe */
