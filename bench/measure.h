@@ -7,7 +7,7 @@
 #ifndef BENCH_MEASURE_H
 #define BENCH_MEASURE_H
 
-#include "histogram.h"
+#include "base/histogram.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -12,7 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define KNOWN_FORMS "tcp://HOST:PORT, HOST:PORT, unix:///PATH, fd://N or stdio:"
+#define KNOWN_FORMS  "tcp://HOST:PORT, HOST:PORT, unix:///PATH, fd://N or stdio:"
+#define TARGET_FORMS "HOST, tcp://HOST:PORT, udp://HOST:PORT or unix:///PATH"
 
 static const char *skip_prefix(const char *text, const char *prefix)
 {
@@ -26,6 +27,8 @@ static int parse_port(const char *text, const char *whole, struct address *addre
 {
     uint64_t port;
 
+    if (*text == '\0' && address->port != 0)
+        return 0;
     if (units_parse_count(text, &port) < 0 || port > UINT16_MAX) {
         error_set(error,
                   "\"%s\" has no port from 0 to 65535 at its end; write for example "
@@ -37,9 +40,12 @@ static int parse_port(const char *text, const char *whole, struct address *addre
     return 0;
 }
 
-/* Read HOST:PORT, where an IPv6 host stands in brackets. */
-static int parse_tcp(const char *text, const char *whole, struct address *address,
-                     struct error *error)
+/*
+ * Read HOST:PORT, where an IPv6 host stands in brackets. The port may be left out if the address
+ * has one already.
+ */
+static int parse_host_port(const char *text, const char *whole, struct address *address,
+                           struct error *error)
 {
     const bool is_bracketed = text[0] == '[';
     const char *host = is_bracketed ? text + 1 : text;
@@ -72,8 +78,10 @@ static int parse_tcp(const char *text, const char *whole, struct address *addres
     }
     memcpy(address->host, host, host_length);
     address->host[host_length] = '\0';
-    address->scheme = ADDRESS_TCP;
-    return parse_port(*behind == ':' ? behind + 1 : "", whole, address, error);
+    if (*behind == '\0')
+        return parse_port("", whole, address, error);
+    return parse_port(*behind == ':' && behind[1] != '\0' ? behind + 1 : "?", whole, address,
+                      error);
 }
 
 static int parse_unix(const char *path, const char *whole, struct address *address,
@@ -114,19 +122,63 @@ int address_parse(const char *text, struct address *address, struct error *error
 {
     const char *rest;
 
-    *address = (struct address){.scheme = ADDRESS_STDIO};
-    if (strcmp(text, "stdio:") == 0)
+    *address = (struct address){.scheme = ADDRESS_TCP};
+    if (strcmp(text, "stdio:") == 0) {
+        address->scheme = ADDRESS_STDIO;
         return 0;
+    }
     if ((rest = skip_prefix(text, "tcp://")) != NULL)
-        return parse_tcp(rest, text, address, error);
+        return parse_host_port(rest, text, address, error);
     if ((rest = skip_prefix(text, "unix://")) != NULL)
         return parse_unix(rest, text, address, error);
     if ((rest = skip_prefix(text, "fd://")) != NULL)
         return parse_fd(rest, text, address, error);
     if (strstr(text, "://") == NULL && strchr(text, ':') != NULL)
-        return parse_tcp(text, text, address, error);
+        return parse_host_port(text, text, address, error);
     error_set(error, "\"%s\" is no address; write " KNOWN_FORMS, text);
     return -1;
+}
+
+/* Tell whether the text is an IPv6 address and nothing else. */
+static bool is_ipv6(const char *text)
+{
+    const struct addrinfo hints = {.ai_family = AF_INET6, .ai_flags = AI_NUMERICHOST};
+    struct addrinfo *found;
+
+    if (strchr(text, ':') == NULL || getaddrinfo(text, NULL, &hints, &found) != 0)
+        return false;
+    freeaddrinfo(found);
+    return true;
+}
+
+int address_parse_target(const char *text, uint16_t default_port, struct address *address,
+                         struct error *error)
+{
+    const char *rest;
+
+    *address = (struct address){.scheme = ADDRESS_TCP, .port = default_port};
+    if ((rest = skip_prefix(text, "unix://")) != NULL)
+        return parse_unix(rest, text, address, error);
+    if ((rest = skip_prefix(text, "udp://")) != NULL) {
+        address->scheme = ADDRESS_UDP;
+    } else if ((rest = skip_prefix(text, "tcp://")) == NULL) {
+        rest = text;
+        if (strstr(text, "://") != NULL || strcmp(text, "stdio:") == 0) {
+            error_set(error, "\"%s\" is no address to connect to; write " TARGET_FORMS, text);
+            return -1;
+        }
+    }
+    if (is_ipv6(rest) && strlen(rest) < sizeof address->host) {
+        memcpy(address->host, rest, strlen(rest) + 1);
+        return 0;
+    }
+    if (parse_host_port(rest, text, address, error) < 0)
+        return -1;
+    if (address->port == 0) {
+        error_set(error, "\"%s\" has no port from 1 to 65535 at its end", text);
+        return -1;
+    }
+    return 0;
 }
 
 static void format_host_port(const char *host, uint16_t port, const char *scheme,
@@ -143,6 +195,9 @@ void address_format(const struct address *address, char text[ADDRESS_TEXT_SIZE])
     switch (address->scheme) {
     case ADDRESS_TCP:
         format_host_port(address->host, address->port, "tcp://", text);
+        break;
+    case ADDRESS_UDP:
+        format_host_port(address->host, address->port, "udp://", text);
         break;
     case ADDRESS_UNIX:
         (void)snprintf(text, ADDRESS_TEXT_SIZE, "unix://%s", address->path);

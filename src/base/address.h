@@ -1,7 +1,7 @@
 /*
  * address: the text of an address to its parts, and a socket's address back to text.
  * Pure: resolves no name and opens nothing; echod's sockets does.
- * Called by settings for --listen, by sockets and by whatever names a peer.
+ * Called by settings, by echod's sockets, by echoprobe's target and by whatever names a peer.
  */
 #ifndef BASE_ADDRESS_H
 #define BASE_ADDRESS_H
@@ -20,6 +20,7 @@ enum {
 
 enum address_scheme {
     ADDRESS_TCP,   /* tcp://HOST:PORT or HOST:PORT */
+    ADDRESS_UDP,   /* udp://HOST:PORT; only as a target */
     ADDRESS_UNIX,  /* unix:///PATH */
     ADDRESS_FD,    /* fd://N */
     ADDRESS_STDIO, /* stdio: */
@@ -28,18 +29,26 @@ enum address_scheme {
 /* Plain data, and no pointer in it: it may be copied. Only the scheme's own members are set. */
 struct address {
     enum address_scheme scheme;
-    char host[ADDRESS_HOST_SIZE]; /* tcp: a name or a numeric address, IPv6 without brackets */
-    uint16_t port;                /* tcp: host byte order; 0 lets the system choose */
+    char host[ADDRESS_HOST_SIZE]; /* tcp, udp: a name or a numeric address, IPv6 without brackets */
+    uint16_t port;                /* tcp, udp: host byte order; 0 lets the system choose */
     char path[ADDRESS_PATH_SIZE]; /* unix: absolute, NUL-terminated */
     int fd;                       /* fd */
 };
 
 /*
- * Read an address. IPv6 stands in brackets (RFC 3986, 3.2.2): "[::1]:7".
+ * Read an address to listen on. IPv6 stands in brackets (RFC 3986, 3.2.2): "[::1]:7".
  * Return 0, or -1 with a sentence in `error` that quotes the text and says what would be right.
  */
 int address_parse(const char *text, struct address *address, struct error *error)
     __attribute__((warn_unused_result));
+
+/*
+ * Read an address to connect to: tcp://HOST:PORT, udp://HOST:PORT or unix:///PATH. Without a scheme
+ * it is TCP; without a port it is `default_port`. IPv6 needs its brackets only before a port.
+ * Return 0, or -1 with a sentence in `error` that quotes the text and says what would be right.
+ */
+int address_parse_target(const char *text, uint16_t default_port, struct address *address,
+                         struct error *error) __attribute__((warn_unused_result));
 
 /* Write the address as address_parse reads it, scheme included: "tcp://[::1]:7". */
 void address_format(const struct address *address, char text[ADDRESS_TEXT_SIZE]);

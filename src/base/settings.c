@@ -34,6 +34,8 @@ static void format_number(const struct setting *setting, uint64_t number,
         units_format_size(number, text);
     else if (setting->type == SETTING_DURATION)
         units_format_duration(number, text);
+    else if (setting->type == SETTING_INTERVAL)
+        units_format_interval(number, text);
     else
         (void)snprintf(text, UNITS_TEXT_SIZE, "%" PRIu64, number);
 }
@@ -44,6 +46,10 @@ static int parse_number(const struct setting *setting, const char *text, uint64_
         return units_parse_size(text, number);
     if (setting->type == SETTING_DURATION)
         return units_parse_duration(text, number);
+    if (setting->type == SETTING_INTERVAL)
+        return units_parse_interval(text, number);
+    if (setting->type == SETTING_RATE)
+        return units_parse_rate(text, number);
     return units_parse_count(text, number);
 }
 
@@ -53,6 +59,10 @@ static const char *describe_number(const struct setting *setting)
         return "an amount of bytes; write for example 65536, 64KiB or 1MB";
     if (setting->type == SETTING_DURATION)
         return "a duration; write for example 90, 1m30s or 250ms";
+    if (setting->type == SETTING_INTERVAL)
+        return "a duration; write for example 1, 0.2, 10ms or 500us";
+    if (setting->type == SETTING_RATE)
+        return "a rate; write for example 1000 or 1000/s";
     return "a number";
 }
 
@@ -137,11 +147,16 @@ static int set_value(const struct setting *setting, void *options, const char *t
     case SETTING_COUNT:
     case SETTING_SIZE:
     case SETTING_DURATION:
+    case SETTING_INTERVAL:
+    case SETTING_RATE:
         return set_number(setting, member(options, setting), text, error);
     case SETTING_CHOICE:
         return set_choice(setting, member(options, setting), text, error);
     case SETTING_ADDRESS_LIST:
         return add_address(setting, member(options, setting), text, error);
+    case SETTING_TARGET:
+        return address_parse_target(text, (uint16_t)setting->minimum, member(options, setting),
+                                    error);
     }
     abort(); /* no such type: a fault in the table */
 }
@@ -154,6 +169,10 @@ static int set_default(const struct setting *setting, void *options, struct erro
     }
     if (setting->type == SETTING_ADDRESS_LIST)
         *(struct address_list *)member(options, setting) = (struct address_list){0};
+    if (setting->type == SETTING_TARGET) {
+        *(struct address *)member(options, setting) = (struct address){0};
+        return 0;
+    }
     if (set_value(setting, options, setting->fallback, error) < 0)
         return -1;
     if (setting->type == SETTING_ADDRESS_LIST)
@@ -186,7 +205,7 @@ enum { FIRST_LONG_VALUE = 256 };
 static int command_line_init(struct command_line *line, const struct setting *table)
 {
     const size_t length = table_length(table);
-    size_t letters = 0;
+    size_t letters = 0, count = 0;
 
     line->long_options = calloc(length + 1, sizeof *line->long_options);
     line->letters = malloc(2 * length + 3);
@@ -199,7 +218,9 @@ static int command_line_init(struct command_line *line, const struct setting *ta
     for (size_t i = 0; i < length; i++) {
         const bool takes_value = table[i].type != SETTING_FLAG;
 
-        line->long_options[i] = (struct option){
+        if (table[i].type == SETTING_TARGET)
+            continue;
+        line->long_options[count++] = (struct option){
             .name = table[i].name,
             .has_arg = takes_value ? required_argument : no_argument,
             .val = FIRST_LONG_VALUE + (int)i,
@@ -249,6 +270,25 @@ static void describe_refusal(const struct setting *table, int found, char *argum
     }
 }
 
+/* Read what the options leave. */
+static int read_operand(const struct setting *table, void *options, int argument_count,
+                        char *arguments[], struct error *error)
+{
+    if (argument_count <= 0)
+        return 0;
+    while (table->name != NULL && table->type != SETTING_TARGET)
+        table++;
+    if (table->name == NULL) {
+        error_set(error, "\"%s\" is no option; --help lists them", arguments[0]);
+        return -1;
+    }
+    if (argument_count > 1) {
+        error_set(error, "\"%s\" is one too many; give one %s", arguments[1], table->name);
+        return -1;
+    }
+    return set_value(table, options, arguments[0], error);
+}
+
 static int read_options(const struct setting *table, void *options, int argument_count,
                         char *arguments[], const struct command_line *line, struct error *error)
 {
@@ -269,11 +309,7 @@ static int read_options(const struct setting *table, void *options, int argument
         if (set_value(find_setting(table, found), options, optarg, error) < 0)
             return -1;
     }
-    if (optind < argument_count) {
-        error_set(error, "\"%s\" is no option; --help lists them", arguments[optind]);
-        return -1;
-    }
-    return 0;
+    return read_operand(table, options, argument_count - optind, arguments + optind, error);
 }
 
 int settings_parse_arguments(const struct setting *table, void *options, int argument_count,
@@ -316,9 +352,12 @@ void settings_print_help(const struct setting *table, FILE *stream)
         char text[ERROR_TEXT_SIZE];
         int column;
 
-        column = fprintf(stream, "  %-3s --%s%s%s", setting->letter != 0 ? letter : "",
-                         setting->name, setting->argument != NULL ? " " : "",
-                         setting->argument != NULL ? setting->argument : "");
+        if (setting->type == SETTING_TARGET)
+            column = fprintf(stream, "  %s", setting->name);
+        else
+            column = fprintf(stream, "  %-3s --%s%s%s", setting->letter != 0 ? letter : "",
+                             setting->name, setting->argument != NULL ? " " : "",
+                             setting->argument != NULL ? setting->argument : "");
         if (column >= HELP_COLUMN)
             column = fprintf(stream, "\n") - 1;
         (void)fprintf(stream, "%*s", HELP_COLUMN - column, "");

@@ -20,8 +20,11 @@ enum setting_type {
     SETTING_COUNT,        /* uint64_t: a plain number */
     SETTING_SIZE,         /* uint64_t: bytes, units_parse_size */
     SETTING_DURATION,     /* uint64_t: milliseconds, units_parse_duration */
+    SETTING_INTERVAL,     /* uint64_t: microseconds, units_parse_interval */
+    SETTING_RATE,         /* uint64_t: for each second, units_parse_rate */
     SETTING_CHOICE,       /* unsigned: index into `choices` */
     SETTING_ADDRESS_LIST, /* struct address_list; each use of the option adds one */
+    SETTING_TARGET,       /* struct address: the one operand, which has no option */
 };
 
 /* What the word "auto" stands for; no other text gives this value. */
@@ -34,12 +37,13 @@ struct address_list {
 };
 
 struct setting {
-    const char *name; /* long option without dashes */
+    const char *name; /* long option without dashes, or what --help calls the operand */
     enum setting_type type;
     size_t offset;              /* of the member in the program's struct of options */
     const char *argument;       /* what --help calls the value; NULL for a flag */
-    const char *fallback;       /* the default as a user would write it; NULL for a flag */
-    uint64_t minimum, maximum;  /* numbers only, both allowed; "auto" lies outside them */
+    const char *fallback;       /* the default as a user would write it; not of flag and operand */
+    uint64_t minimum, maximum;  /* numbers only, both allowed; "auto" lies outside them. An
+                                   operand's minimum is its default port */
     bool has_auto;              /* numbers only: accepts the word "auto" */
     const char *const *choices; /* SETTING_CHOICE: NULL-terminated */
     char letter;                /* short option, or 0 */
@@ -60,10 +64,11 @@ int settings_set_defaults(const struct setting *table, void *options, struct err
 /*
  * Read the command line into `options`, which settings_set_defaults has filled. The first value of
  * a list replaces its default; otherwise the last use of an option wins. Long options may be
- * shortened as getopt_long(3) has it. An argument that is no option is an error. Calls
- * getopt_long, whose state is the process's: call it from one thread.
- * Return 0, or -1 with a sentence in `error` that names the option and what would be right; what
- * `options` owns then must be freed by settings_free all the same.
+ * shortened as getopt_long(3) has it. An argument that is no option is the operand, if the table
+ * has one; it may be missing, and then its member is all zeros. Calls getopt_long, whose state is
+ * the process's: call it from one thread. Return 0, or -1 with a sentence in `error` that names the
+ * option and what would be right; what `options` owns then must be freed by settings_free all the
+ * same.
  */
 int settings_parse_arguments(const struct setting *table, void *options, int argument_count,
                              char *arguments[], struct error *error)

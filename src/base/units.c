@@ -33,12 +33,22 @@ static const struct unit size_units[] = {
     {"TB", KB *KB *KB *KB},
 };
 
+#define LENGTH(array) (sizeof(array) / sizeof *(array))
+
 /* From large to small, which is also the order in which a duration names them. */
 static const struct unit duration_units[] = {
     {"d", UINT64_C(86400000)}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1},
 };
 
-#define LENGTH(array) (sizeof(array) / sizeof *(array))
+/* The same in microseconds. */
+static const struct unit interval_units[] = {
+    {"d", UINT64_C(86400000000)},
+    {"h", UINT64_C(3600000000)},
+    {"m", 60000000},
+    {"s", 1000000},
+    {"ms", 1000},
+    {"us", 1},
+};
 
 static int multiply(uint64_t number, uint64_t factor, uint64_t *product)
 {
@@ -104,51 +114,109 @@ int units_parse_size(const char *text, uint64_t *bytes)
     return -1;
 }
 
-/* Return the place in duration_units, from `first` on, of the unit that `text` begins with. */
-static size_t find_duration_unit(const char *text, size_t first)
+/* Return the first of `count` units that `text` begins with, or NULL. */
+static const struct unit *find_unit(const struct unit *units, size_t count, const char *text)
 {
-    const size_t length = strspn(text, "dhms");
+    const size_t length = strspn(text, "dhmsu");
 
-    for (size_t i = first; i < LENGTH(duration_units); i++) {
-        if (strlen(duration_units[i].name) == length &&
-            strncmp(text, duration_units[i].name, length) == 0)
-            return i;
+    for (size_t i = 0; i < count; i++) {
+        if (strlen(units[i].name) == length && strncmp(text, units[i].name, length) == 0)
+            return &units[i];
     }
-    return LENGTH(duration_units);
+    return NULL;
 }
 
-int units_parse_duration(const char *text, uint64_t *milliseconds)
+/* Read numbers, each with a unit, as long as they go from large units to small ones. */
+static int read_durations(const char *text, const struct unit *units, size_t count,
+                          uint64_t *duration)
 {
+    const struct unit *const end = units + count;
     uint64_t total = 0;
-    size_t first_unit = 0; /* units before it are used up */
 
-    if (units_parse_count(text, &total) == 0)
-        return multiply(total, 1000, milliseconds);
-
-    total = 0;
     do {
         uint64_t number, part;
-        size_t unit;
+        const struct unit *unit;
 
         if (read_digits(text, &text, &number) < 0)
             return -1;
-        unit = find_duration_unit(text, first_unit);
-        if (unit == LENGTH(duration_units)) {
+        unit = find_unit(units, (size_t)(end - units), text);
+        if (unit == NULL) {
             errno = EINVAL;
             return -1;
         }
-        if (multiply(number, duration_units[unit].factor, &part) < 0)
+        if (multiply(number, unit->factor, &part) < 0)
             return -1;
         if (total > UINT64_MAX - part) {
             errno = ERANGE;
             return -1;
         }
         total += part;
-        text += strlen(duration_units[unit].name);
-        first_unit = unit + 1;
+        text += strlen(unit->name);
+        units = unit + 1;
     } while (*text != '\0');
 
-    *milliseconds = total;
+    *duration = total;
+    return 0;
+}
+
+int units_parse_duration(const char *text, uint64_t *milliseconds)
+{
+    uint64_t seconds;
+
+    if (units_parse_count(text, &seconds) == 0)
+        return multiply(seconds, 1000, milliseconds);
+    return read_durations(text, duration_units, LENGTH(duration_units), milliseconds);
+}
+
+/* Read seconds with up to six decimals. */
+static int read_decimal(const char *text, uint64_t *microseconds)
+{
+    uint64_t seconds, fraction = 0, whole, factor = 1000000;
+    const char *point, *end;
+
+    if (read_digits(text, &point, &seconds) < 0)
+        return -1;
+    end = point;
+    if (*point == '.' && read_digits(point + 1, &end, &fraction) < 0)
+        return -1;
+    if (*end != '\0' || end - point > 7) {
+        errno = EINVAL;
+        return -1;
+    }
+    for (; end > point + 1; end--)
+        factor /= 10;
+    if (multiply(seconds, 1000000, &whole) < 0)
+        return -1;
+    fraction *= factor;
+    if (whole > UINT64_MAX - fraction) {
+        errno = ERANGE;
+        return -1;
+    }
+    *microseconds = whole + fraction;
+    return 0;
+}
+
+int units_parse_interval(const char *text, uint64_t *microseconds)
+{
+    const int status = read_decimal(text, microseconds);
+
+    if (status == 0 || errno == ERANGE)
+        return status;
+    return read_durations(text, interval_units, LENGTH(interval_units), microseconds);
+}
+
+int units_parse_rate(const char *text, uint64_t *per_second)
+{
+    const char *end;
+    uint64_t number;
+
+    if (read_digits(text, &end, &number) < 0)
+        return -1;
+    if (*end != '\0' && strcmp(end, "/s") != 0) {
+        errno = EINVAL;
+        return -1;
+    }
+    *per_second = number;
     return 0;
 }
 
@@ -164,19 +232,31 @@ void units_format_size(uint64_t bytes, char text[UNITS_TEXT_SIZE])
     (void)snprintf(text, UNITS_TEXT_SIZE, "%" PRIu64 "%s", bytes, names[name]);
 }
 
-void units_format_duration(uint64_t milliseconds, char text[UNITS_TEXT_SIZE])
+/* Write a duration as the units have it. */
+static void format_durations(uint64_t duration, const struct unit *units, size_t count,
+                             char text[UNITS_TEXT_SIZE])
 {
     size_t length = 0;
 
-    for (size_t i = 0; i < LENGTH(duration_units); i++) {
-        const uint64_t number = milliseconds / duration_units[i].factor;
+    for (size_t i = 0; i < count; i++) {
+        const uint64_t number = duration / units[i].factor;
 
         if (number == 0)
             continue;
         length += (size_t)snprintf(text + length, UNITS_TEXT_SIZE - length, "%" PRIu64 "%s", number,
-                                   duration_units[i].name);
-        milliseconds %= duration_units[i].factor;
+                                   units[i].name);
+        duration %= units[i].factor;
     }
     if (length == 0)
         (void)snprintf(text, UNITS_TEXT_SIZE, "0");
+}
+
+void units_format_duration(uint64_t milliseconds, char text[UNITS_TEXT_SIZE])
+{
+    format_durations(milliseconds, duration_units, LENGTH(duration_units), text);
+}
+
+void units_format_interval(uint64_t microseconds, char text[UNITS_TEXT_SIZE])
+{
+    format_durations(microseconds, interval_units, LENGTH(interval_units), text);
 }

@@ -33,10 +33,27 @@ int units_parse_size(const char *text, uint64_t *bytes) __attribute__((warn_unus
 int units_parse_duration(const char *text, uint64_t *milliseconds)
     __attribute__((warn_unused_result));
 
+/*
+ * Read a short duration: as units_parse_duration, with the unit us too; a number alone is seconds
+ * and may have up to six decimals ("0.2"), as ping(8) takes it.
+ * Return 0, or -1 with errno EINVAL (no such form) or ERANGE (does not fit).
+ */
+int units_parse_interval(const char *text, uint64_t *microseconds)
+    __attribute__((warn_unused_result));
+
+/*
+ * Read a rate: a plain decimal number, which "/s" may follow.
+ * Return 0, or -1 with errno EINVAL (no such form) or ERANGE (does not fit).
+ */
+int units_parse_rate(const char *text, uint64_t *per_second) __attribute__((warn_unused_result));
+
 /* Write bytes with the largest binary unit that divides them: "256KiB", "1000", "0". */
 void units_format_size(uint64_t bytes, char text[UNITS_TEXT_SIZE]);
 
 /* Write milliseconds as units_parse_duration reads them: "1m30s", "250ms", "0". */
 void units_format_duration(uint64_t milliseconds, char text[UNITS_TEXT_SIZE]);
+
+/* Write microseconds as units_parse_interval reads them: "1s500us", "0". */
+void units_format_interval(uint64_t microseconds, char text[UNITS_TEXT_SIZE]);
 
 #endif

@@ -592,8 +592,10 @@ static int open_address(struct sockets *sockets, const struct address *address, 
         return take_fd(sockets, address->fd, name, error);
     case ADDRESS_STDIO:
         return take_standard(sockets, name, error);
+    case ADDRESS_UDP:
+        break; /* address_parse gives none */
     }
-    abort(); /* no such scheme */
+    abort();
 }
 
 static bool is_passed(const struct address *address)

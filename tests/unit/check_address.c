@@ -30,6 +30,7 @@ static void check_equal(const struct address *left, const struct address *right)
     ck_assert_int_eq((int)left->scheme, (int)right->scheme);
     switch (left->scheme) {
     case ADDRESS_TCP:
+    case ADDRESS_UDP:
         ck_assert_str_eq(left->host, right->host);
         ck_assert_uint_eq(left->port, right->port);
         break;
@@ -374,6 +375,51 @@ START_TEST(another_family_is_unknown)
 }
 END_TEST
 
+static const struct {
+    const char *text;
+    const char *formatted; /* NULL: refused */
+} targets[] = {
+    {"localhost", "tcp://localhost:7"},
+    {"localhost:13265", "tcp://localhost:13265"},
+    {"tcp://127.0.0.1", "tcp://127.0.0.1:7"},
+    {"udp://127.0.0.1", "udp://127.0.0.1:7"},
+    {"udp://[::1]:13265", "udp://[::1]:13265"},
+    {"::1", "tcp://[::1]:7"},
+    {"udp://::1", "udp://[::1]:7"},
+    {"[::1]", "tcp://[::1]:7"},
+    {"[::1]:8", "tcp://[::1]:8"},
+    {"unix:///run/echod.sock", "unix:///run/echod.sock"},
+    {"", NULL},
+    {"localhost:", NULL},
+    {"localhost:0", NULL},
+    {"localhost:65536", NULL},
+    {"[::1]8", NULL},
+    {"[::1", NULL},
+    {"::1:g", NULL},
+    {"fd://0", NULL},
+    {"stdio:", NULL},
+    {"http://localhost", NULL},
+    {"unix://run", NULL},
+};
+
+START_TEST(a_target_is_read_or_refused)
+{
+    char text[ADDRESS_TEXT_SIZE];
+    struct address address;
+    struct error error = {""};
+    int status = address_parse_target(targets[_i].text, 7, &address, &error);
+
+    if (targets[_i].formatted == NULL) {
+        ck_assert_msg(status == -1, "%s was read", targets[_i].text);
+        ck_assert_ptr_nonnull(strstr(error.text, targets[_i].text));
+        return;
+    }
+    ck_assert_msg(status == 0, "%s", error.text);
+    address_format(&address, text);
+    ck_assert_str_eq(text, targets[_i].formatted);
+}
+END_TEST
+
 static Suite *address_suite(void)
 {
     Suite *suite = suite_create("address");
@@ -389,6 +435,7 @@ static Suite *address_suite(void)
     tcase_add_test(text, a_host_has_a_longest_length_too);
     tcase_add_loop_test(text, a_sentence_says_what_would_be_right, 0, COUNT_OF(mistakes));
     tcase_add_test(text, a_text_of_any_length_is_refused_without_harm);
+    tcase_add_loop_test(text, a_target_is_read_or_refused, 0, COUNT_OF(targets));
     tcase_add_test(peers, an_ipv4_peer_is_shown_with_its_port);
     tcase_add_loop_test(peers, an_ipv6_peer_is_shown_in_brackets_with_its_scope, 0,
                         COUNT_OF(ipv6_peers));

@@ -141,7 +141,8 @@ static void free_things(void)
 /* Read a command line, given behind the program's name, over what was read before. */
 #define ARGUMENTS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
-static int parse(const char *const arguments[], struct error *error)
+static int parse_into(const struct setting *settings, void *options, const char *const arguments[],
+                      struct error *error)
 {
     int count = 0, status;
     char **argv;
@@ -154,11 +155,16 @@ static int parse(const char *const arguments[], struct error *error)
     for (int i = 0; i < count; i++)
         argv[i + 1] = strdup(arguments[i]);
     memset(error, 0, sizeof *error);
-    status = settings_parse_arguments(table, &things, count + 1, argv, error);
+    status = settings_parse_arguments(settings, options, count + 1, argv, error);
     for (int i = 0; i <= count; i++) /* in another order, perhaps */
         free(argv[i]);
     free(argv);
     return status;
+}
+
+static int parse(const char *const arguments[], struct error *error)
+{
+    return parse_into(table, &things, arguments, error);
 }
 
 static void check_parse(const char *const arguments[])
@@ -572,6 +578,85 @@ START_TEST(help_breaks_lines_between_words_and_loses_none)
 }
 END_TEST
 
+/* A table with an operand; port 7 unless it says another. */
+
+struct probe {
+    struct address target;
+    bool quiet;
+    uint64_t interval, rate;
+};
+
+static const struct setting probe_table[] = {
+    {.name = "ADDRESS",
+     .type = SETTING_TARGET,
+     .offset = offsetof(struct probe, target),
+     .minimum = 7,
+     .help = "where to"},
+    {.name = "quiet",
+     .letter = 'q',
+     .type = SETTING_FLAG,
+     .offset = offsetof(struct probe, quiet),
+     .help = "less"},
+    {.name = "interval",
+     .type = SETTING_INTERVAL,
+     .offset = offsetof(struct probe, interval),
+     .argument = "DURATION",
+     .fallback = "1s",
+     .maximum = 2000000,
+     .help = "how often"},
+    {.name = "rate",
+     .type = SETTING_RATE,
+     .offset = offsetof(struct probe, rate),
+     .argument = "N/s",
+     .fallback = "0",
+     .maximum = 1000,
+     .help = "how many"},
+    {.name = NULL},
+};
+
+static int parse_probe(struct probe *probe, const char *const arguments[], struct error *error)
+{
+    ck_assert_int_eq(settings_set_defaults(probe_table, probe, error), 0);
+    return parse_into(probe_table, probe, arguments, error);
+}
+
+START_TEST(an_operand_may_stand_anywhere_or_be_missing)
+{
+    struct error error = {""};
+    struct probe probe;
+    char text[ADDRESS_TEXT_SIZE];
+
+    ck_assert_int_eq(parse_probe(&probe, ARGUMENTS(NULL), &error), 0);
+    ck_assert_str_eq(probe.target.host, "");
+    ck_assert_uint_eq(probe.interval, 1000000);
+    ck_assert_int_eq(parse_probe(&probe, ARGUMENTS("::1", "-q", "--interval", "0.2"), &error), 0);
+    address_format(&probe.target, text);
+    ck_assert_str_eq(text, "tcp://[::1]:7");
+    ck_assert(probe.quiet);
+    ck_assert_uint_eq(probe.interval, 200000);
+    ck_assert_int_eq(parse_probe(&probe, ARGUMENTS("--rate", "9/s", "--", "a"), &error), 0);
+    ck_assert_uint_eq(probe.rate, 9);
+    ck_assert_str_eq(probe.target.host, "a");
+}
+END_TEST
+
+START_TEST(a_second_operand_and_a_wrong_one_are_refused)
+{
+    struct error error = {""};
+    struct probe probe;
+
+    ck_assert_int_eq(parse_probe(&probe, ARGUMENTS("a", "b"), &error), -1);
+    ck_assert_str_eq(error.text, "\"b\" is one too many; give one ADDRESS");
+    ck_assert_int_eq(parse_probe(&probe, ARGUMENTS("fd://0"), &error), -1);
+    ck_assert_ptr_nonnull(strstr(error.text, "fd://0"));
+    ck_assert_int_eq(parse_probe(&probe, ARGUMENTS("--ADDRESS", "a"), &error), -1);
+    ck_assert_int_eq(parse_probe(&probe, ARGUMENTS("--interval", "2s1us"), &error), -1);
+    ck_assert_str_eq(error.text, "--interval: \"2s1us\" is out of range; it may be 0 to 2s");
+    ck_assert_int_eq(parse_probe(&probe, ARGUMENTS("--rate", "9/h"), &error), -1);
+    ck_assert_ptr_nonnull(strstr(error.text, "1000/s"));
+}
+END_TEST
+
 static Suite *settings_suite(void)
 {
     Suite *suite = suite_create("settings");
@@ -579,6 +664,8 @@ static Suite *settings_suite(void)
     TCase *refused = support_case(suite, "wrong");
     TCase *help = support_case(suite, "help");
 
+    tcase_add_test(help, an_operand_may_stand_anywhere_or_be_missing);
+    tcase_add_test(help, a_second_operand_and_a_wrong_one_are_refused);
     tcase_add_checked_fixture(right, set_defaults, free_things);
     tcase_add_test(right, defaults_are_set_and_an_empty_line_leaves_them);
     tcase_add_test(right, each_type_is_read);

@@ -210,6 +210,60 @@ static const struct form durations[] = {
     {"auto", 0, EINVAL},
 };
 
+static const struct form intervals[] = {
+    {"0", 0, 0},
+    {"1", 1000000, 0},
+    {"0.2", 200000, 0},
+    {"1.000001", 1000001, 0},
+    {"0.10", 100000, 0},
+    {"500us", 500, 0},
+    {"1ms500us", 1500, 0},
+    {"1m30s", 90000000, 0},
+    {"18446744073709.551615", UINT64_MAX, 0},
+    {"18446744073709.551616", 0, ERANGE},
+    {"18446744073710", 0, ERANGE},
+    {"18446744073709551616", 0, ERANGE},
+    {"213503983d", 0, ERANGE},
+    {"0.0000001", 0, EINVAL},
+    {"0.", 0, EINVAL},
+    {".5", 0, EINVAL},
+    {"0.5s", 0, EINVAL},
+    {"1us1ms", 0, EINVAL},
+    {"1u", 0, EINVAL},
+    {"-1", 0, EINVAL},
+    {"", 0, EINVAL},
+};
+
+static const struct form rates[] = {
+    {"0", 0, 0},         {"1000", 1000, 0},
+    {"1000/s", 1000, 0}, {"1000/m", 0, EINVAL},
+    {"/s", 0, EINVAL},   {"1000/s ", 0, EINVAL},
+    {"", 0, EINVAL},     {"18446744073709551616/s", 0, ERANGE},
+};
+
+START_TEST(an_interval_is_read_or_refused)
+{
+    check_form(units_parse_interval, &intervals[_i]);
+}
+END_TEST
+
+START_TEST(a_rate_is_read_or_refused)
+{
+    check_form(units_parse_rate, &rates[_i]);
+}
+END_TEST
+
+START_TEST(an_interval_is_written_from_large_to_small)
+{
+    char text[UNITS_TEXT_SIZE];
+
+    units_format_interval(90000500, text);
+    ck_assert_str_eq(text, "1m30s500us");
+    units_format_interval(0, text);
+    ck_assert_str_eq(text, "0");
+}
+END_TEST
+
 START_TEST(a_count_is_read_or_refused)
 {
     check_form(units_parse_count, &counts[_i]);
@@ -318,6 +372,9 @@ static Suite *units_suite(void)
     tcase_add_loop_test(parse, a_count_is_read_or_refused, 0, COUNT_OF(counts));
     tcase_add_loop_test(parse, a_size_is_read_or_refused, 0, COUNT_OF(sizes));
     tcase_add_loop_test(parse, a_duration_is_read_or_refused, 0, COUNT_OF(durations));
+    tcase_add_loop_test(parse, an_interval_is_read_or_refused, 0, COUNT_OF(intervals));
+    tcase_add_loop_test(parse, a_rate_is_read_or_refused, 0, COUNT_OF(rates));
+    tcase_add_test(format, an_interval_is_written_from_large_to_small);
     tcase_add_loop_test(format, a_size_is_written_with_the_largest_unit_that_divides_it, 0,
                         COUNT_OF(size_texts));
     tcase_add_loop_test(format, a_duration_is_written_from_large_to_small, 0,
