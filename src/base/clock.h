@@ -16,6 +16,9 @@
  */
 uint64_t clock_now_ms(void);
 
+/* Return nanoseconds of the exact clock, to measure with. */
+uint64_t clock_now_ns(void);
+
 /* Return a duration as event_add takes it. */
 struct timeval clock_timeval(uint64_t milliseconds);
 

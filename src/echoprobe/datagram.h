@@ -1,0 +1,49 @@
+/*
+ * datagram: one UDP socket: datagrams of the pattern go out, and what comes back is verified.
+ * Knows which datagram comes back, but keeps none in mind; flow does.
+ * Called by flow.
+ */
+#ifndef ECHOPROBE_DATAGRAM_H
+#define ECHOPROBE_DATAGRAM_H
+
+#include "echoprobe/fault.h"
+#include "echoprobe/pattern.h"
+#include "echoprobe/target.h"
+
+#include <event2/event.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    DATAGRAM_BYTES = 65507
+}; /* the most that IPv4 carries: 65,535 less both headers (RFC 768) */
+
+struct datagram;
+
+/* What a socket reports, from the loop; it must not be freed from there. */
+struct datagram_events {
+    /* Datagram `sequence` came back: unchanged, or with a fault. */
+    void (*on_returned)(void *context, uint64_t sequence, const struct fault *fault);
+    /* The system refused to send, or the network answered with an error. */
+    void (*on_error)(void *context, int failure);
+};
+
+/*
+ * Make a socket with a number of its own that sends datagrams of `size` bytes to the first place of
+ * the target. Everything that is handed in must outlive it. The caller frees it.
+ * Return NULL with errno.
+ */
+struct datagram *datagram_new(struct event_base *base, const struct target *target,
+                              const struct pattern *pattern, uint64_t number, size_t size,
+                              const struct datagram_events *events, void *context);
+
+/* Close it. NULL is fine. */
+void datagram_free(struct datagram *datagram);
+
+/* Send datagram `sequence`, which is one more than the last. Return 0, or -1 with errno. */
+int datagram_send(struct datagram *datagram, uint64_t sequence) __attribute__((warn_unused_result));
+
+/* Say that all before `sequence` are settled: what cannot be told apart is none of them. */
+void datagram_settle(struct datagram *datagram, uint64_t sequence);
+
+#endif

@@ -1,0 +1,282 @@
+#include <config.h>
+
+#include "echoprobe/fault.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    SHOWN = 8,    /* bytes of each side that a sentence shows */
+    PROOF = 4,    /* so many equal bytes are no coincidence */
+    NEAR = 65536, /* the numbers of one run lie close together */
+    CHUNK = 4096, /* compared at a time */
+};
+
+static const char *const names[FAULT_KINDS] = {
+    [FAULT_NONE] = "none",
+    [FAULT_CONNECT] = "connect",
+    [FAULT_LOST] = "lost",
+    [FAULT_DUPLICATED] = "duplicated",
+    [FAULT_REORDERED] = "reordered",
+    [FAULT_TRUNCATED] = "truncated",
+    [FAULT_FOREIGN] = "foreign",
+    [FAULT_CORRUPTED] = "corrupted",
+    [FAULT_INSERTED] = "inserted",
+    [FAULT_RESET] = "reset",
+    [FAULT_MISADDRESSED] = "misaddressed",
+};
+
+const char *fault_name(enum fault_kind kind)
+{
+    return names[kind];
+}
+
+void fault_set(struct fault *fault, enum fault_kind kind, uint64_t offset, uint64_t count,
+               const char *format, ...)
+{
+    va_list arguments;
+
+    *fault = (struct fault){.kind = kind, .offset = offset, .count = count};
+    va_start(arguments, format);
+    (void)vsnprintf(fault->text, sizeof fault->text, format, arguments);
+    va_end(arguments);
+}
+
+/* What came, and what should have come. */
+struct evidence {
+    const struct pattern *pattern;
+    uint64_t number, position, sent;
+    const unsigned char *bytes;
+    size_t length;
+    uint64_t begin; /* the position that sentences call offset 0 */
+};
+
+static void append_hex(struct fault *fault, const unsigned char *bytes, size_t length)
+{
+    size_t end = strlen(fault->text);
+
+    for (size_t i = 0; i < length && i < SHOWN && end + 4 < sizeof fault->text; i++) {
+        (void)snprintf(fault->text + end, sizeof fault->text - end, " %02x", bytes[i]);
+        end += 3;
+    }
+}
+
+/* Complete the sentence with the bytes that were expected and those that came. */
+static void show_bytes(struct fault *fault, const struct evidence *evidence, size_t skipped)
+{
+    const uint64_t position = evidence->position + skipped;
+    unsigned char expected[SHOWN];
+    size_t end;
+
+    if (position < evidence->sent) {
+        const uint64_t left = evidence->sent - position;
+        const size_t length = left < SHOWN ? (size_t)left : SHOWN;
+
+        pattern_fill(evidence->pattern, evidence->number, position, expected, length);
+        end = strlen(fault->text);
+        (void)snprintf(fault->text + end, sizeof fault->text - end, ": expected");
+        append_hex(fault, expected, length);
+    } else {
+        end = strlen(fault->text);
+        (void)snprintf(fault->text + end, sizeof fault->text - end, ": expected nothing");
+    }
+    end = strlen(fault->text);
+    (void)snprintf(fault->text + end, sizeof fault->text - end, ", found");
+    append_hex(fault, evidence->bytes + skipped, evidence->length - skipped);
+}
+
+static const char *bytes_are(uint64_t count)
+{
+    return count == 1 ? "byte is" : "bytes are";
+}
+
+static const char *bytes_of(uint64_t count)
+{
+    return count == 1 ? "byte" : "bytes";
+}
+
+/* Tell whether all of the bytes from `first` on stand at `position` in the stream. */
+static bool continues(const struct evidence *evidence, size_t first, uint64_t position)
+{
+    const size_t length = evidence->length - first;
+
+    return pattern_match(evidence->pattern, evidence->number, position, evidence->bytes + first,
+                         length) == length;
+}
+
+/* Tell whether what should have come first came later. */
+static bool comes_later(const struct evidence *evidence, uint64_t missing)
+{
+    const size_t length = missing < PATTERN_LOCATE_BYTES ? (size_t)missing : PATTERN_LOCATE_BYTES;
+
+    for (size_t i = 1; length >= 2 && i + length <= evidence->length; i++) {
+        if (pattern_match(evidence->pattern, evidence->number, evidence->position,
+                          evidence->bytes + i, length) == length)
+            return true;
+    }
+    return false;
+}
+
+/* How many bytes differ from those that should stand there, and where the first does. */
+static uint64_t count_differing(const struct evidence *evidence, size_t *first)
+{
+    unsigned char expected[CHUNK];
+    uint64_t differing = 0;
+
+    for (size_t i = 0; i < evidence->length; i++) {
+        if (i % CHUNK == 0)
+            pattern_fill(evidence->pattern, evidence->number, evidence->position + i, expected,
+                         CHUNK);
+        if (evidence->bytes[i] != expected[i % CHUNK] && differing++ == 0)
+            *first = i;
+    }
+    return differing;
+}
+
+static void judge_in_place(const struct evidence *evidence, struct fault *fault)
+{
+    size_t first = 0;
+    const uint64_t count = count_differing(evidence, &first);
+    const uint64_t offset = evidence->position + first - evidence->begin;
+
+    fault_set(fault, FAULT_CORRUPTED, offset, count, "%" PRIu64 " %s at offset %" PRIu64, count,
+              count == 1 ? "byte differs" : "bytes differ, the first", offset);
+    show_bytes(fault, evidence, first);
+}
+
+/* The bytes from `skipped` on stand at `found` in the stream, those before it nowhere. */
+static void judge_shifted(const struct evidence *evidence, size_t skipped, uint64_t found,
+                          struct fault *fault)
+{
+    const uint64_t position = evidence->position;
+    const uint64_t offset = position - evidence->begin;
+    uint64_t count;
+
+    if (found == position + skipped) {
+        judge_in_place(evidence, fault);
+        return;
+    }
+    if (found == position) {
+        fault_set(fault, FAULT_INSERTED, offset, skipped,
+                  "%zu %s that nobody sent at offset %" PRIu64, skipped, bytes_of(skipped), offset);
+    } else if (found < position) {
+        count = position - found;
+        count = count < evidence->length ? count : evidence->length;
+        fault_set(fault, FAULT_DUPLICATED, offset, count,
+                  "%" PRIu64 " %s once more at offset %" PRIu64, count,
+                  count == 1 ? "byte comes" : "bytes come", offset);
+    } else if (comes_later(evidence, found - position)) {
+        count = found - position;
+        fault_set(fault, FAULT_REORDERED, offset, count,
+                  "the bytes at offset %" PRIu64 " come before those at offset %" PRIu64,
+                  offset + count, offset);
+    } else {
+        count = found - position - skipped;
+        fault_set(fault, FAULT_LOST, offset, count, "%" PRIu64 " %s missing at offset %" PRIu64,
+                  count, bytes_are(count), offset);
+    }
+    show_bytes(fault, evidence, 0);
+}
+
+static void judge_foreign(const struct evidence *evidence, uint64_t owner, struct fault *fault)
+{
+    const uint64_t offset = evidence->position - evidence->begin;
+
+    if (owner <= evidence->number + NEAR)
+        fault_set(fault, FAULT_FOREIGN, offset, evidence->length,
+                  "bytes of connection %" PRIu64 " at offset %" PRIu64, owner, offset);
+    else
+        fault_set(fault, FAULT_FOREIGN, offset, evidence->length,
+                  "bytes of another echoprobe at offset %" PRIu64, offset);
+    show_bytes(fault, evidence, 0);
+}
+
+/* Too few bytes to say where they come from by themselves: try what is likely. */
+static void judge_short(const struct evidence *evidence, struct fault *fault)
+{
+    const uint64_t position = evidence->position, sent = evidence->sent;
+    const uint64_t offset = position - evidence->begin;
+    const size_t length = evidence->length;
+
+    if (length <= position - evidence->begin && continues(evidence, 0, position - length) &&
+        (length >= PROOF || position == sent)) {
+        judge_shifted(evidence, 0, position - length, fault);
+        return;
+    }
+    for (uint64_t from = position + 1; length >= 2 && from + length <= sent; from++) {
+        if (continues(evidence, 0, from) && (length >= PROOF || from + length == sent)) {
+            judge_shifted(evidence, 0, from, fault);
+            return;
+        }
+    }
+    if (position + length <= sent) {
+        judge_in_place(evidence, fault);
+        return;
+    }
+    for (size_t skipped = 1; skipped < length; skipped++) {
+        if (length - skipped >= PROOF && continues(evidence, skipped, position)) {
+            judge_shifted(evidence, skipped, position, fault);
+            return;
+        }
+    }
+    fault_set(fault, FAULT_INSERTED, offset, length, "%zu %s that nobody sent at offset %" PRIu64,
+              length, bytes_of(length), offset);
+    show_bytes(fault, evidence, 0);
+}
+
+static void judge(const struct evidence *evidence, struct fault *fault)
+{
+    const uint64_t own = evidence->number & ((UINT64_C(1) << PATTERN_NUMBER_BITS) - 1);
+    const size_t length = evidence->length;
+    const size_t tail = length < PROOF ? 1 : PROOF;
+    uint64_t owner, place;
+
+    if (evidence->position + length <= evidence->sent && length > 1 &&
+        continues(evidence, length - tail, evidence->position + length - tail)) {
+        judge_in_place(evidence, fault);
+        return;
+    }
+    for (size_t skipped = 0; skipped < length; skipped++) {
+        if (!pattern_locate(evidence->pattern, evidence->bytes + skipped, length - skipped, &owner,
+                            &place))
+            continue;
+        if (owner != own)
+            judge_foreign(evidence, owner, fault);
+        else
+            judge_shifted(evidence, skipped, place, fault);
+        return;
+    }
+    judge_short(evidence, fault);
+}
+
+void fault_judge_stream(const struct pattern *pattern, uint64_t number, uint64_t position,
+                        uint64_t sent, const unsigned char *bytes, size_t length,
+                        struct fault *fault)
+{
+    const struct evidence evidence = {pattern, number, position, sent, bytes, length, 0};
+
+    judge(&evidence, fault);
+}
+
+void fault_judge_datagram(const struct pattern *pattern, uint64_t number, uint64_t position,
+                          size_t size, const unsigned char *bytes, size_t length,
+                          struct fault *fault)
+{
+    const size_t common = size < length ? size : length;
+    const size_t matching = pattern_match(pattern, number, position, bytes, common);
+    const struct evidence evidence = {pattern,         number,           position + matching,
+                                      position + size, bytes + matching, length - matching,
+                                      position};
+
+    if (matching < common)
+        judge(&evidence, fault);
+    else if (length < size)
+        fault_set(fault, FAULT_TRUNCATED, length, size - length, "only %zu of %zu bytes came back",
+                  length, size);
+    else if (length > size)
+        judge_short(&evidence, fault);
+    else
+        *fault = (struct fault){.kind = FAULT_NONE};
+}

@@ -1,0 +1,432 @@
+#include <config.h>
+
+#include "echoprobe/flow.h"
+
+#include "base/clock.h"
+#include "base/units.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum state { STATE_WAITING, STATE_LOST, STATE_SETTLED };
+
+struct message {
+    uint64_t due_ns;
+    enum state state;
+};
+
+struct flow {
+    struct flow_plan *plan;
+    size_t index;
+    const char *peer;
+    struct stream *stream;
+    struct datagram *datagram;
+    struct event *retry; /* pending while a new connection has to wait */
+    uint64_t opened_ns;
+    bool was_started;
+    uint64_t first, next;     /* messages that hold a place in the ring */
+    uint64_t stream_sequence; /* the message at position 0 of the stream */
+    uint64_t highest;         /* one more than the last that came back */
+    uint64_t last_rtt_ns;     /* 0: none yet */
+    struct message *messages; /* a ring of `window` */
+};
+
+/* --- Messages. ------------------------------------------------------------------------------- */
+
+static struct message *message_at(const struct flow *flow, uint64_t sequence)
+{
+    return &flow->messages[sequence % flow->plan->window];
+}
+
+static bool is_waiting(const struct flow *flow, uint64_t sequence)
+{
+    return sequence >= flow->first && sequence < flow->next &&
+           message_at(flow, sequence)->state == STATE_WAITING;
+}
+
+static void note_rtt(struct flow *flow, uint64_t rtt_ns)
+{
+    struct tally *const tally = flow->plan->tally;
+
+    tally->received++;
+    histogram_add(&tally->rtt_ns, rtt_ns);
+    if (flow->last_rtt_ns != 0) {
+        tally->jitter_total_ns +=
+            rtt_ns > flow->last_rtt_ns ? rtt_ns - flow->last_rtt_ns : flow->last_rtt_ns - rtt_ns;
+        tally->jitter_count++;
+    }
+    flow->last_rtt_ns = rtt_ns;
+}
+
+static void settle_echo(struct flow *flow, uint64_t sequence, uint64_t now_ns)
+{
+    struct message *const message = message_at(flow, sequence);
+    const uint64_t rtt_ns = now_ns > message->due_ns ? now_ns - message->due_ns : 0;
+    const bool is_late = message->state == STATE_LOST;
+
+    message->state = STATE_SETTLED;
+    if (is_late) {
+        flow->plan->tally->late++;
+        return;
+    }
+    note_rtt(flow, rtt_ns);
+    flow->plan->events->on_echo(flow->plan->context, flow, sequence, rtt_ns);
+}
+
+static void report_fault(struct flow *flow, uint64_t sequence, const struct fault *fault)
+{
+    flow->plan->tally->faults[fault->kind]++;
+    flow->plan->events->on_fault(flow->plan->context, flow, sequence, fault);
+}
+
+/* End a message that waits as corrupted or as lost. */
+static void settle_fault(struct flow *flow, uint64_t sequence, bool is_corrupted)
+{
+    message_at(flow, sequence)->state = is_corrupted ? STATE_SETTLED : STATE_LOST;
+    if (is_corrupted)
+        flow->plan->tally->corrupted++;
+    else
+        flow->plan->tally->lost++;
+}
+
+/* Nothing that is under way will come back. */
+static void lose_all(struct flow *flow)
+{
+    for (; flow->first < flow->next; flow->first++) {
+        if (is_waiting(flow, flow->first))
+            settle_fault(flow, flow->first, false);
+    }
+}
+
+static void release_settled(struct flow *flow)
+{
+    while (flow->first < flow->next && !is_waiting(flow, flow->first))
+        flow->first++;
+}
+
+static void announce_start(struct flow *flow)
+{
+    if (flow->was_started)
+        return;
+    flow->was_started = true;
+    flow->plan->events->on_started(flow->plan->context);
+}
+
+static void announce_room(struct flow *flow)
+{
+    flow->plan->events->on_room(flow->plan->context, flow);
+}
+
+/* --- Streams. -------------------------------------------------------------------------------- */
+
+static void retry_later(struct flow *flow)
+{
+    const struct timeval delay = clock_timeval(flow->plan->retry_ms);
+
+    (void)event_add(flow->retry, &delay); /* without memory the flow has ended */
+}
+
+static void on_stream_open(void *context, const char *peer)
+{
+    struct flow *const flow = context;
+
+    flow->peer = peer;
+    flow->plan->tally->connects++;
+    announce_start(flow);
+    announce_room(flow);
+}
+
+/* Return the message that a position stands in. */
+static uint64_t sequence_at(const struct flow *flow, uint64_t position)
+{
+    return flow->stream_sequence + position / flow->plan->size;
+}
+
+static void on_stream_returned(void *context, uint64_t position)
+{
+    struct flow *const flow = context;
+    const uint64_t whole = sequence_at(flow, position);
+    uint64_t now_ns;
+
+    if (whole == flow->first)
+        return;
+    now_ns = clock_now_ns();
+    for (; flow->first < whole; flow->first++) {
+        if (message_at(flow, flow->first)->state != STATE_SETTLED)
+            settle_echo(flow, flow->first, now_ns);
+    }
+    if (flow->plan->is_churn && flow->first == flow->next) {
+        stream_free(flow->stream);
+        flow->stream = NULL;
+    }
+    announce_room(flow);
+}
+
+/* The message with the wrong bytes is corrupted; those before it are whole. */
+static void on_stream_fault(void *context, const struct fault *fault)
+{
+    struct flow *const flow = context;
+    const uint64_t wrong = sequence_at(flow, fault->offset);
+
+    if (is_waiting(flow, wrong))
+        settle_fault(flow, wrong, true);
+    report_fault(flow, wrong, fault);
+    on_stream_returned(flow, stream_returned(flow->stream));
+}
+
+static bool spoils_bytes(enum fault_kind kind)
+{
+    return kind == FAULT_DUPLICATED || kind == FAULT_REORDERED || kind == FAULT_FOREIGN ||
+           kind == FAULT_CORRUPTED || kind == FAULT_INSERTED;
+}
+
+static void on_stream_end(void *context, const struct fault *fault)
+{
+    struct flow *const flow = context;
+
+    stream_free(flow->stream);
+    flow->stream = NULL;
+    if (fault->kind == FAULT_CONNECT)
+        flow->plan->tally->connects_failed++;
+    else if (spoils_bytes(fault->kind) && is_waiting(flow, flow->first))
+        settle_fault(flow, flow->first, true);
+    if (fault->kind != FAULT_NONE)
+        report_fault(flow, flow->first, fault);
+    lose_all(flow);
+    flow->last_rtt_ns = 0;
+    retry_later(flow);
+    announce_start(flow);
+    announce_room(flow);
+}
+
+static const struct stream_events stream_events = {
+    .on_open = on_stream_open,
+    .on_returned = on_stream_returned,
+    .on_fault = on_stream_fault,
+    .on_end = on_stream_end,
+};
+
+static int open_stream(struct flow *flow)
+{
+    struct flow_plan *const plan = flow->plan;
+
+    flow->stream_sequence = flow->next;
+    flow->opened_ns = clock_now_ns();
+    flow->stream = stream_new(plan->base, plan->scratch, plan->target, plan->pattern,
+                              plan->next_number, &stream_events, flow);
+    plan->next_number += plan->number_step;
+    return flow->stream == NULL ? -1 : 0;
+}
+
+static void on_retry(evutil_socket_t fd, short what, void *context)
+{
+    struct flow *const flow = context;
+
+    (void)fd;
+    (void)what;
+    if (!flow->plan->is_churn && flow->datagram == NULL && open_stream(flow) < 0)
+        retry_later(flow);
+    announce_room(flow);
+}
+
+/* --- Datagrams. ------------------------------------------------------------------------------ */
+
+static void on_datagram_returned(void *context, uint64_t sequence, const struct fault *fault)
+{
+    struct flow *const flow = context;
+    struct tally *const tally = flow->plan->tally;
+
+    if (fault->kind != FAULT_NONE) {
+        if (is_waiting(flow, sequence))
+            settle_fault(flow, sequence, true);
+        report_fault(flow, sequence, fault);
+    } else if (sequence + flow->plan->window < flow->next ||
+               message_at(flow, sequence)->state == STATE_SETTLED) {
+        tally->duplicated++;
+    } else {
+        if (sequence + 1 < flow->highest)
+            tally->reordered++;
+        settle_echo(flow, sequence, clock_now_ns());
+    }
+    if (sequence + 1 > flow->highest)
+        flow->highest = sequence + 1;
+    release_settled(flow);
+    datagram_settle(flow->datagram, flow->first);
+    announce_room(flow);
+}
+
+static void on_datagram_error(void *context, int failure)
+{
+    struct flow *const flow = context;
+    struct fault fault;
+
+    fault_set(&fault, FAULT_CONNECT, 0, 0, "%s: %s", flow->peer, strerror(failure));
+    flow->plan->tally->connects_failed++;
+    report_fault(flow, flow->first, &fault);
+    lose_all(flow);
+    retry_later(flow);
+    announce_room(flow);
+}
+
+static const struct datagram_events datagram_events = {
+    .on_returned = on_datagram_returned,
+    .on_error = on_datagram_error,
+};
+
+static int open_datagram(struct flow *flow)
+{
+    struct flow_plan *const plan = flow->plan;
+
+    flow->datagram = datagram_new(plan->base, plan->target, plan->pattern, plan->next_number,
+                                  plan->size, &datagram_events, flow);
+    plan->next_number += plan->number_step;
+    flow->was_started = true;
+    return flow->datagram == NULL ? -1 : 0;
+}
+
+/* --- Flows. ---------------------------------------------------------------------------------- */
+
+static int open_first(struct flow *flow)
+{
+    if (flow->plan->target->is_datagram)
+        return open_datagram(flow);
+    flow->was_started = flow->plan->is_churn;
+    return flow->plan->is_churn ? 0 : open_stream(flow);
+}
+
+struct flow *flow_new(struct flow_plan *plan, size_t index)
+{
+    struct flow *const flow = calloc(1, sizeof *flow);
+    int failure;
+
+    if (flow == NULL)
+        return NULL;
+    flow->plan = plan;
+    flow->index = index;
+    flow->peer = plan->target->places[0].text;
+    flow->messages = calloc(plan->window, sizeof *flow->messages);
+    flow->retry = evtimer_new(plan->base, on_retry, flow);
+    errno = ENOMEM;
+    if (flow->messages != NULL && flow->retry != NULL && open_first(flow) == 0)
+        return flow;
+    failure = errno;
+    flow_free(flow);
+    errno = failure;
+    return NULL;
+}
+
+void flow_free(struct flow *flow)
+{
+    if (flow == NULL)
+        return;
+    stream_free(flow->stream);
+    datagram_free(flow->datagram);
+    if (flow->retry != NULL)
+        event_free(flow->retry);
+    free(flow->messages);
+    free(flow);
+}
+
+size_t flow_index(const struct flow *flow)
+{
+    return flow->index;
+}
+
+const char *flow_peer(const struct flow *flow)
+{
+    return flow->peer;
+}
+
+bool flow_has_room(const struct flow *flow)
+{
+    if (flow->next - flow->first >= flow->plan->window || evtimer_pending(flow->retry, NULL))
+        return false;
+    if (flow->datagram != NULL)
+        return true;
+    if (flow->plan->is_churn)
+        return flow->first == flow->next;
+    return flow->stream != NULL && stream_is_open(flow->stream);
+}
+
+/* What the system does not take is lost in time, as what the network does not. */
+static void send_datagram(struct flow *flow, uint64_t sequence)
+{
+    struct fault fault;
+
+    if (datagram_send(flow->datagram, sequence) == 0 || errno == EAGAIN || errno == ENOBUFS)
+        return;
+    fault_set(&fault, FAULT_CONNECT, 0, 0, "%s: %s", flow->peer, strerror(errno));
+    flow->plan->tally->connects_failed++;
+    report_fault(flow, sequence, &fault);
+}
+
+void flow_queue(struct flow *flow, uint64_t due_ns)
+{
+    const uint64_t sequence = flow->next++;
+
+    *message_at(flow, sequence) = (struct message){.due_ns = due_ns, .state = STATE_WAITING};
+    flow->plan->tally->sent++;
+    if (flow->datagram != NULL)
+        send_datagram(flow, sequence);
+}
+
+void flow_send(struct flow *flow)
+{
+    if (flow->datagram != NULL || flow->first == flow->next)
+        return;
+    if (flow->stream == NULL) {
+        flow->next--; /* it is the stream's first message */
+        if (open_stream(flow) < 0) {
+            flow->next++;
+            lose_all(flow);
+            retry_later(flow);
+            return;
+        }
+        flow->next++;
+    }
+    stream_send(flow->stream, (flow->next - flow->stream_sequence) * flow->plan->size);
+}
+
+static bool is_over(const struct flow *flow, uint64_t since_ns, uint64_t now_ns)
+{
+    return now_ns >= since_ns + flow->plan->timeout_ns;
+}
+
+void flow_expire(struct flow *flow, uint64_t now_ns)
+{
+    const bool is_connecting = flow->stream != NULL && !stream_is_open(flow->stream);
+    char limit[UNITS_TEXT_SIZE];
+    struct fault fault;
+    bool has_lost = false;
+
+    if (is_connecting && is_over(flow, flow->opened_ns, now_ns)) {
+        (void)stream_judge(flow->stream, ETIMEDOUT);
+        return;
+    }
+    if (is_connecting || flow->first == flow->next ||
+        !is_over(flow, message_at(flow, flow->first)->due_ns, now_ns) ||
+        (flow->stream != NULL && stream_judge(flow->stream, 0)))
+        return;
+    units_format_duration(flow->plan->timeout_ns / 1000000, limit);
+    fault_set(&fault, FAULT_LOST, 0, flow->plan->size, "no answer within %s", limit);
+    for (uint64_t i = flow->first;
+         i < flow->next && is_over(flow, message_at(flow, i)->due_ns, now_ns); i++) {
+        if (!is_waiting(flow, i))
+            continue;
+        settle_fault(flow, i, false);
+        report_fault(flow, i, &fault);
+        has_lost = true;
+    }
+    if (flow->datagram != NULL) {
+        release_settled(flow);
+        datagram_settle(flow->datagram, flow->first);
+    }
+    if (has_lost)
+        announce_room(flow);
+}
+
+void flow_abandon(struct flow *flow)
+{
+    lose_all(flow);
+}

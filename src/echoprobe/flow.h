@@ -1,0 +1,80 @@
+/*
+ * flow: messages on one connection or socket: when they are due, how many are under way, when they
+ * are lost, and a new connection where one ended.
+ * Knows neither how bytes are verified nor when the next message is due; stream, datagram and load
+ * do. Called by load.
+ */
+#ifndef ECHOPROBE_FLOW_H
+#define ECHOPROBE_FLOW_H
+
+#include "echoprobe/datagram.h"
+#include "echoprobe/stream.h"
+#include "echoprobe/tally.h"
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct flow;
+
+/* What flows of a thread report, from the loop. */
+struct flow_events {
+    /* The first attempt to connect succeeded or failed. */
+    void (*on_started)(void *context);
+    /* A message came back unchanged. */
+    void (*on_echo)(void *context, struct flow *flow, uint64_t sequence, uint64_t rtt_ns);
+    /* Something is wrong with message `sequence`, or with what follows it. */
+    void (*on_fault)(void *context, struct flow *flow, uint64_t sequence,
+                     const struct fault *fault);
+    /* Messages were settled, or the connection is new: there may be room. */
+    void (*on_room)(void *context, struct flow *flow);
+};
+
+/* What the flows of a thread share. Outlives them. */
+struct flow_plan {
+    const struct target *target;
+    const struct pattern *pattern;
+    size_t size;         /* bytes of a message */
+    uint64_t window;     /* messages that may be under way */
+    uint64_t timeout_ns; /* a message is lost, and an attempt to connect has failed, after it */
+    uint64_t retry_ms;   /* until the next attempt after a connection failed or broke */
+    bool is_churn;       /* a new connection for each message */
+
+    struct event_base *base;
+    struct stream_scratch *scratch;
+    struct tally *tally;
+    uint64_t next_number, number_step; /* numbers for new connections */
+    const struct flow_events *events;
+    void *context;
+};
+
+/* Make a flow and begin to connect, unless it is churn. The caller frees it. Return NULL with
+ * errno. */
+struct flow *flow_new(struct flow_plan *plan, size_t index);
+
+/* Close and free it. Not from an event. NULL is fine. */
+void flow_free(struct flow *flow);
+
+/* Return the index that flow_new was given. */
+size_t flow_index(const struct flow *flow);
+
+/* Return the peer as it is shown, once there was one. */
+const char *flow_peer(const struct flow *flow);
+
+/* Tell whether another message may be queued. */
+bool flow_has_room(const struct flow *flow);
+
+/* Queue a message, of which there must be room; its round trip counts from `due_ns`. */
+void flow_queue(struct flow *flow, uint64_t due_ns);
+
+/* Send what was queued. */
+void flow_send(struct flow *flow);
+
+/* Give up what did not come back in time. */
+void flow_expire(struct flow *flow, uint64_t now_ns);
+
+/* Give up everything that is under way. */
+void flow_abandon(struct flow *flow);
+
+#endif

@@ -1,0 +1,318 @@
+#include <config.h>
+
+#include "echoprobe/load.h"
+
+#include "base/clock.h"
+#include "echoprobe/flow.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TICK_MS = 10 };
+
+static const uint64_t ns_per_ms = 1000000;
+
+struct load {
+    const struct load_plan *plan;
+    struct flow_plan flows_plan;
+    struct flow **flows;
+    uint64_t *scheduled; /* of each flow: how many of its messages were due and queued */
+    size_t starting;     /* flows that have not begun */
+    bool is_running, is_finishing;
+    uint64_t left; /* messages that may still be sent */
+    uint64_t begin_ns;
+    uint64_t next_due; /* the first message of the schedule that was not looked at */
+    uint64_t expired_ns;
+    struct event *tick, *schedule;
+    struct tally tally; /* since the last on_count */
+    uint64_t under_way;
+    struct stream_scratch scratch;
+};
+
+/* --- When messages are due. ------------------------------------------------------------------ */
+
+/* Flows take turns: message i of the schedule is the next of flow i modulo their number. */
+static uint64_t due_ns(const struct load *load, size_t flow, uint64_t message)
+{
+    return load->begin_ns + (message * load->plan->connections + flow) * load->plan->period_ns;
+}
+
+/* Tell whether a message that is due then is one of this run's. */
+static bool is_within(const struct load *load, uint64_t due)
+{
+    const uint64_t duration_ns = load->plan->duration_ns;
+
+    return load->left > 0 && (duration_ns == 0 || due - load->begin_ns < duration_ns);
+}
+
+/* Queue what is due for a flow, as far as there is room, and send it. */
+static void pump(struct load *load, struct flow *flow)
+{
+    const size_t index = flow_index(flow);
+    const uint64_t now_ns = clock_now_ns();
+    uint64_t *const scheduled = &load->scheduled[index];
+
+    if (!load->is_running || load->is_finishing)
+        return;
+    while (flow_has_room(flow)) {
+        uint64_t due = now_ns;
+
+        if (load->plan->period_ns > 0)
+            due = due_ns(load, index, *scheduled);
+        if (due > now_ns || !is_within(load, due))
+            break;
+        load->left--;
+        ++*scheduled;
+        flow_queue(flow, load->plan->counts_from_due ? due : now_ns);
+    }
+    flow_send(flow);
+}
+
+static void wait_for_schedule(struct load *load, uint64_t now_ns)
+{
+    const uint64_t due = load->begin_ns + load->next_due * load->plan->period_ns;
+    const uint64_t delay_us = due > now_ns ? (due - now_ns + 999) / 1000 : 0;
+    const struct timeval delay = {
+        .tv_sec = (time_t)(delay_us / 1000000),
+        .tv_usec = (suseconds_t)(delay_us % 1000000),
+    };
+
+    (void)event_add(load->schedule, &delay); /* the tick asks again */
+}
+
+/* Look at every flow that has a message due. */
+static void follow_schedule(struct load *load)
+{
+    const uint64_t now_ns = clock_now_ns();
+    uint64_t due_count;
+
+    if (!load->is_running || load->is_finishing || load->plan->period_ns == 0)
+        return;
+    due_count = (now_ns - load->begin_ns) / load->plan->period_ns + 1;
+    if (due_count > load->next_due + load->plan->connections)
+        load->next_due = due_count - load->plan->connections; /* pump takes all that is due */
+    for (; load->next_due < due_count; load->next_due++)
+        pump(load, load->flows[load->next_due % load->plan->connections]);
+    wait_for_schedule(load, now_ns);
+}
+
+static void on_schedule(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    follow_schedule(context);
+}
+
+/* --- Beginning and end. ---------------------------------------------------------------------- */
+
+static void publish(struct load *load)
+{
+    load->under_way += load->tally.sent;
+    load->under_way -= load->tally.received + load->tally.lost + load->tally.corrupted;
+    load->plan->events->on_count(load->plan->context, &load->tally);
+    memset(&load->tally, 0, sizeof load->tally);
+}
+
+static bool has_settled(const struct load *load)
+{
+    const struct tally *const tally = &load->tally;
+
+    return load->under_way + tally->sent == tally->received + tally->lost + tally->corrupted;
+}
+
+static void end_if_done(struct load *load)
+{
+    const uint64_t now_ns = clock_now_ns();
+    const uint64_t duration_ns = load->plan->duration_ns;
+
+    if (load->left == 0 ||
+        (load->is_running && duration_ns > 0 && now_ns - load->begin_ns >= duration_ns))
+        load->is_finishing = true;
+    if (load->is_finishing && has_settled(load))
+        (void)event_base_loopbreak(load->flows_plan.base);
+}
+
+static void begin(struct load *load)
+{
+    load->is_running = true;
+    load->begin_ns = clock_now_ns();
+    if (load->plan->period_ns > 0) {
+        follow_schedule(load);
+        return;
+    }
+    for (size_t i = 0; i < load->plan->connections; i++)
+        pump(load, load->flows[i]);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *context)
+{
+    struct load *const load = context;
+    const enum load_order order = load->plan->events->order(load->plan->context);
+    const uint64_t now_ns = clock_now_ns();
+
+    (void)fd;
+    (void)what;
+    /* Look at each flow ten times in a time-out, and at the clock more often. */
+    if (now_ns - load->expired_ns >= load->plan->timeout_ns / 10) {
+        load->expired_ns = now_ns;
+        for (size_t i = 0; i < load->plan->connections; i++)
+            flow_expire(load->flows[i], now_ns);
+    }
+    follow_schedule(load);
+    publish(load);
+    if (order != LOAD_GO_ON)
+        load->is_finishing = true;
+    if (order == LOAD_BREAK)
+        (void)event_base_loopbreak(load->flows_plan.base);
+    end_if_done(load);
+}
+
+/* --- What flows report. ---------------------------------------------------------------------- */
+
+static void on_started(void *context)
+{
+    struct load *const load = context;
+
+    if (--load->starting > 0)
+        return;
+    if (load->tally.connects == 0 && load->tally.connects_failed > 0 && !load->plan->is_churn) {
+        load->is_finishing = true; /* nobody is there */
+        return;
+    }
+    begin(load);
+}
+
+static void on_echo(void *context, struct flow *flow, uint64_t sequence, uint64_t rtt_ns)
+{
+    struct load *const load = context;
+
+    load->plan->events->on_echo(load->plan->context, flow_peer(flow), sequence, rtt_ns);
+}
+
+static void on_fault(void *context, struct flow *flow, uint64_t sequence, const struct fault *fault)
+{
+    struct load *const load = context;
+
+    (void)flow;
+    load->plan->events->on_fault(load->plan->context, sequence, fault);
+}
+
+static void on_room(void *context, struct flow *flow)
+{
+    struct load *const load = context;
+
+    pump(load, flow);
+    if (load->is_finishing || load->left == 0)
+        end_if_done(load);
+}
+
+static const struct flow_events flow_events = {
+    .on_started = on_started,
+    .on_echo = on_echo,
+    .on_fault = on_fault,
+    .on_room = on_room,
+};
+
+/* --- All of it. ------------------------------------------------------------------------------ */
+
+static struct event_base *make_base(bool needs_exact_timer)
+{
+    struct event_config *const config = event_config_new();
+    struct event_base *base = NULL;
+
+    if (config == NULL)
+        return NULL;
+    if (event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK) == 0 &&
+        (!needs_exact_timer || event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER) == 0))
+        base = event_base_new_with_config(config);
+    event_config_free(config);
+    return base;
+}
+
+static int open_flows(struct load *load)
+{
+    const size_t count = load->plan->connections;
+
+    load->starting = load->plan->is_churn || load->plan->target->is_datagram ? 0 : count;
+    for (size_t i = 0; i < count; i++) {
+        load->flows[i] = flow_new(&load->flows_plan, i);
+        if (load->flows[i] == NULL)
+            return -1;
+    }
+    return 0;
+}
+
+static int prepare(struct load *load)
+{
+    const struct load_plan *const plan = load->plan;
+    const struct timeval tick = clock_timeval(TICK_MS);
+
+    load->left = plan->count;
+    load->flows = calloc(plan->connections, sizeof(*load->flows));
+    load->scheduled = calloc(plan->connections, sizeof *load->scheduled);
+    load->flows_plan = (struct flow_plan){
+        .target = plan->target,
+        .pattern = plan->pattern,
+        .size = plan->size,
+        .window = plan->window,
+        .timeout_ns = plan->timeout_ns,
+        .retry_ms = plan->retry_ms,
+        .is_churn = plan->is_churn,
+        .base = make_base(plan->period_ns > 0 && plan->period_ns < 100 * ns_per_ms),
+        .scratch = &load->scratch,
+        .tally = &load->tally,
+        .next_number = plan->first_number,
+        .number_step = plan->number_step,
+        .events = &flow_events,
+        .context = load,
+    };
+    errno = ENOMEM;
+    if (load->flows == NULL || load->scheduled == NULL || load->flows_plan.base == NULL)
+        return -1;
+    load->tick = event_new(load->flows_plan.base, -1, EV_PERSIST, on_tick, load);
+    load->schedule = evtimer_new(load->flows_plan.base, on_schedule, load);
+    if (load->tick == NULL || load->schedule == NULL || event_add(load->tick, &tick) < 0)
+        return -1;
+    return open_flows(load);
+}
+
+static void clean_up(struct load *load)
+{
+    for (size_t i = 0; load->flows != NULL && i < load->plan->connections; i++)
+        flow_free(load->flows[i]);
+    if (load->tick != NULL)
+        event_free(load->tick);
+    if (load->schedule != NULL)
+        event_free(load->schedule);
+    if (load->flows_plan.base != NULL)
+        event_base_free(load->flows_plan.base);
+    free(load->scheduled);
+    free(load->flows);
+    free(load);
+}
+
+int load_run(const struct load_plan *plan)
+{
+    struct load *const load = calloc(1, sizeof *load);
+    int failure = 0;
+
+    if (load == NULL)
+        return -1;
+    load->plan = plan;
+    if (prepare(load) < 0) {
+        failure = errno;
+    } else {
+        if (load->starting == 0)
+            begin(load);
+        if (event_base_dispatch(load->flows_plan.base) < 0)
+            failure = errno;
+        for (size_t i = 0; i < plan->connections; i++)
+            flow_abandon(load->flows[i]);
+        publish(load);
+    }
+    clean_up(load);
+    errno = failure;
+    return failure == 0 ? 0 : -1;
+}

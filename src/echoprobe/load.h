@@ -1,0 +1,59 @@
+/*
+ * load: one thread: an event base, its flows, and when the next message is due.
+ * Prints nothing and knows no signals; probe and report do.
+ * Called by probe.
+ */
+#ifndef ECHOPROBE_LOAD_H
+#define ECHOPROBE_LOAD_H
+
+#include "echoprobe/pattern.h"
+#include "echoprobe/tally.h"
+#include "echoprobe/target.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum load_order {
+    LOAD_GO_ON,
+    LOAD_FINISH, /* send no more, wait for what is under way */
+    LOAD_BREAK,  /* end at once */
+};
+
+/* What a load reports, from its thread. */
+struct load_events {
+    /* A message came back; `sequence` counts the flow's from 0. */
+    void (*on_echo)(void *context, const char *peer, uint64_t sequence, uint64_t rtt_ns);
+    /* Something is wrong. */
+    void (*on_fault)(void *context, uint64_t sequence, const struct fault *fault);
+    /* What was counted since the last time; it is emptied afterwards. */
+    void (*on_count)(void *context, const struct tally *tally);
+    /* Ask whether to go on. */
+    enum load_order (*order)(void *context);
+};
+
+struct load_plan {
+    const struct target *target;
+    const struct pattern *pattern;
+    size_t connections;
+    size_t size;
+    uint64_t window;
+    uint64_t timeout_ns;
+    uint64_t retry_ms;
+    uint64_t count;       /* messages to send; UINT64_MAX: no limit */
+    uint64_t period_ns;   /* from one message of this thread to the next; 0: as echoes return */
+    uint64_t duration_ns; /* to send for; 0: no limit */
+    bool counts_from_due; /* round trips begin when a message was due, not when it was sent */
+    bool is_churn;
+    uint64_t first_number, number_step; /* numbers for connections that no other thread uses */
+    const struct load_events *events;
+    void *context;
+};
+
+/*
+ * Send, verify and count until the plan or an order ends it. Blocks.
+ * Return 0, or -1 with errno if the system refused what it cannot do without.
+ */
+int load_run(const struct load_plan *plan) __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,59 @@
+/*
+ * options: what echoprobe was asked to do, as plain data, and the one table that reads it.
+ * Acts on nothing: probe does.
+ * Called by main.
+ */
+#ifndef ECHOPROBE_OPTIONS_H
+#define ECHOPROBE_OPTIONS_H
+
+#include "base/error.h"
+#include "base/settings.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum {
+    EXIT_STATUS_UNCHANGED = 0, /* all came back unchanged; --help and --version */
+    EXIT_STATUS_FAULT = 1,     /* something was lost or changed */
+    EXIT_STATUS_CONNECT = 2,   /* a connection could not be made, and nothing was lost */
+    EXIT_STATUS_USAGE = 64,    /* EX_USAGE of sysexits.h: the command line is wrong */
+    EXIT_STATUS_SYSTEM = 71,   /* EX_OSERR: the system refused something */
+};
+
+/* Owned by main and not changed once it was read. After options_parse no SETTING_AUTO is left. */
+struct options {
+    struct address target;
+    bool show_help, show_version;
+    bool ipv4, ipv6;
+
+    uint64_t count;       /* 0: no limit */
+    uint64_t interval_us; /* on each connection; 0: as fast as echoes return, or --rate */
+    uint64_t size_bytes;
+    uint64_t timeout_ms;
+    uint64_t deadline_ms; /* 0: none */
+    bool quiet;
+    bool json;
+
+    bool is_load; /* more than a ping: no line for each echo */
+    uint64_t connections;
+    uint64_t duration_ms; /* 0: no limit */
+    uint64_t window;
+    uint64_t rate; /* messages a second on all connections; 0: none */
+    uint64_t threads;
+    bool stream;
+    bool churn;
+};
+
+/*
+ * Read the command line over the defaults and check that the values fit together.
+ * Return 0, or -1 with a sentence in `error`.
+ */
+int options_parse(struct options *options, int argument_count, char *arguments[],
+                  struct error *error) __attribute__((warn_unused_result));
+
+/* Print --help or --version, after the GNU coding standards (4.8). */
+void options_print_help(FILE *stream);
+void options_print_version(FILE *stream);
+
+#endif

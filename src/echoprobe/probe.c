@@ -1,0 +1,329 @@
+#include <config.h>
+
+#include "echoprobe/probe.h"
+
+#include "base/clock.h"
+#include "echoprobe/load.h"
+#include "echoprobe/report.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { PROGRESS_MS = 200, PING_RETRY_MS = 1000, LOAD_RETRY_MS = 100 };
+
+struct thread {
+    struct probe *probe;
+    struct load_plan plan;
+    pthread_t handle;
+    int failure; /* errno of load_run, 0: none */
+};
+
+struct probe {
+    const struct options *options;
+    struct pattern pattern;
+    struct event_base *base;
+    struct event *interrupt, *terminate, *progress, *deadline, *ended;
+    int pipe[2]; /* each thread writes a byte when it ends */
+    struct thread *threads;
+    size_t started, running;
+    uint64_t begin_ns;
+    atomic_int order; /* enum load_order */
+
+    pthread_mutex_t mutex; /* guards what follows */
+    struct report report;
+    struct tally tally;
+};
+
+/* --- In the threads. ------------------------------------------------------------------------- */
+
+static void on_echo(void *context, const char *peer, uint64_t sequence, uint64_t rtt_ns)
+{
+    struct probe *const probe = context;
+
+    if (probe->options->is_load)
+        return;
+    pthread_mutex_lock(&probe->mutex);
+    report_echo(&probe->report, peer, sequence, rtt_ns);
+    pthread_mutex_unlock(&probe->mutex);
+}
+
+static void on_fault(void *context, uint64_t sequence, const struct fault *fault)
+{
+    struct probe *const probe = context;
+
+    pthread_mutex_lock(&probe->mutex);
+    report_fault(&probe->report, sequence, fault);
+    pthread_mutex_unlock(&probe->mutex);
+}
+
+static void on_count(void *context, const struct tally *tally)
+{
+    struct probe *const probe = context;
+
+    pthread_mutex_lock(&probe->mutex);
+    tally_merge(&probe->tally, tally);
+    pthread_mutex_unlock(&probe->mutex);
+}
+
+static enum load_order order(void *context)
+{
+    struct probe *const probe = context;
+
+    return (enum load_order)atomic_load(&probe->order);
+}
+
+static const struct load_events load_events = {
+    .on_echo = on_echo,
+    .on_fault = on_fault,
+    .on_count = on_count,
+    .order = order,
+};
+
+static void *run_thread(void *context)
+{
+    struct thread *const thread = context;
+    const char byte = 0;
+
+    if (load_run(&thread->plan) < 0)
+        thread->failure = errno;
+    while (write(thread->probe->pipe[1], &byte, 1) < 0 && errno == EINTR)
+        continue;
+    return NULL;
+}
+
+/* --- In the main thread. --------------------------------------------------------------------- */
+
+/* The first time what is under way may return, the second time not. */
+static void on_signal(evutil_socket_t number, short what, void *context)
+{
+    struct probe *const probe = context;
+
+    (void)number;
+    (void)what;
+    atomic_store(&probe->order,
+                 atomic_load(&probe->order) == LOAD_GO_ON ? LOAD_FINISH : LOAD_BREAK);
+}
+
+static void on_deadline(evutil_socket_t fd, short what, void *context)
+{
+    struct probe *const probe = context;
+
+    (void)fd;
+    (void)what;
+    atomic_store(&probe->order, LOAD_BREAK);
+}
+
+static void on_progress(evutil_socket_t fd, short what, void *context)
+{
+    struct probe *const probe = context;
+
+    (void)fd;
+    (void)what;
+    pthread_mutex_lock(&probe->mutex);
+    report_progress(&probe->report, &probe->tally, clock_now_ns() - probe->begin_ns);
+    pthread_mutex_unlock(&probe->mutex);
+}
+
+static void on_thread_ended(evutil_socket_t fd, short what, void *context)
+{
+    struct probe *const probe = context;
+    char bytes[64];
+    const ssize_t count = read(fd, bytes, sizeof bytes);
+
+    (void)what;
+    if (count > 0)
+        probe->running -= (size_t)count;
+    if (probe->running == 0)
+        (void)event_base_loopbreak(probe->base);
+}
+
+static int prepare(struct probe *probe)
+{
+    const struct timeval progress = clock_timeval(PROGRESS_MS);
+    const struct timeval deadline = clock_timeval(probe->options->deadline_ms);
+
+    if (pattern_init(&probe->pattern) < 0 || pipe(probe->pipe) < 0)
+        return -1;
+    errno = ENOMEM;
+    probe->base = event_base_new();
+    if (probe->base == NULL)
+        return -1;
+    probe->interrupt = evsignal_new(probe->base, SIGINT, on_signal, probe);
+    probe->terminate = evsignal_new(probe->base, SIGTERM, on_signal, probe);
+    probe->progress = event_new(probe->base, -1, EV_PERSIST, on_progress, probe);
+    probe->deadline = evtimer_new(probe->base, on_deadline, probe);
+    probe->ended =
+        event_new(probe->base, probe->pipe[0], EV_READ | EV_PERSIST, on_thread_ended, probe);
+    if (probe->interrupt == NULL || probe->terminate == NULL || probe->progress == NULL ||
+        probe->deadline == NULL || probe->ended == NULL || event_add(probe->interrupt, NULL) < 0 ||
+        event_add(probe->terminate, NULL) < 0 || event_add(probe->progress, &progress) < 0 ||
+        event_add(probe->ended, NULL) < 0 ||
+        (probe->options->deadline_ms > 0 && event_add(probe->deadline, &deadline) < 0))
+        return -1;
+    return 0;
+}
+
+static void free_event(struct event *event)
+{
+    if (event != NULL)
+        event_free(event);
+}
+
+static void clean_up(struct probe *probe)
+{
+    free_event(probe->interrupt);
+    free_event(probe->terminate);
+    free_event(probe->progress);
+    free_event(probe->deadline);
+    free_event(probe->ended);
+    if (probe->base != NULL)
+        event_base_free(probe->base);
+    if (probe->pipe[0] >= 0) {
+        (void)close(probe->pipe[0]);
+        (void)close(probe->pipe[1]);
+    }
+    free(probe->threads);
+}
+
+/* Share out a number among threads as evenly as it goes. */
+static uint64_t part_of(uint64_t whole, uint64_t threads, size_t index)
+{
+    return whole / threads + (index < whole % threads ? 1 : 0);
+}
+
+/* Return how long this thread waits from one message to the next; 0: not at all. */
+static uint64_t period_ns(const struct options *options, size_t connections)
+{
+    if (options->rate > 0)
+        return (uint64_t)(1e9 * (double)options->connections /
+                          ((double)options->rate * (double)connections));
+    return options->interval_us * 1000 / connections;
+}
+
+static struct load_plan plan_of(const struct probe *probe, const struct target *target,
+                                size_t index)
+{
+    const struct options *const options = probe->options;
+    const size_t connections = (size_t)part_of(options->connections, options->threads, index);
+
+    return (struct load_plan){
+        .target = target,
+        .pattern = &probe->pattern,
+        .connections = connections,
+        .size = (size_t)options->size_bytes,
+        .window = options->window,
+        .timeout_ns = options->timeout_ms * 1000000,
+        .retry_ms = options->is_load ? LOAD_RETRY_MS : PING_RETRY_MS,
+        .count =
+            options->count == 0 ? UINT64_MAX : part_of(options->count, options->threads, index),
+        .period_ns = period_ns(options, connections),
+        .duration_ns = options->duration_ms * 1000000,
+        .counts_from_due = options->rate > 0,
+        .is_churn = options->churn,
+        .first_number = index + 1,
+        .number_step = options->threads,
+        .events = &load_events,
+        .context = (void *)(uintptr_t)probe,
+    };
+}
+
+/* Signals are the main thread's. */
+static int start_threads(struct probe *probe, const struct target *target)
+{
+    sigset_t all, before;
+    int failure = 0;
+
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    for (size_t i = 0; i < probe->options->threads && failure == 0; i++) {
+        struct thread *const thread = &probe->threads[i];
+
+        thread->probe = probe;
+        thread->plan = plan_of(probe, target, i);
+        failure = pthread_create(&thread->handle, NULL, run_thread, thread);
+        if (failure == 0)
+            probe->started++;
+    }
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    probe->running = probe->started;
+    errno = failure;
+    return failure == 0 ? 0 : -1;
+}
+
+/* Return 0 or the first errno of a thread. */
+static int join_threads(struct probe *probe)
+{
+    int failure = 0;
+
+    for (size_t i = 0; i < probe->started; i++) {
+        (void)pthread_join(probe->threads[i].handle, NULL);
+        if (failure == 0)
+            failure = probe->threads[i].failure;
+    }
+    return failure;
+}
+
+static int run(struct probe *probe, const struct target *target)
+{
+    int failure = 0;
+
+    probe->threads = calloc((size_t)probe->options->threads, sizeof *probe->threads);
+    if (probe->threads == NULL || prepare(probe) < 0)
+        return errno;
+    report_begin(&probe->report, probe->options, target);
+    probe->begin_ns = clock_now_ns();
+    if (start_threads(probe, target) < 0) {
+        failure = errno;
+        atomic_store(&probe->order, LOAD_BREAK);
+    }
+    if (probe->running > 0)
+        (void)event_base_dispatch(probe->base);
+    if (failure == 0)
+        return join_threads(probe);
+    (void)join_threads(probe);
+    return failure;
+}
+
+/* Connections that never came about are no loss of the path. */
+static int status_of(const struct tally *tally)
+{
+    uint64_t faults = 0;
+
+    if (tally->connects_failed > 0 && tally->connects == 0 && tally->received == 0)
+        return EXIT_STATUS_CONNECT;
+    for (int kind = FAULT_CONNECT + 1; kind < FAULT_KINDS; kind++)
+        faults += tally->faults[kind];
+    if (tally->lost + tally->corrupted + faults > 0)
+        return EXIT_STATUS_FAULT;
+    return tally->connects_failed > 0 ? EXIT_STATUS_CONNECT : EXIT_STATUS_UNCHANGED;
+}
+
+int probe_run(const struct options *options, const struct target *target)
+{
+    static struct probe probe; /* large, and one to a process */
+    uint64_t elapsed_ns;
+    int failure, status;
+
+    probe.options = options;
+    probe.pipe[0] = probe.pipe[1] = -1;
+    (void)pthread_mutex_init(&probe.mutex, NULL);
+    failure = run(&probe, target);
+    elapsed_ns = clock_now_ns() - probe.begin_ns;
+    status = failure == 0 ? status_of(&probe.tally) : EXIT_STATUS_SYSTEM;
+    if (failure == 0 && report_end(&probe.report, &probe.tally, elapsed_ns, status) < 0) {
+        failure = errno;
+        status = EXIT_STATUS_SYSTEM;
+    }
+    if (failure != 0)
+        (void)fprintf(stderr, "echoprobe: %s\n", strerror(failure));
+    clean_up(&probe);
+    (void)pthread_mutex_destroy(&probe.mutex);
+    return status;
+}

@@ -1,0 +1,370 @@
+#include <config.h>
+
+#include "echoprobe/report.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { TEXT_SIZE = 32, BAR_WIDTH = 50 };
+
+static const double percentiles[] = {50, 90, 95, 99, 99.9, 99.99};
+
+#define LENGTH(array) (sizeof(array) / sizeof *(array))
+
+static double ms(uint64_t ns)
+{
+    return (double)ns / 1e6;
+}
+
+static double us(uint64_t ns)
+{
+    return (double)ns / 1e3;
+}
+
+static double seconds(uint64_t ns)
+{
+    return (double)ns / 1e9;
+}
+
+/* Write bytes a second with a unit of powers of 1000. */
+static void format_throughput(double per_second, char text[TEXT_SIZE])
+{
+    static const char *const units[] = {"B/s", "kB/s", "MB/s", "GB/s", "TB/s"};
+    size_t unit = 0;
+
+    while (per_second >= 1000 && unit + 1 < LENGTH(units)) {
+        per_second /= 1000;
+        unit++;
+    }
+    (void)snprintf(text, TEXT_SIZE, "%.3g %s", per_second, units[unit]);
+}
+
+static double rate(const struct tally *tally, uint64_t elapsed_ns)
+{
+    return elapsed_ns == 0 ? 0 : (double)tally->received / seconds(elapsed_ns);
+}
+
+/* --- While it runs. -------------------------------------------------------------------------- */
+
+static void clear_line(struct report *report)
+{
+    if (report->has_line)
+        (void)fputs("\r\033[K", stderr);
+    report->has_line = false;
+}
+
+void report_begin(struct report *report, const struct options *options, const struct target *target)
+{
+    *report = (struct report){.options = options, .target = target};
+    report->shows_progress =
+        options->is_load && !options->quiet && !options->json && isatty(STDERR_FILENO);
+    if (options->json)
+        return;
+    (void)printf("echoprobe %s (%s), %" PRIu64 " %s\n", target->name, target->places[0].text,
+                 options->size_bytes, options->size_bytes == 1 ? "byte" : "bytes");
+    (void)fflush(stdout);
+}
+
+static bool shows_echoes(const struct report *report)
+{
+    return !report->options->is_load && !report->options->quiet && !report->options->json;
+}
+
+void report_echo(struct report *report, const char *peer, uint64_t sequence, uint64_t rtt_ns)
+{
+    if (!shows_echoes(report))
+        return;
+    (void)printf("%" PRIu64 " %s from %s: seq=%" PRIu64 " time=%.3f ms\n",
+                 report->options->size_bytes, report->options->size_bytes == 1 ? "byte" : "bytes",
+                 peer, sequence + 1, ms(rtt_ns));
+    (void)fflush(stdout);
+}
+
+void report_fault(struct report *report, uint64_t sequence, const struct fault *fault)
+{
+    const bool is_connect = fault->kind == FAULT_CONNECT;
+
+    if (report->fault_count < REPORT_FAULTS)
+        report->faults[report->fault_count++] = *fault;
+    else if (report->options->is_load)
+        return;
+    clear_line(report);
+    if (is_connect)
+        (void)fprintf(stderr, "echoprobe: %s\n", fault->text);
+    else if (shows_echoes(report))
+        (void)printf("seq=%" PRIu64 " %s: %s\n", sequence + 1, fault_name(fault->kind),
+                     fault->text);
+    else if (!report->options->json)
+        (void)fprintf(stderr, "echoprobe: %s: %s\n", fault_name(fault->kind), fault->text);
+    if (report->options->is_load && report->fault_count == REPORT_FAULTS && !report->options->json)
+        (void)fputs("echoprobe: further faults are only counted\n", stderr);
+    (void)fflush(stdout);
+}
+
+void report_progress(struct report *report, const struct tally *tally, uint64_t elapsed_ns)
+{
+    char throughput[TEXT_SIZE];
+    const double per_second = rate(tally, elapsed_ns);
+
+    if (!report->shows_progress)
+        return;
+    format_throughput(per_second * (double)report->options->size_bytes, throughput);
+    clear_line(report);
+    (void)fprintf(stderr, "%.1f s", seconds(elapsed_ns));
+    if (report->options->duration_ms > 0)
+        (void)fprintf(stderr, " of %.1f s", (double)report->options->duration_ms / 1e3);
+    (void)fprintf(stderr,
+                  ", %" PRIu64 " echoes, %.0f/s, %s, p99 %.3f ms, %" PRIu64 " lost, %" PRIu64
+                  " corrupted",
+                  tally->received, per_second, throughput,
+                  ms(histogram_quantile(&tally->rtt_ns, 0.99)), tally->lost, tally->corrupted);
+    (void)fflush(stderr);
+    report->has_line = true;
+}
+
+/* --- The summary. ---------------------------------------------------------------------------- */
+
+static double share(uint64_t part, uint64_t whole)
+{
+    return whole == 0 ? 0 : 100.0 * (double)part / (double)whole;
+}
+
+static void print_counts(const struct tally *tally)
+{
+    (void)printf("%" PRIu64 " sent, %" PRIu64 " received, %" PRIu64 " lost (%.1f%%), %" PRIu64
+                 " corrupted",
+                 tally->sent, tally->received, tally->lost, share(tally->lost, tally->sent),
+                 tally->corrupted);
+    if (tally->late > 0)
+        (void)printf(", %" PRIu64 " late", tally->late);
+    if (tally->duplicated > 0)
+        (void)printf(", %" PRIu64 " duplicated", tally->duplicated);
+    if (tally->reordered > 0)
+        (void)printf(", %" PRIu64 " reordered", tally->reordered);
+    (void)puts("");
+}
+
+static void print_faults(const struct tally *tally)
+{
+    const char *separator = "faults: ";
+
+    for (int kind = FAULT_CONNECT + 1; kind < FAULT_KINDS; kind++) {
+        if (tally->faults[kind] == 0)
+            continue;
+        (void)printf("%s%" PRIu64 " %s", separator, tally->faults[kind],
+                     fault_name((enum fault_kind)kind));
+        separator = ", ";
+    }
+    if (strcmp(separator, ", ") == 0)
+        (void)puts("");
+}
+
+static void print_round_trips(const struct tally *tally)
+{
+    const struct histogram *const rtt = &tally->rtt_ns;
+
+    if (rtt->count == 0)
+        return;
+    (void)printf("min %.3f ms, median %.3f ms, p95 %.3f ms, p99 %.3f ms, max %.3f ms, jitter %.3f "
+                 "ms\n",
+                 ms(rtt->smallest), ms(histogram_quantile(rtt, 0.5)),
+                 ms(histogram_quantile(rtt, 0.95)), ms(histogram_quantile(rtt, 0.99)),
+                 ms(rtt->largest), ms(tally_jitter_ns(tally)));
+}
+
+/* The upper end of a bar of the histogram: 1, 2 and 5 times the powers of ten, in nanoseconds. */
+static uint64_t next_bound(uint64_t bound)
+{
+    uint64_t power = 1;
+
+    while (bound >= power * 10)
+        power *= 10;
+    return bound < 2 * power ? 2 * power : bound < 5 * power ? 5 * power : 10 * power;
+}
+
+static uint64_t first_bound(const struct histogram *histogram)
+{
+    uint64_t bound = 1000;
+
+    while (next_bound(bound) <= histogram->smallest)
+        bound = next_bound(bound);
+    return bound;
+}
+
+static void draw_bar(const struct histogram *histogram, uint64_t from, uint64_t to)
+{
+    const uint64_t begin = from <= 1000 ? 0 : from;
+    const uint64_t count = histogram_count_between(histogram, begin, to);
+    const double part = (double)count / (double)histogram->count;
+    const int width = (int)(part * BAR_WIDTH + 0.5);
+
+    (void)printf("%10g ms |", ms(to));
+    for (int i = 0; i < width; i++)
+        (void)putchar('#');
+    (void)printf("%*s %6.2f%%\n", BAR_WIDTH - width, "", 100 * part);
+}
+
+static void draw_histogram(const struct histogram *histogram)
+{
+    uint64_t from;
+
+    if (histogram->count == 0)
+        return;
+    (void)puts("round trips, each bar up to");
+    from = first_bound(histogram);
+    while (from <= histogram->largest || from == first_bound(histogram)) {
+        draw_bar(histogram, from, next_bound(from));
+        from = next_bound(from);
+    }
+    for (size_t i = 0; i < LENGTH(percentiles); i++)
+        (void)printf("%sp%g %.3f ms", i == 0 ? "" : ", ", percentiles[i],
+                     ms(histogram_quantile(histogram, percentiles[i] / 100)));
+    (void)puts("");
+}
+
+static void print_load(const struct report *report, const struct tally *tally, uint64_t elapsed_ns)
+{
+    const struct options *const options = report->options;
+    const double per_second = rate(tally, elapsed_ns);
+    char throughput[TEXT_SIZE];
+
+    format_throughput(per_second * (double)options->size_bytes, throughput);
+    (void)printf("%.2f s, %" PRIu64 " %s, %" PRIu64 " %s: %.0f echoes/s, %s each way\n",
+                 seconds(elapsed_ns), options->connections,
+                 options->connections == 1 ? "connection" : "connections", options->threads,
+                 options->threads == 1 ? "thread" : "threads", per_second, throughput);
+    draw_histogram(&tally->rtt_ns);
+}
+
+static void print_summary(const struct report *report, const struct tally *tally,
+                          uint64_t elapsed_ns)
+{
+    (void)printf("--- %s ---\n", report->target->name);
+    print_counts(tally);
+    print_faults(tally);
+    if (tally->connects_failed > 0)
+        (void)printf("%" PRIu64 " of %" PRIu64 " attempts to connect failed\n",
+                     tally->connects_failed, tally->connects + tally->connects_failed);
+    print_round_trips(tally);
+    if (report->options->is_load)
+        print_load(report, tally, elapsed_ns);
+}
+
+/* --- JSON (RFC 8259). ------------------------------------------------------------------------ */
+
+static void print_string(const char *text)
+{
+    (void)putchar('"');
+    for (; *text != '\0'; text++) {
+        const unsigned char character = (unsigned char)*text;
+
+        if (character == '"' || character == '\\')
+            (void)printf("\\%c", character);
+        else if (character < 0x20 || character >= 0x7f)
+            (void)printf("\\u%04x", character);
+        else
+            (void)putchar(character);
+    }
+    (void)putchar('"');
+}
+
+static void print_json_rtt(const struct tally *tally)
+{
+    static const char *const names[] = {"p50", "p90", "p95", "p99", "p99_9", "p99_99"};
+    const struct histogram *const rtt = &tally->rtt_ns;
+
+    if (rtt->count == 0) {
+        (void)fputs("\"rtt_us\": null", stdout);
+        return;
+    }
+    (void)printf("\"rtt_us\": {\"min\": %.3f, \"mean\": %.3f", us(rtt->smallest),
+                 us(rtt->total / rtt->count));
+    for (size_t i = 0; i < LENGTH(names); i++)
+        (void)printf(", \"%s\": %.3f", names[i], us(histogram_quantile(rtt, percentiles[i] / 100)));
+    (void)printf(", \"max\": %.3f, \"jitter\": %.3f}", us(rtt->largest),
+                 us(tally_jitter_ns(tally)));
+}
+
+static void print_json_histogram(const struct histogram *histogram)
+{
+    uint64_t from = 0, to = 1000;
+    const char *separator = "";
+
+    (void)fputs("\"histogram_us\": [", stdout);
+    for (; histogram->count > 0 && from <= histogram->largest; from = to, to = next_bound(to)) {
+        const uint64_t count = histogram_count_between(histogram, from, to);
+
+        if (count == 0)
+            continue;
+        (void)printf("%s[%g, %g, %" PRIu64 "]", separator, us(from), us(to), count);
+        separator = ", ";
+    }
+    (void)putchar(']');
+}
+
+static void print_json_faults(const struct report *report, const struct tally *tally)
+{
+    (void)fputs("\"faults\": {", stdout);
+    for (int kind = FAULT_CONNECT; kind < FAULT_KINDS; kind++)
+        (void)printf("%s\"%s\": %" PRIu64, kind == FAULT_CONNECT ? "" : ", ",
+                     fault_name((enum fault_kind)kind), tally->faults[kind]);
+    (void)fputs("}, \"first_faults\": [", stdout);
+    for (size_t i = 0; i < report->fault_count; i++) {
+        char text[FAULT_TEXT_SIZE + TEXT_SIZE];
+
+        (void)snprintf(text, sizeof text, "%s: %s", fault_name(report->faults[i].kind),
+                       report->faults[i].text);
+        (void)fputs(i == 0 ? "" : ", ", stdout);
+        print_string(text);
+    }
+    (void)putchar(']');
+}
+
+static const char *transport(enum address_scheme scheme)
+{
+    if (scheme == ADDRESS_UDP)
+        return "udp";
+    return scheme == ADDRESS_UNIX ? "unix" : "tcp";
+}
+
+static void print_json(const struct report *report, const struct tally *tally, uint64_t elapsed_ns,
+                       int status)
+{
+    const struct options *const options = report->options;
+    const double per_second = rate(tally, elapsed_ns);
+
+    (void)fputs("{\"target\": ", stdout);
+    print_string(report->target->name);
+    (void)fputs(", \"address\": ", stdout);
+    print_string(report->target->places[0].text);
+    (void)printf(", \"transport\": \"%s\", \"size_bytes\": %" PRIu64 ", \"connections\": %" PRIu64
+                 ", \"threads\": %" PRIu64 ", \"elapsed_seconds\": %.6f",
+                 transport(options->target.scheme), options->size_bytes, options->connections,
+                 options->threads, seconds(elapsed_ns));
+    (void)printf(", \"sent\": %" PRIu64 ", \"received\": %" PRIu64 ", \"lost\": %" PRIu64
+                 ", \"late\": %" PRIu64 ", \"corrupted\": %" PRIu64 ", \"duplicated\": %" PRIu64
+                 ", \"reordered\": %" PRIu64 ", \"connects\": %" PRIu64
+                 ", \"connects_failed\": %" PRIu64 ", ",
+                 tally->sent, tally->received, tally->lost, tally->late, tally->corrupted,
+                 tally->duplicated, tally->reordered, tally->connects, tally->connects_failed);
+    print_json_faults(report, tally);
+    (void)printf(", \"rate_per_second\": %.3f, \"throughput_bytes_per_second\": %.0f, ", per_second,
+                 per_second * (double)options->size_bytes);
+    print_json_rtt(tally);
+    (void)fputs(", ", stdout);
+    print_json_histogram(&tally->rtt_ns);
+    (void)printf(", \"status\": %d}\n", status);
+}
+
+int report_end(struct report *report, const struct tally *tally, uint64_t elapsed_ns, int status)
+{
+    clear_line(report);
+    if (report->options->json)
+        print_json(report, tally, elapsed_ns, status);
+    else
+        print_summary(report, tally, elapsed_ns);
+    return fflush(stdout) == 0 && !ferror(stdout) ? 0 : -1;
+}

@@ -1,0 +1,353 @@
+#include <config.h>
+
+#include "echoprobe/stream.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { EVIDENCE_BYTES = 262144 }; /* the most wrong bytes that are kept before they are judged */
+
+struct stream {
+    struct event_base *base;
+    struct stream_scratch *scratch;
+    const struct target *target;
+    const struct pattern *pattern;
+    const struct stream_events *events;
+    void *context;
+    uint64_t number;
+    size_t place; /* of the target's, to which it connects */
+    int fd;
+    struct event *reader, *writer;
+    bool is_open, is_finishing, has_finished;
+    int send_failure; /* the errno of a failed send: the receiving side meets the end */
+    uint64_t wanted, sent, returned;
+    unsigned char *evidence; /* what came from `returned` on, the first byte wrong; or NULL */
+    size_t evidence_length;
+};
+
+/* --- The end. -------------------------------------------------------------------------------- */
+
+static void close_socket(struct stream *stream)
+{
+    if (stream->reader != NULL)
+        event_free(stream->reader);
+    if (stream->writer != NULL)
+        event_free(stream->writer);
+    if (stream->fd >= 0)
+        (void)close(stream->fd);
+    stream->reader = stream->writer = NULL;
+    stream->fd = -1;
+}
+
+static void end(struct stream *stream, const struct fault *fault)
+{
+    close_socket(stream);
+    stream->events->on_end(stream->context, fault);
+}
+
+static void end_by_error(struct stream *stream, int failure)
+{
+    struct fault fault;
+
+    fault_set(&fault, FAULT_RESET, stream->returned, stream->sent - stream->returned,
+              "%s after %" PRIu64 " of %" PRIu64 " bytes", strerror(failure), stream->returned,
+              stream->sent);
+    end(stream, &fault);
+}
+
+static void end_by_fin(struct stream *stream)
+{
+    struct fault fault = {.kind = FAULT_NONE};
+
+    if (stream->returned < stream->sent)
+        fault_set(&fault, FAULT_TRUNCATED, stream->returned, stream->sent - stream->returned,
+                  "the connection ended after %" PRIu64 " of %" PRIu64 " bytes", stream->returned,
+                  stream->sent);
+    else if (stream->send_failure != 0)
+        fault_set(&fault, FAULT_RESET, stream->returned, 0, "%s after %" PRIu64 " bytes",
+                  strerror(stream->send_failure), stream->returned);
+    end(stream, &fault);
+}
+
+/* --- Wrong bytes. ---------------------------------------------------------------------------- */
+
+/* Judge the evidence. Where bytes were changed in place, the stream goes on behind them. */
+static void judge_evidence(struct stream *stream)
+{
+    struct fault fault;
+
+    fault_judge_stream(stream->pattern, stream->number, stream->returned, stream->sent,
+                       stream->evidence, stream->evidence_length, &fault);
+    free(stream->evidence);
+    stream->evidence = NULL;
+    if (fault.kind != FAULT_CORRUPTED) {
+        end(stream, &fault);
+        return;
+    }
+    stream->returned += stream->evidence_length;
+    stream->evidence_length = 0;
+    stream->events->on_fault(stream->context, &fault);
+}
+
+/* Keep what is wrong until there is enough to judge it by. */
+static void keep_evidence(struct stream *stream, const unsigned char *bytes, size_t length)
+{
+    const size_t room = EVIDENCE_BYTES - stream->evidence_length;
+
+    if (stream->evidence == NULL)
+        stream->evidence = malloc(EVIDENCE_BYTES);
+    if (stream->evidence == NULL) {
+        end_by_error(stream, ENOMEM);
+        return;
+    }
+    length = length < room ? length : room;
+    memcpy(stream->evidence + stream->evidence_length, bytes, length);
+    stream->evidence_length += length;
+    if (stream->evidence_length == EVIDENCE_BYTES ||
+        stream->returned + stream->evidence_length >= stream->sent)
+        judge_evidence(stream);
+}
+
+/* --- Bytes. ---------------------------------------------------------------------------------- */
+
+static void wait_to_send(struct stream *stream)
+{
+    if (event_add(stream->writer, NULL) < 0)
+        stream->send_failure = ENOMEM;
+}
+
+static void finish_if_due(struct stream *stream)
+{
+    if (!stream->is_finishing || stream->has_finished || stream->sent < stream->wanted)
+        return;
+    stream->has_finished = true;
+    (void)shutdown(stream->fd, SHUT_WR); /* fails only if the other end reset: it will be read */
+}
+
+static void send_wanted(struct stream *stream)
+{
+    while (stream->sent < stream->wanted && stream->evidence == NULL && stream->send_failure == 0) {
+        const uint64_t left = stream->wanted - stream->sent;
+        const size_t size = sizeof stream->scratch->bytes;
+        const size_t length = left < size ? (size_t)left : size;
+        ssize_t count;
+
+        pattern_fill(stream->pattern, stream->number, stream->sent, stream->scratch->bytes, length);
+        count = send(stream->fd, stream->scratch->bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (count < 0 && (errno == EAGAIN || errno == EINTR)) {
+            wait_to_send(stream);
+            return;
+        }
+        if (count < 0) {
+            stream->send_failure = errno;
+            return;
+        }
+        stream->sent += (uint64_t)count;
+        if ((size_t)count < length) {
+            wait_to_send(stream);
+            return;
+        }
+    }
+    finish_if_due(stream);
+}
+
+static void take(struct stream *stream, const unsigned char *bytes, size_t length)
+{
+    size_t matching = 0;
+
+    if (stream->evidence == NULL) {
+        const uint64_t left = stream->sent - stream->returned;
+
+        matching = pattern_match(stream->pattern, stream->number, stream->returned, bytes,
+                                 left < length ? (size_t)left : length);
+        stream->returned += matching;
+    }
+    if (matching < length)
+        keep_evidence(stream, bytes + matching, length - matching);
+    else
+        stream->events->on_returned(stream->context, stream->returned);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *context)
+{
+    struct stream *const stream = context;
+    const ssize_t count =
+        recv(fd, stream->scratch->bytes, sizeof stream->scratch->bytes, MSG_DONTWAIT);
+
+    (void)what;
+    if (count > 0)
+        take(stream, stream->scratch->bytes, (size_t)count);
+    else if (count < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    else if (stream->evidence != NULL)
+        judge_evidence(stream);
+    else if (count < 0)
+        end_by_error(stream, errno);
+    else
+        end_by_fin(stream);
+}
+
+/* --- Connecting. ----------------------------------------------------------------------------- */
+
+static void connect_next(struct stream *stream, int failure);
+
+static void on_connected(struct stream *stream)
+{
+    stream->is_open = true;
+    if (event_add(stream->reader, NULL) < 0) {
+        end_by_error(stream, ENOMEM);
+        return;
+    }
+    send_wanted(stream);
+    stream->events->on_open(stream->context, stream->target->places[stream->place].text);
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *context)
+{
+    struct stream *const stream = context;
+    socklen_t length = sizeof(int);
+    int failure = 0;
+
+    (void)what;
+    if (stream->is_open) {
+        send_wanted(stream);
+        return;
+    }
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &failure, &length) < 0)
+        failure = errno;
+    if (failure != 0)
+        connect_next(stream, failure);
+    else
+        on_connected(stream);
+}
+
+static int start_connecting(struct stream *stream)
+{
+    stream->fd = target_socket(stream->target, stream->place);
+    if (stream->fd < 0)
+        return -1;
+    stream->reader = event_new(stream->base, stream->fd, EV_READ | EV_PERSIST, on_readable, stream);
+    stream->writer = event_new(stream->base, stream->fd, EV_WRITE, on_writable, stream);
+    if (stream->reader == NULL || stream->writer == NULL || event_add(stream->writer, NULL) < 0) {
+        errno = ENOMEM;
+        return -1;
+    }
+    if (connect(stream->fd, (const struct sockaddr *)&stream->target->places[stream->place].address,
+                stream->target->places[stream->place].length) == 0 ||
+        errno == EINPROGRESS)
+        return 0;
+    return -1;
+}
+
+/* Go on with the next place, or end for what the last one said. */
+static void connect_next(struct stream *stream, int failure)
+{
+    struct fault fault;
+    const char *peer = stream->target->places[stream->place].text;
+
+    close_socket(stream);
+    while (++stream->place < stream->target->count) {
+        if (start_connecting(stream) == 0)
+            return;
+        failure = errno;
+        peer = stream->target->places[stream->place].text;
+        close_socket(stream);
+    }
+    fault_set(&fault, FAULT_CONNECT, 0, 0, "%s: %s", peer, strerror(failure));
+    stream->events->on_end(stream->context, &fault);
+}
+
+/* What fails at once is reported from the loop, too, as the rest is. */
+static void on_start_failed(evutil_socket_t fd, short what, void *context)
+{
+    struct stream *const stream = context;
+    const int failure = stream->send_failure;
+
+    (void)fd;
+    (void)what;
+    stream->send_failure = 0;
+    connect_next(stream, failure);
+}
+
+struct stream *stream_new(struct event_base *base, struct stream_scratch *scratch,
+                          const struct target *target, const struct pattern *pattern,
+                          uint64_t number, const struct stream_events *events, void *context)
+{
+    struct stream *const stream = calloc(1, sizeof *stream);
+    int failure;
+
+    if (stream == NULL)
+        return NULL;
+    *stream = (struct stream){
+        .base = base,
+        .scratch = scratch,
+        .target = target,
+        .pattern = pattern,
+        .events = events,
+        .context = context,
+        .number = number,
+        .fd = -1,
+    };
+    if (start_connecting(stream) == 0)
+        return stream;
+    failure = errno;
+    close_socket(stream);
+    stream->send_failure = failure;
+    stream->writer = event_new(base, -1, 0, on_start_failed, stream);
+    if (stream->writer != NULL) {
+        event_active(stream->writer, EV_TIMEOUT, 1);
+        return stream;
+    }
+    free(stream);
+    errno = ENOMEM;
+    return NULL;
+}
+
+void stream_free(struct stream *stream)
+{
+    if (stream == NULL)
+        return;
+    close_socket(stream);
+    free(stream->evidence);
+    free(stream);
+}
+
+void stream_send(struct stream *stream, uint64_t position)
+{
+    stream->wanted = position;
+    if (stream->is_open)
+        send_wanted(stream);
+}
+
+void stream_finish(struct stream *stream)
+{
+    stream->is_finishing = true;
+    if (stream->is_open)
+        finish_if_due(stream);
+}
+
+uint64_t stream_returned(const struct stream *stream)
+{
+    return stream->returned;
+}
+
+bool stream_is_open(const struct stream *stream)
+{
+    return stream->is_open;
+}
+
+bool stream_judge(struct stream *stream, int failure)
+{
+    if (!stream->is_open) {
+        connect_next(stream, failure);
+        return true;
+    }
+    if (stream->evidence == NULL)
+        return false;
+    judge_evidence(stream);
+    return true;
+}

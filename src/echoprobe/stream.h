@@ -1,0 +1,66 @@
+/*
+ * stream: one TCP or Unix connection: bytes of the pattern go out, and what comes back is verified.
+ * Knows positions in the stream, but no messages and no time-outs; flow does.
+ * Called by flow and by the checks of a path.
+ */
+#ifndef ECHOPROBE_STREAM_H
+#define ECHOPROBE_STREAM_H
+
+#include "echoprobe/fault.h"
+#include "echoprobe/pattern.h"
+#include "echoprobe/target.h"
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct stream;
+
+/* What a stream reports, from the loop. Only in on_end it may be freed. */
+struct stream_events {
+    void (*on_open)(void *context, const char *peer);
+    /* All bytes before this position came back unchanged, or were reported by on_fault. */
+    void (*on_returned)(void *context, uint64_t position);
+    /* Bytes were changed in place (FAULT_CORRUPTED); the stream goes on. */
+    void (*on_fault)(void *context, const struct fault *fault);
+    /* It is over, for this fault; FAULT_NONE: the other end closed, and nothing is missing. */
+    void (*on_end)(void *context, const struct fault *fault);
+};
+
+/* What all streams of a thread share: memory for sending and receiving. */
+struct stream_scratch {
+    unsigned char bytes[131072];
+};
+
+/*
+ * Make a stream with a number of its own and begin to connect, to each place of the target until
+ * one answers. Everything that is handed in must outlive it. The caller frees it.
+ * Return NULL with errno. What goes wrong later is reported by on_end.
+ */
+struct stream *stream_new(struct event_base *base, struct stream_scratch *scratch,
+                          const struct target *target, const struct pattern *pattern,
+                          uint64_t number, const struct stream_events *events, void *context);
+
+/* Close it. Not from on_returned, on_fault or on_open. NULL is fine. */
+void stream_free(struct stream *stream);
+
+/* Send all bytes before a position, now if the connection is open, and as the socket takes them. */
+void stream_send(struct stream *stream, uint64_t position);
+
+/* Send FIN behind them. */
+void stream_finish(struct stream *stream);
+
+/* Return how much came back unchanged. */
+uint64_t stream_returned(const struct stream *stream);
+
+bool stream_is_open(const struct stream *stream);
+
+/*
+ * Nothing more will come: judge the bytes that were wrong and are kept until then, or give up a
+ * connection that is not open yet (`failure` is what the sentence says then).
+ * May report on_fault or on_end, as its last act. Return whether it reported something.
+ */
+bool stream_judge(struct stream *stream, int failure);
+
+#endif

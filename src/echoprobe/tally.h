@@ -1,0 +1,31 @@
+/*
+ * tally: what is counted: messages, bytes, faults and round trips.
+ * Decides nothing and prints nothing.
+ * Called by flow and load, which count, and by report, which reads.
+ */
+#ifndef ECHOPROBE_TALLY_H
+#define ECHOPROBE_TALLY_H
+
+#include "base/histogram.h"
+#include "echoprobe/fault.h"
+
+#include <stdint.h>
+
+/* One of zeros is empty. */
+struct tally {
+    uint64_t sent, received, lost, corrupted; /* messages; the last three end one each */
+    uint64_t late;                            /* of `lost`: came back unchanged after all */
+    uint64_t duplicated, reordered;           /* datagrams; no loss by themselves */
+    uint64_t connects, connects_failed;
+    uint64_t faults[FAULT_KINDS];
+    struct histogram rtt_ns;
+    uint64_t jitter_total_ns, jitter_count; /* between one round trip and the next */
+};
+
+/* Add what another has counted. */
+void tally_merge(struct tally *tally, const struct tally *other);
+
+/* Return the mean difference between one round trip and the next of a flow, in ns (RFC 3393). */
+uint64_t tally_jitter_ns(const struct tally *tally);
+
+#endif

@@ -1,0 +1,107 @@
+#include <config.h>
+
+#include "echoprobe/target.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static void add_place(struct target *target, const void *address, socklen_t length)
+{
+    if (target->count == TARGET_ADDRESSES)
+        return;
+    memcpy(&target->places[target->count].address, address, length);
+    target->places[target->count].length = length;
+    address_format_socket(address, length, target->places[target->count].text);
+    target->count++;
+}
+
+static void add_path(struct target *target, const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    add_place(target, &address, sizeof address);
+}
+
+int target_resolve(struct target *target, const struct address *address, int family,
+                   struct error *error)
+{
+    const struct addrinfo hints = {
+        .ai_family = family,
+        .ai_socktype = address->scheme == ADDRESS_UDP ? SOCK_DGRAM : SOCK_STREAM,
+        .ai_flags = AI_NUMERICSERV,
+    };
+    struct addrinfo *found;
+    char port[sizeof "65535"];
+    int status;
+
+    *target = (struct target){.is_datagram = address->scheme == ADDRESS_UDP};
+    address_format(address, target->name);
+    if (address->scheme == ADDRESS_UNIX) {
+        add_path(target, address->path);
+        return 0;
+    }
+    (void)snprintf(port, sizeof port, "%u", (unsigned)address->port);
+    status = getaddrinfo(address->host, port, &hints, &found);
+    if (status != 0) {
+        error_set(error, "%s: %s", address->host,
+                  status == EAI_SYSTEM ? strerror(errno) : gai_strerror(status));
+        return -1;
+    }
+    for (const struct addrinfo *each = found; each != NULL; each = each->ai_next)
+        add_place(target, each->ai_addr, each->ai_addrlen);
+    freeaddrinfo(found);
+    return 0;
+}
+
+static int prepare(int fd, bool is_tcp)
+{
+    const int on = 1;
+    const int flags = fcntl(fd, F_GETFL);
+
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+        fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+        return -1;
+    return is_tcp ? setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) : 0;
+}
+
+/* Let the system report what routers and hosts answer to an unconnected socket (ip(7)). */
+static void ask_for_errors(int fd, sa_family_t family)
+{
+#ifdef IP_RECVERR
+    const int on = 1;
+
+    if (family == AF_INET)
+        (void)setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on, sizeof on);
+    else
+        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_RECVERR, &on, sizeof on);
+#else
+    (void)fd;
+    (void)family;
+#endif
+}
+
+int target_socket(const struct target *target, size_t place)
+{
+    const sa_family_t family = target->places[place].address.ss_family;
+    const int fd = socket(family, target->is_datagram ? SOCK_DGRAM : SOCK_STREAM, 0);
+    int failure;
+
+    if (fd < 0)
+        return -1;
+    if (prepare(fd, family != AF_UNIX && !target->is_datagram) == 0) {
+        if (target->is_datagram)
+            ask_for_errors(fd, family);
+        return fd;
+    }
+    failure = errno;
+    (void)close(fd);
+    errno = failure;
+    return -1;
+}

@@ -1,0 +1,39 @@
+/*
+ * target: whom echoprobe speaks to: an address resolved, and sockets to it.
+ * Sends nothing.
+ * Called by main to resolve, by stream and datagram for sockets.
+ */
+#ifndef ECHOPROBE_TARGET_H
+#define ECHOPROBE_TARGET_H
+
+#include "base/address.h"
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+enum { TARGET_ADDRESSES = 8 };
+
+struct target {
+    char name[ADDRESS_TEXT_SIZE]; /* as it was asked for */
+    bool is_datagram;
+    size_t count; /* of what the name stands for, at least 1 */
+    struct {
+        struct sockaddr_storage address;
+        socklen_t length;
+        char text[ADDRESS_TEXT_SIZE];
+    } places[TARGET_ADDRESSES]; /* in the order in which to try them */
+};
+
+/*
+ * Resolve an address; `family` is AF_UNSPEC, AF_INET or AF_INET6. Blocks while names are looked up.
+ * Return 0, or -1 with a sentence in `error`.
+ */
+int target_resolve(struct target *target, const struct address *address, int family,
+                   struct error *error) __attribute__((warn_unused_result));
+
+/* Make a non-blocking, close-on-exec socket for a place. The caller's. Return -1 with errno. */
+int target_socket(const struct target *target, size_t place) __attribute__((warn_unused_result));
+
+#endif
