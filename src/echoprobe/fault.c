@@ -158,9 +158,11 @@ static void judge_shifted(const struct evidence *evidence, size_t skipped, uint6
         judge_in_place(evidence, fault);
         return;
     }
-    if (found == position) {
-        fault_set(fault, FAULT_INSERTED, offset, skipped,
-                  "%zu %s that nobody sent at offset %" PRIu64, skipped, bytes_of(skipped), offset);
+    if (found == position || (found < position && skipped > 0)) {
+        count = skipped + (position - found);
+        fault_set(fault, FAULT_INSERTED, offset, count,
+                  "%" PRIu64 " %s that nobody sent at offset %" PRIu64, count, bytes_of(count),
+                  offset);
     } else if (found < position) {
         count = position - found;
         count = count < evidence->length ? count : evidence->length;
@@ -230,14 +232,8 @@ static void judge(const struct evidence *evidence, struct fault *fault)
 {
     const uint64_t own = evidence->number & ((UINT64_C(1) << PATTERN_NUMBER_BITS) - 1);
     const size_t length = evidence->length;
-    const size_t tail = length < PROOF ? 1 : PROOF;
     uint64_t owner, place;
 
-    if (evidence->position + length <= evidence->sent && length > 1 &&
-        continues(evidence, length - tail, evidence->position + length - tail)) {
-        judge_in_place(evidence, fault);
-        return;
-    }
     for (size_t skipped = 0; skipped < length; skipped++) {
         if (!pattern_locate(evidence->pattern, evidence->bytes + skipped, length - skipped, &owner,
                             &place))

@@ -393,6 +393,16 @@ static bool is_over(const struct flow *flow, uint64_t since_ns, uint64_t now_ns)
     return now_ns >= since_ns + flow->plan->timeout_ns;
 }
 
+/* All that the window holds is lost: go on with a new connection. */
+static void replace_stream(struct flow *flow)
+{
+    stream_free(flow->stream);
+    flow->stream = NULL;
+    flow->first = flow->next;
+    flow->last_rtt_ns = 0;
+    retry_later(flow);
+}
+
 void flow_expire(struct flow *flow, uint64_t now_ns)
 {
     const bool is_connecting = flow->stream != NULL && !stream_is_open(flow->stream);
@@ -421,6 +431,9 @@ void flow_expire(struct flow *flow, uint64_t now_ns)
     if (flow->datagram != NULL) {
         release_settled(flow);
         datagram_settle(flow->datagram, flow->first);
+    } else if (flow->next - flow->first == flow->plan->window &&
+               !is_waiting(flow, flow->next - 1)) {
+        replace_stream(flow);
     }
     if (has_lost)
         announce_room(flow);

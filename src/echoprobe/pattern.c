@@ -22,10 +22,18 @@ static uint64_t sequence_at(const struct pattern *pattern, uint64_t number, uint
     return pattern->origin + ((number << POSITION_BITS) + position / WORD) * step;
 }
 
-/* Its own inverse. */
+/* Let the lower bytes depend on the upper ones, by which the connections differ. */
 static uint64_t fold(uint64_t value)
 {
-    return value ^ (value >> 32);
+    value ^= value >> 31;
+    return value ^ (value >> 17);
+}
+
+/* The inverse of fold. */
+static uint64_t unfold(uint64_t value)
+{
+    value ^= (value >> 17) ^ (value >> 34) ^ (value >> 51);
+    return value ^ (value >> 31) ^ (value >> 62);
 }
 
 static size_t least(size_t one, size_t other)
@@ -101,7 +109,7 @@ static uint64_t word_from(const unsigned char *bytes)
     uint64_t word;
 
     memcpy(&word, bytes, WORD);
-    return fold(word);
+    return unfold(word);
 }
 
 bool pattern_locate(const struct pattern *pattern, const void *bytes, size_t length,

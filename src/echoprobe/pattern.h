@@ -5,7 +5,7 @@
  *
  * Each run has an origin of its own, drawn by chance; each connection has a number. Every eight
  * bytes at a multiple of eight are one word: a Weyl sequence over number and position, its upper
- * half folded into the lower. This can be undone: two words in a row say from which connection and
+ * bytes folded into the lower. This can be undone: two words in a row say from which connection and
  * position they come.
  */
 #ifndef ECHOPROBE_PATTERN_H

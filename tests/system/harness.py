@@ -5,6 +5,7 @@ Used by every one of those, which may be run alone or by `run`.
 
 Environment:
     ECHOD                     the program to test; default: build/echod of this source tree
+    ECHOPROBE                 its client; default: build/echoprobe
     ECHOD_TEST_SLOWNESS       factor for every deadline; default: 1, with sanitizers 5
     ECHOD_TEST_LARGE_BYTES    how many bytes the large echo sends
     ECHOD_TEST_OPTIONS        options for every echod, such as --no-shortcuts
@@ -14,6 +15,7 @@ Environment:
 import collections
 import contextlib
 import io
+import json
 import os
 import random
 import re
@@ -31,6 +33,8 @@ import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ECHOD = os.path.abspath(os.environ.get("ECHOD") or os.path.join(HERE, "../../build/echod"))
+ECHOPROBE = os.path.abspath(
+    os.environ.get("ECHOPROBE") or os.path.join(HERE, "../../build/echoprobe"))
 
 OPTIONS = os.environ.get("ECHOD_TEST_OPTIONS", "").split()
 
@@ -685,6 +689,31 @@ class Heartbeat:
 
 
 # --- tests --------------------------------------------------------------------------------------
+
+
+# --- echoprobe ----------------------------------------------------------------------------------
+
+
+class ProbeResult:
+    """What an echoprobe said, and its exit status."""
+
+    def __init__(self, status, output, errors):
+        self.status = status
+        self.output = output
+        self.errors = errors
+        self.text = output + errors
+        if SANITIZER_REPORT.search(errors):
+            raise AssertionError(f"a sanitizer found a fault:\n{errors}")
+
+    def json(self):
+        return json.loads(self.output)
+
+
+def probe(*arguments, seconds=3 * PATIENCE_SECONDS):
+    """Run echoprobe to its end."""
+    result = subprocess.run([ECHOPROBE, *arguments], stdin=subprocess.DEVNULL, stdout=PIPE,
+                            stderr=PIPE, timeout=seconds, check=False, text=True)
+    return ProbeResult(result.returncode, result.stdout, result.stderr)
 
 
 class TestCase(unittest.TestCase):

@@ -1,0 +1,41 @@
+# echod.bash: what bash offers behind echod.
+# The options are those of echod --help; tests/check-completion compares them.
+
+_echod() {
+    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} words
+    local options='
+        --listen --backlog --workers --max-connections
+        --high-water --low-water --max-queued
+        --write-timeout --idle-timeout --lifetime --linger-timeout --drain-timeout
+        --pin-workers --no-shortcuts
+        --log-level --log-format
+        --help --version
+    '
+
+    COMPREPLY=()
+    # bash splits words at = and at colons.
+    if [[ $before == : && ${COMP_WORDS[COMP_CWORD - 2]} == unix && $word == ///* ]]; then
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(compgen -f -P // -- "${word#//}")
+        return
+    elif [[ $word == = ]]; then
+        word=
+    elif [[ $before == = ]]; then
+        before=${COMP_WORDS[COMP_CWORD - 2]}
+    fi
+    case $before in
+    -l | --listen)
+        compopt -o nospace
+        words='tcp:// unix:/// fd:// stdio:'
+        ;;
+    -w | --workers | --max-connections | --low-water) words=auto ;;
+    --log-level) words='error warning info debug' ;;
+    --log-format) words='text json' ;;
+    --backlog | --high-water | --max-queued) return ;;
+    --lifetime | --write-timeout | --idle-timeout | --linger-timeout | --drain-timeout) return ;;
+    *) words=$options ;;
+    esac
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+}
+
+complete -F _echod echod

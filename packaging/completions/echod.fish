@@ -1,0 +1,29 @@
+# echod.fish: what fish offers behind echod.
+# The options are those of echod --help; tests/check-completion compares them.
+
+function __echod_addresses
+    printf '%s\n' tcp:// unix:/// fd:// stdio:
+    set -l path (commandline -ct | string replace -fr '^(--listen=)?unix://(?=/)' '')
+    set -l files $path*
+    test -n "$path" -a -n "$files"; and printf 'unix://%s\n' $files
+end
+
+complete -c echod -f
+complete -c echod -s l -l listen -x -a '(__echod_addresses)' -d 'serve here'
+complete -c echod -l backlog -x -d 'clients that may wait to be accepted'
+complete -c echod -s w -l workers -x -a auto -d 'threads that serve'
+complete -c echod -l max-connections -x -a auto -d 'accept no more at this many'
+complete -c echod -l high-water -x -d 'pause reading at so much echo'
+complete -c echod -l low-water -x -a auto -d 'read on at so much echo'
+complete -c echod -l max-queued -x -d 'limit of what waits for all'
+complete -c echod -l write-timeout -x -d 'end who takes nothing for so long'
+complete -c echod -l idle-timeout -x -d 'end who is silent for so long'
+complete -c echod -l lifetime -x -d 'end who is so old'
+complete -c echod -l linger-timeout -x -d 'time to take the rest and close'
+complete -c echod -l drain-timeout -x -d 'time to stay after a stop'
+complete -c echod -l pin-workers -d 'keep each worker on a CPU'
+complete -c echod -l no-shortcuts -d 'use the buffers of libevent alone'
+complete -c echod -l log-level -x -a 'error warning info debug' -d 'lowest level that is logged'
+complete -c echod -l log-format -x -a 'text json' -d 'form of log lines'
+complete -c echod -s h -l help -d 'print the options and exit'
+complete -c echod -s V -l version -d 'print the version and exit'

@@ -1,0 +1,42 @@
+# echoprobe.bash: what bash offers behind echoprobe.
+# The options are those of echoprobe --help; tests/check-completion compares them.
+
+_echoprobe() {
+    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} words
+    local options='
+        --count --interval --size --timeout --deadline
+        --ipv4 --ipv6 --quiet
+        --connections --duration --window --rate --stream --churn --threads
+        --half-close --hold
+        --json
+        --help --version
+    '
+
+    COMPREPLY=()
+    # bash splits words at = and at colons.
+    if [[ $before == : && ${COMP_WORDS[COMP_CWORD - 2]} == unix && $word == ///* ]]; then
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(compgen -f -P // -- "${word#//}")
+        return
+    elif [[ $word == = ]]; then
+        word=
+    elif [[ $before == = ]]; then
+        before=${COMP_WORDS[COMP_CWORD - 2]}
+    fi
+    case $before in
+    -i | --interval | -s | --size | --window) words=auto ;;
+    -n | --count | -W | --timeout | --deadline | -c | --connections) return ;;
+    -d | --duration | --rate | --threads) return ;;
+    --hold) return ;;
+    *)
+        words=$options
+        if [[ $word != -* ]]; then
+            compopt -o nospace
+            words='tcp:// udp:// unix:///'
+        fi
+        ;;
+    esac
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+}
+
+complete -F _echoprobe echoprobe

@@ -1,0 +1,31 @@
+# echoprobe.fish: what fish offers behind echoprobe.
+# The options are those of echoprobe --help; tests/check-completion compares them.
+
+function __echoprobe_addresses
+    printf '%s\n' tcp:// udp:// unix:///
+    set -l path (commandline -ct | string replace -fr '^unix://(?=/)' '')
+    set -l files $path*
+    test -n "$path" -a -n "$files"; and printf 'unix://%s\n' $files
+end
+
+complete -c echoprobe -f -a '(__echoprobe_addresses)'
+complete -c echoprobe -s n -l count -x -d 'stop after so many echoes'
+complete -c echoprobe -s i -l interval -x -a auto -d 'time between messages'
+complete -c echoprobe -s s -l size -x -a auto -d 'bytes of a message'
+complete -c echoprobe -s W -l timeout -x -d 'an echo is lost after so long'
+complete -c echoprobe -l deadline -x -d 'end after so long, whatever happens'
+complete -c echoprobe -s 4 -l ipv4 -d 'use IPv4 alone'
+complete -c echoprobe -s 6 -l ipv6 -d 'use IPv6 alone'
+complete -c echoprobe -s q -l quiet -d 'print only the summary'
+complete -c echoprobe -s c -l connections -x -d 'connections at a time'
+complete -c echoprobe -s d -l duration -x -d 'send for so long'
+complete -c echoprobe -l window -x -a auto -d 'messages under way on each connection'
+complete -c echoprobe -l rate -x -d 'messages a second over all connections'
+complete -c echoprobe -l stream -d 'measure throughput'
+complete -c echoprobe -l churn -d 'a new connection for each echo'
+complete -c echoprobe -l threads -x -d 'threads that share the connections'
+complete -c echoprobe -l half-close -d 'send, close the sending side, expect all back'
+complete -c echoprobe -l hold -x -d 'stay silent so long, then echo'
+complete -c echoprobe -l json -d 'print one JSON object'
+complete -c echoprobe -s h -l help -d 'print the options and exit'
+complete -c echoprobe -s V -l version -d 'print the version and exit'

@@ -1,0 +1,176 @@
+"""
+test_echoprobe_faults: echoprobe calls each fault of an echo service by its name.
+The servers are deliberately broken ones (broken_servers); what works is test_echoprobe's.
+Run by `run`, by automake, or alone.
+"""
+
+import socket
+
+import broken_servers
+import harness
+from broken_servers import UdpServer
+from harness import probe
+
+SHORT = ("--timeout", harness.scaled_ms(300))  # where an answer never comes
+
+
+class FaultsTest(harness.TestCase):
+
+    def expect(self, server, arguments, line, status=1):
+        """Probe the server, and find this line in what is said."""
+        with server:
+            result = probe(*arguments, server.address)
+        self.assertEqual(result.status, status, result.text)
+        self.assertRegex(result.text, line)
+        return result
+
+
+class StreamFaultsTest(FaultsTest):
+
+    def test_a_byte_that_is_left_out(self):
+        self.expect(broken_servers.without_byte(10), ("-n", "1", *SHORT),
+                    r"(?m)^seq=1 lost: 1 byte is missing at offset 10: expected")
+
+    def test_a_byte_that_is_left_out_of_a_stream(self):
+        self.expect(broken_servers.without_byte(300000), ("--stream", "-n", "20", *SHORT),
+                    r"lost: 1 byte is missing at offset 300000")
+
+    def test_a_changed_byte(self):
+        """It is one corrupted message, and the connection goes on."""
+        result = self.expect(broken_servers.with_changed_byte(74), ("-n", "3", "-i", "0"),
+                             r"(?m)^seq=2 corrupted: 1 byte differs at offset 74: expected ([0-9a-f]"
+                             r"{2}).*, found (?!\1)")
+        self.assertRegex(result.text, r"3 sent, 2 received, 0 lost \(0.0%\), 1 corrupted")
+
+    def test_a_changed_byte_of_a_stream(self):
+        self.expect(broken_servers.with_changed_byte(1000001), ("--stream", "-n", "40"),
+                    r"corrupted: 1 byte differs at offset 1000001")
+
+    def test_a_banner(self):
+        self.expect(broken_servers.with_banner(b"Hello!"), ("-n", "1"),
+                    r"seq=1 inserted: 6 bytes that nobody sent at offset 0: "
+                    r"expected [0-9a-f ]+, found 48 65 6c 6c 6f 21")
+
+    def test_a_message_that_comes_twice(self):
+        self.expect(broken_servers.doubling(64), ("--window", "2", "-n", "2"),
+                    r"duplicated: 64 bytes come once more at offset 64")
+
+    def test_swapped_messages(self):
+        self.expect(broken_servers.swapping(64), ("--window", "2", "-n", "2"),
+                    r"reordered: the bytes at offset 64 come before those at offset 0")
+
+    def test_bytes_of_another_connection(self):
+        self.expect(broken_servers.mixing(64), ("-c", "2", "-n", "2"),
+                    r"foreign: bytes of connection [12] at offset 0")
+
+    def test_the_bytes_of_another_run(self):
+        kept = []
+
+        def serve(connection, _):
+            data = broken_servers.read_exactly(connection, 64)
+            kept.append(data)
+            connection.sendall(kept[0])
+
+        with broken_servers.TcpServer(serve) as server:
+            probe("-n", "1", server.address)
+            result = probe("-n", "1", server.address)
+        self.assertEqual(result.status, 1)
+        self.assertRegex(result.text, "foreign: bytes of another echoprobe at offset 0")
+
+    def test_an_end_that_comes_too_early(self):
+        self.expect(broken_servers.ending_after(32), ("-n", "1"),
+                    r"seq=1 (truncated: the connection ended after 32 of 64 bytes|"
+                    r"reset: .* after 32 of 64 bytes)")
+
+    def test_a_reset(self):
+        self.expect(broken_servers.ending_after(100, broken_servers.reset), ("-n", "2", "--window", "2"),
+                    r"reset: Connection reset by peer after \d+ of 128 bytes")
+
+    def test_silence(self):
+        result = self.expect(broken_servers.silent_after(0), ("-n", "2", "-i", "0", *SHORT),
+                             r"seq=1 lost: no answer within ")
+        self.assertRegex(result.text, r"2 sent, 0 received, 2 lost \(100.0%\), 0 corrupted")
+
+    def test_half_an_answer_and_silence(self):
+        self.expect(broken_servers.silent_after(32), ("-n", "1", *SHORT),
+                    r"seq=1 lost: no answer within ")
+
+    def test_small_messages(self):
+        """A byte is little to judge by, but wrong bytes stay wrong."""
+        self.expect(broken_servers.with_changed_byte(1), ("-n", "3", "-s", "1", "-i", "0"),
+                    r"seq=2 (corrupted|inserted|duplicated): ")
+
+    def test_json_counts_faults(self):
+        with broken_servers.with_changed_byte(5) as server:
+            result = probe("-n", "2", "-i", "0", "--json", server.address)
+        self.assertEqual(result.status, 1)
+        facts = result.json()
+        self.assertEqual((facts["sent"], facts["received"], facts["corrupted"]), (2, 1, 1))
+        self.assertEqual(facts["faults"]["corrupted"], 1)
+        self.assertRegex(facts["first_faults"][0], "corrupted: 1 byte differs at offset 5")
+        self.assertEqual(facts["status"], 1)
+
+
+def answer_changed(change):
+    """A server that sends each of `change(data, number)`."""
+    def answer(server, data, client, number):
+        for each in change(data, number):
+            server.sendto(each, client)
+
+    return UdpServer(answer)
+
+
+class DatagramFaultsTest(FaultsTest):
+
+    def test_lost_datagrams(self):
+        self.expect(answer_changed(lambda data, number: [] if number % 3 == 2 else [data]),
+                    ("-n", "6", "-i", "0", *SHORT), r"6 sent, 4 received, 2 lost \(33.3%\)")
+
+    def test_doubled_datagrams_are_no_loss(self):
+        self.expect(answer_changed(lambda data, _: [data, data]), ("-n", "5", "-i", "0"),
+                    r"5 sent, 5 received, 0 lost \(0.0%\), 0 corrupted, [45] duplicated", status=0)
+
+    def test_swapped_datagrams_are_no_loss(self):
+        kept = []
+
+        def change(data, number):
+            kept.append(data)
+            return [data, kept[number - 1]] if number % 2 == 1 else []
+
+        self.expect(answer_changed(change), ("-n", "4", "--window", "2"),
+                    r"4 received, 0 lost \(0.0%\), 0 corrupted, 2 reordered", status=0)
+
+    def test_a_short_datagram(self):
+        self.expect(answer_changed(lambda data, _: [data[:32]]), ("-n", "1"),
+                    "seq=1 truncated: only 32 of 64 bytes came back")
+
+    def test_a_long_datagram(self):
+        self.expect(answer_changed(lambda data, _: [data + b"more"]), ("-n", "1"),
+                    "seq=1 inserted: 4 bytes that nobody sent at offset 64")
+
+    def test_a_changed_datagram(self):
+        self.expect(answer_changed(lambda data, _: [data[:9] + bytes([data[9] ^ 255]) + data[10:]]),
+                    ("-n", "1"), "seq=1 corrupted: 1 byte differs at offset 9")
+
+    def test_a_datagram_of_another_socket(self):
+        kept = []
+
+        def change(data, number):
+            kept.append(data)
+            return [] if number % 2 == 0 else [kept[number - 1]]
+
+        self.expect(answer_changed(change), ("-c", "2", "-n", "2", *SHORT),
+                    r"foreign: bytes of connection [12] at offset 0")
+
+    def test_an_answer_from_another_address(self):
+        def answer(_, data, client, __):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+                other.bind(("127.0.0.2", 0))
+                other.sendto(data, client)
+
+        self.expect(UdpServer(answer), ("-n", "1"),
+                    r"seq=1 misaddressed: the answer comes from 127\.0\.0\.2:\d+")
+
+
+if __name__ == "__main__":
+    harness.main()
