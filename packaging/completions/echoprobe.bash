@@ -7,7 +7,6 @@ _echoprobe() {
         --count --interval --size --timeout --deadline
         --ipv4 --ipv6 --quiet
         --connections --duration --window --rate --stream --churn --threads
-        --half-close --hold
         --json
         --help --version
     '
@@ -27,7 +26,6 @@ _echoprobe() {
     -i | --interval | -s | --size | --window) words=auto ;;
     -n | --count | -W | --timeout | --deadline | -c | --connections) return ;;
     -d | --duration | --rate | --threads) return ;;
-    --hold) return ;;
     *)
         words=$options
         if [[ $word != -* ]]; then

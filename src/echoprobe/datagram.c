@@ -123,7 +123,7 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
 
     (void)what;
     for (int i = 0; i < READS_PER_TURN; i++) {
-        struct sockaddr_storage from;
+        struct sockaddr_storage from = {.ss_family = AF_UNSPEC};
         socklen_t length = sizeof from;
         const ssize_t count = recvfrom(fd, datagram->bytes, sizeof datagram->bytes, MSG_DONTWAIT,
                                        (struct sockaddr *)&from, &length);

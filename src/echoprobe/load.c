@@ -250,7 +250,7 @@ static int prepare(struct load *load)
     const struct timeval tick = clock_timeval(TICK_MS);
 
     load->left = plan->count;
-    load->flows = calloc(plan->connections, sizeof(*load->flows));
+    load->flows = calloc(plan->connections, sizeof(struct flow *));
     load->scheduled = calloc(plan->connections, sizeof *load->scheduled);
     load->flows_plan = (struct flow_plan){
         .target = plan->target,

@@ -40,7 +40,7 @@ static void raise_file_limit(void)
 static int start(const struct options *options)
 {
     static struct target target;
-    struct error error;
+    struct error error = {""};
     int family = AF_UNSPEC;
 
     if (options->ipv4)

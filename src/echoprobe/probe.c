@@ -207,8 +207,7 @@ static uint64_t period_ns(const struct options *options, size_t connections)
     return options->interval_us * 1000 / connections;
 }
 
-static struct load_plan plan_of(const struct probe *probe, const struct target *target,
-                                size_t index)
+static struct load_plan plan_of(struct probe *probe, const struct target *target, size_t index)
 {
     const struct options *const options = probe->options;
     const size_t connections = (size_t)part_of(options->connections, options->threads, index);
@@ -230,7 +229,7 @@ static struct load_plan plan_of(const struct probe *probe, const struct target *
         .first_number = index + 1,
         .number_step = options->threads,
         .events = &load_events,
-        .context = (void *)(uintptr_t)probe,
+        .context = probe,
     };
 }
 
