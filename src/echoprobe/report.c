@@ -83,14 +83,25 @@ void report_echo(struct report *report, const char *peer, uint64_t sequence, uin
     (void)fflush(stdout);
 }
 
+static void leave_out(struct report *report)
+{
+    if (report->leaves_out || report->options->json)
+        return;
+    clear_line(report);
+    (void)fputs("echoprobe: further faults are only counted\n", stderr);
+    report->leaves_out = true;
+}
+
 void report_fault(struct report *report, uint64_t sequence, const struct fault *fault)
 {
     const bool is_connect = fault->kind == FAULT_CONNECT;
 
-    if (report->fault_count < REPORT_FAULTS)
+    if (report->fault_count < REPORT_FAULTS) {
         report->faults[report->fault_count++] = *fault;
-    else if (report->options->is_load)
+    } else if (report->options->is_load) {
+        leave_out(report);
         return;
+    }
     clear_line(report);
     if (is_connect)
         (void)fprintf(stderr, "echoprobe: %s\n", fault->text);
@@ -99,8 +110,6 @@ void report_fault(struct report *report, uint64_t sequence, const struct fault *
                      fault->text);
     else if (!report->options->json)
         (void)fprintf(stderr, "echoprobe: %s: %s\n", fault_name(fault->kind), fault->text);
-    if (report->options->is_load && report->fault_count == REPORT_FAULTS && !report->options->json)
-        (void)fputs("echoprobe: further faults are only counted\n", stderr);
     (void)fflush(stdout);
 }
 

@@ -22,6 +22,7 @@ struct report {
     const struct target *target;
     bool shows_progress; /* a live line on the terminal */
     bool has_line;       /* it stands there now */
+    bool leaves_out;     /* faults that are only counted, and has said so */
     size_t fault_count;  /* kept in `faults` */
     struct fault faults[REPORT_FAULTS];
 };

@@ -688,9 +688,6 @@ class Heartbeat:
         self._beater.result()
 
 
-# --- tests --------------------------------------------------------------------------------------
-
-
 # --- echoprobe ----------------------------------------------------------------------------------
 
 
@@ -714,6 +711,9 @@ def probe(*arguments, seconds=3 * PATIENCE_SECONDS):
     result = subprocess.run([ECHOPROBE, *arguments], stdin=subprocess.DEVNULL, stdout=PIPE,
                             stderr=PIPE, timeout=seconds, check=False, text=True)
     return ProbeResult(result.returncode, result.stdout, result.stderr)
+
+
+# --- tests --------------------------------------------------------------------------------------
 
 
 class TestCase(unittest.TestCase):

@@ -1,0 +1,353 @@
+"""
+test_echoprobe_runs: whole runs of echoprobe: what adds up, what ends it, what it uses up.
+Healthy services are in test_echoprobe, the plain faults in test_echoprobe_faults.
+Run by `run`, by automake, or alone.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+
+import broken_servers
+import harness
+from broken_servers import TcpServer, UdpServer
+from harness import Echod, probe
+
+SHORT = ("--timeout", harness.scaled_ms(300))
+
+
+def copying(connection, _):
+    """Echo until the client's FIN."""
+    while data := connection.recv(65536):
+        connection.sendall(data)
+
+
+def delaying(seconds):
+    """Returns each piece so much later."""
+    def serve(connection, _):
+        while data := connection.recv(65536):
+            threading.Event().wait(seconds)
+            connection.sendall(data)
+
+    return TcpServer(serve)
+
+
+def datagrams(change):
+    """Sends each of `change(data, number)`."""
+    def answer(server, data, client, number):
+        for each in change(data, number):
+            server.sendto(each, client)
+
+    return UdpServer(answer)
+
+
+class SumsTest(harness.TestCase):
+
+    def figures(self, server, *arguments, status=1):
+        """Probe a server with --json; check status, that the counts add up, and return them."""
+        with server:
+            result = probe("--json", *arguments, server.address)
+        self.assertEqual(result.status, status, result.text)
+        figures = result.json()
+        self.assertEqual(figures["status"], status)
+        self.assertEqual(figures["sent"],
+                         figures["received"] + figures["lost"] + figures["corrupted"], figures)
+        return figures
+
+    def test_json_of_each_transport(self):
+        """The object alone stands on standard output, and names the transport."""
+        path = f"unix://{self.temporary_directory()}/echod.sock"
+        with Echod(listen=[harness.LOOPBACK, path]) as server, datagrams(lambda d, _: [d]) as udp:
+            for name, address in (("tcp", server.addresses[0]), ("unix", path),
+                                  ("udp", udp.address)):
+                with self.subTest(transport=name):
+                    result = probe("--json", "-n", "3", "-i", "0", address)
+                    self.assertEqual((result.status, result.errors), (0, ""))
+                    figures = result.json()
+                    self.assertEqual((figures["transport"], figures["target"]), (name, address))
+                    self.assertEqual((figures["sent"], figures["received"]), (3, 3))
+
+    def test_every_kind_is_counted(self):
+        """The faults object counts the kind of each broken stream."""
+        for kind, server, arguments in (
+                ("lost", broken_servers.without_byte(10), ()),
+                ("corrupted", broken_servers.with_changed_byte(10), ()),
+                ("inserted", broken_servers.with_banner(b"220 hello\r\n"), ()),
+                ("duplicated", broken_servers.doubling(64), ("--window", "2")),
+                ("reordered", broken_servers.swapping(64), ("--window", "2")),
+                ("foreign", broken_servers.mixing(64), ("-c", "2"))):
+            with self.subTest(kind=kind):
+                figures = self.figures(server, "-n", "2", *SHORT, *arguments)
+                self.assertGreaterEqual(figures["faults"][kind], 1, figures)
+
+    def test_every_kind_of_datagrams_is_counted(self):
+        """The faults object counts the kind of each broken datagram."""
+        for kind, change in (("lost", lambda data, _: []),
+                             ("truncated", lambda data, _: [data[:1]]),
+                             ("truncated", lambda data, _: [b""]),
+                             ("corrupted", lambda data, _: [data[:-1] + bytes([data[-1] ^ 1])]),
+                             ("inserted", lambda data, _: [data + b"x"])):
+            with self.subTest(kind=kind):
+                figures = self.figures(datagrams(change), "-n", "1", *SHORT)
+                self.assertEqual(figures["faults"][kind], 1, figures)
+
+    def test_doubled_datagrams_are_counted(self):
+        """Of five doubled datagrams the last copy may come too late to be counted."""
+        figures = self.figures(datagrams(lambda d, _: [d, d]), "-n", "5", "-i", "0", status=0)
+        self.assertIn(figures["duplicated"], (4, 5))
+
+    def test_every_third_datagram(self):
+        """Of 30 datagrams to a server that drops every third, ten are lost."""
+        figures = self.figures(datagrams(lambda d, n: [] if n % 3 == 2 else [d]),
+                               "-n", "30", "--window", "30", *SHORT)
+        self.assertEqual((figures["received"], figures["lost"]), (20, 10))
+
+    def test_a_load_prints_ten_faults(self):
+        """Of 30 faults ten are printed; the summary counts all."""
+        with datagrams(lambda d, _: []) as server:
+            result = probe("-n", "30", "--window", "30", *SHORT, server.address)
+        self.assertEqual(result.errors.count("lost: "), 10, result.errors)
+        self.assertIn("faults: 30 lost", result.output)
+
+    def test_loss_of_all_sides_of_a_run_that_breaks_off(self):
+        """The counts add up also when a deadline ends a load over several threads."""
+        def serve(connection, _):
+            for _ in range(15):
+                connection.sendall(broken_servers.read_exactly(connection, 64))
+            connection.sendall(broken_servers.read_exactly(connection, 40))  # a part of one
+            while connection.recv(65536):
+                pass
+
+        figures = self.figures(TcpServer(serve), "-c", "4", "--threads", "2",
+                               "--window", "8", "-W", "1h", "--deadline", harness.scaled_ms(2000))
+        self.assertEqual((figures["received"], figures["lost"]), (4 * 15, 4 * 8))
+
+
+class StreamsTest(harness.TestCase):
+
+    def expect(self, server, arguments, line, status=1):
+        """Probe the server, and find this line in what is said."""
+        with server:
+            result = probe(*arguments, server.address)
+        self.assertEqual(result.status, status, result.text)
+        self.assertRegex(result.text, line)
+
+    def test_changed_bytes_at_the_edges(self):
+        """The first and the last byte of a message are seen as any other."""
+        for place in (0, 63):
+            self.expect(broken_servers.with_changed_byte(place), ("-n", "1"),
+                        rf"corrupted: 1 byte differs at offset {place}: ")
+
+    def test_all_bytes_changed(self):
+        """A service that inverts every byte is not an echo."""
+        self.expect(broken_servers.echo_changed(lambda d, _: bytes(b ^ 255 for b in d)),
+                    ("-n", "1", *SHORT), r"seq=1 (corrupted|inserted): ")
+
+    def test_zeroes(self):
+        """Zeroes of the right length are not taken for an echo either."""
+        self.expect(broken_servers.echo_changed(lambda d, _: bytes(len(d))), ("-n", "1", *SHORT),
+                    r"seq=1 (corrupted|inserted): ")
+
+    def test_bytes_behind_each_message(self):
+        """What follows the whole echo is named at its offset."""
+        self.expect(broken_servers.echo_changed(lambda d, _: d + b"!!"), ("-n", "2", "-i", "0"),
+                    r"inserted: 2 bytes that nobody sent at offset 64")
+
+    def test_a_page_left_out_of_a_stream(self):
+        """4096 bytes at an odd offset are missing."""
+        def change(data, offset):
+            i = 200001 - offset
+            return data[:i] + data[i + 4096:] if 0 <= i < len(data) - 4096 else data
+
+        def serve(connection, _):  # in pieces that are known
+            offset = 0
+            while data := broken_servers.read_exactly(connection, 65536):
+                connection.sendall(change(data, offset))
+                offset += len(data)
+
+        self.expect(TcpServer(serve), ("--stream", "-n", "20", *SHORT),
+                    r"lost: 4096 bytes are missing at offset 200001")
+
+    def test_an_end_at_once(self):
+        """FIN before any byte: nothing of 64 came back."""
+        self.expect(broken_servers.ending_after(0), ("-n", "1", *SHORT),
+                    r"(truncated|reset): .* after 0 of 64 bytes")
+
+    def test_a_half_and_fin(self):
+        """A server that reads all, returns half and says FIN truncates."""
+        def serve(connection, _):
+            connection.sendall(broken_servers.read_exactly(connection, 64)[:32])
+
+        self.expect(TcpServer(serve), ("-n", "1"),
+                    r"(?m)^seq=1 truncated: the connection ended after 32 of 64 bytes$")
+
+    def test_a_reset_at_a_known_place(self):
+        """RST after 640 bytes of which all were returned, and 64 more were read."""
+        def serve(connection, _):
+            for _ in range(10):
+                connection.sendall(broken_servers.read_exactly(connection, 64))
+            broken_servers.read_exactly(connection, 64)
+            broken_servers.reset(connection)
+
+        self.expect(TcpServer(serve), ("-n", "11", "-i", "0"),
+                    r"(?m)^seq=11 reset: .* after 640 of 704 bytes$")
+
+    def test_one_bad_connection_of_several(self):
+        """The others go on, and the status is 1."""
+        def serve(connection, number):
+            if number == 1:
+                broken_servers.read_exactly(connection, 64)
+                return
+            copying(connection, number)
+
+        with TcpServer(serve) as server:
+            result = probe("--json", "-c", "4", "-n", "400", server.address)
+        self.assertEqual(result.status, 1, result.text)
+        figures = result.json()
+        self.assertEqual((figures["received"], figures["lost"]), (399, 1))
+
+    def test_a_delay_is_measured(self):
+        """No round trip is shorter than the server's delay."""
+        with delaying(0.1) as server:
+            result = probe("--json", "-n", "2", "-i", "0", "-W", "1m", server.address)
+        self.assertEqual(result.status, 0, result.text)
+        self.assertGreaterEqual(result.json()["rtt_us"]["min"], 100000)
+
+    def test_silence_while_many_are_lost(self):
+        """A server that reads and never answers does not keep a count from ending."""
+        for arguments in (("-i", "0"), ("--window", "2"), ("-c", "2"), ("--churn",), ("--stream",)):
+            with self.subTest(arguments=arguments):
+                self.expect(broken_servers.silent_after(0), ("-n", "4", *arguments, *SHORT),
+                            r"4 sent, 0 received, 4 lost \(100\.0%\)")
+
+
+class DatagramsTest(harness.TestCase):
+
+    def test_an_answer_from_another_port(self):
+        """The right address is not enough: an answer of another port is misaddressed."""
+        def answer(_, data, client, __):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+                other.bind(("127.0.0.1", 0))
+                other.sendto(data, client)
+
+        with UdpServer(answer) as server:
+            result = probe("-n", "1", server.address)
+        self.assertEqual(result.status, 1)
+        self.assertRegex(result.text, r"seq=1 misaddressed: .*127\.0\.0\.1:\d+")
+
+    def test_a_datagram_of_an_earlier_run(self):
+        """A server that answers with the previous client's datagram returns foreign bytes."""
+        kept = []
+
+        def change(data, number):
+            kept.append(data)
+            return [kept[max(number - 1, 0)]]
+
+        with datagrams(change) as server:
+            self.assertEqual(probe("-n", "1", server.address).status, 0)
+            result = probe("-n", "1", server.address)
+        self.assertEqual(result.status, 1)
+        self.assertIn("foreign: bytes of another echoprobe", result.text)
+
+
+class EndsTest(harness.TestCase):
+
+    def run_until(self, address, *arguments, number=signal.SIGINT):
+        """Start echoprobe, signal it once it has echoes, and return status and both outputs."""
+        with subprocess.Popen([harness.ECHOPROBE, *arguments, address], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True) as client:
+            try:
+                self.when_busy(client)
+                client.send_signal(number)
+                output, errors = client.communicate(timeout=harness.PATIENCE_SECONDS)
+            finally:
+                client.kill()
+        return client.returncode, output, errors
+
+    def when_busy(self, client):
+        """Wait until the server that this test started has seen bytes."""
+        harness.wait_until(lambda: self.server.report()[0].bytes_out > 10000, "bytes flow")
+
+    def test_a_signal_ends_a_load(self):
+        """INT and TERM end a load with its summary, and nothing is lost by it."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with self.subTest(number=number), Echod() as self.server:
+                status, output, errors = self.run_until(
+                    self.server.addresses[0], "-c", "4", "--threads", "2", number=number)
+                self.assertEqual((status, errors), (0, ""))
+                self.assertRegex(output, r"(?m)^(\d+) sent, \1 received, 0 lost")
+
+    def test_a_signal_ends_a_stream(self):
+        """What is under way of a stream comes back after the signal."""
+        with Echod() as self.server:
+            status, output, errors = self.run_until(self.server.addresses[0], "--stream")
+        self.assertEqual((status, errors), (0, ""))
+        self.assertRegex(output, r"(?m)^(\d+) sent, \1 received, 0 lost")
+
+    def test_deadline_against_silence(self):
+        """--deadline ends a ping and a load, of both protocols, whatever --timeout says."""
+        with broken_servers.silent_after(0) as tcp, datagrams(lambda d, _: []) as udp:
+            for address in (tcp.address, udp.address):
+                for arguments in ((), ("-c", "3"), ("--window", "4")):
+                    with self.subTest(address=address[:3], arguments=arguments):
+                        result = probe("-W", "1h", "--deadline", "300ms", *arguments, address)
+                        self.assertEqual(result.status, 1, result.text)
+                        self.assertIn("0 received", result.output)
+
+    def test_a_duration_against_silence(self):
+        """-d ends a load whose server says nothing."""
+        with broken_servers.silent_after(0) as server:
+            result = probe("-c", "2", "-d", "300ms", *SHORT, server.address)
+        self.assertEqual(result.status, 1, result.text)
+
+    def test_a_path_that_is_not_there(self):
+        """A Unix socket that nobody made is named with the system's word."""
+        path = f"{self.temporary_directory()}/nobody.sock"
+        result = probe("-n", "1", f"unix://{path}")
+        self.assertEqual(result.status, 2, result.text)
+        self.assertIn(path, result.errors)
+        self.assertIn(os.strerror(2), result.errors)
+
+
+class ResourcesTest(harness.TestCase):
+
+    def test_threads(self):
+        """--threads 3 starts three threads beside the first."""
+        with Echod() as server, harness.Process(
+                [harness.ECHOPROBE, "-c", "3", "--threads", "3", server.addresses[0]],
+                stdout=subprocess.DEVNULL) as client:
+            harness.wait_until(lambda: server.report()[0].bytes_out > 10000, "bytes flow")
+            self.assertEqual(client.thread_count(), 4)
+            client.signal(signal.SIGTERM)
+            client.wait_for_exit(0)
+
+    def test_churn_keeps_no_descriptors(self):
+        """After a thousand connections echoprobe has no more descriptors than it began with."""
+        with Echod() as server, harness.Process(
+                [harness.ECHOPROBE, "--churn", "-c", "4", server.addresses[0]],
+                stdout=subprocess.DEVNULL) as client:
+            harness.wait_until(lambda: server.report()[0].accepted > 1000, "clients come")
+            self.assertLess(client.descriptor_count(), 40)
+            client.signal(signal.SIGTERM)
+            client.wait_for_exit(0)
+
+    def test_connections_that_fail_leave_no_descriptors(self):
+        """A server that resets every connection uses up nothing."""
+        counts = []
+
+        def serve(connection, number):
+            counts.append(number)
+            connection.recv(1)
+            broken_servers.reset(connection)
+
+        with TcpServer(serve) as server, harness.Process(
+                [harness.ECHOPROBE, "--churn", "-c", "2", "--json", *SHORT, server.address],
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as client:
+            harness.wait_until(lambda: len(counts) > 30, "connections come")
+            self.assertLess(client.descriptor_count(), 40)
+
+
+if __name__ == "__main__":
+    harness.main()
