@@ -313,15 +313,21 @@ class EndsTest(harness.TestCase):
 
 class ResourcesTest(harness.TestCase):
 
-    def test_threads(self):
-        """--threads 3 starts three threads beside the first."""
-        with Echod() as server, harness.Process(
-                [harness.ECHOPROBE, "-c", "3", "--threads", "3", server.addresses[0]],
-                stdout=subprocess.DEVNULL) as client:
-            harness.wait_until(lambda: server.report()[0].bytes_out > 10000, "bytes flow")
-            self.assertEqual(client.thread_count(), 4)
+    def thread_count(self, server, threads):
+        """How many threads echoprobe has with --threads, once it has echoes."""
+        before = server.report()[0].bytes_out
+        with harness.Process([harness.ECHOPROBE, "-c", "3", "--threads", threads,
+                              server.addresses[0]], stdout=subprocess.DEVNULL) as client:
+            harness.wait_until(lambda: server.report()[0].bytes_out > before + 10000, "bytes flow")
+            count = client.thread_count()
             client.signal(signal.SIGTERM)
             client.wait_for_exit(0)
+        return count
+
+    def test_threads(self):
+        """--threads 3 starts two threads more than --threads 1."""
+        with Echod() as server:
+            self.assertEqual(self.thread_count(server, "3") - self.thread_count(server, "1"), 2)
 
     def test_churn_keeps_no_descriptors(self):
         """After a thousand connections echoprobe has no more descriptors than it began with."""
