@@ -11,7 +11,7 @@ enum {
     SHOWN = 8,    /* bytes of each side that a sentence shows */
     PROOF = 4,    /* so many equal bytes are no coincidence */
     NEAR = 65536, /* the numbers of one run lie close together */
-    CHUNK = 4096, /* compared at a time */
+    RESUMED = 16, /* so many right bytes in a row end a run of wrong ones */
 };
 
 static const char *const names[FAULT_KINDS] = {
@@ -64,9 +64,9 @@ static void append_hex(struct fault *fault, const unsigned char *bytes, size_t l
 }
 
 /* Complete the sentence with the bytes that were expected and those that came. */
-static void show_bytes(struct fault *fault, const struct evidence *evidence, size_t skipped)
+static void show_bytes(struct fault *fault, const struct evidence *evidence)
 {
-    const uint64_t position = evidence->position + skipped;
+    const uint64_t position = evidence->position;
     unsigned char expected[SHOWN];
     size_t end;
 
@@ -84,7 +84,7 @@ static void show_bytes(struct fault *fault, const struct evidence *evidence, siz
     }
     end = strlen(fault->text);
     (void)snprintf(fault->text + end, sizeof fault->text - end, ", found");
-    append_hex(fault, evidence->bytes + skipped, evidence->length - skipped);
+    append_hex(fault, evidence->bytes, evidence->length);
 }
 
 static const char *bytes_are(uint64_t count)
@@ -119,31 +119,34 @@ static bool comes_later(const struct evidence *evidence, uint64_t missing)
     return false;
 }
 
-/* How many bytes differ from those that should stand there, and where the first does. */
-static uint64_t count_differing(const struct evidence *evidence, size_t *first)
+/* Count the wrong bytes of the run that begins the evidence, and set where it ends. */
+static uint64_t count_differing(const struct evidence *evidence, uint64_t *extent)
 {
-    unsigned char expected[CHUNK];
+    const uint64_t left = evidence->sent - evidence->position;
+    const size_t length = evidence->length < left ? evidence->length : (size_t)left;
     uint64_t differing = 0;
 
-    for (size_t i = 0; i < evidence->length; i++) {
-        if (i % CHUNK == 0)
-            pattern_fill(evidence->pattern, evidence->number, evidence->position + i, expected,
-                         CHUNK);
-        if (evidence->bytes[i] != expected[i % CHUNK] && differing++ == 0)
-            *first = i;
+    *extent = 0;
+    for (size_t i = 0; i < length && i < *extent + RESUMED; i++) {
+        if (pattern_match(evidence->pattern, evidence->number, evidence->position + i,
+                          evidence->bytes + i, 1) == 1)
+            continue;
+        differing++;
+        *extent = i + 1;
     }
     return differing;
 }
 
 static void judge_in_place(const struct evidence *evidence, struct fault *fault)
 {
-    size_t first = 0;
-    const uint64_t count = count_differing(evidence, &first);
-    const uint64_t offset = evidence->position + first - evidence->begin;
+    const uint64_t offset = evidence->position - evidence->begin;
+    uint64_t extent;
+    const uint64_t count = count_differing(evidence, &extent);
 
     fault_set(fault, FAULT_CORRUPTED, offset, count, "%" PRIu64 " %s at offset %" PRIu64, count,
               count == 1 ? "byte differs" : "bytes differ, the first", offset);
-    show_bytes(fault, evidence, first);
+    fault->extent = extent;
+    show_bytes(fault, evidence);
 }
 
 /* The bytes from `skipped` on stand at `found` in the stream, those before it nowhere. */
@@ -154,7 +157,7 @@ static void judge_shifted(const struct evidence *evidence, size_t skipped, uint6
     const uint64_t offset = position - evidence->begin;
     uint64_t count;
 
-    if (found == position + skipped) {
+    if (found == position + skipped && position < evidence->sent) {
         judge_in_place(evidence, fault);
         return;
     }
@@ -179,7 +182,7 @@ static void judge_shifted(const struct evidence *evidence, size_t skipped, uint6
         fault_set(fault, FAULT_LOST, offset, count, "%" PRIu64 " %s missing at offset %" PRIu64,
                   count, bytes_are(count), offset);
     }
-    show_bytes(fault, evidence, 0);
+    show_bytes(fault, evidence);
 }
 
 static void judge_foreign(const struct evidence *evidence, uint64_t owner, struct fault *fault)
@@ -192,7 +195,7 @@ static void judge_foreign(const struct evidence *evidence, uint64_t owner, struc
     else
         fault_set(fault, FAULT_FOREIGN, offset, evidence->length,
                   "bytes of another echoprobe at offset %" PRIu64, offset);
-    show_bytes(fault, evidence, 0);
+    show_bytes(fault, evidence);
 }
 
 /* Too few bytes to say where they come from by themselves: try what is likely. */
@@ -225,7 +228,7 @@ static void judge_short(const struct evidence *evidence, struct fault *fault)
     }
     fault_set(fault, FAULT_INSERTED, offset, length, "%zu %s that nobody sent at offset %" PRIu64,
               length, bytes_of(length), offset);
-    show_bytes(fault, evidence, 0);
+    show_bytes(fault, evidence);
 }
 
 static void judge(const struct evidence *evidence, struct fault *fault)

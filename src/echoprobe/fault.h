@@ -33,6 +33,7 @@ struct fault {
     enum fault_kind kind;
     uint64_t offset; /* of the first byte that is wrong, in the stream or the datagram */
     uint64_t count;  /* how many bytes are missing, wrong or too many */
+    uint64_t extent; /* FAULT_CORRUPTED: from the first wrong byte to behind the last */
     char text[FAULT_TEXT_SIZE];
 };
 
@@ -46,7 +47,8 @@ void fault_set(struct fault *fault, enum fault_kind kind, uint64_t offset, uint6
 /*
  * Judge what came on connection `number` instead of the bytes from `position` on, of which those
  * up to `sent` had been sent. There is at least one byte, and the first is wrong.
- * FAULT_CORRUPTED means that the stream goes on in place behind `bytes`.
+ * FAULT_CORRUPTED means that the stream goes on in place, `extent` bytes behind the first wrong
+ * one.
  */
 void fault_judge_stream(const struct pattern *pattern, uint64_t number, uint64_t position,
                         uint64_t sent, const unsigned char *bytes, size_t length,

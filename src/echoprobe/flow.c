@@ -105,12 +105,12 @@ static void release_settled(struct flow *flow)
         flow->first++;
 }
 
-static void announce_start(struct flow *flow)
+static void announce_start(struct flow *flow, bool is_open)
 {
     if (flow->was_started)
         return;
     flow->was_started = true;
-    flow->plan->events->on_started(flow->plan->context);
+    flow->plan->events->on_started(flow->plan->context, is_open);
 }
 
 static void announce_room(struct flow *flow)
@@ -133,7 +133,7 @@ static void on_stream_open(void *context, const char *peer)
 
     flow->peer = peer;
     flow->plan->tally->connects++;
-    announce_start(flow);
+    announce_start(flow, true);
     announce_room(flow);
 }
 
@@ -163,22 +163,26 @@ static void on_stream_returned(void *context, uint64_t position)
     announce_room(flow);
 }
 
-/* The message with the wrong bytes is corrupted; those before it are whole. */
+/* The messages that the wrong bytes stand in are corrupted. */
 static void on_stream_fault(void *context, const struct fault *fault)
 {
     struct flow *const flow = context;
     const uint64_t wrong = sequence_at(flow, fault->offset);
+    const uint64_t last = sequence_at(flow, fault->offset + fault->extent - 1);
 
-    if (is_waiting(flow, wrong))
-        settle_fault(flow, wrong, true);
+    for (uint64_t i = wrong; i <= last; i++) {
+        if (is_waiting(flow, i))
+            settle_fault(flow, i, true);
+        else
+            message_at(flow, i)->state = STATE_SETTLED; /* lost before, and no echo now */
+    }
     report_fault(flow, wrong, fault);
-    on_stream_returned(flow, stream_returned(flow->stream));
 }
 
 static bool spoils_bytes(enum fault_kind kind)
 {
     return kind == FAULT_DUPLICATED || kind == FAULT_REORDERED || kind == FAULT_FOREIGN ||
-           kind == FAULT_CORRUPTED || kind == FAULT_INSERTED;
+           kind == FAULT_INSERTED;
 }
 
 static void on_stream_end(void *context, const struct fault *fault)
@@ -196,7 +200,7 @@ static void on_stream_end(void *context, const struct fault *fault)
     lose_all(flow);
     flow->last_rtt_ns = 0;
     retry_later(flow);
-    announce_start(flow);
+    announce_start(flow, false);
     announce_room(flow);
 }
 
@@ -211,7 +215,7 @@ static int open_stream(struct flow *flow)
 {
     struct flow_plan *const plan = flow->plan;
 
-    flow->stream_sequence = flow->next;
+    flow->stream_sequence = flow->first;
     flow->opened_ns = clock_now_ns();
     flow->stream = stream_new(plan->base, plan->scratch, plan->target, plan->pattern,
                               plan->next_number, &stream_events, flow);
@@ -376,14 +380,11 @@ void flow_send(struct flow *flow)
     if (flow->datagram != NULL || flow->first == flow->next)
         return;
     if (flow->stream == NULL) {
-        flow->next--; /* it is the stream's first message */
         if (open_stream(flow) < 0) {
-            flow->next++;
             lose_all(flow);
             retry_later(flow);
             return;
         }
-        flow->next++;
     }
     stream_send(flow->stream, (flow->next - flow->stream_sequence) * flow->plan->size);
 }

@@ -20,8 +20,9 @@ struct flow;
 
 /* What flows of a thread report, from the loop. */
 struct flow_events {
-    /* The first attempt to connect succeeded or failed. */
-    void (*on_started)(void *context);
+    /* The first attempt to connect succeeded or failed; once for each flow, not for churn or UDP.
+     */
+    void (*on_started)(void *context, bool is_open);
     /* A message came back unchanged. */
     void (*on_echo)(void *context, struct flow *flow, uint64_t sequence, uint64_t rtt_ns);
     /* Something is wrong with message `sequence`, or with what follows it. */

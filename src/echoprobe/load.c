@@ -19,7 +19,8 @@ struct load {
     struct flow_plan flows_plan;
     struct flow **flows;
     uint64_t *scheduled; /* of each flow: how many of its messages were due and queued */
-    size_t starting;     /* flows that have not begun */
+    size_t starting;     /* flows whose first attempt to connect is under way */
+    bool has_connected;  /* one of these attempts succeeded */
     bool is_running, is_finishing;
     uint64_t left; /* messages that may still be sent */
     uint64_t begin_ns;
@@ -171,17 +172,17 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
 
 /* --- What flows report. ---------------------------------------------------------------------- */
 
-static void on_started(void *context)
+static void on_started(void *context, bool is_open)
 {
     struct load *const load = context;
 
+    load->has_connected |= is_open;
     if (--load->starting > 0)
         return;
-    if (load->tally.connects == 0 && load->tally.connects_failed > 0 && !load->plan->is_churn) {
+    if (load->has_connected)
+        begin(load);
+    else
         load->is_finishing = true; /* nobody is there */
-        return;
-    }
-    begin(load);
 }
 
 static void on_echo(void *context, struct flow *flow, uint64_t sequence, uint64_t rtt_ns)

@@ -75,22 +75,46 @@ static void end_by_fin(struct stream *stream)
 
 /* --- Wrong bytes. ---------------------------------------------------------------------------- */
 
+static void drop_evidence(struct stream *stream)
+{
+    free(stream->evidence);
+    stream->evidence = NULL;
+    stream->evidence_length = 0;
+}
+
+/* Count as returned what is right of these bytes, and return how many that are. */
+static size_t accept_right(struct stream *stream, const unsigned char *bytes, size_t length)
+{
+    const uint64_t left = stream->sent - stream->returned;
+    const size_t matching = pattern_match(stream->pattern, stream->number, stream->returned, bytes,
+                                          left < length ? (size_t)left : length);
+
+    stream->returned += matching;
+    return matching;
+}
+
 /* Judge the evidence. Where bytes were changed in place, the stream goes on behind them. */
 static void judge_evidence(struct stream *stream)
 {
-    struct fault fault;
+    size_t done = 0;
 
-    fault_judge_stream(stream->pattern, stream->number, stream->returned, stream->sent,
-                       stream->evidence, stream->evidence_length, &fault);
-    free(stream->evidence);
-    stream->evidence = NULL;
-    if (fault.kind != FAULT_CORRUPTED) {
-        end(stream, &fault);
-        return;
+    while (done < stream->evidence_length) {
+        struct fault fault;
+
+        fault_judge_stream(stream->pattern, stream->number, stream->returned, stream->sent,
+                           stream->evidence + done, stream->evidence_length - done, &fault);
+        if (fault.kind != FAULT_CORRUPTED) {
+            drop_evidence(stream);
+            end(stream, &fault);
+            return;
+        }
+        stream->events->on_fault(stream->context, &fault);
+        stream->returned += fault.extent;
+        done += (size_t)fault.extent;
+        done += accept_right(stream, stream->evidence + done, stream->evidence_length - done);
     }
-    stream->returned += stream->evidence_length;
-    stream->evidence_length = 0;
-    stream->events->on_fault(stream->context, &fault);
+    drop_evidence(stream);
+    stream->events->on_returned(stream->context, stream->returned);
 }
 
 /* Keep what is wrong until there is enough to judge it by. */
@@ -159,13 +183,8 @@ static void take(struct stream *stream, const unsigned char *bytes, size_t lengt
 {
     size_t matching = 0;
 
-    if (stream->evidence == NULL) {
-        const uint64_t left = stream->sent - stream->returned;
-
-        matching = pattern_match(stream->pattern, stream->number, stream->returned, bytes,
-                                 left < length ? (size_t)left : length);
-        stream->returned += matching;
-    }
+    if (stream->evidence == NULL)
+        matching = accept_right(stream, bytes, length);
     if (matching < length)
         keep_evidence(stream, bytes + matching, length - matching);
     else

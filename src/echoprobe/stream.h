@@ -17,12 +17,12 @@
 
 struct stream;
 
-/* What a stream reports, from the loop. Only in on_end it may be freed. */
+/* What a stream reports, from the loop. It may be freed from there, but not in on_fault. */
 struct stream_events {
     void (*on_open)(void *context, const char *peer);
     /* All bytes before this position came back unchanged, or were reported by on_fault. */
     void (*on_returned)(void *context, uint64_t position);
-    /* Bytes were changed in place (FAULT_CORRUPTED); the stream goes on. */
+    /* Bytes were changed in place (FAULT_CORRUPTED); on_returned or on_end follows. */
     void (*on_fault)(void *context, const struct fault *fault);
     /* It is over, for this fault; FAULT_NONE: the other end closed, and nothing is missing. */
     void (*on_end)(void *context, const struct fault *fault);
@@ -42,7 +42,7 @@ struct stream *stream_new(struct event_base *base, struct stream_scratch *scratc
                           const struct target *target, const struct pattern *pattern,
                           uint64_t number, const struct stream_events *events, void *context);
 
-/* Close it. Not from on_returned, on_fault or on_open. NULL is fine. */
+/* Close it. NULL is fine. */
 void stream_free(struct stream *stream);
 
 /* Send all bytes before a position, now if the connection is open, and as the socket takes them. */
@@ -59,7 +59,7 @@ bool stream_is_open(const struct stream *stream);
 /*
  * Nothing more will come: judge the bytes that were wrong and are kept until then, or give up a
  * connection that is not open yet (`failure` is what the sentence says then).
- * May report on_fault or on_end, as its last act. Return whether it reported something.
+ * May report, as its last act. Return whether it did.
  */
 bool stream_judge(struct stream *stream, int failure);
 

@@ -120,6 +120,14 @@ def with_changed_byte(place):
     return echo_changed(change)
 
 
+def with_changed_bytes(size):
+    """Flips a bit in the middle of each piece of this size."""
+    def change(data, offset):
+        return bytes(byte ^ (i % size == size // 2) for i, byte in enumerate(data, offset))
+
+    return echo_changed(change)
+
+
 def with_banner(banner):
     """Greets each client before the echo."""
     return echo_changed(lambda data, offset: banner + data if offset == 0 else data)

@@ -189,6 +189,22 @@ class LoadTest(harness.TestCase):
 
 class NobodyThereTest(harness.TestCase):
 
+    def test_somebody_is_there_though_not_for_all(self):
+        """Connections that are made echo, although the last attempt fails later."""
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen(0)  # as long as one client waits, the next has no answer
+            address = f"127.0.0.1:{listener.getsockname()[1]}"
+            with subprocess.Popen([harness.ECHOPROBE, "--json", "-c", "4", "-n", "1", "-W",
+                                   harness.scaled_ms(500), address],
+                                  stdout=subprocess.PIPE, text=True) as client:
+                with listener.accept()[0] as first:
+                    data = broken_servers.read_exactly(first, 64)
+                    self.assertEqual(len(data), 64, "nothing was sent")
+                    first.sendall(data)
+                    output = client.communicate(timeout=harness.PATIENCE_SECONDS)[0]
+        self.assertIn('"received": 1', output)
+
     def free_address(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             return f"127.0.0.1:{taken.getsockname()[1]}"

@@ -42,6 +42,26 @@ class StreamFaultsTest(FaultsTest):
                              r"{2}).*, found (?!\1)")
         self.assertRegex(result.text, r"3 sent, 2 received, 0 lost \(0.0%\), 1 corrupted")
 
+    def test_several_changed_messages(self):
+        """Each message with a wrong byte is corrupted, also of several under way at once."""
+        result = self.expect(broken_servers.with_changed_bytes(256), ("--window", "16", "-n", "16"),
+                             r"16 sent, 12 received, 0 lost \(0.0%\), 4 corrupted")
+        for offset in (128, 384, 640, 896):
+            self.assertRegex(result.text, f"corrupted: 1 byte differs at offset {offset}:")
+
+    def test_a_changed_byte_before_a_byte_that_is_left_out(self):
+        """A fault does not hide the next one."""
+        def change(data, offset):
+            data = bytearray(data)
+            if offset == 0:
+                data[10] ^= 1
+                del data[100]
+            return bytes(data)
+
+        result = self.expect(broken_servers.echo_changed(change),
+                             ("-s", "256", "-n", "1", *SHORT), "corrupted: 1 byte differs at offset 10")
+        self.assertRegex(result.text, "lost: 1 byte is missing at offset 100")
+
     def test_a_changed_byte_of_a_stream(self):
         self.expect(broken_servers.with_changed_byte(1000001), ("--stream", "-n", "40"),
                     r"corrupted: 1 byte differs at offset 1000001")

@@ -63,7 +63,20 @@ START_TEST(changed_bytes_are_corrupted)
         came[place] ^= 0x80;
         judge(SENT);
         check_fault(FAULT_CORRUPTED, place, 1);
+        ck_assert_uint_eq(fault.extent, 1);
     }
+}
+END_TEST
+
+START_TEST(changed_bytes_far_from_each_other_are_two_faults)
+{
+    memcpy(came, sent, SENT);
+    came[100] ^= 1;
+    came[103] ^= 1;
+    came[164] ^= 1;
+    judge(SENT);
+    check_fault(FAULT_CORRUPTED, 100, 2);
+    ck_assert_uint_eq(fault.extent, 4);
 }
 END_TEST
 
@@ -186,6 +199,7 @@ int main(void)
     tcase_add_checked_fixture(faults, draw, NULL);
     tcase_add_test(faults, missing_bytes_are_lost);
     tcase_add_test(faults, changed_bytes_are_corrupted);
+    tcase_add_test(faults, changed_bytes_far_from_each_other_are_two_faults);
     tcase_add_test(faults, all_bytes_may_be_changed);
     tcase_add_test(faults, bytes_in_between_are_inserted);
     tcase_add_test(faults, bytes_that_come_again_are_duplicated);
