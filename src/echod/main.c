@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "echod/options.h"
 #include "echod/server.h"
 #include "echod/sockets.h"
@@ -19,14 +20,9 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Print what was asked for; a full disk is an error. */
 static int print(void (*print_text)(FILE *stream))
 {
-    print_text(stdout);
-    if (fflush(stdout) == 0 && !ferror(stdout))
-        return EXIT_STATUS_STOPPED;
-    (void)fprintf(stderr, "echod: standard output: %s\n", strerror(errno));
-    return EXIT_STATUS_SYSTEM;
+    return process_print("echod", print_text) == 0 ? EXIT_STATUS_STOPPED : EXIT_STATUS_SYSTEM;
 }
 
 /*
@@ -70,7 +66,7 @@ static int start(const struct options *options)
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGUSR1, SIG_IGN); /* until the server waits for it */
     fill_standard_descriptors();
-    server_raise_file_limit();
+    process_raise_file_limit();
     log = log_new(log_would_reach_client ? -1 : STDERR_FILENO, options->log_level,
                   options->log_format);
     if (log == NULL) {

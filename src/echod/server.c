@@ -84,16 +84,6 @@ size_t server_worker_count(const struct options *options)
     return count > options->max_connections ? options->max_connections : count;
 }
 
-void server_raise_file_limit(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
-
 /*
  * Return how many descriptors the process needs before its first client: standard ones, the main
  * loop (epoll, libevent's signal pair, a mailbox), and for each worker the same, the pipe of its

@@ -16,9 +16,6 @@
 /* Return how many workers these options ask for, at least one. */
 size_t server_worker_count(const struct options *options);
 
-/* Raise the soft limit of open files to the hard one, as far as the system lets us. */
-void server_raise_file_limit(void);
-
 /*
  * Serve until a stop is requested: TERM and INT drain, a second one of them or QUIT stops at once,
  * USR1 logs the totals and a line for each connection. A client that was passed is served to its

@@ -77,7 +77,7 @@ static void settle_echo(struct flow *flow, uint64_t sequence, uint64_t now_ns)
 static void report_fault(struct flow *flow, uint64_t sequence, const struct fault *fault)
 {
     flow->plan->tally->faults[fault->kind]++;
-    flow->plan->events->on_fault(flow->plan->context, flow, sequence, fault);
+    flow->plan->events->on_fault(flow->plan->context, sequence, fault);
 }
 
 /* End a message that waits as corrupted or as lost. */
@@ -88,15 +88,6 @@ static void settle_fault(struct flow *flow, uint64_t sequence, bool is_corrupted
         flow->plan->tally->corrupted++;
     else
         flow->plan->tally->lost++;
-}
-
-/* Nothing that is under way will come back. */
-static void lose_all(struct flow *flow)
-{
-    for (; flow->first < flow->next; flow->first++) {
-        if (is_waiting(flow, flow->first))
-            settle_fault(flow, flow->first, false);
-    }
 }
 
 static void release_settled(struct flow *flow)
@@ -197,7 +188,7 @@ static void on_stream_end(void *context, const struct fault *fault)
         settle_fault(flow, flow->first, true);
     if (fault->kind != FAULT_NONE)
         report_fault(flow, flow->first, fault);
-    lose_all(flow);
+    flow_abandon(flow);
     flow->last_rtt_ns = 0;
     retry_later(flow);
     announce_start(flow, false);
@@ -268,7 +259,7 @@ static void on_datagram_error(void *context, int failure)
     fault_set(&fault, FAULT_CONNECT, 0, 0, "%s: %s", flow->peer, strerror(failure));
     flow->plan->tally->connects_failed++;
     report_fault(flow, flow->first, &fault);
-    lose_all(flow);
+    flow_abandon(flow);
     retry_later(flow);
     announce_room(flow);
 }
@@ -381,7 +372,7 @@ void flow_send(struct flow *flow)
         return;
     if (flow->stream == NULL) {
         if (open_stream(flow) < 0) {
-            lose_all(flow);
+            flow_abandon(flow);
             retry_later(flow);
             return;
         }
@@ -442,5 +433,8 @@ void flow_expire(struct flow *flow, uint64_t now_ns)
 
 void flow_abandon(struct flow *flow)
 {
-    lose_all(flow);
+    for (; flow->first < flow->next; flow->first++) {
+        if (is_waiting(flow, flow->first))
+            settle_fault(flow, flow->first, false);
+    }
 }

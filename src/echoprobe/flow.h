@@ -26,8 +26,7 @@ struct flow_events {
     /* A message came back unchanged. */
     void (*on_echo)(void *context, struct flow *flow, uint64_t sequence, uint64_t rtt_ns);
     /* Something is wrong with message `sequence`, or with what follows it. */
-    void (*on_fault)(void *context, struct flow *flow, uint64_t sequence,
-                     const struct fault *fault);
+    void (*on_fault)(void *context, uint64_t sequence, const struct fault *fault);
     /* Messages were settled, or the connection is new: there may be room. */
     void (*on_room)(void *context, struct flow *flow);
 };

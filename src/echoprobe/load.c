@@ -192,11 +192,10 @@ static void on_echo(void *context, struct flow *flow, uint64_t sequence, uint64_
     load->plan->events->on_echo(load->plan->context, flow_peer(flow), sequence, rtt_ns);
 }
 
-static void on_fault(void *context, struct flow *flow, uint64_t sequence, const struct fault *fault)
+static void on_fault(void *context, uint64_t sequence, const struct fault *fault)
 {
     struct load *const load = context;
 
-    (void)flow;
     load->plan->events->on_fault(load->plan->context, sequence, fault);
 }
 

@@ -6,35 +6,18 @@
 #include <config.h>
 
 #include "base/error.h"
+#include "base/process.h"
 #include "echoprobe/options.h"
 #include "echoprobe/probe.h"
 #include "echoprobe/target.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/resource.h>
+#include <sys/socket.h>
 
-/* Print what was asked for; a full disk is an error. */
 static int print(void (*print_text)(FILE *stream))
 {
-    print_text(stdout);
-    if (fflush(stdout) == 0 && !ferror(stdout))
-        return EXIT_STATUS_UNCHANGED;
-    (void)fprintf(stderr, "echoprobe: standard output: %s\n", strerror(errno));
-    return EXIT_STATUS_SYSTEM;
-}
-
-/* As many connections as the system allows. */
-static void raise_file_limit(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &limit);
-    }
+    return process_print("echoprobe", print_text) == 0 ? EXIT_STATUS_UNCHANGED : EXIT_STATUS_SYSTEM;
 }
 
 static int start(const struct options *options)
@@ -48,7 +31,7 @@ static int start(const struct options *options)
     else if (options->ipv6)
         family = AF_INET6;
     (void)signal(SIGPIPE, SIG_IGN);
-    raise_file_limit();
+    process_raise_file_limit();
     if (target_resolve(&target, &options->target, family, &error) < 0) {
         (void)fprintf(stderr, "echoprobe: %s\n", error.text);
         return EXIT_STATUS_CONNECT;

@@ -184,3 +184,12 @@ def silent_after(count):
             pass
 
     return TcpServer(serve)
+
+
+def answer_changed(change):
+    """A server that sends each of `change(data, number)`."""
+    def answer(server, data, client, number):
+        for each in change(data, number):
+            server.sendto(each, client)
+
+    return UdpServer(answer)

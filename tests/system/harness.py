@@ -777,6 +777,18 @@ class TestCase(unittest.TestCase):
             self.assertIn(word, errors[0])
 
 
+class ProbeTestCase(TestCase):
+    """A test that runs echoprobe against a server."""
+
+    def expect(self, server, arguments, line, status=1):
+        """Probe the server, and find this line in what is said."""
+        with server:
+            result = probe(*arguments, server.address)
+        self.assertEqual(result.status, status, result.text)
+        self.assertRegex(result.text, line)
+        return result
+
+
 def main():
     """Run the tests of the calling file; exit 0, 1, or 77 if every one was skipped."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # leave every `with` block in order

@@ -14,18 +14,7 @@ from harness import probe
 SHORT = ("--timeout", harness.scaled_ms(300))  # where an answer never comes
 
 
-class FaultsTest(harness.TestCase):
-
-    def expect(self, server, arguments, line, status=1):
-        """Probe the server, and find this line in what is said."""
-        with server:
-            result = probe(*arguments, server.address)
-        self.assertEqual(result.status, status, result.text)
-        self.assertRegex(result.text, line)
-        return result
-
-
-class StreamFaultsTest(FaultsTest):
+class StreamFaultsTest(harness.ProbeTestCase):
 
     def test_a_byte_that_is_left_out(self):
         self.expect(broken_servers.without_byte(10), ("-n", "1", *SHORT),
@@ -131,23 +120,14 @@ class StreamFaultsTest(FaultsTest):
         self.assertEqual(facts["status"], 1)
 
 
-def answer_changed(change):
-    """A server that sends each of `change(data, number)`."""
-    def answer(server, data, client, number):
-        for each in change(data, number):
-            server.sendto(each, client)
-
-    return UdpServer(answer)
-
-
-class DatagramFaultsTest(FaultsTest):
+class DatagramFaultsTest(harness.ProbeTestCase):
 
     def test_lost_datagrams(self):
-        self.expect(answer_changed(lambda data, number: [] if number % 3 == 2 else [data]),
+        self.expect(broken_servers.answer_changed(lambda data, number: [] if number % 3 == 2 else [data]),
                     ("-n", "6", "-i", "0", *SHORT), r"6 sent, 4 received, 2 lost \(33.3%\)")
 
     def test_doubled_datagrams_are_no_loss(self):
-        self.expect(answer_changed(lambda data, _: [data, data]), ("-n", "5", "-i", "0"),
+        self.expect(broken_servers.answer_changed(lambda data, _: [data, data]), ("-n", "5", "-i", "0"),
                     r"5 sent, 5 received, 0 lost \(0.0%\), 0 corrupted, [45] duplicated", status=0)
 
     def test_swapped_datagrams_are_no_loss(self):
@@ -157,19 +137,19 @@ class DatagramFaultsTest(FaultsTest):
             kept.append(data)
             return [data, kept[number - 1]] if number % 2 == 1 else []
 
-        self.expect(answer_changed(change), ("-n", "4", "--window", "2"),
+        self.expect(broken_servers.answer_changed(change), ("-n", "4", "--window", "2"),
                     r"4 received, 0 lost \(0.0%\), 0 corrupted, 2 reordered", status=0)
 
     def test_a_short_datagram(self):
-        self.expect(answer_changed(lambda data, _: [data[:32]]), ("-n", "1"),
+        self.expect(broken_servers.answer_changed(lambda data, _: [data[:32]]), ("-n", "1"),
                     "seq=1 truncated: only 32 of 64 bytes came back")
 
     def test_a_long_datagram(self):
-        self.expect(answer_changed(lambda data, _: [data + b"more"]), ("-n", "1"),
+        self.expect(broken_servers.answer_changed(lambda data, _: [data + b"more"]), ("-n", "1"),
                     "seq=1 inserted: 4 bytes that nobody sent at offset 64")
 
     def test_a_changed_datagram(self):
-        self.expect(answer_changed(lambda data, _: [data[:9] + bytes([data[9] ^ 255]) + data[10:]]),
+        self.expect(broken_servers.answer_changed(lambda data, _: [data[:9] + bytes([data[9] ^ 255]) + data[10:]]),
                     ("-n", "1"), "seq=1 corrupted: 1 byte differs at offset 9")
 
     def test_a_datagram_of_another_socket(self):
@@ -179,7 +159,7 @@ class DatagramFaultsTest(FaultsTest):
             kept.append(data)
             return [] if number % 2 == 0 else [kept[number - 1]]
 
-        self.expect(answer_changed(change), ("-c", "2", "-n", "2", *SHORT),
+        self.expect(broken_servers.answer_changed(change), ("-c", "2", "-n", "2", *SHORT),
                     r"foreign: bytes of connection [12] at offset 0")
 
     def test_an_answer_from_another_address(self):

@@ -12,7 +12,7 @@ import threading
 
 import broken_servers
 import harness
-from broken_servers import TcpServer, UdpServer
+from broken_servers import TcpServer, UdpServer, answer_changed
 from harness import Echod, probe
 
 SHORT = ("--timeout", harness.scaled_ms(300))
@@ -34,15 +34,6 @@ def delaying(seconds):
     return TcpServer(serve)
 
 
-def datagrams(change):
-    """Sends each of `change(data, number)`."""
-    def answer(server, data, client, number):
-        for each in change(data, number):
-            server.sendto(each, client)
-
-    return UdpServer(answer)
-
-
 class SumsTest(harness.TestCase):
 
     def figures(self, server, *arguments, status=1):
@@ -59,7 +50,7 @@ class SumsTest(harness.TestCase):
     def test_json_of_each_transport(self):
         """The object alone stands on standard output, and names the transport."""
         path = f"unix://{self.temporary_directory()}/echod.sock"
-        with Echod(listen=[harness.LOOPBACK, path]) as server, datagrams(lambda d, _: [d]) as udp:
+        with Echod(listen=[harness.LOOPBACK, path]) as server, answer_changed(lambda d, _: [d]) as udp:
             for name, address in (("tcp", server.addresses[0]), ("unix", path),
                                   ("udp", udp.address)):
                 with self.subTest(transport=name):
@@ -90,23 +81,23 @@ class SumsTest(harness.TestCase):
                              ("corrupted", lambda data, _: [data[:-1] + bytes([data[-1] ^ 1])]),
                              ("inserted", lambda data, _: [data + b"x"])):
             with self.subTest(kind=kind):
-                figures = self.figures(datagrams(change), "-n", "1", *SHORT)
+                figures = self.figures(answer_changed(change), "-n", "1", *SHORT)
                 self.assertEqual(figures["faults"][kind], 1, figures)
 
     def test_doubled_datagrams_are_counted(self):
         """Of five doubled datagrams the last copy may come too late to be counted."""
-        figures = self.figures(datagrams(lambda d, _: [d, d]), "-n", "5", "-i", "0", status=0)
+        figures = self.figures(answer_changed(lambda d, _: [d, d]), "-n", "5", "-i", "0", status=0)
         self.assertIn(figures["duplicated"], (4, 5))
 
     def test_every_third_datagram(self):
         """Of 30 datagrams to a server that drops every third, ten are lost."""
-        figures = self.figures(datagrams(lambda d, n: [] if n % 3 == 2 else [d]),
+        figures = self.figures(answer_changed(lambda d, n: [] if n % 3 == 2 else [d]),
                                "-n", "30", "--window", "30", *SHORT)
         self.assertEqual((figures["received"], figures["lost"]), (20, 10))
 
     def test_a_load_prints_ten_faults(self):
         """Of 30 faults ten are printed; the summary counts all."""
-        with datagrams(lambda d, _: []) as server:
+        with answer_changed(lambda d, _: []) as server:
             result = probe("-n", "30", "--window", "30", *SHORT, server.address)
         self.assertEqual(result.errors.count("lost: "), 10, result.errors)
         self.assertIn("faults: 30 lost", result.output)
@@ -125,14 +116,7 @@ class SumsTest(harness.TestCase):
         self.assertEqual((figures["received"], figures["lost"]), (4 * 15, 4 * 8))
 
 
-class StreamsTest(harness.TestCase):
-
-    def expect(self, server, arguments, line, status=1):
-        """Probe the server, and find this line in what is said."""
-        with server:
-            result = probe(*arguments, server.address)
-        self.assertEqual(result.status, status, result.text)
-        self.assertRegex(result.text, line)
+class StreamsTest(harness.ProbeTestCase):
 
     def test_changed_bytes_at_the_edges(self):
         """The first and the last byte of a message are seen as any other."""
@@ -245,7 +229,7 @@ class DatagramsTest(harness.TestCase):
             kept.append(data)
             return [kept[max(number - 1, 0)]]
 
-        with datagrams(change) as server:
+        with answer_changed(change) as server:
             self.assertEqual(probe("-n", "1", server.address).status, 0)
             result = probe("-n", "1", server.address)
         self.assertEqual(result.status, 1)
@@ -288,7 +272,7 @@ class EndsTest(harness.TestCase):
 
     def test_deadline_against_silence(self):
         """--deadline ends a ping and a load, of both protocols, whatever --timeout says."""
-        with broken_servers.silent_after(0) as tcp, datagrams(lambda d, _: []) as udp:
+        with broken_servers.silent_after(0) as tcp, answer_changed(lambda d, _: []) as udp:
             for address in (tcp.address, udp.address):
                 for arguments in ((), ("-c", "3"), ("--window", "4")):
                     with self.subTest(address=address[:3], arguments=arguments):

@@ -1,0 +1,26 @@
+#include <config.h>
+
+#include "base/process.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/resource.h>
+
+void process_raise_file_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+int process_print(const char *program, void (*print_text)(FILE *stream))
+{
+    print_text(stdout);
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return 0;
+    (void)fprintf(stderr, "%s: standard output: %s\n", program, strerror(errno));
+    return -1;
+}

@@ -1,0 +1,21 @@
+/*
+ * process: what both programs ask of the system for themselves: files, and text on standard output.
+ * Handles no signals and opens nothing.
+ * Called by each program's main.
+ */
+#ifndef BASE_PROCESS_H
+#define BASE_PROCESS_H
+
+#include <stdio.h>
+
+/* Raise the soft limit of open files to the hard one, as far as the system lets us. */
+void process_raise_file_limit(void);
+
+/*
+ * Let a function print to standard output, and make sure that all of it arrived: a full disk is an
+ * error. Return 0, or -1 after a sentence on standard error that begins with the program's name.
+ */
+int process_print(const char *program, void (*print_text)(FILE *stream))
+    __attribute__((warn_unused_result));
+
+#endif
