@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 
 import broken_servers
 import harness
@@ -171,6 +172,20 @@ class LoadTest(harness.TestCase):
         with broken_servers.TcpServer(serve) as server:
             figures = self.load("--rate", "100/s", "-n", "40", "-W", "1m", address=server.address)
         self.assertGreater(figures["rtt_us"]["p50"], 150000)
+
+    def test_a_message_that_had_to_wait_counts_from_when_it_was_due(self):
+        """A full window keeps messages from being sent; with a rate that is part of their time."""
+        def serve(connection, _):
+            data = connection.recv(64)
+            threading.Event().wait(0.4)
+            while data:
+                connection.sendall(data)
+                data = connection.recv(65536)
+
+        with broken_servers.TcpServer(serve) as server:
+            figures = self.load("--rate", "100/s", "--window", "1", "-n", "30", "-W", "1m",
+                                address=server.address)
+        self.assertGreater(figures["rtt_us"]["p50"], 100000)
 
     def test_a_summary_with_a_histogram(self):
         with Echod() as server:
