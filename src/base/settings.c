@@ -136,6 +136,17 @@ static int add_address(const struct setting *setting, struct address_list *list,
     return 0;
 }
 
+static int set_parsed(const struct setting *setting, void *value, const char *text,
+                      struct error *error)
+{
+    struct error right;
+
+    if (setting->parse(text, value, &right) == 0)
+        return 0;
+    error_set(error, "--%s: \"%s\" is not %s", setting->name, text, right.text);
+    return -1;
+}
+
 /* Set one member from the text of its value, which is NULL for a flag. */
 static int set_value(const struct setting *setting, void *options, const char *text,
                      struct error *error)
@@ -154,6 +165,8 @@ static int set_value(const struct setting *setting, void *options, const char *t
         return set_choice(setting, member(options, setting), text, error);
     case SETTING_ADDRESS_LIST:
         return add_address(setting, member(options, setting), text, error);
+    case SETTING_PARSED:
+        return set_parsed(setting, member(options, setting), text, error);
     case SETTING_TARGET:
         return address_parse_target(text, (uint16_t)setting->minimum, member(options, setting),
                                     error);
@@ -173,6 +186,8 @@ static int set_default(const struct setting *setting, void *options, struct erro
         *(struct address *)member(options, setting) = (struct address){0};
         return 0;
     }
+    if (setting->fallback == NULL)
+        return 0;
     if (set_value(setting, options, setting->fallback, error) < 0)
         return -1;
     if (setting->type == SETTING_ADDRESS_LIST)
@@ -216,19 +231,23 @@ static int command_line_init(struct command_line *line, const struct setting *ta
     }
     line->letters[letters++] = ':'; /* tell a missing value from an unknown option */
     for (size_t i = 0; i < length; i++) {
-        const bool takes_value = table[i].type != SETTING_FLAG;
+        int takes_value = required_argument;
 
+        if (table[i].type == SETTING_FLAG)
+            takes_value = no_argument;
+        else if (table[i].implied != NULL)
+            takes_value = optional_argument;
         if (table[i].type == SETTING_TARGET)
             continue;
         line->long_options[count++] = (struct option){
             .name = table[i].name,
-            .has_arg = takes_value ? required_argument : no_argument,
+            .has_arg = takes_value,
             .val = FIRST_LONG_VALUE + (int)i,
         };
         if (table[i].letter == 0)
             continue;
         line->letters[letters++] = table[i].letter;
-        if (takes_value)
+        if (takes_value == required_argument)
             line->letters[letters++] = ':';
     }
     line->letters[letters] = '\0';
@@ -289,6 +308,12 @@ static int read_operand(const struct setting *table, void *options, int argument
     return set_value(table, options, arguments[0], error);
 }
 
+/* Set what getopt_long found. */
+static int set_found(const struct setting *setting, void *options, struct error *error)
+{
+    return set_value(setting, options, optarg == NULL ? setting->implied : optarg, error);
+}
+
 static int read_options(const struct setting *table, void *options, int argument_count,
                         char *arguments[], const struct command_line *line, struct error *error)
 {
@@ -306,7 +331,7 @@ static int read_options(const struct setting *table, void *options, int argument
             describe_refusal(table, found, arguments, error);
             return -1;
         }
-        if (set_value(find_setting(table, found), options, optarg, error) < 0)
+        if (set_found(find_setting(table, found), options, error) < 0)
             return -1;
     }
     return read_operand(table, options, argument_count - optind, arguments + optind, error);
@@ -345,19 +370,26 @@ static void print_wrapped(FILE *stream, const char *words, size_t column)
     (void)fputc('\n', stream);
 }
 
+/* Print an option as a user writes it. Return how many columns that took. */
+static int print_option(const struct setting *setting, FILE *stream)
+{
+    const char letter[] = {'-', setting->letter, ',', '\0'};
+    const bool may_miss_value = setting->implied != NULL;
+
+    if (setting->type == SETTING_TARGET)
+        return fprintf(stream, "  %s", setting->name);
+    if (setting->argument == NULL)
+        return fprintf(stream, "  %-3s --%s", setting->letter != 0 ? letter : "", setting->name);
+    return fprintf(stream, "  %-3s --%s%s%s%s", setting->letter != 0 ? letter : "", setting->name,
+                   may_miss_value ? "[=" : " ", setting->argument, may_miss_value ? "]" : "");
+}
+
 void settings_print_help(const struct setting *table, FILE *stream)
 {
     for (const struct setting *setting = table; setting->name != NULL; setting++) {
-        const char letter[] = {'-', setting->letter, ',', '\0'};
         char text[ERROR_TEXT_SIZE];
-        int column;
+        int column = print_option(setting, stream);
 
-        if (setting->type == SETTING_TARGET)
-            column = fprintf(stream, "  %s", setting->name);
-        else
-            column = fprintf(stream, "  %-3s --%s%s%s", setting->letter != 0 ? letter : "",
-                             setting->name, setting->argument != NULL ? " " : "",
-                             setting->argument != NULL ? setting->argument : "");
         if (column >= HELP_COLUMN)
             column = fprintf(stream, "\n") - 1;
         (void)fprintf(stream, "%*s", HELP_COLUMN - column, "");

@@ -24,6 +24,7 @@ enum setting_type {
     SETTING_RATE,         /* uint64_t: for each second, units_parse_rate */
     SETTING_CHOICE,       /* unsigned: index into `choices` */
     SETTING_ADDRESS_LIST, /* struct address_list; each use of the option adds one */
+    SETTING_PARSED,       /* what `parse` makes of the text */
     SETTING_TARGET,       /* struct address: the one operand, which has no option */
 };
 
@@ -36,16 +37,26 @@ struct address_list {
     bool is_default; /* nobody asked for these: the first that is asked for replaces them */
 };
 
+/*
+ * Read `text` into a member of the program's own type, which must own nothing.
+ * Return 0, or -1 with what would be right in `error`, as "is not ..." goes on: "a size".
+ */
+typedef int (*setting_parse)(const char *text, void *member, struct error *error);
+
 struct setting {
     const char *name; /* long option without dashes, or what --help calls the operand */
     enum setting_type type;
     size_t offset;              /* of the member in the program's struct of options */
     const char *argument;       /* what --help calls the value; NULL for a flag */
-    const char *fallback;       /* the default as a user would write it; not of flag and operand */
+    const char *fallback;       /* the default as a user would write it, or NULL: the member stays
+                                   as it is; not of a flag and of the operand */
+    const char *implied;        /* numbers only: what the option stands for without a value, or
+                                   NULL; where it has one, a value follows behind "=" */
     uint64_t minimum, maximum;  /* numbers only, both allowed; "auto" lies outside them. An
                                    operand's minimum is its default port */
     bool has_auto;              /* numbers only: accepts the word "auto" */
     const char *const *choices; /* SETTING_CHOICE: NULL-terminated */
+    setting_parse parse;        /* SETTING_PARSED */
     char letter;                /* short option, or 0 */
     const char *help;           /* one sentence; lines are broken by settings_print_help */
 };
@@ -53,8 +64,8 @@ struct setting {
 /* A table ends with an entry whose name is NULL. */
 
 /*
- * Set every member of `options` that the table names to its default. The members must hold nothing
- * that is owned.
+ * Set every member of `options` that the table names to its default, if it has one. The members
+ * must hold nothing that is owned.
  * Return 0, or -1 with errno ENOMEM and a sentence in `error`. A default that its own setting
  * refuses is a fault in the table and aborts.
  */

@@ -168,37 +168,39 @@ int units_parse_duration(const char *text, uint64_t *milliseconds)
     return read_durations(text, duration_units, LENGTH(duration_units), milliseconds);
 }
 
-/* Read seconds with up to six decimals. */
-static int read_decimal(const char *text, uint64_t *microseconds)
+/* Read a number with up to `decimals` decimals, and this text behind it, in its smallest parts. */
+static int parse_decimal(const char *text, unsigned decimals, const char *suffix, uint64_t *parts)
 {
-    uint64_t seconds, fraction = 0, whole, factor = 1000000;
+    uint64_t whole, fraction = 0, factor = 1;
     const char *point, *end;
 
-    if (read_digits(text, &point, &seconds) < 0)
+    if (read_digits(text, &point, &whole) < 0)
         return -1;
     end = point;
     if (*point == '.' && read_digits(point + 1, &end, &fraction) < 0)
         return -1;
-    if (*end != '\0' || end - point > 7) {
+    if (strcmp(end, suffix) != 0 || end - point > (ptrdiff_t)decimals + 1) {
         errno = EINVAL;
         return -1;
     }
-    for (; end > point + 1; end--)
-        factor /= 10;
-    if (multiply(seconds, 1000000, &whole) < 0)
+    for (unsigned i = 1; i <= decimals; i++) {
+        factor *= 10;
+        if (point + i >= end)
+            fraction *= 10;
+    }
+    if (multiply(whole, factor, &whole) < 0)
         return -1;
-    fraction *= factor;
     if (whole > UINT64_MAX - fraction) {
         errno = ERANGE;
         return -1;
     }
-    *microseconds = whole + fraction;
+    *parts = whole + fraction;
     return 0;
 }
 
 int units_parse_interval(const char *text, uint64_t *microseconds)
 {
-    const int status = read_decimal(text, microseconds);
+    const int status = parse_decimal(text, 6, "", microseconds);
 
     if (status == 0 || errno == ERANGE)
         return status;
@@ -217,6 +219,20 @@ int units_parse_rate(const char *text, uint64_t *per_second)
         return -1;
     }
     *per_second = number;
+    return 0;
+}
+
+int units_parse_percent(const char *text, uint64_t *millionths)
+{
+    uint64_t parts;
+
+    if (parse_decimal(text, 4, "%", &parts) < 0)
+        return -1;
+    if (parts > 1000000) {
+        errno = ERANGE;
+        return -1;
+    }
+    *millionths = parts;
     return 0;
 }
 

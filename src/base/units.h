@@ -47,6 +47,12 @@ int units_parse_interval(const char *text, uint64_t *microseconds)
  */
 int units_parse_rate(const char *text, uint64_t *per_second) __attribute__((warn_unused_result));
 
+/*
+ * Read a share: a number of at most 100 with up to four decimals, and "%" ("20%", "0.5%").
+ * Return 0, or -1 with errno EINVAL (no such form) or ERANGE (more than 100%).
+ */
+int units_parse_percent(const char *text, uint64_t *millionths) __attribute__((warn_unused_result));
+
 /* Write bytes with the largest binary unit that divides them: "256KiB", "1000", "0". */
 void units_format_size(uint64_t bytes, char text[UNITS_TEXT_SIZE]);
 

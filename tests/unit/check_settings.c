@@ -583,8 +583,19 @@ END_TEST
 struct probe {
     struct address target;
     bool quiet;
-    uint64_t interval, rate;
+    uint64_t interval, rate, wait;
+    char mark;
 };
+
+static int parse_mark(const char *text, void *member, struct error *error)
+{
+    if (strlen(text) == 1) {
+        *(char *)member = text[0];
+        return 0;
+    }
+    error_set(error, "one letter");
+    return -1;
+}
 
 static const struct setting probe_table[] = {
     {.name = "ADDRESS",
@@ -611,11 +622,26 @@ static const struct setting probe_table[] = {
      .fallback = "0",
      .maximum = 1000,
      .help = "how many"},
+    {.name = "wait",
+     .letter = 'w',
+     .type = SETTING_DURATION,
+     .offset = offsetof(struct probe, wait),
+     .argument = "DURATION",
+     .implied = "5s",
+     .maximum = 9000,
+     .help = "wait"},
+    {.name = "mark",
+     .type = SETTING_PARSED,
+     .offset = offsetof(struct probe, mark),
+     .argument = "LETTER",
+     .parse = parse_mark,
+     .help = "mark"},
     {.name = NULL},
 };
 
 static int parse_probe(struct probe *probe, const char *const arguments[], struct error *error)
 {
+    *probe = (struct probe){0};
     ck_assert_int_eq(settings_set_defaults(probe_table, probe, error), 0);
     return parse_into(probe_table, probe, arguments, error);
 }
@@ -657,6 +683,47 @@ START_TEST(a_second_operand_and_a_wrong_one_are_refused)
 }
 END_TEST
 
+START_TEST(a_value_that_may_be_missing_stands_behind_an_equals_sign)
+{
+    struct error error = {""};
+    struct probe probe;
+
+    ck_assert_int_eq(parse_probe(&probe, ARGUMENTS("a"), &error), 0);
+    ck_assert_uint_eq(probe.wait, 0);
+    ck_assert_int_eq(parse_probe(&probe, ARGUMENTS("--wait", "a"), &error), 0);
+    ck_assert_uint_eq(probe.wait, 5000);
+    ck_assert_str_eq(probe.target.host, "a");
+    ck_assert_int_eq(parse_probe(&probe, ARGUMENTS("-w", "a"), &error), 0);
+    ck_assert_uint_eq(probe.wait, 5000);
+    ck_assert_int_eq(parse_probe(&probe, ARGUMENTS("--wait=9s", "a"), &error), 0);
+    ck_assert_uint_eq(probe.wait, 9000);
+    ck_assert_int_eq(parse_probe(&probe, ARGUMENTS("--wait=10s", "a"), &error), -1);
+    ck_assert_str_eq(error.text, "--wait: \"10s\" is out of range; it may be 0 to 9s");
+}
+END_TEST
+
+START_TEST(a_program_parses_a_type_of_its_own)
+{
+    struct error error = {""};
+    struct probe probe;
+
+    ck_assert_int_eq(parse_probe(&probe, ARGUMENTS("a", "--mark", "x"), &error), 0);
+    ck_assert_int_eq(probe.mark, 'x');
+    ck_assert_int_eq(parse_probe(&probe, ARGUMENTS("a", "--mark", "xy"), &error), -1);
+    ck_assert_str_eq(error.text, "--mark: \"xy\" is not one letter");
+}
+END_TEST
+
+START_TEST(help_shows_that_a_value_may_be_missing)
+{
+    char *help = read_help(probe_table);
+
+    ck_assert_ptr_nonnull(strstr(help, "\n  -w, --wait[=DURATION]        wait\n"));
+    ck_assert_ptr_nonnull(strstr(help, "\n      --mark LETTER            mark\n"));
+    free(help);
+}
+END_TEST
+
 static Suite *settings_suite(void)
 {
     Suite *suite = suite_create("settings");
@@ -666,6 +733,9 @@ static Suite *settings_suite(void)
 
     tcase_add_test(help, an_operand_may_stand_anywhere_or_be_missing);
     tcase_add_test(help, a_second_operand_and_a_wrong_one_are_refused);
+    tcase_add_test(help, a_value_that_may_be_missing_stands_behind_an_equals_sign);
+    tcase_add_test(help, a_program_parses_a_type_of_its_own);
+    tcase_add_test(help, help_shows_that_a_value_may_be_missing);
     tcase_add_checked_fixture(right, set_defaults, free_things);
     tcase_add_test(right, defaults_are_set_and_an_empty_line_leaves_them);
     tcase_add_test(right, each_type_is_read);

@@ -217,6 +217,7 @@ static const struct form intervals[] = {
     {"1.000001", 1000001, 0},
     {"0.10", 100000, 0},
     {"500us", 500, 0},
+    {"18446744073709551615us", UINT64_MAX, 0},
     {"1ms500us", 1500, 0},
     {"1m30s", 90000000, 0},
     {"18446744073709.551615", UINT64_MAX, 0},
@@ -244,6 +245,29 @@ static const struct form rates[] = {
 START_TEST(an_interval_is_read_or_refused)
 {
     check_form(units_parse_interval, &intervals[_i]);
+}
+END_TEST
+
+static const struct form percents[] = {
+    {"0%", 0, 0},
+    {"100%", 1000000, 0},
+    {"20%", 200000, 0},
+    {"0.5%", 5000, 0},
+    {"0.0001%", 1, 0},
+    {"99.9999%", 999999, 0},
+    {"100.0001%", 0, ERANGE},
+    {"101%", 0, ERANGE},
+    {"0.00001%", 0, EINVAL},
+    {"20", 0, EINVAL},
+    {"%", 0, EINVAL},
+    {"1.%", 0, EINVAL},
+    {"-1%", 0, EINVAL},
+    {"20% ", 0, EINVAL},
+};
+
+START_TEST(a_percent_is_read_or_refused)
+{
+    check_form(units_parse_percent, &percents[_i]);
 }
 END_TEST
 
@@ -374,6 +398,7 @@ static Suite *units_suite(void)
     tcase_add_loop_test(parse, a_duration_is_read_or_refused, 0, COUNT_OF(durations));
     tcase_add_loop_test(parse, an_interval_is_read_or_refused, 0, COUNT_OF(intervals));
     tcase_add_loop_test(parse, a_rate_is_read_or_refused, 0, COUNT_OF(rates));
+    tcase_add_loop_test(parse, a_percent_is_read_or_refused, 0, COUNT_OF(percents));
     tcase_add_test(format, an_interval_is_written_from_large_to_small);
     tcase_add_loop_test(format, a_size_is_written_with_the_largest_unit_that_divides_it, 0,
                         COUNT_OF(size_texts));
