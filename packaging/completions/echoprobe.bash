@@ -7,7 +7,8 @@ _echoprobe() {
         --count --interval --size --timeout --deadline
         --ipv4 --ipv6 --quiet
         --connections --duration --window --rate --stream --churn --threads
-        --json
+        --half-close --hold --find-idle-timeout --mtu
+        --json --plugin --warning --critical
         --help --version
     '
 
@@ -25,7 +26,7 @@ _echoprobe() {
     case $before in
     -i | --interval | -s | --size | --window) words=auto ;;
     -n | --count | -W | --timeout | --deadline | -c | --connections) return ;;
-    -d | --duration | --rate | --threads) return ;;
+    -d | --duration | --rate | --threads | --hold | --warning | --critical) return ;;
     *)
         words=$options
         if [[ $word != -* ]]; then

@@ -183,6 +183,23 @@ void datagram_free(struct datagram *datagram)
     free(datagram);
 }
 
+int datagram_forbid_fragments(struct datagram *datagram)
+{
+#if defined(IP_PMTUDISC_PROBE) && defined(IPV6_PMTUDISC_PROBE) /* ip(7), Linux 2.6.22 */
+    const int probe_ipv4 = IP_PMTUDISC_PROBE, probe_ipv6 = IPV6_PMTUDISC_PROBE;
+
+    if (datagram->target->places[0].address.ss_family == AF_INET)
+        return setsockopt(datagram->fd, IPPROTO_IP, IP_MTU_DISCOVER, &probe_ipv4,
+                          sizeof probe_ipv4);
+    return setsockopt(datagram->fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &probe_ipv6,
+                      sizeof probe_ipv6);
+#else
+    (void)datagram;
+    errno = ENOSYS;
+    return -1;
+#endif
+}
+
 int datagram_send(struct datagram *datagram, uint64_t sequence)
 {
     ssize_t count;

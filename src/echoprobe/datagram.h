@@ -1,7 +1,7 @@
 /*
  * datagram: one UDP socket: datagrams of the pattern go out, and what comes back is verified.
  * Knows which datagram comes back, but keeps none in mind; flow does.
- * Called by flow.
+ * Called by flow and mtu.
  */
 #ifndef ECHOPROBE_DATAGRAM_H
 #define ECHOPROBE_DATAGRAM_H
@@ -39,6 +39,12 @@ struct datagram *datagram_new(struct event_base *base, const struct target *targ
 
 /* Close it. NULL is fine. */
 void datagram_free(struct datagram *datagram);
+
+/*
+ * Let no datagram of it be cut into fragments on its way (RFC 1191, RFC 8201), whatever the system
+ * believes to know of the path. Return 0, or -1 with errno; ENOSYS where that cannot be had.
+ */
+int datagram_forbid_fragments(struct datagram *datagram) __attribute__((warn_unused_result));
 
 /* Send datagram `sequence`, which is one more than the last. Return 0, or -1 with errno. */
 int datagram_send(struct datagram *datagram, uint64_t sequence) __attribute__((warn_unused_result));

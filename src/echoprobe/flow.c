@@ -6,6 +6,7 @@
 #include "base/units.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -385,6 +386,30 @@ static bool is_over(const struct flow *flow, uint64_t since_ns, uint64_t now_ns)
     return now_ns >= since_ns + flow->plan->timeout_ns;
 }
 
+/* Return how many bytes of a message came back, of which not all did. */
+static uint64_t returned_of(const struct flow *flow, uint64_t sequence)
+{
+    const uint64_t position = (sequence - flow->stream_sequence) * flow->plan->size;
+    const uint64_t returned = flow->stream == NULL ? 0 : stream_returned(flow->stream);
+
+    return returned > position ? returned - position : 0;
+}
+
+static void describe_loss(const struct flow *flow, uint64_t sequence, struct fault *fault)
+{
+    const uint64_t returned = returned_of(flow, sequence);
+    const uint64_t missing = flow->plan->size - returned;
+    char limit[UNITS_TEXT_SIZE];
+
+    units_format_duration(flow->plan->timeout_ns / 1000000, limit);
+    if (returned == 0)
+        fault_set(fault, FAULT_LOST, 0, missing, "no answer within %s", limit);
+    else
+        fault_set(fault, FAULT_LOST, returned, missing,
+                  "only %" PRIu64 " of %zu bytes came back within %s", returned, flow->plan->size,
+                  limit);
+}
+
 /* All that the window holds is lost: go on with a new connection. */
 static void replace_stream(struct flow *flow)
 {
@@ -398,7 +423,6 @@ static void replace_stream(struct flow *flow)
 void flow_expire(struct flow *flow, uint64_t now_ns)
 {
     const bool is_connecting = flow->stream != NULL && !stream_is_open(flow->stream);
-    char limit[UNITS_TEXT_SIZE];
     struct fault fault;
     bool has_lost = false;
 
@@ -410,12 +434,11 @@ void flow_expire(struct flow *flow, uint64_t now_ns)
         !is_over(flow, message_at(flow, flow->first)->due_ns, now_ns) ||
         (flow->stream != NULL && stream_judge(flow->stream, 0)))
         return;
-    units_format_duration(flow->plan->timeout_ns / 1000000, limit);
-    fault_set(&fault, FAULT_LOST, 0, flow->plan->size, "no answer within %s", limit);
     for (uint64_t i = flow->first;
          i < flow->next && is_over(flow, message_at(flow, i)->due_ns, now_ns); i++) {
         if (!is_waiting(flow, i))
             continue;
+        describe_loss(flow, i, &fault);
         settle_fault(flow, i, false);
         report_fault(flow, i, &fault);
         has_lost = true;

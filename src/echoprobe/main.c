@@ -7,8 +7,14 @@
 
 #include "base/error.h"
 #include "base/process.h"
+#include "echoprobe/check.h"
+#include "echoprobe/half_close.h"
+#include "echoprobe/hold.h"
+#include "echoprobe/idle_timeout.h"
+#include "echoprobe/mtu.h"
 #include "echoprobe/options.h"
 #include "echoprobe/probe.h"
+#include "echoprobe/report.h"
 #include "echoprobe/target.h"
 
 #include <signal.h>
@@ -18,6 +24,19 @@
 static int print(void (*print_text)(FILE *stream))
 {
     return process_print("echoprobe", print_text) == 0 ? EXIT_STATUS_UNCHANGED : EXIT_STATUS_SYSTEM;
+}
+
+static int run(const struct options *options, const struct target *target)
+{
+    if (options->half_close)
+        return check_run(half_close_check(), options, target);
+    if (options->hold_ms > 0)
+        return check_run(hold_check(), options, target);
+    if (options->find_idle_timeout_ms > 0)
+        return check_run(idle_timeout_check(), options, target);
+    if (options->mtu)
+        return check_run(mtu_check(), options, target);
+    return probe_run(options, target);
 }
 
 static int start(const struct options *options)
@@ -32,11 +51,9 @@ static int start(const struct options *options)
         family = AF_INET6;
     (void)signal(SIGPIPE, SIG_IGN);
     process_raise_file_limit();
-    if (target_resolve(&target, &options->target, family, &error) < 0) {
-        (void)fprintf(stderr, "echoprobe: %s\n", error.text);
-        return EXIT_STATUS_CONNECT;
-    }
-    return probe_run(options, &target);
+    if (target_resolve(&target, &options->target, family, &error) < 0)
+        return report_failure(options, EXIT_STATUS_CONNECT, error.text);
+    return run(options, &target);
 }
 
 int main(int argument_count, char *arguments[])
@@ -45,8 +62,8 @@ int main(int argument_count, char *arguments[])
     struct error error;
 
     if (options_parse(&options, argument_count, arguments, &error) < 0) {
-        (void)fprintf(stderr, "echoprobe: %s\n", error.text);
-        return EXIT_STATUS_USAGE;
+        options.plugin = options_ask_for_plugin(argument_count, arguments);
+        return report_failure(&options, EXIT_STATUS_USAGE, error.text);
     }
     if (options.show_help)
         return print(options_print_help);

@@ -2,7 +2,10 @@
 
 #include "echoprobe/options.h"
 
+#include "base/units.h"
+
 #include <stddef.h>
+#include <string.h>
 
 #define KIB    UINT64_C(1024)
 #define MIB    (KIB * KIB)
@@ -11,7 +14,27 @@
 enum {
     ECHO_PORT = 7,          /* RFC 862 */
     DATAGRAM_LIMIT = 65507, /* 65,535 less the headers of IPv4 and UDP (RFC 768) */
+    PLUGIN_COUNT = 5,
+    PLUGIN_INTERVAL_US = 200000,
+    PLUGIN_DEADLINE_MS = 10000, /* as other plugins have it */
 };
+
+static int parse_threshold(const char *text, void *member, struct error *error)
+{
+    struct threshold *const threshold = member;
+    const size_t length = strcspn(text, ",");
+    char rtt[UNITS_TEXT_SIZE] = "";
+
+    *threshold = (struct threshold){.is_set = true, .has_loss = text[length] == ','};
+    if (length < sizeof rtt)
+        memcpy(rtt, text, length);
+    if (units_parse_interval(rtt, &threshold->rtt_us) == 0 &&
+        (!threshold->has_loss ||
+         units_parse_percent(text + length + 1, &threshold->loss_millionths) == 0))
+        return 0;
+    error_set(error, "RTT or RTT,LOSS%%; write for example 100ms or 100ms,20%%");
+    return -1;
+}
 
 static const struct setting table[] = {
     {
@@ -169,6 +192,64 @@ static const struct setting table[] = {
         .help = "threads that share the connections",
     },
     {
+        .name = "half-close",
+        .type = SETTING_FLAG,
+        .offset = offsetof(struct options, half_close),
+        .help = "check: send --size bytes and FIN; all of them must return, then FIN",
+    },
+    {
+        .name = "hold",
+        .type = SETTING_DURATION,
+        .offset = offsetof(struct options, hold_ms),
+        .argument = "DURATION",
+        .minimum = 1,
+        .maximum = 365 * DAY_MS,
+        .help = "check: a connection that was silent for so long must echo again",
+    },
+    {
+        .name = "find-idle-timeout",
+        .type = SETTING_DURATION,
+        .offset = offsetof(struct options, find_idle_timeout_ms),
+        .argument = "MAX",
+        .implied = "2h4m", /* RFC 5382, REQ-5 */
+        .minimum = 100,
+        .maximum = 365 * DAY_MS,
+        .help = "check: search the longest silence, up to MAX, that connections survive; MAX is "
+                "2h4m unless it is given",
+    },
+    {
+        .name = "mtu",
+        .type = SETTING_FLAG,
+        .offset = offsetof(struct options, mtu),
+        .help = "check: search the largest datagram that returns, and the largest that goes there "
+                "in one piece",
+    },
+    {
+        .name = "plugin",
+        .type = SETTING_FLAG,
+        .offset = offsetof(struct options, plugin),
+        .help = "one line, performance data, and exit status 0 to 3, for Nagios, Icinga and "
+                "others; without --count or --duration five messages",
+    },
+    {
+        .name = "warning",
+        .type = SETTING_PARSED,
+        .offset = offsetof(struct options, warning),
+        .argument = "RTT[,LOSS%]",
+        .parse = parse_threshold,
+        .help = "with --plugin: a warning if the median round trip or the loss is above it; "
+                "without it, if anything is lost",
+    },
+    {
+        .name = "critical",
+        .type = SETTING_PARSED,
+        .offset = offsetof(struct options, critical),
+        .argument = "RTT[,LOSS%]",
+        .parse = parse_threshold,
+        .help = "with --plugin: critical if one of them is above it; always if nothing returns or "
+                "anything is changed",
+    },
+    {
         .name = "help",
         .letter = 'h',
         .type = SETTING_FLAG,
@@ -201,7 +282,8 @@ static int check_target(const struct options *options, struct error *error)
         error_set(error, "--churn: UDP has no connections; use tcp:// or unix://");
         return -1;
     }
-    if (target->scheme == ADDRESS_UDP && options->size_bytes > DATAGRAM_LIMIT) {
+    if (target->scheme == ADDRESS_UDP && options->size_bytes != SETTING_AUTO &&
+        options->size_bytes > DATAGRAM_LIMIT) {
         error_set(error, "--size: a datagram carries at most %d bytes", DATAGRAM_LIMIT);
         return -1;
     }
@@ -225,11 +307,92 @@ static int check_load(const struct options *options, struct error *error)
     return 0;
 }
 
+static bool is_load(const struct options *options)
+{
+    return options->connections > 1 || options->duration_ms > 0 ||
+           options->window != SETTING_AUTO || options->rate > 0 || options->stream ||
+           options->churn || options->threads > 1;
+}
+
+static int check_checks(const struct options *options, struct error *error)
+{
+    const char *const name = options_check(options);
+    const int count = options->half_close + (options->hold_ms > 0) +
+                      (options->find_idle_timeout_ms > 0) + options->mtu;
+
+    if (count == 0)
+        return 0;
+    if (count > 1) {
+        error_set(error, "--half-close, --hold, --find-idle-timeout and --mtu exclude each other; "
+                         "give one of them");
+        return -1;
+    }
+    if (is_load(options) || options->count > 0 || options->interval_us != SETTING_AUTO) {
+        error_set(error,
+                  "--%s: is neither ping nor load; leave out --count, --interval and the "
+                  "options of a load",
+                  name);
+        return -1;
+    }
+    if (options->mtu && options->target.scheme != ADDRESS_UDP) {
+        error_set(error, "--mtu: needs datagrams; write udp://HOST:PORT");
+        return -1;
+    }
+    if (!options->mtu && options->target.scheme == ADDRESS_UDP) {
+        error_set(error, "--%s: UDP has no connections; use tcp:// or unix://", name);
+        return -1;
+    }
+    if (options->mtu && options->size_bytes != SETTING_AUTO) {
+        error_set(error, "--mtu: searches the size; leave out --size");
+        return -1;
+    }
+    return 0;
+}
+
+static int check_plugin(const struct options *options, struct error *error)
+{
+    const struct threshold *const warning = &options->warning, *const critical = &options->critical;
+
+    if (options->plugin && options->json) {
+        error_set(error, "--plugin and --json exclude each other; give one of them");
+        return -1;
+    }
+    if ((warning->is_set || critical->is_set) &&
+        (!options->plugin || options_check(options) != NULL)) {
+        error_set(error, "--warning and --critical judge the messages of --plugin; leave them out");
+        return -1;
+    }
+    if (warning->is_set && critical->is_set &&
+        (warning->rtt_us > critical->rtt_us ||
+         (warning->has_loss && critical->has_loss &&
+          warning->loss_millionths > critical->loss_millionths))) {
+        error_set(error, "--warning: is above --critical; write the smaller one here");
+        return -1;
+    }
+    return 0;
+}
+
+static void resolve_plugin(struct options *options)
+{
+    if (options_check(options) != NULL)
+        return;
+    if (options->count == 0 && options->duration_ms == 0)
+        options->count = PLUGIN_COUNT;
+    if (options->interval_us == SETTING_AUTO && !options->is_load)
+        options->interval_us = PLUGIN_INTERVAL_US;
+    if (options->deadline_ms == 0)
+        options->deadline_ms = options->duration_ms + PLUGIN_DEADLINE_MS;
+}
+
 static void resolve(struct options *options)
 {
-    options->is_load = options->connections > 1 || options->duration_ms > 0 ||
-                       options->window != SETTING_AUTO || options->rate > 0 || options->stream ||
-                       options->churn || options->threads > 1;
+    options->is_load = is_load(options);
+    if (options->plugin)
+        resolve_plugin(options);
+    if (options->size_bytes == SETTING_AUTO && options->stream)
+        options->size_bytes = options->target.scheme == ADDRESS_UDP ? 1472 : 64 * KIB;
+    else if (options->size_bytes == SETTING_AUTO)
+        options->size_bytes = 64;
     if (options->interval_us == SETTING_AUTO)
         options->interval_us = options->is_load ? 0 : 1000000;
     if (options->window == SETTING_AUTO && options->churn)
@@ -249,14 +412,31 @@ int options_parse(struct options *options, int argument_count, char *arguments[]
         return -1;
     if (options->show_help || options->show_version)
         return 0;
-    if (options->size_bytes == SETTING_AUTO && options->stream)
-        options->size_bytes = options->target.scheme == ADDRESS_UDP ? 1472 : 64 * KIB;
-    if (options->size_bytes == SETTING_AUTO)
-        options->size_bytes = 64;
-    if (check_target(options, error) < 0 || check_load(options, error) < 0)
+    if (check_target(options, error) < 0 || check_checks(options, error) < 0 ||
+        check_load(options, error) < 0 || check_plugin(options, error) < 0)
         return -1;
     resolve(options);
     return 0;
+}
+
+bool options_ask_for_plugin(int argument_count, char *arguments[])
+{
+    for (int i = 1; i < argument_count; i++) {
+        if (strcmp(arguments[i], "--plugin") == 0)
+            return true;
+    }
+    return false;
+}
+
+const char *options_check(const struct options *options)
+{
+    if (options->half_close)
+        return "half-close";
+    if (options->hold_ms > 0)
+        return "hold";
+    if (options->find_idle_timeout_ms > 0)
+        return "find-idle-timeout";
+    return options->mtu ? "mtu" : NULL;
 }
 
 void options_print_help(FILE *stream)

@@ -21,6 +21,14 @@ enum {
     EXIT_STATUS_SYSTEM = 71,   /* EX_OSERR: the system refused something */
 };
 
+/* What --warning or --critical allows. */
+struct threshold {
+    bool is_set;
+    uint64_t rtt_us;
+    bool has_loss;
+    uint64_t loss_millionths;
+};
+
 /* Owned by main and not changed once it was read. After options_parse no SETTING_AUTO is left. */
 struct options {
     struct address target;
@@ -43,6 +51,14 @@ struct options {
     uint64_t threads;
     bool stream;
     bool churn;
+
+    bool half_close; /* one of four checks of a path, which are neither pings nor loads */
+    uint64_t hold_ms;
+    uint64_t find_idle_timeout_ms;
+    bool mtu;
+
+    bool plugin;
+    struct threshold warning, critical;
 };
 
 /*
@@ -51,6 +67,12 @@ struct options {
  */
 int options_parse(struct options *options, int argument_count, char *arguments[],
                   struct error *error) __attribute__((warn_unused_result));
+
+/* Tell whether a command line that could not be read asks for the convention of plugins. */
+bool options_ask_for_plugin(int argument_count, char *arguments[]);
+
+/* Return the name of the check that is asked for, without dashes, or NULL. */
+const char *options_check(const struct options *options);
 
 /* Print --help or --version, after the GNU coding standards (4.8). */
 void options_print_help(FILE *stream);

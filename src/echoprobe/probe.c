@@ -11,7 +11,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -315,13 +314,10 @@ int probe_run(const struct options *options, const struct target *target)
     (void)pthread_mutex_init(&probe.mutex, NULL);
     failure = run(&probe, target);
     elapsed_ns = clock_now_ns() - probe.begin_ns;
-    status = failure == 0 ? status_of(&probe.tally) : EXIT_STATUS_SYSTEM;
-    if (failure == 0 && report_end(&probe.report, &probe.tally, elapsed_ns, status) < 0) {
-        failure = errno;
-        status = EXIT_STATUS_SYSTEM;
-    }
-    if (failure != 0)
-        (void)fprintf(stderr, "echoprobe: %s\n", strerror(failure));
+    if (failure == 0)
+        status = report_messages(&probe.report, &probe.tally, elapsed_ns, status_of(&probe.tally));
+    else
+        status = report_failure(options, EXIT_STATUS_SYSTEM, strerror(failure));
     clean_up(&probe);
     (void)pthread_mutex_destroy(&probe.mutex);
     return status;

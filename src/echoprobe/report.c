@@ -2,13 +2,17 @@
 
 #include "echoprobe/report.h"
 
+#include "echoprobe/plugin.h"
+
 #include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { TEXT_SIZE = 32, BAR_WIDTH = 50 };
+enum { TEXT_SIZE = 32, LINE_SIZE = 256, BAR_WIDTH = 50, PROGRESS_WIDTH = 20 };
 
 static const double percentiles[] = {50, 90, 95, 99, 99.9, 99.99};
 
@@ -56,36 +60,65 @@ static void clear_line(struct report *report)
     report->has_line = false;
 }
 
+static const char *bytes_of(uint64_t count)
+{
+    return count == 1 ? "byte" : "bytes";
+}
+
+/* Tell whether the end is all that may be printed: another program reads it. */
+static bool is_for_program(const struct options *options)
+{
+    return options->json || options->plugin;
+}
+
 void report_begin(struct report *report, const struct options *options, const struct target *target)
 {
+    const char *const check = options_check(options);
+
     *report = (struct report){.options = options, .target = target};
     report->shows_progress =
-        options->is_load && !options->quiet && !options->json && isatty(STDERR_FILENO);
-    if (options->json)
+        options->is_load && !options->quiet && !is_for_program(options) && isatty(STDERR_FILENO);
+    if (is_for_program(options))
         return;
-    (void)printf("echoprobe %s (%s), %" PRIu64 " %s\n", target->name, target->places[0].text,
-                 options->size_bytes, options->size_bytes == 1 ? "byte" : "bytes");
+    (void)printf("echoprobe %s (%s), ", target->name, target->places[0].text);
+    if (!options->mtu)
+        (void)printf("%" PRIu64 " %s%s", options->size_bytes, bytes_of(options->size_bytes),
+                     check != NULL ? ", " : "");
+    (void)puts(check != NULL ? check : "");
     (void)fflush(stdout);
 }
 
-static bool shows_echoes(const struct report *report)
+static bool shows_lines(const struct report *report)
 {
-    return !report->options->is_load && !report->options->quiet && !report->options->json;
+    return !report->options->is_load && !report->options->quiet && !is_for_program(report->options);
 }
 
 void report_echo(struct report *report, const char *peer, uint64_t sequence, uint64_t rtt_ns)
 {
-    if (!shows_echoes(report))
+    if (!shows_lines(report))
         return;
     (void)printf("%" PRIu64 " %s from %s: seq=%" PRIu64 " time=%.3f ms\n",
-                 report->options->size_bytes, report->options->size_bytes == 1 ? "byte" : "bytes",
-                 peer, sequence + 1, ms(rtt_ns));
+                 report->options->size_bytes, bytes_of(report->options->size_bytes), peer,
+                 sequence + 1, ms(rtt_ns));
+    (void)fflush(stdout);
+}
+
+void report_line(struct report *report, const char *format, ...)
+{
+    va_list arguments;
+
+    if (!shows_lines(report))
+        return;
+    va_start(arguments, format);
+    (void)vprintf(format, arguments);
+    va_end(arguments);
+    (void)putchar('\n');
     (void)fflush(stdout);
 }
 
 static void leave_out(struct report *report)
 {
-    if (report->leaves_out || report->options->json)
+    if (report->leaves_out || is_for_program(report->options))
         return;
     clear_line(report);
     (void)fputs("echoprobe: further faults are only counted\n", stderr);
@@ -103,33 +136,78 @@ void report_fault(struct report *report, uint64_t sequence, const struct fault *
         return;
     }
     clear_line(report);
-    if (is_connect)
+    if (is_connect && !report->options->plugin)
         (void)fprintf(stderr, "echoprobe: %s\n", fault->text);
-    else if (shows_echoes(report))
+    else if (shows_lines(report))
         (void)printf("seq=%" PRIu64 " %s: %s\n", sequence + 1, fault_name(fault->kind),
                      fault->text);
-    else if (!report->options->json)
+    else if (!is_for_program(report->options))
         (void)fprintf(stderr, "echoprobe: %s: %s\n", fault_name(fault->kind), fault->text);
     (void)fflush(stdout);
 }
 
+/* Return which part of the run is over, from 0 to 1; below 0: nobody knows. */
+static double part_done(const struct options *options, const struct tally *tally,
+                        uint64_t elapsed_ns)
+{
+    double part = -1;
+
+    if (options->duration_ms > 0)
+        part = (double)elapsed_ns / ((double)options->duration_ms * 1e6);
+    if (options->count > 0 && (double)tally->sent / (double)options->count > part)
+        part = (double)tally->sent / (double)options->count;
+    return part > 1 ? 1 : part;
+}
+
+/* Return the columns of the terminal; 80 where it does not say. */
+static size_t terminal_columns(void)
+{
+    struct winsize size;
+
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+/* Append to a line, printf-style; what has no room is cut. */
+static void append(char line[LINE_SIZE], const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void append(char line[LINE_SIZE], const char *format, ...)
+{
+    const size_t length = strlen(line);
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)vsnprintf(line + length, LINE_SIZE - length, format, arguments);
+    va_end(arguments);
+}
+
+static void append_bar(char line[LINE_SIZE], double part)
+{
+    const int done = (int)(part * PROGRESS_WIDTH);
+
+    append(line, "[%.*s%*s] ", done, "####################", PROGRESS_WIDTH - done, "");
+}
+
 void report_progress(struct report *report, const struct tally *tally, uint64_t elapsed_ns)
 {
-    char throughput[TEXT_SIZE];
+    const struct options *const options = report->options;
     const double per_second = rate(tally, elapsed_ns);
+    const double part = part_done(options, tally, elapsed_ns);
+    char line[LINE_SIZE] = "", throughput[TEXT_SIZE];
 
     if (!report->shows_progress)
         return;
-    format_throughput(per_second * (double)report->options->size_bytes, throughput);
+    format_throughput(per_second * (double)options->size_bytes, throughput);
+    if (part >= 0)
+        append_bar(line, part);
+    append(line, "%.1f s, %.0f echoes/s, %s, p99 %.3f ms", seconds(elapsed_ns), per_second,
+           throughput, ms(histogram_quantile(&tally->rtt_ns, 0.99)));
+    if (tally->lost > 0)
+        append(line, ", %" PRIu64 " lost", tally->lost);
+    if (tally->corrupted > 0)
+        append(line, ", %" PRIu64 " corrupted", tally->corrupted);
     clear_line(report);
-    (void)fprintf(stderr, "%.1f s", seconds(elapsed_ns));
-    if (report->options->duration_ms > 0)
-        (void)fprintf(stderr, " of %.1f s", (double)report->options->duration_ms / 1e3);
-    (void)fprintf(stderr,
-                  ", %" PRIu64 " echoes, %.0f/s, %s, p99 %.3f ms, %" PRIu64 " lost, %" PRIu64
-                  " corrupted",
-                  tally->received, per_second, throughput,
-                  ms(histogram_quantile(&tally->rtt_ns, 0.99)), tally->lost, tally->corrupted);
+    (void)fprintf(stderr, "%.*s", (int)terminal_columns() - 1, line);
     (void)fflush(stderr);
     report->has_line = true;
 }
@@ -339,20 +417,27 @@ static const char *transport(enum address_scheme scheme)
     return scheme == ADDRESS_UNIX ? "unix" : "tcp";
 }
 
+/* Begin the object with what every run has. */
+static void print_json_target(const struct report *report, uint64_t elapsed_ns)
+{
+    (void)fputs("{\"target\": ", stdout);
+    print_string(report->target->name);
+    (void)fputs(", \"address\": ", stdout);
+    print_string(report->target->places[0].text);
+    (void)printf(", \"transport\": \"%s\", \"elapsed_seconds\": %.6f",
+                 transport(report->options->target.scheme), seconds(elapsed_ns));
+}
+
 static void print_json(const struct report *report, const struct tally *tally, uint64_t elapsed_ns,
                        int status)
 {
     const struct options *const options = report->options;
     const double per_second = rate(tally, elapsed_ns);
 
-    (void)fputs("{\"target\": ", stdout);
-    print_string(report->target->name);
-    (void)fputs(", \"address\": ", stdout);
-    print_string(report->target->places[0].text);
-    (void)printf(", \"transport\": \"%s\", \"size_bytes\": %" PRIu64 ", \"connections\": %" PRIu64
-                 ", \"threads\": %" PRIu64 ", \"elapsed_seconds\": %.6f",
-                 transport(options->target.scheme), options->size_bytes, options->connections,
-                 options->threads, seconds(elapsed_ns));
+    print_json_target(report, elapsed_ns);
+    (void)printf(", \"size_bytes\": %" PRIu64 ", \"connections\": %" PRIu64
+                 ", \"threads\": %" PRIu64,
+                 options->size_bytes, options->connections, options->threads);
     (void)printf(", \"sent\": %" PRIu64 ", \"received\": %" PRIu64 ", \"lost\": %" PRIu64
                  ", \"late\": %" PRIu64 ", \"corrupted\": %" PRIu64 ", \"duplicated\": %" PRIu64
                  ", \"reordered\": %" PRIu64 ", \"connects\": %" PRIu64
@@ -368,12 +453,79 @@ static void print_json(const struct report *report, const struct tally *tally, u
     (void)printf(", \"status\": %d}\n", status);
 }
 
-int report_end(struct report *report, const struct tally *tally, uint64_t elapsed_ns, int status)
+static const char *unit_suffix(enum figure_unit unit)
+{
+    switch (unit) {
+    case FIGURE_BYTES:
+        return "_bytes";
+    case FIGURE_SECONDS:
+        return "_seconds";
+    case FIGURE_COUNT:
+        return "";
+    }
+    return "";
+}
+
+static void print_json_verdict(const struct report *report, const struct verdict *verdict,
+                               uint64_t elapsed_ns)
+{
+    print_json_target(report, elapsed_ns);
+    (void)printf(", \"check\": \"%s\", \"verdict\": ", options_check(report->options));
+    print_string(verdict->text);
+    for (size_t i = 0; i < verdict->figure_count; i++) {
+        const struct figure *const figure = &verdict->figures[i];
+
+        (void)printf(", \"%s%s\": %.*f", figure->name, unit_suffix(figure->unit),
+                     figure->unit == FIGURE_SECONDS ? 6 : 0, figure->value);
+    }
+    (void)printf(", \"status\": %d}\n", verdict->status);
+}
+
+/* --- The end. -------------------------------------------------------------------------------- */
+
+/* Return the status, if all of the output arrived. */
+static int close_output(int status)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    (void)fprintf(stderr, "echoprobe: standard output: %s\n", strerror(errno));
+    return EXIT_STATUS_SYSTEM;
+}
+
+int report_messages(struct report *report, const struct tally *tally, uint64_t elapsed_ns,
+                    int status)
 {
     clear_line(report);
-    if (report->options->json)
+    if (report->options->plugin)
+        status = plugin_print_messages(report->options, report->target->name, tally,
+                                       report->fault_count == 0 ? NULL : &report->faults[0]);
+    else if (report->options->json)
         print_json(report, tally, elapsed_ns, status);
     else
         print_summary(report, tally, elapsed_ns);
-    return fflush(stdout) == 0 && !ferror(stdout) ? 0 : -1;
+    return close_output(status);
+}
+
+int report_verdict(struct report *report, const struct verdict *verdict, uint64_t elapsed_ns)
+{
+    int status = verdict->status;
+
+    if (report->options->plugin)
+        status = plugin_print_verdict(options_check(report->options), verdict);
+    else if (report->options->json)
+        print_json_verdict(report, verdict, elapsed_ns);
+    else if (status == EXIT_STATUS_UNCHANGED || status == EXIT_STATUS_FAULT)
+        (void)puts(verdict->text);
+    else
+        (void)fprintf(stderr, "echoprobe: %s\n", verdict->text);
+    return close_output(status);
+}
+
+int report_failure(const struct options *options, int status, const char *text)
+{
+    if (options->plugin)
+        return close_output(plugin_print_failure(
+            status == EXIT_STATUS_CONNECT ? PLUGIN_CRITICAL : PLUGIN_UNKNOWN, text));
+    (void)fprintf(stderr, "echoprobe: %s\n", text);
+    return status;
 }

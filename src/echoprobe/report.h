@@ -1,7 +1,8 @@
 /*
  * report: what the user sees: lines while it runs, a summary or a JSON object at the end.
  * Counts nothing; tally does.
- * Called by probe, by one thread at a time.
+ * Called by probe and check, by one thread at a time, and by main about what keeps them from
+ * running.
  */
 #ifndef ECHOPROBE_REPORT_H
 #define ECHOPROBE_REPORT_H
@@ -10,6 +11,7 @@
 #include "echoprobe/options.h"
 #include "echoprobe/tally.h"
 #include "echoprobe/target.h"
+#include "echoprobe/verdict.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -40,8 +42,23 @@ void report_fault(struct report *report, uint64_t sequence, const struct fault *
 /* Renew the live line, if there is one. */
 void report_progress(struct report *report, const struct tally *tally, uint64_t elapsed_ns);
 
-/* Print the summary, or the object. Return 0, or -1 with errno if standard output failed. */
-int report_end(struct report *report, const struct tally *tally, uint64_t elapsed_ns, int status)
+/* Say how a check goes on, printf-style, in a line. */
+void report_line(struct report *report, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/*
+ * The end: print the summary, an object or a plugin's line on standard output. Each returns the
+ * exit status: `status`, a plugin's where that is asked for, or EXIT_STATUS_SYSTEM after a sentence
+ * on standard error, if standard output failed.
+ */
+
+int report_messages(struct report *report, const struct tally *tally, uint64_t elapsed_ns,
+                    int status) __attribute__((warn_unused_result));
+int report_verdict(struct report *report, const struct verdict *verdict, uint64_t elapsed_ns)
+    __attribute__((warn_unused_result));
+
+/* Nothing was measured: say why, in one sentence. Needs no report. */
+int report_failure(const struct options *options, int status, const char *text)
     __attribute__((warn_unused_result));
 
 #endif

@@ -1,13 +1,15 @@
 """
 broken_servers: echo servers that do one thing wrong, each in a thread of the test.
 Prove nothing by themselves: what echoprobe must say of them stands in test_echoprobe_faults.
-Used by test_echoprobe and test_echoprobe_faults.
+Used by the files named test_echoprobe*.
 """
 
 import contextlib
 import socket
 import struct
+import sys
 import threading
+import time
 
 
 class TcpServer:
@@ -182,6 +184,30 @@ def silent_after(count):
         connection.sendall(read_exactly(connection, count))
         while connection.recv(65536):
             pass
+
+    return TcpServer(serve)
+
+
+def forgetting_after(seconds, count=None, forget=None):
+    """
+    Echoes, and forgets a connection that was silent for so long: reads on and says nothing, as a
+    NAT that dropped its entry, or does `forget(connection)`. With a count only so many times.
+    """
+    left = threading.Semaphore(sys.maxsize if count is None else count)
+
+    def serve(connection, _):
+        last = time.monotonic()
+        while data := connection.recv(65536):
+            now = time.monotonic()
+            if now - last >= seconds and left.acquire(blocking=False):
+                if forget is not None:
+                    forget(connection)
+                    return
+                while connection.recv(65536):
+                    pass
+                return
+            last = now
+            connection.sendall(data)
 
     return TcpServer(serve)
 

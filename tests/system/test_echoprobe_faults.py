@@ -102,7 +102,10 @@ class StreamFaultsTest(harness.ProbeTestCase):
 
     def test_half_an_answer_and_silence(self):
         self.expect(broken_servers.silent_after(32), ("-n", "1", *SHORT),
-                    r"seq=1 lost: no answer within ")
+                    r"seq=1 lost: only 32 of 64 bytes came back within ")
+        result = self.expect(broken_servers.silent_after(74), ("-n", "3", "--window", "3", *SHORT),
+                             r"lost: only 10 of 64 bytes came back within ")
+        self.assertRegex(result.text, r"lost: no answer within ")
 
     def test_small_messages(self):
         """A byte is little to judge by, but wrong bytes stay wrong."""

@@ -4,10 +4,15 @@ Healthy services are in test_echoprobe, the plain faults in test_echoprobe_fault
 Run by `run`, by automake, or alone.
 """
 
+import contextlib
+import fcntl
 import os
+import pty
 import signal
 import socket
+import struct
 import subprocess
+import termios
 import threading
 
 import broken_servers
@@ -293,6 +298,53 @@ class EndsTest(harness.TestCase):
         self.assertEqual(result.status, 2, result.text)
         self.assertIn(path, result.errors)
         self.assertIn(os.strerror(2), result.errors)
+
+
+class TerminalTest(harness.TestCase):
+
+    def screen(self, *arguments, columns=80):
+        """Run a load on a terminal; return the states of its live line, and its summary."""
+        master, terminal = pty.openpty()
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 25, columns, 0, 0))
+        with Echod() as server, os.fdopen(master, "rb", buffering=0) as screen:
+            with subprocess.Popen([harness.ECHOPROBE, *arguments, server.addresses[0]],
+                                  stdout=subprocess.PIPE, stderr=terminal, text=True) as client:
+                os.close(terminal)
+                reader = harness.Background(self.read_all, screen)
+                summary = client.stdout.read()
+            shown = reader.result()
+        return shown.split("\r\x1b[K"), summary
+
+    def read_all(self, screen):
+        shown = b""
+        with contextlib.suppress(OSError):  # EIO: nobody holds the terminal any more
+            while piece := screen.read(65536):
+                shown += piece
+        return shown.decode()
+
+    def test_a_live_line_while_a_load_runs(self):
+        lines, summary = self.screen("-c", "2", "-d", harness.scaled_ms(900))
+        self.assertGreater(len(lines), 2)
+        for line in lines[:-1]:
+            self.assertRegex(line, r"^\[#* *\] \d+\.\d s, \d+ echoes/s, \S+ .?B/s, p99 \d+\.\d{3} ms$")
+            self.assertEqual(line.index("]"), 21)
+        self.assertEqual(lines[-1], "")  # it is gone before the summary
+        self.assertIn("0 lost", summary)
+
+    def test_no_bar_without_an_end(self):
+        lines, _ = self.screen("-c", "2", "--rate", "10/s", "--deadline", harness.scaled_ms(700))
+        self.assertRegex(lines[0], r"^\d+\.\d s, ")
+
+    def test_the_line_fits_a_narrow_terminal(self):
+        lines, _ = self.screen("-c", "2", "-d", harness.scaled_ms(700), columns=30)
+        for line in lines:
+            self.assertLess(len(line), 30)
+
+    def test_none_where_it_is_not_wanted(self):
+        for option in ("--quiet", "--json", "--plugin"):
+            with self.subTest(option=option):
+                lines, _ = self.screen("-c", "2", "-d", harness.scaled_ms(400), option)
+                self.assertEqual(lines, [""])
 
 
 class ResourcesTest(harness.TestCase):

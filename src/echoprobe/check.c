@@ -1,0 +1,126 @@
+#include <config.h>
+
+#include "echoprobe/check.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* What ends a check from outside. */
+struct ends {
+    const struct check_kind *kind;
+    void *state;
+    struct event *interrupt, *terminate, *deadline;
+};
+
+void check_set_timer(struct check *check, struct event *timer, uint64_t delay_ns)
+{
+    const uint64_t delay_us = (delay_ns + 999) / 1000; /* never early */
+    const struct timeval delay = {
+        .tv_sec = (time_t)(delay_us / 1000000),
+        .tv_usec = (suseconds_t)(delay_us % 1000000),
+    };
+
+    if (event_add(timer, &delay) < 0)
+        check_end(check, EXIT_STATUS_SYSTEM, "no memory for a timer");
+}
+
+void check_end(struct check *check, int status, const char *format, ...)
+{
+    char text[VERDICT_TEXT_SIZE];
+    va_list arguments;
+
+    if (check->has_ended)
+        return;
+    check->has_ended = true;
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    verdict_set(&check->verdict, status, "%s", text);
+    (void)event_base_loopbreak(check->base);
+}
+
+static void on_end(evutil_socket_t fd, short what, void *context)
+{
+    struct ends *const ends = context;
+
+    (void)fd;
+    (void)what;
+    ends->kind->on_interrupt(ends->state);
+}
+
+static int watch_for_ends(struct ends *ends, const struct check *check)
+{
+    const struct timeval deadline = clock_timeval(check->options->deadline_ms);
+
+    ends->interrupt = evsignal_new(check->base, SIGINT, on_end, ends);
+    ends->terminate = evsignal_new(check->base, SIGTERM, on_end, ends);
+    ends->deadline = evtimer_new(check->base, on_end, ends);
+    if (ends->interrupt == NULL || ends->terminate == NULL || ends->deadline == NULL ||
+        event_add(ends->interrupt, NULL) < 0 || event_add(ends->terminate, NULL) < 0 ||
+        (check->options->deadline_ms > 0 && event_add(ends->deadline, &deadline) < 0)) {
+        errno = ENOMEM;
+        return -1;
+    }
+    return 0;
+}
+
+static void stop_watching(struct ends *ends)
+{
+    if (ends->interrupt != NULL)
+        event_free(ends->interrupt);
+    if (ends->terminate != NULL)
+        event_free(ends->terminate);
+    if (ends->deadline != NULL)
+        event_free(ends->deadline);
+}
+
+/* Return 0 once there is a verdict, or -1 with errno. */
+static int find_verdict(const struct check_kind *kind, struct check *check)
+{
+    struct ends ends = {.kind = kind};
+    int failure = 0;
+
+    ends.state = kind->start(check);
+    if (ends.state == NULL || watch_for_ends(&ends, check) < 0 ||
+        (!check->has_ended && event_base_dispatch(check->base) < 0))
+        failure = errno;
+    stop_watching(&ends);
+    kind->free(ends.state);
+    errno = failure;
+    return failure == 0 ? 0 : -1;
+}
+
+static int prepare(struct check *check)
+{
+    if (pattern_init(&check->pattern) < 0)
+        return -1;
+    errno = ENOMEM;
+    check->base = event_base_new();
+    return check->base == NULL ? -1 : 0;
+}
+
+int check_run(const struct check_kind *kind, const struct options *options,
+              const struct target *target)
+{
+    static struct check check; /* large, and one to a process */
+    uint64_t begin_ns;
+    int failure = 0;
+
+    check.options = options;
+    check.target = target;
+    check.next_number = 1;
+    report_begin(&check.report, options, target);
+    begin_ns = clock_now_ns();
+    if (prepare(&check) < 0 || find_verdict(kind, &check) < 0)
+        failure = errno;
+    if (check.base != NULL)
+        event_base_free(check.base);
+    if (failure != 0)
+        return report_failure(options, EXIT_STATUS_SYSTEM, strerror(failure));
+    return report_verdict(&check.report, &check.verdict, clock_now_ns() - begin_ns);
+}

@@ -1,0 +1,60 @@
+/*
+ * check: one check of a path, from its start to its verdict: an event base, signals, the deadline.
+ * Knows no check itself; half_close, hold, idle_timeout and mtu are some.
+ * Called by main with a kind, and by the checks to say what they found.
+ */
+#ifndef ECHOPROBE_CHECK_H
+#define ECHOPROBE_CHECK_H
+
+#include "echoprobe/options.h"
+#include "echoprobe/pattern.h"
+#include "echoprobe/report.h"
+#include "echoprobe/stream.h"
+#include "echoprobe/target.h"
+#include "echoprobe/verdict.h"
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What every check has at hand. Only check_end writes the verdict's status and sentence. */
+struct check {
+    const struct options *options;
+    const struct target *target;
+    struct pattern pattern;
+    struct event_base *base;
+    struct stream_scratch scratch;
+    struct report report;
+    struct verdict verdict;
+    uint64_t next_number; /* for the next connection */
+    bool has_ended;
+};
+
+/* A kind of check. Its state is its own; each function but `start` is handed it. */
+struct check_kind {
+    /* Make the state and begin. Return NULL with errno. */
+    void *(*start)(struct check *check);
+    /* It has to end before its time: add to the verdict what is known, and call check_end. */
+    void (*on_interrupt)(void *state);
+    /* Free the state, which may be half-built. NULL is fine. */
+    void (*free)(void *state);
+};
+
+/*
+ * Run a check, report what it finds, and return the exit status. Blocks. Catches INT and TERM for
+ * the rest of the process.
+ */
+int check_run(const struct check_kind *kind, const struct options *options,
+              const struct target *target);
+
+/* Set a timer, new or pending. Without memory for it the check ends. */
+void check_set_timer(struct check *check, struct event *timer, uint64_t delay_ns);
+
+/*
+ * End the check with a status and a sentence, printf-style; only the first call counts. The state
+ * lives until the callback that called it returns.
+ */
+void check_end(struct check *check, int status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#endif

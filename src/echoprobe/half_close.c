@@ -1,0 +1,174 @@
+#include <config.h>
+
+#include "echoprobe/half_close.h"
+
+#include "base/clock.h"
+#include "base/units.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+struct half_close {
+    struct check *check;
+    struct stream *stream;
+    struct event *stalled; /* nothing came for --timeout */
+    uint64_t begin_ns;
+    struct fault changed; /* the first bytes that were changed in place */
+};
+
+static void finish(struct half_close *state)
+{
+    struct verdict *const verdict = &state->check->verdict;
+    const uint64_t returned = stream_returned(state->stream);
+
+    verdict_add(verdict, "size", FIGURE_BYTES, (double)state->check->options->size_bytes);
+    verdict_add(verdict, "returned", FIGURE_BYTES, (double)returned);
+    verdict_add(verdict, "time", FIGURE_SECONDS, (double)(clock_now_ns() - state->begin_ns) / 1e9);
+}
+
+static void end_by_fault(struct half_close *state, const struct fault *fault)
+{
+    finish(state);
+    if (fault->kind == FAULT_CONNECT)
+        check_end(state->check, EXIT_STATUS_CONNECT, "%s", fault->text);
+    else
+        check_end(state->check, EXIT_STATUS_FAULT, "%s: %s", fault_name(fault->kind), fault->text);
+}
+
+static void await_progress(struct half_close *state)
+{
+    check_set_timer(state->check, state->stalled, state->check->options->timeout_ms * 1000000);
+}
+
+static void on_open(void *context, const char *peer)
+{
+    struct half_close *const state = context;
+
+    (void)peer;
+    state->begin_ns = clock_now_ns();
+    await_progress(state);
+    stream_send(state->stream, state->check->options->size_bytes);
+    stream_finish(state->stream);
+}
+
+static void on_returned(void *context, uint64_t position)
+{
+    (void)position;
+    await_progress(context);
+}
+
+static void on_fault(void *context, const struct fault *fault)
+{
+    struct half_close *const state = context;
+
+    if (state->changed.kind == FAULT_NONE)
+        state->changed = *fault;
+}
+
+static void on_end(void *context, const struct fault *fault)
+{
+    struct half_close *const state = context;
+    const uint64_t size = state->check->options->size_bytes;
+    const uint64_t returned = stream_returned(state->stream);
+    struct fault early;
+
+    if (fault->kind != FAULT_NONE) {
+        end_by_fault(state, fault);
+    } else if (returned < size) { /* it ended while we could not send */
+        fault_set(&early, FAULT_TRUNCATED, returned, size - returned,
+                  "the connection ended after %" PRIu64 " of %" PRIu64 " bytes", returned, size);
+        end_by_fault(state, &early);
+    } else if (state->changed.kind != FAULT_NONE) {
+        end_by_fault(state, &state->changed);
+    } else {
+        finish(state);
+        check_end(state->check, EXIT_STATUS_UNCHANGED,
+                  "%s%" PRIu64 " %s came back, then FIN, in %.3f ms", size == 1 ? "" : "all ", size,
+                  size == 1 ? "byte" : "bytes", (double)(clock_now_ns() - state->begin_ns) / 1e6);
+    }
+}
+
+static const struct stream_events stream_events = {
+    .on_open = on_open,
+    .on_returned = on_returned,
+    .on_fault = on_fault,
+    .on_end = on_end,
+};
+
+static void on_stalled(evutil_socket_t fd, short what, void *context)
+{
+    struct half_close *const state = context;
+    const uint64_t size = state->check->options->size_bytes;
+    const uint64_t returned = stream_returned(state->stream);
+    char limit[UNITS_TEXT_SIZE];
+
+    (void)fd;
+    (void)what;
+    if (stream_judge(state->stream, ETIMEDOUT)) {
+        await_progress(state); /* of the target's next place, or behind changed bytes */
+        return;
+    }
+    units_format_duration(state->check->options->timeout_ms, limit);
+    finish(state);
+    if (returned < size)
+        check_end(state->check, EXIT_STATUS_FAULT,
+                  "lost: %" PRIu64 " of %" PRIu64 " bytes came back, then nothing for %s", returned,
+                  size, limit);
+    else
+        check_end(state->check, EXIT_STATUS_FAULT,
+                  "all %" PRIu64 " bytes came back, but no FIN followed for %s", size, limit);
+}
+
+static void on_interrupt(void *context)
+{
+    struct half_close *const state = context;
+
+    finish(state);
+    check_end(state->check, EXIT_STATUS_FAULT, "interrupted after %" PRIu64 " of %" PRIu64 " bytes",
+              stream_returned(state->stream), state->check->options->size_bytes);
+}
+
+static void free_state(void *context)
+{
+    struct half_close *const state = context;
+
+    if (state == NULL)
+        return;
+    stream_free(state->stream);
+    if (state->stalled != NULL)
+        event_free(state->stalled);
+    free(state);
+}
+
+static void *start(struct check *check)
+{
+    struct half_close *const state = calloc(1, sizeof *state);
+
+    if (state == NULL)
+        return NULL;
+    state->check = check;
+    state->begin_ns = clock_now_ns();
+    state->stalled = evtimer_new(check->base, on_stalled, state);
+    errno = ENOMEM;
+    if (state->stalled != NULL)
+        state->stream = stream_new(check->base, &check->scratch, check->target, &check->pattern,
+                                   check->next_number++, &stream_events, state);
+    if (state->stream != NULL) {
+        await_progress(state);
+        return state;
+    }
+    free_state(state);
+    return NULL;
+}
+
+static const struct check_kind kind = {
+    .start = start,
+    .on_interrupt = on_interrupt,
+    .free = free_state,
+};
+
+const struct check_kind *half_close_check(void)
+{
+    return &kind;
+}

@@ -1,0 +1,316 @@
+#include <config.h>
+
+#include "echoprobe/idle_timeout.h"
+
+#include "base/clock.h"
+#include "echoprobe/bisect.h"
+#include "echoprobe/silence.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+/*
+ * All connections are opened at once. For each silence that bisect asks for, the connection that
+ * reaches it next is tried; if it lives, it is silent anew. So there are always connections of many
+ * ages, and a try seldom has to wait for long.
+ */
+
+enum {
+    SPARE = 8,      /* connections beyond those that the growing silences need */
+    PARTS = 200,    /* the answer is exact to one part of it */
+    REPLACED = 50,  /* after so many new connections the search is given up */
+    RETRY_MS = 100, /* until the next new connection */
+};
+
+static const uint64_t ns_per_ms = 1000000;
+static const uint64_t tolerance_ns = 20 * 1000000; /* clocks and timers are not more exact */
+
+struct idle_timeout {
+    struct check *check;
+    struct bisect bisect;
+    struct silence **pool;
+    size_t count;
+    size_t unproven; /* connections whose first echo is under way */
+    size_t replaced;
+    uint64_t replaced_at_ns;
+    struct silence *tried;
+    struct event *next; /* it is time to look for a connection to try */
+    bool was_proven;    /* there was a first echo */
+    struct fault loss;  /* of the silence that is too long */
+    uint64_t loss_at_ns;
+    struct fault last; /* of the last connection that was lost, for whatever reason */
+};
+
+static double seconds(uint64_t ns)
+{
+    return (double)ns / 1e9;
+}
+
+static void look_soon(struct idle_timeout *state)
+{
+    check_set_timer(state->check, state->next, 0);
+}
+
+/* --- What is known. -------------------------------------------------------------------------- */
+
+static void note_bounds(const struct idle_timeout *state)
+{
+    struct verdict *const verdict = &state->check->verdict;
+
+    verdict_add(verdict, "survived", FIGURE_SECONDS, seconds(state->bisect.passed));
+    if (state->bisect.failed != BISECT_NONE)
+        verdict_add(verdict, "lost", FIGURE_SECONDS, seconds(state->bisect.failed));
+}
+
+static void conclude(struct idle_timeout *state)
+{
+    const struct bisect *const bisect = &state->bisect;
+
+    note_bounds(state);
+    if (bisect->failed == BISECT_NONE)
+        check_end(state->check, EXIT_STATUS_UNCHANGED,
+                  "connections live after %.3f s of silence; longer was not tried",
+                  seconds(bisect->passed));
+    else if (bisect->passed == 0)
+        check_end(state->check, EXIT_STATUS_UNCHANGED,
+                  "no silence is survived; connections are lost after %.3f s: %s",
+                  seconds(bisect->failed), state->loss.text);
+    else
+        check_end(state->check, EXIT_STATUS_UNCHANGED,
+                  "connections live after %.3f s of silence, and are lost after %.3f s: %s",
+                  seconds(bisect->passed), seconds(bisect->failed), state->loss.text);
+}
+
+static void give_up(struct idle_timeout *state, const char *reason, const char *detail)
+{
+    note_bounds(state);
+    check_end(state->check, EXIT_STATUS_FAULT, "%s%s; connections live after %.3f s of silence",
+              reason, detail, seconds(state->bisect.passed));
+}
+
+static void end_unproven(struct idle_timeout *state, const struct fault *fault)
+{
+    if (fault->kind == FAULT_CONNECT)
+        check_end(state->check, EXIT_STATUS_CONNECT, "%s", fault->text);
+    else
+        check_end(state->check, EXIT_STATUS_FAULT, "no echo before the silence: %s", fault->text);
+}
+
+/* --- What connections report. ---------------------------------------------------------------- */
+
+static void on_echo(void *context, struct silence *silence, uint64_t silent_ns, uint64_t rtt_ns)
+{
+    struct idle_timeout *const state = context;
+
+    if (silence != state->tried) {
+        state->unproven--;
+        state->was_proven = true;
+    } else {
+        state->tried = NULL;
+        bisect_note_passed(&state->bisect, silent_ns);
+        report_line(&state->check->report, "silent for %.3f s: lives, echo in %.3f ms",
+                    seconds(silent_ns), (double)rtt_ns / 1e6);
+    }
+    look_soon(state);
+}
+
+/* Tell whether this loss and the last have one cause: connections of one age end at one moment. */
+static bool belongs_to_last_loss(const struct idle_timeout *state, uint64_t silent_ns,
+                                 uint64_t now_ns)
+{
+    return now_ns - state->loss_at_ns < tolerance_ns &&
+           silent_ns + tolerance_ns > state->bisect.failed;
+}
+
+/* Losses that are shorter than what was survived before tell nothing; those that nearly are, do. */
+static void note_loss(struct idle_timeout *state, uint64_t silent_ns, const struct fault *fault)
+{
+    struct bisect *const bisect = &state->bisect;
+    const uint64_t now_ns = clock_now_ns();
+
+    if (silent_ns + tolerance_ns < bisect->passed || belongs_to_last_loss(state, silent_ns, now_ns))
+        return;
+    state->loss_at_ns = now_ns;
+    if (silent_ns <= bisect->passed)
+        silent_ns = bisect->passed + 1;
+    if (silent_ns < bisect->failed)
+        report_line(&state->check->report, "silent for %.3f s: lost, %s", seconds(silent_ns),
+                    fault->text);
+    bisect_note_failed(bisect, silent_ns);
+    state->loss = *fault;
+}
+
+static void on_lost(void *context, struct silence *silence, uint64_t silent_ns,
+                    const struct fault *fault)
+{
+    struct idle_timeout *const state = context;
+
+    state->last = *fault;
+    if (silence == state->tried)
+        state->tried = NULL;
+    if (silent_ns > 0)
+        note_loss(state, silent_ns, fault);
+    else if (--state->unproven == 0 && !state->was_proven)
+        end_unproven(state, fault);
+    look_soon(state);
+}
+
+static const struct silence_events silence_events = {
+    .on_echo = on_echo,
+    .on_lost = on_lost,
+};
+
+/* --- The search. ----------------------------------------------------------------------------- */
+
+static int open_connection(struct idle_timeout *state, size_t place)
+{
+    silence_free(state->pool[place]);
+    state->pool[place] = silence_new(state->check, &silence_events, state);
+    if (state->pool[place] == NULL)
+        return -1;
+    state->unproven++;
+    return 0;
+}
+
+/* Put a new connection in the place of a lost one, but not at once after the last. */
+static void replace_lost(struct idle_timeout *state)
+{
+    const uint64_t now_ns = clock_now_ns();
+    size_t place = 0;
+
+    check_set_timer(state->check, state->next, RETRY_MS * ns_per_ms);
+    while (place < state->count && !silence_is_lost(state->pool[place]))
+        place++;
+    if (place == state->count || state->unproven > 0 ||
+        now_ns - state->replaced_at_ns < RETRY_MS * ns_per_ms)
+        return;
+    state->replaced_at_ns = now_ns;
+    if (++state->replaced > REPLACED)
+        give_up(state, "too many connections were lost, the last: ", state->last.text);
+    else if (open_connection(state, place) < 0)
+        check_end(state->check, EXIT_STATUS_SYSTEM, "no memory for a connection");
+}
+
+/* Return the connection that reaches this silence next, or NULL. */
+static struct silence *find_next(const struct idle_timeout *state, uint64_t silence_wanted_ns)
+{
+    const bool may_be_longer = state->bisect.failed == BISECT_NONE;
+    const uint64_t limit_ns = silence_wanted_ns + tolerance_ns / 4;
+    struct silence *found = NULL;
+
+    for (size_t i = 0; i < state->count; i++) {
+        struct silence *const each = state->pool[i];
+
+        if (silence_is_silent(each) && (may_be_longer || silence_ns(each) <= limit_ns) &&
+            (found == NULL || silence_ns(each) > silence_ns(found)))
+            found = each;
+    }
+    return found;
+}
+
+static void on_next(evutil_socket_t fd, short what, void *context)
+{
+    struct idle_timeout *const state = context;
+    const uint64_t wanted_ns = bisect_next(&state->bisect);
+    struct silence *found;
+
+    (void)fd;
+    (void)what;
+    if (state->tried != NULL)
+        return;
+    if (wanted_ns == BISECT_NONE) {
+        conclude(state);
+        return;
+    }
+    found = find_next(state, wanted_ns);
+    if (found == NULL) {
+        replace_lost(state);
+    } else if (silence_ns(found) < wanted_ns) {
+        check_set_timer(state->check, state->next, wanted_ns - silence_ns(found));
+    } else {
+        state->tried = found;
+        silence_try(found);
+    }
+}
+
+static void on_interrupt(void *context)
+{
+    give_up(context, "interrupted", "");
+}
+
+/* --- The check. ------------------------------------------------------------------------------ */
+
+static void free_state(void *context)
+{
+    struct idle_timeout *const state = context;
+
+    if (state == NULL)
+        return;
+    for (size_t i = 0; state->pool != NULL && i < state->count; i++)
+        silence_free(state->pool[i]);
+    free(state->pool);
+    if (state->next != NULL)
+        event_free(state->next);
+    free(state);
+}
+
+/* Return how many silences are tried if none of them is too long. */
+static size_t count_silences(struct bisect bisect)
+{
+    size_t count = 0;
+
+    for (uint64_t next; (next = bisect_next(&bisect)) != BISECT_NONE; count++)
+        bisect_note_passed(&bisect, next);
+    return count;
+}
+
+static int open_pool(struct idle_timeout *state)
+{
+    const uint64_t maximum_ns = state->check->options->find_idle_timeout_ms * ns_per_ms;
+    const uint64_t first_ns = 100 * ns_per_ms;
+
+    state->bisect = (struct bisect){
+        .first = first_ns < maximum_ns ? first_ns : maximum_ns,
+        .maximum = maximum_ns,
+        .tolerance = tolerance_ns,
+        .parts = PARTS,
+        .failed = BISECT_NONE,
+    };
+    state->count = count_silences(state->bisect) + SPARE;
+    state->pool = calloc(state->count, sizeof(struct silence *));
+    state->next = evtimer_new(state->check->base, on_next, state);
+    if (state->pool == NULL || state->next == NULL)
+        return -1;
+    for (size_t i = 0; i < state->count; i++) {
+        if (open_connection(state, i) < 0)
+            return -1;
+    }
+    report_line(&state->check->report, "%zu connections are silent", state->count);
+    return 0;
+}
+
+static void *start(struct check *check)
+{
+    struct idle_timeout *const state = calloc(1, sizeof *state);
+
+    if (state == NULL)
+        return NULL;
+    state->check = check;
+    if (open_pool(state) == 0)
+        return state;
+    free_state(state);
+    errno = ENOMEM;
+    return NULL;
+}
+
+static const struct check_kind kind = {
+    .start = start,
+    .on_interrupt = on_interrupt,
+    .free = free_state,
+};
+
+const struct check_kind *idle_timeout_check(void)
+{
+    return &kind;
+}

@@ -1,0 +1,127 @@
+#include <config.h>
+
+#include "echoprobe/plugin.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+/* Without --warning any loss is one. */
+static const struct threshold any_loss = {.has_loss = true, .loss_millionths = 0};
+
+static const char *const states[] = {
+    [PLUGIN_OK] = "OK",
+    [PLUGIN_WARNING] = "WARNING",
+    [PLUGIN_CRITICAL] = "CRITICAL",
+    [PLUGIN_UNKNOWN] = "UNKNOWN",
+};
+
+/* A bar would begin the performance data. */
+static void print_text(const char *text)
+{
+    for (; *text != '\0'; text++)
+        (void)putchar(*text == '|' || *text == '\n' ? '?' : *text);
+}
+
+static uint64_t median_ns(const struct tally *tally)
+{
+    return histogram_quantile(&tally->rtt_ns, 0.5);
+}
+
+static bool is_above(const struct threshold *threshold, const struct tally *tally)
+{
+    if (threshold->is_set && median_ns(tally) > threshold->rtt_us * 1000)
+        return true;
+    return threshold->has_loss &&
+           (double)tally->lost * 1e6 > (double)threshold->loss_millionths * (double)tally->sent;
+}
+
+static bool has_changes(const struct tally *tally)
+{
+    for (int kind = FAULT_LOST + 1; kind < FAULT_KINDS; kind++) {
+        if (tally->faults[kind] > 0)
+            return true;
+    }
+    return tally->corrupted > 0;
+}
+
+static int judge(const struct tally *tally, const struct threshold *warning,
+                 const struct threshold *critical)
+{
+    if (tally->received == 0 || has_changes(tally) || is_above(critical, tally))
+        return PLUGIN_CRITICAL;
+    return tally->connects_failed > 0 || is_above(warning, tally) ? PLUGIN_WARNING : PLUGIN_OK;
+}
+
+static void print_rtt_limit(const struct threshold *threshold)
+{
+    (void)putchar(';');
+    if (threshold->is_set)
+        (void)printf("%.6f", (double)threshold->rtt_us / 1e6);
+}
+
+static void print_loss_limit(const struct threshold *threshold)
+{
+    (void)putchar(';');
+    if (threshold->has_loss)
+        (void)printf("%g", (double)threshold->loss_millionths / 1e4);
+}
+
+int plugin_print_messages(const struct options *options, const char *peer,
+                          const struct tally *tally, const struct fault *first)
+{
+    const struct threshold *const critical = &options->critical;
+    const struct threshold *const warning = options->warning.is_set ? &options->warning : &any_loss;
+    const int state = judge(tally, warning, critical);
+
+    (void)printf("ECHO %s - %" PRIu64 " of %" PRIu64 " messages returned from ", states[state],
+                 tally->received, tally->sent);
+    print_text(peer);
+    if (tally->received > 0)
+        (void)printf(", median %.3f ms", (double)median_ns(tally) / 1e6);
+    if (first != NULL) {
+        (void)printf("; %s: ", fault_name(first->kind));
+        print_text(first->text);
+    }
+    if (tally->received > 0)
+        (void)printf(" | rtt=%.6fs", (double)median_ns(tally) / 1e9);
+    else
+        (void)fputs(" | rtt=U", stdout);
+    print_rtt_limit(warning);
+    print_rtt_limit(critical);
+    (void)printf(";0 loss=%g%%",
+                 tally->sent == 0 ? 100 : 100 * (double)tally->lost / (double)tally->sent);
+    print_loss_limit(warning);
+    print_loss_limit(critical);
+    (void)puts(";0;100");
+    return state;
+}
+
+int plugin_print_verdict(const char *check, const struct verdict *verdict)
+{
+    const int state = verdict->status == EXIT_STATUS_UNCHANGED ? PLUGIN_OK
+                      : verdict->status == EXIT_STATUS_SYSTEM  ? PLUGIN_UNKNOWN
+                                                               : PLUGIN_CRITICAL;
+
+    (void)printf("ECHO %s - %s: ", states[state], check);
+    print_text(verdict->text);
+    for (size_t i = 0; i < verdict->figure_count; i++) {
+        const struct figure *const figure = &verdict->figures[i];
+
+        (void)printf("%s%s=%.*f%s", i == 0 ? " | " : " ", figure->name,
+                     figure->unit == FIGURE_SECONDS ? 6 : 0, figure->value,
+                     figure->unit == FIGURE_SECONDS ? "s"
+                     : figure->unit == FIGURE_BYTES ? "B"
+                                                    : "");
+    }
+    (void)putchar('\n');
+    return state;
+}
+
+int plugin_print_failure(int state, const char *text)
+{
+    (void)printf("ECHO %s - ", states[state]);
+    print_text(text);
+    (void)putchar('\n');
+    return state;
+}
