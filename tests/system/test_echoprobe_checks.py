@@ -304,7 +304,7 @@ class MtuTest(CheckTestCase):
         self.assertEqual((figures["largest_bytes"], figures["largest_whole_bytes"]), (65507, 65507))
 
     def test_datagrams_above_a_limit_are_lost(self):
-        for limit in (64, 65, 4096, 65506):
+        for limit in (4096, 65506):
             with self.subTest(limit=limit):
                 figures = self.sizes(
                     answer_changed(lambda d, _, limit=limit: [d] if len(d) <= limit else []))
