@@ -3,6 +3,7 @@
 #include "base/log.h"
 
 #include "base/clock.h"
+#include "base/escape.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -81,61 +82,8 @@ static void append_text(struct line *line, const char *text)
     append(line, text, strlen(text));
 }
 
-/* Return the length of the UTF-8 character that `text` begins with (RFC 3629, 4), 0 for none. */
-static size_t utf8_length(const char *text)
-{
-    const unsigned char *byte = (const unsigned char *)text;
-    size_t length;
-
-    if (byte[0] < 0x80)
-        return 1;
-    if (byte[0] < 0xc2 || byte[0] > 0xf4)
-        return 0;
-    length = byte[0] < 0xe0 ? 2 : byte[0] < 0xf0 ? 3 : 4;
-    if ((byte[0] == 0xe0 && byte[1] < 0xa0) || /* longer than need be */
-        (byte[0] == 0xf0 && byte[1] < 0x90) || /* the same */
-        (byte[0] == 0xed && byte[1] > 0x9f) || /* a surrogate */
-        (byte[0] == 0xf4 && byte[1] > 0x8f))   /* beyond U+10FFFF */
-        return 0;
-    for (size_t i = 1; i < length; i++) {
-        if (byte[i] < 0x80 || byte[i] > 0xbf)
-            return 0;
-    }
-    return length;
-}
-
-static bool is_control(const char *text)
-{
-    const unsigned char *byte = (const unsigned char *)text;
-
-    return byte[0] < 0x20 || byte[0] == 0x7f || (byte[0] == 0xc2 && byte[1] < 0xa0);
-}
-
-enum { ESCAPED_SIZE = 16 };
-
-/* Write the next character of `text` as the format shows it, and return its length in `text`. */
-static size_t escape_character(enum log_format format, const char *text, char escaped[ESCAPED_SIZE])
-{
-    const unsigned first = (unsigned char)text[0];
-    const size_t length = utf8_length(text);
-
-    if (format == LOG_FORMAT_JSON && length == 0) {
-        (void)snprintf(escaped, ESCAPED_SIZE, "\\ufffd");
-    } else if (format == LOG_FORMAT_JSON && (first == '"' || first == '\\')) {
-        (void)snprintf(escaped, ESCAPED_SIZE, "\\%c", text[0]);
-    } else if (format == LOG_FORMAT_JSON && first < 0x20) {
-        (void)snprintf(escaped, ESCAPED_SIZE, "\\u%04x", first);
-    } else if (format == LOG_FORMAT_TEXT && (length == 0 || is_control(text))) {
-        (void)snprintf(escaped, ESCAPED_SIZE, "\\x%02x", first);
-        return 1;
-    } else {
-        (void)snprintf(escaped, ESCAPED_SIZE, "%.*s", (int)length, text);
-    }
-    return length == 0 ? 1 : length;
-}
-
 /* Append text from anywhere; where it does not leave `reserve` bytes free, cut it with "...". */
-static void append_escaped(struct line *line, enum log_format format, const char *text,
+static void append_escaped(struct line *line, enum escape_form form, const char *text,
                            size_t reserve)
 {
     static const char dots[] = "...";
@@ -143,10 +91,10 @@ static void append_escaped(struct line *line, enum log_format format, const char
     size_t cut = line->length; /* up to here the dots still fit */
 
     while (*text != '\0') {
-        char escaped[ESCAPED_SIZE];
+        char escaped[ESCAPE_SIZE];
         size_t length;
 
-        text += escape_character(format, text, escaped);
+        text += escape_character(form, text, escaped);
         length = strlen(escaped);
         if (line->length + length > limit) {
             line->length = cut;
@@ -180,7 +128,7 @@ static void format_text(struct line *line, enum log_level level, const char *mes
     append_text(line, " ");
     append_text(line, level_name(level));
     append_text(line, ": ");
-    append_escaped(line, LOG_FORMAT_TEXT, message, 1);
+    append_escaped(line, ESCAPE_TEXT, message, 1);
     append_text(line, "\n");
 }
 
@@ -196,7 +144,7 @@ static void append_fields(struct line *line, const struct log_field *fields, siz
         append_text(line, "\":");
         if (fields[i].text != NULL) {
             append_text(line, "\"");
-            append_escaped(line, LOG_FORMAT_JSON, fields[i].text, LOG_LINE_SIZE / 2 + 1);
+            append_escaped(line, ESCAPE_JSON, fields[i].text, LOG_LINE_SIZE / 2 + 1);
             append_text(line, "\"");
         } else {
             (void)snprintf(number, sizeof number, "%" PRIu64, fields[i].number);
@@ -221,7 +169,7 @@ static void format_json(struct line *line, enum log_level level, const char *mes
     append_text(line, "\",\"level\":\"");
     append_text(line, level_name(level));
     append_text(line, "\",\"message\":\"");
-    append_escaped(line, LOG_FORMAT_JSON, message, end.length);
+    append_escaped(line, ESCAPE_JSON, message, end.length);
     append(line, end.text, end.length);
 }
 

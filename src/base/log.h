@@ -48,9 +48,8 @@ void log_free(struct log *log);
 bool log_is_enabled(const struct log *log, enum log_level level);
 
 /*
- * Queue one line: "2026-11-22T14:47:01.123Z info: MESSAGE". The time is UTC (RFC 3339). Control
- * characters and bytes that are not UTF-8 (RFC 3629) are escaped as \xNN in text, and replaced by
- * U+FFFD in JSON where JSON has no escape for them (RFC 8259, 7). Saves and restores errno.
+ * Queue one line: "2026-11-22T14:47:01.123Z info: MESSAGE". The time is UTC (RFC 3339). What may
+ * not stand in a line of text or JSON is escaped as base/escape.h says. Saves and restores errno.
  */
 void log_write(struct log *log, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -2,6 +2,7 @@
 
 #include "echoprobe/report.h"
 
+#include "base/escape.h"
 #include "echoprobe/plugin.h"
 
 #include <errno.h>
@@ -345,15 +346,11 @@ static void print_summary(const struct report *report, const struct tally *tally
 static void print_string(const char *text)
 {
     (void)putchar('"');
-    for (; *text != '\0'; text++) {
-        const unsigned char character = (unsigned char)*text;
+    while (*text != '\0') {
+        char escaped[ESCAPE_SIZE];
 
-        if (character == '"' || character == '\\')
-            (void)printf("\\%c", character);
-        else if (character < 0x20 || character >= 0x7f)
-            (void)printf("\\u%04x", character);
-        else
-            (void)putchar(character);
+        text += escape_character(ESCAPE_JSON, text, escaped);
+        (void)fputs(escaped, stdout);
     }
     (void)putchar('"');
 }

@@ -65,6 +65,19 @@ class SumsTest(harness.TestCase):
                     self.assertEqual((figures["transport"], figures["target"]), (name, address))
                     self.assertEqual((figures["sent"], figures["received"]), (3, 3))
 
+    def test_json_of_a_path_beyond_ascii(self):
+        """A path of UTF-8 is the same in the object, where it is served and where nobody is."""
+        directory = self.temporary_directory()
+        served, missing = (f"{directory}/{name}-\u00e4\u20ac\U0001f600.sock"
+                           for name in ("served", "missing"))
+        with Echod(listen=f"unix://{served}"):
+            figures = probe("--json", "-n", "1", f"unix://{served}").json()
+        self.assertEqual((figures["target"], figures["address"], figures["received"]),
+                         (f"unix://{served}", served, 1))
+        figures = probe("--json", "-n", "1", f"unix://{missing}").json()
+        self.assertEqual(figures["target"], f"unix://{missing}")
+        self.assertIn(f"connect: {missing}: ", figures["first_faults"][0])
+
     def test_every_kind_is_counted(self):
         """The faults object counts the kind of each broken stream."""
         for kind, server, arguments in (

@@ -1,0 +1,155 @@
+/*
+ * check_escape: what stands for each character, in a line of text and in a JSON string.
+ * Tests no line; check_log does.
+ * Run by make check.
+ */
+#include <config.h>
+
+#include "base/escape.h"
+
+#include "support.h"
+
+#include <string.h>
+
+#define COUNT_OF(array) ((int)(sizeof(array) / sizeof(array)[0]))
+
+enum { SHOWN_SIZE = 100 };
+
+/* Write a whole text, character by character. */
+static void escape(enum escape_form form, const char *text, char shown[SHOWN_SIZE])
+{
+    const char *const end = text + strlen(text);
+    size_t length = 0;
+
+    shown[0] = '\0';
+    while (*text != '\0') {
+        char escaped[ESCAPE_SIZE];
+        const size_t taken = escape_character(form, text, escaped);
+
+        ck_assert_uint_ge(taken, 1);
+        ck_assert_uint_le(taken, (size_t)(end - text));
+        text += taken;
+        ck_assert_uint_lt(length + strlen(escaped), SHOWN_SIZE);
+        length += strlen(strcpy(shown + length, escaped));
+    }
+}
+
+/* A text and how it stands in a line of text. */
+static const struct {
+    const char *text, *shown;
+} text_escapes[] = {
+    {"plain", "plain"},
+    {"a\nb", "a\\x0ab"},
+    {"a\r\tb", "a\\x0d\\x09b"},
+    {"\x1b[31mred", "\\x1b[31mred"},
+    {"\x01\x1f\x7f", "\\x01\\x1f\\x7f"},
+    {"a\xc2\x9b"
+     "1m",
+     "a\\xc2\\x9b"
+     "1m"}, /* a terminal may take U+009B for ESC [ */
+    {"quotes \" and \\ stay", "quotes \" and \\ stay"},
+    {"Gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80",
+     "Gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80"},
+    {"\xc2\xa0\xdf\xbf\xe0\xa0\x80\xed\x9f\xbf\xee\x80\x80\xf0\x90\x80\x80\xf4\x8f\xbf\xbf",
+     "\xc2\xa0\xdf\xbf\xe0\xa0\x80\xed\x9f\xbf\xee\x80\x80\xf0\x90\x80\x80\xf4\x8f\xbf\xbf"},
+    {"\x80|\xbf|\xfe|\xff", "\\x80|\\xbf|\\xfe|\\xff"},
+    {"\xc3", "\\xc3"},
+    {"\xc3|", "\\xc3|"},
+    {"\xc3\xc3\xbc", "\\xc3\xc3\xbc"},
+    {"\xe2\x82|", "\\xe2\\x82|"},
+    {"\xf0\x9f\x98|", "\\xf0\\x9f\\x98|"},
+    {"\xc0\xaf", "\\xc0\\xaf"},                   /* overlong */
+    {"\xc1\xbf", "\\xc1\\xbf"},                   /* overlong */
+    {"\xe0\x9f\xbf", "\\xe0\\x9f\\xbf"},          /* overlong */
+    {"\xf0\x8f\xbf\xbf", "\\xf0\\x8f\\xbf\\xbf"}, /* overlong */
+    {"\xed\xa0\x80", "\\xed\\xa0\\x80"},          /* half of a surrogate pair */
+    {"\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80"}, /* beyond U+10FFFF */
+    {"\xf5\x80\x80\x80", "\\xf5\\x80\\x80\\x80"},
+    {"", ""},
+};
+
+START_TEST(text_shows_what_could_forge_a_line)
+{
+    char shown[SHOWN_SIZE];
+
+    escape(ESCAPE_TEXT, text_escapes[_i].text, shown);
+    ck_assert_str_eq(shown, text_escapes[_i].shown);
+}
+END_TEST
+
+/* A text and how it stands in a JSON string. */
+static const struct {
+    const char *text, *shown;
+} json_escapes[] = {
+    {"plain", "plain"},
+    {"\"quoted\" and \\ and /", "\\\"quoted\\\" and \\\\ and /"},
+    {"\x01\b\t\n\f\r\x1f\x7f", "\\u0001\\u0008\\u0009\\u000a\\u000c\\u000d\\u001f\x7f"},
+    {"Gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80",
+     "Gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80"},
+    {"a\xc2\x9b"
+     "1m",
+     "a\xc2\x9b"
+     "1m"},
+    {"\x80|\xff", "\\ufffd|\\ufffd"},
+    {"\xc3", "\\ufffd"},
+    {"\xff\"", "\\ufffd\\\""},
+    {"\xe2\x82|", "\\ufffd\\ufffd|"},
+    {"\xed\xa0\x80", "\\ufffd\\ufffd\\ufffd"}, /* half of a surrogate pair */
+    {"", ""},
+};
+
+START_TEST(json_shows_what_a_string_may_hold)
+{
+    char shown[SHOWN_SIZE];
+
+    escape(ESCAPE_JSON, json_escapes[_i].text, shown);
+    ck_assert_str_eq(shown, json_escapes[_i].shown);
+}
+END_TEST
+
+/* Write a code point as UTF-8 (RFC 3629, 3). Return its length. */
+static size_t encode(unsigned point, char text[5])
+{
+    static const unsigned char heads[] = {0, 0, 0xc0, 0xe0, 0xf0};
+    const size_t length = point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
+
+    for (size_t i = length - 1; i > 0; i--, point >>= 6)
+        text[i] = (char)(0x80 | (point & 0x3f));
+    text[0] = (char)(heads[length] | point);
+    text[length] = '\0';
+    return length;
+}
+
+START_TEST(every_character_stays_whole)
+{
+    for (unsigned point = 1; point <= 0x10ffff; point++) {
+        const bool is_control = point < 0x20 || (point >= 0x7f && point < 0xa0);
+        const bool is_special = point < 0x20 || point == '"' || point == '\\';
+        char text[5], escaped[ESCAPE_SIZE];
+        const size_t length = encode(point, text);
+
+        if (point >= 0xd800 && point < 0xe000)
+            continue; /* a surrogate is no character */
+        support_assert(escape_character(ESCAPE_JSON, text, escaped) == length);
+        support_assert((strcmp(escaped, text) != 0) == is_special);
+        support_assert(escape_character(ESCAPE_TEXT, text, escaped) == (is_control ? 1 : length));
+        support_assert((strcmp(escaped, text) != 0) == is_control);
+    }
+}
+END_TEST
+
+static Suite *escape_suite(void)
+{
+    Suite *suite = suite_create("escape");
+    TCase *escapes = support_case(suite, "escapes");
+
+    tcase_add_loop_test(escapes, text_shows_what_could_forge_a_line, 0, COUNT_OF(text_escapes));
+    tcase_add_loop_test(escapes, json_shows_what_a_string_may_hold, 0, COUNT_OF(json_escapes));
+    tcase_add_test(escapes, every_character_stays_whole);
+    return suite;
+}
+
+int main(void)
+{
+    return support_run(escape_suite());
+}
