@@ -441,6 +441,13 @@ def with_file_limit(count):
 # --- clients ------------------------------------------------------------------------------------
 
 
+def free_port(kind=socket.SOCK_STREAM):
+    """A port of the loopback that was free a moment ago, for programs that do not know 0."""
+    with socket.socket(socket.AF_INET, kind) as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
 def listening_socket(family=socket.AF_INET, target=("127.0.0.1", 0)):
     """A blocking socket that listens, to be passed to echod."""
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -753,6 +760,19 @@ class TestCase(unittest.TestCase):
         if os.environ.get("ECHOD_TEST_NO_SKIP") == "1":
             self.fail(f"{name} is not installed")
         self.skipTest(f"{name} is not installed")
+
+    def with_file(self, path, text):
+        """A prefix for a process that finds this text in a file of the system."""
+        unshare = self.need_program("unshare")
+        if not os.path.exists(path):
+            self.skip_without(path)
+        if subprocess.run([unshare, "-rm", "true"], stderr=subprocess.DEVNULL,
+                          check=False).returncode != 0:
+            self.skipTest(f"{path} cannot be changed without a mount namespace")
+        other = f"{self.temporary_directory()}/{os.path.basename(path)}"
+        with open(other, "w", encoding="ascii") as file:
+            file.write(text)
+        return (unshare, "-rm", "sh", "-c", f'mount --bind {other} {path} && exec "$0" "$@"')
 
     def need_ipv6(self):
         """Skip the test on a machine without IPv6."""

@@ -9,7 +9,6 @@ import os
 import signal
 import socket
 import stat
-import subprocess
 import tempfile
 
 import harness
@@ -20,13 +19,6 @@ def addresses_of_localhost():
     """What this machine has under the name localhost, without doubles."""
     infos = socket.getaddrinfo("localhost", 0, type=socket.SOCK_STREAM)
     return sorted({info[4][0] for info in infos})
-
-
-def free_port(family=socket.AF_INET, host="127.0.0.1"):
-    """A port that was free a moment ago."""
-    with socket.socket(family) as probe:
-        probe.bind((host, 0))
-        return probe.getsockname()[1]
 
 
 class TcpTest(harness.TestCase):
@@ -71,7 +63,7 @@ class TcpTest(harness.TestCase):
 
     def test_the_given_port_is_used(self):
         """A port that is not 0 is the one that is bound."""
-        port = free_port()
+        port = harness.free_port()
         with Echod(listen=f"tcp://127.0.0.1:{port}") as server:
             self.assertEqual(server.addresses, [f"tcp://127.0.0.1:{port}"])
 
@@ -108,16 +100,9 @@ class TcpTest(harness.TestCase):
     def test_a_name_with_doubles_and_foreign_addresses(self):
         """A name's doubles are bound once, and an address of another machine is only a warning."""
         self.need_ipv6()
-        unshare = self.need_program("unshare")
-        if subprocess.run([unshare, "-rm", "true"], stderr=subprocess.DEVNULL).returncode != 0:
-            self.skipTest("a name's addresses cannot be changed without a mount namespace")
-        hosts = f"{self.temporary_directory()}/hosts"
-        with open(hosts, "w", encoding="ascii") as file:
-            file.write("127.0.0.1 many.test\n127.0.0.1 many.test\n::1 many.test\n"
-                       "192.0.2.1 many.test\n")
-        prefix = (unshare, "-rm", "sh", "-c",
-                  f'mount --bind {hosts} /etc/hosts && exec "$0" "$@"')
-        with Echod(listen=f"many.test:{free_port()}", ready=2, prefix=prefix) as server:
+        prefix = self.with_file("/etc/hosts", "127.0.0.1 many.test\n127.0.0.1 many.test\n"
+                                              "::1 many.test\n192.0.2.1 many.test\n")
+        with Echod(listen=f"many.test:{harness.free_port()}", ready=2, prefix=prefix) as server:
             bound = {harness.socket_address(address)[1][0] for address in server.addresses}
             self.assertEqual(bound, {"127.0.0.1", "::1"})
             server.log.wait_for(r"warning: .*192\.0\.2\.1")
@@ -172,7 +157,7 @@ class AddressInUseTest(harness.TestCase):
 
     def race(self, kind, workers):
         """Start two echods at once on one new address and check how they end."""
-        address = (f"tcp://127.0.0.1:{free_port()}" if kind == "tcp" else
+        address = (f"tcp://127.0.0.1:{harness.free_port()}" if kind == "tcp" else
                    f"unix://{self.temporary_directory()}/echod.sock")
         with contextlib.ExitStack() as stack:
             both = [stack.enter_context(Echod("--workers", workers, listen=address, ready=0,
@@ -200,7 +185,7 @@ class AddressInUseTest(harness.TestCase):
 
     def test_the_same_address_twice_is_refused(self):
         """Two --listen with one address are a mistake, and not two halves of the clients."""
-        address = f"tcp://127.0.0.1:{free_port()}"
+        address = f"tcp://127.0.0.1:{harness.free_port()}"
         for workers in ("1", "2"):
             with self.subTest(workers=workers):
                 self.assert_refused(harness.run_echod("--listen", address, "--listen", address,
