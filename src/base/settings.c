@@ -289,10 +289,31 @@ static void describe_refusal(const struct setting *table, int found, char *argum
     }
 }
 
+/* Say that there is an operand too many: perhaps a value that should stand behind "=". */
+static void describe_surplus(const struct setting *table, const char *argument, struct error *error)
+{
+    const struct setting *optional = NULL;
+    const char *operand = "";
+
+    for (; table->name != NULL; table++) {
+        if (table->implied != NULL)
+            optional = table;
+        if (table->type == SETTING_TARGET)
+            operand = table->name;
+    }
+    if (optional == NULL)
+        error_set(error, "\"%s\" is one too many; give one %s", argument, operand);
+    else
+        error_set(error, "\"%s\" is one too many; give one %s, and the value of --%s behind \"=\"",
+                  argument, operand, optional->name);
+}
+
 /* Read what the options leave. */
-static int read_operand(const struct setting *table, void *options, int argument_count,
+static int read_operand(const struct setting *settings, void *options, int argument_count,
                         char *arguments[], struct error *error)
 {
+    const struct setting *table = settings;
+
     if (argument_count <= 0)
         return 0;
     while (table->name != NULL && table->type != SETTING_TARGET)
@@ -302,7 +323,7 @@ static int read_operand(const struct setting *table, void *options, int argument
         return -1;
     }
     if (argument_count > 1) {
-        error_set(error, "\"%s\" is one too many; give one %s", arguments[1], table->name);
+        describe_surplus(settings, arguments[1], error);
         return -1;
     }
     return set_value(table, options, arguments[0], error);

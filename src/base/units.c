@@ -236,6 +236,11 @@ int units_parse_percent(const char *text, uint64_t *millionths)
     return 0;
 }
 
+const char *units_bytes(uint64_t count)
+{
+    return count == 1 ? "byte" : "bytes";
+}
+
 void units_format_size(uint64_t bytes, char text[UNITS_TEXT_SIZE])
 {
     static const char *const names[] = {"", "KiB", "MiB", "GiB", "TiB"};

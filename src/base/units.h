@@ -53,6 +53,9 @@ int units_parse_rate(const char *text, uint64_t *per_second) __attribute__((warn
  */
 int units_parse_percent(const char *text, uint64_t *millionths) __attribute__((warn_unused_result));
 
+/* Return "byte" or "bytes", whichever goes with the number. */
+const char *units_bytes(uint64_t count);
+
 /* Write bytes with the largest binary unit that divides them: "256KiB", "1000", "0". */
 void units_format_size(uint64_t bytes, char text[UNITS_TEXT_SIZE]);
 

@@ -44,11 +44,11 @@ void bisect_note_passed(struct bisect *bisect, uint64_t value)
     bisect->is_confirmed = false;
 }
 
-void bisect_note_failed(struct bisect *bisect, uint64_t value)
+void bisect_note_failed(struct bisect *bisect, uint64_t value, bool may_confirm)
 {
     if (value <= bisect->passed)
         return;
-    if (is_closed(bisect) && value <= bisect->failed + tolerance(bisect))
+    if (may_confirm && is_closed(bisect) && value <= bisect->failed + tolerance(bisect))
         bisect->is_confirmed = true;
     if (value < bisect->failed)
         bisect->failed = value;

@@ -27,8 +27,11 @@ struct bisect {
  */
 uint64_t bisect_next(const struct bisect *bisect);
 
-/* Note what a try of any value showed. What fails and passes later was a coincidence. */
+/* Note that a value passed. If it failed before, or a smaller one, that was a coincidence. */
 void bisect_note_passed(struct bisect *bisect, uint64_t value);
-void bisect_note_failed(struct bisect *bisect, uint64_t value);
+
+/* Note that a value failed, and whether that may confirm what failed before: it had another cause.
+ */
+void bisect_note_failed(struct bisect *bisect, uint64_t value, bool may_confirm);
 
 #endif

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 /* What ends a check from outside. */
@@ -31,35 +30,42 @@ void check_set_timer(struct check *check, struct event *timer, uint64_t delay_ns
 
 void check_end(struct check *check, int status, const char *format, ...)
 {
-    char text[VERDICT_TEXT_SIZE];
     va_list arguments;
 
     if (check->has_ended)
         return;
     check->has_ended = true;
     va_start(arguments, format);
-    (void)vsnprintf(text, sizeof text, format, arguments);
+    verdict_set(&check->verdict, status, format, arguments);
     va_end(arguments);
-    verdict_set(&check->verdict, status, "%s", text);
     (void)event_base_loopbreak(check->base);
 }
 
-static void on_end(evutil_socket_t fd, short what, void *context)
+static void on_signal(evutil_socket_t number, short what, void *context)
+{
+    struct ends *const ends = context;
+
+    (void)number;
+    (void)what;
+    ends->kind->on_interrupt(ends->state, "interrupted");
+}
+
+static void on_deadline(evutil_socket_t fd, short what, void *context)
 {
     struct ends *const ends = context;
 
     (void)fd;
     (void)what;
-    ends->kind->on_interrupt(ends->state);
+    ends->kind->on_interrupt(ends->state, "--deadline reached");
 }
 
 static int watch_for_ends(struct ends *ends, const struct check *check)
 {
     const struct timeval deadline = clock_timeval(check->options->deadline_ms);
 
-    ends->interrupt = evsignal_new(check->base, SIGINT, on_end, ends);
-    ends->terminate = evsignal_new(check->base, SIGTERM, on_end, ends);
-    ends->deadline = evtimer_new(check->base, on_end, ends);
+    ends->interrupt = evsignal_new(check->base, SIGINT, on_signal, ends);
+    ends->terminate = evsignal_new(check->base, SIGTERM, on_signal, ends);
+    ends->deadline = evtimer_new(check->base, on_deadline, ends);
     if (ends->interrupt == NULL || ends->terminate == NULL || ends->deadline == NULL ||
         event_add(ends->interrupt, NULL) < 0 || event_add(ends->terminate, NULL) < 0 ||
         (check->options->deadline_ms > 0 && event_add(ends->deadline, &deadline) < 0)) {

@@ -34,8 +34,9 @@ struct check {
 struct check_kind {
     /* Make the state and begin. Return NULL with errno. */
     void *(*start)(struct check *check);
-    /* It has to end before its time: add to the verdict what is known, and call check_end. */
-    void (*on_interrupt)(void *state);
+    /* It has to end early, for this reason: add to the verdict what is known, and call check_end.
+     */
+    void (*on_interrupt)(void *state, const char *reason);
     /* Free the state, which may be half-built. NULL is fine. */
     void (*free)(void *state);
 };
@@ -47,7 +48,7 @@ struct check_kind {
 int check_run(const struct check_kind *kind, const struct options *options,
               const struct target *target);
 
-/* Set a timer, new or pending. Without memory for it the check ends. */
+/* Set a timer, whether or not it is pending. Without memory for it the check ends. */
 void check_set_timer(struct check *check, struct event *timer, uint64_t delay_ns);
 
 /*

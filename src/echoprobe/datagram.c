@@ -87,6 +87,7 @@ static bool is_same_place(const struct sockaddr_storage *one, const struct socka
 static void take(struct datagram *datagram, size_t length, const struct sockaddr_storage *from,
                  socklen_t from_length)
 {
+    const bool is_from_target = is_same_place(from, &datagram->target->places[0].address);
     struct fault fault;
     uint64_t sequence;
 
@@ -95,7 +96,9 @@ static void take(struct datagram *datagram, size_t length, const struct sockaddr
     sequence = find_sequence(datagram, length);
     fault_judge_datagram(datagram->pattern, datagram->number, position_of(sequence), datagram->size,
                          datagram->bytes, length, &fault);
-    if (fault.kind == FAULT_NONE && !is_same_place(from, &datagram->target->places[0].address)) {
+    if (fault.kind != FAULT_NONE && !is_from_target)
+        return; /* neither the bytes nor the address are what was asked for: a stranger's */
+    if (!is_from_target) {
         char text[ADDRESS_TEXT_SIZE];
 
         address_format_socket((const struct sockaddr *)from, from_length, text);

@@ -14,9 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum {
-    DATAGRAM_BYTES = 65507
-}; /* the most that IPv4 carries: 65,535 less both headers (RFC 768) */
+/* The most that IPv4 carries: 65,535 less both headers (RFC 768). */
+enum { DATAGRAM_BYTES = 65507 };
 
 struct datagram;
 

@@ -2,6 +2,8 @@
 
 #include "echoprobe/fault.h"
 
+#include "base/units.h"
+
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -92,11 +94,6 @@ static const char *bytes_are(uint64_t count)
     return count == 1 ? "byte is" : "bytes are";
 }
 
-static const char *bytes_of(uint64_t count)
-{
-    return count == 1 ? "byte" : "bytes";
-}
-
 /* Tell whether all of the bytes from `first` on stand at `position` in the stream. */
 static bool continues(const struct evidence *evidence, size_t first, uint64_t position)
 {
@@ -164,7 +161,7 @@ static void judge_shifted(const struct evidence *evidence, size_t skipped, uint6
     if (found == position || (found < position && skipped > 0)) {
         count = skipped + (position - found);
         fault_set(fault, FAULT_INSERTED, offset, count,
-                  "%" PRIu64 " %s that nobody sent at offset %" PRIu64, count, bytes_of(count),
+                  "%" PRIu64 " %s that nobody sent at offset %" PRIu64, count, units_bytes(count),
                   offset);
     } else if (found < position) {
         count = position - found;
@@ -227,7 +224,7 @@ static void judge_short(const struct evidence *evidence, struct fault *fault)
         }
     }
     fault_set(fault, FAULT_INSERTED, offset, length, "%zu %s that nobody sent at offset %" PRIu64,
-              length, bytes_of(length), offset);
+              length, units_bytes(length), offset);
     show_bytes(fault, evidence);
 }
 

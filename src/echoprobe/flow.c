@@ -125,6 +125,7 @@ static void on_stream_open(void *context, const char *peer)
 
     flow->peer = peer;
     flow->plan->tally->connects++;
+    flow_send(flow); /* of churn, what was queued before */
     announce_start(flow, true);
     announce_room(flow);
 }

@@ -14,6 +14,7 @@ struct half_close {
     struct stream *stream;
     struct event *stalled; /* nothing came for --timeout */
     uint64_t begin_ns;
+    uint64_t moved;       /* bytes, in both directions, when the timer was set */
     struct fault changed; /* the first bytes that were changed in place */
 };
 
@@ -36,8 +37,14 @@ static void end_by_fault(struct half_close *state, const struct fault *fault)
         check_end(state->check, EXIT_STATUS_FAULT, "%s: %s", fault_name(fault->kind), fault->text);
 }
 
+static uint64_t count_moved(const struct half_close *state)
+{
+    return stream_delivered(state->stream) + stream_returned(state->stream);
+}
+
 static void await_progress(struct half_close *state)
 {
+    state->moved = count_moved(state);
     check_set_timer(state->check, state->stalled, state->check->options->timeout_ms * 1000000);
 }
 
@@ -45,7 +52,7 @@ static void on_open(void *context, const char *peer)
 {
     struct half_close *const state = context;
 
-    (void)peer;
+    state->check->report.peer = peer;
     state->begin_ns = clock_now_ns();
     await_progress(state);
     stream_send(state->stream, state->check->options->size_bytes);
@@ -85,7 +92,7 @@ static void on_end(void *context, const struct fault *fault)
         finish(state);
         check_end(state->check, EXIT_STATUS_UNCHANGED,
                   "%s%" PRIu64 " %s came back, then FIN, in %.3f ms", size == 1 ? "" : "all ", size,
-                  size == 1 ? "byte" : "bytes", (double)(clock_now_ns() - state->begin_ns) / 1e6);
+                  units_bytes(size), (double)(clock_now_ns() - state->begin_ns) / 1e6);
     }
 }
 
@@ -105,28 +112,35 @@ static void on_stalled(evutil_socket_t fd, short what, void *context)
 
     (void)fd;
     (void)what;
-    if (stream_judge(state->stream, ETIMEDOUT)) {
-        await_progress(state); /* of the target's next place, or behind changed bytes */
+    if (stream_judge(state->stream, ETIMEDOUT) || count_moved(state) > state->moved) {
+        await_progress(state); /* to the next place, behind changed bytes, or just slowly */
         return;
     }
     units_format_duration(state->check->options->timeout_ms, limit);
     finish(state);
-    if (returned < size)
+    if (returned == size)
         check_end(state->check, EXIT_STATUS_FAULT,
-                  "lost: %" PRIu64 " of %" PRIu64 " bytes came back, then nothing for %s", returned,
-                  size, limit);
+                  "%s%" PRIu64 " %s came back, but no FIN followed for %s", size == 1 ? "" : "all ",
+                  size, units_bytes(size), limit);
+    else if (returned == 0)
+        check_end(state->check, EXIT_STATUS_FAULT, "lost: nothing came back for %s", limit);
     else
         check_end(state->check, EXIT_STATUS_FAULT,
-                  "all %" PRIu64 " bytes came back, but no FIN followed for %s", size, limit);
+                  "lost: only %" PRIu64 " of %" PRIu64 " bytes came back, then nothing for %s",
+                  returned, size, limit);
 }
 
-static void on_interrupt(void *context)
+static void on_interrupt(void *context, const char *reason)
 {
     struct half_close *const state = context;
 
     finish(state);
-    check_end(state->check, EXIT_STATUS_FAULT, "interrupted after %" PRIu64 " of %" PRIu64 " bytes",
-              stream_returned(state->stream), state->check->options->size_bytes);
+    if (stream_is_open(state->stream))
+        check_end(state->check, EXIT_STATUS_FAULT, "%s after %" PRIu64 " of %" PRIu64 " bytes",
+                  reason, stream_returned(state->stream), state->check->options->size_bytes);
+    else
+        check_end(state->check, EXIT_STATUS_CONNECT, "%s before there was a connection to %s",
+                  reason, state->check->target->name);
 }
 
 static void free_state(void *context)

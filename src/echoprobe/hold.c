@@ -45,18 +45,17 @@ static void on_lost(void *context, struct silence *silence, uint64_t silent_ns,
 {
     struct hold *const state = context;
 
-    (void)silence;
     note_silence(state, silent_ns);
     if (fault->kind == FAULT_CONNECT)
         check_end(state->check, EXIT_STATUS_CONNECT, "%s", fault->text);
-    else if (silent_ns == 0)
+    else if (!silence_is_proven(silence))
         check_end(state->check, EXIT_STATUS_FAULT, "no echo before the silence: %s", fault->text);
-    else if (state->was_tried)
-        check_end(state->check, EXIT_STATUS_FAULT, "no echo after %.3f s of silence: %s",
-                  (double)silent_ns / 1e9, fault->text);
+    else if (!silence_is_too_long(fault))
+        check_end(state->check, EXIT_STATUS_FAULT, "%s after %.3f s of silence: %s",
+                  fault_name(fault->kind), (double)silent_ns / 1e9, fault->text);
     else
-        check_end(state->check, EXIT_STATUS_FAULT,
-                  "the connection ended after %.3f s of silence: %s", (double)silent_ns / 1e9,
+        check_end(state->check, EXIT_STATUS_FAULT, "%s after %.3f s of silence: %s",
+                  state->was_tried ? "no echo" : "the connection ended", (double)silent_ns / 1e9,
                   fault->text);
 }
 
@@ -77,13 +76,18 @@ static void on_over(evutil_socket_t fd, short what, void *context)
     silence_try(state->silence);
 }
 
-static void on_interrupt(void *context)
+static void on_interrupt(void *context, const char *reason)
 {
     struct hold *const state = context;
+    const uint64_t silent_ns = silence_ns(state->silence);
 
-    note_silence(state, silence_ns(state->silence));
-    check_end(state->check, EXIT_STATUS_FAULT, "interrupted after %.3f s of silence",
-              (double)silence_ns(state->silence) / 1e9);
+    note_silence(state, silent_ns);
+    if (silence_is_proven(state->silence))
+        check_end(state->check, EXIT_STATUS_FAULT, "%s after %.3f s of silence", reason,
+                  (double)silent_ns / 1e9);
+    else
+        check_end(state->check, EXIT_STATUS_CONNECT, "%s before there was an echo from %s", reason,
+                  state->check->target->name);
 }
 
 static void free_state(void *context)

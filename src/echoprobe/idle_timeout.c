@@ -25,6 +25,7 @@ enum {
 
 static const uint64_t ns_per_ms = 1000000;
 static const uint64_t tolerance_ns = 20 * 1000000; /* clocks and timers are not more exact */
+static const uint64_t late_ns = 5 * 1000000;       /* a try may come so much late */
 
 struct idle_timeout {
     struct check *check;
@@ -39,6 +40,7 @@ struct idle_timeout {
     bool was_proven;    /* there was a first echo */
     struct fault loss;  /* of the silence that is too long */
     uint64_t loss_at_ns;
+    bool lives_since;  /* a try came back after it */
     struct fault last; /* of the last connection that was lost, for whatever reason */
 };
 
@@ -85,8 +87,12 @@ static void conclude(struct idle_timeout *state)
 static void give_up(struct idle_timeout *state, const char *reason, const char *detail)
 {
     note_bounds(state);
-    check_end(state->check, EXIT_STATUS_FAULT, "%s%s; connections live after %.3f s of silence",
-              reason, detail, seconds(state->bisect.passed));
+    if (state->bisect.passed == 0)
+        check_end(state->check, EXIT_STATUS_FAULT, "%s%s; no silence was survived yet", reason,
+                  detail);
+    else
+        check_end(state->check, EXIT_STATUS_FAULT, "%s%s; connections live after %.3f s of silence",
+                  reason, detail, seconds(state->bisect.passed));
 }
 
 static void end_unproven(struct idle_timeout *state, const struct fault *fault)
@@ -99,15 +105,29 @@ static void end_unproven(struct idle_timeout *state, const struct fault *fault)
 
 /* --- What connections report. ---------------------------------------------------------------- */
 
+/* Say how many are silent, once that is known of each. */
+static void count_proven(struct idle_timeout *state)
+{
+    size_t count = 0;
+
+    if (--state->unproven > 0 || state->replaced > 0)
+        return;
+    for (size_t i = 0; i < state->count; i++)
+        count += silence_is_proven(state->pool[i]);
+    if (count > 0)
+        report_line(&state->check->report, "%zu connections are silent", count);
+}
+
 static void on_echo(void *context, struct silence *silence, uint64_t silent_ns, uint64_t rtt_ns)
 {
     struct idle_timeout *const state = context;
 
     if (silence != state->tried) {
-        state->unproven--;
         state->was_proven = true;
+        count_proven(state);
     } else {
         state->tried = NULL;
+        state->lives_since = true;
         bisect_note_passed(&state->bisect, silent_ns);
         report_line(&state->check->report, "silent for %.3f s: lives, echo in %.3f ms",
                     seconds(silent_ns), (double)rtt_ns / 1e6);
@@ -115,43 +135,47 @@ static void on_echo(void *context, struct silence *silence, uint64_t silent_ns, 
     look_soon(state);
 }
 
-/* Tell whether this loss and the last have one cause: connections of one age end at one moment. */
-static bool belongs_to_last_loss(const struct idle_timeout *state, uint64_t silent_ns,
-                                 uint64_t now_ns)
-{
-    return now_ns - state->loss_at_ns < tolerance_ns &&
-           silent_ns + tolerance_ns > state->bisect.failed;
-}
-
-/* Losses that are shorter than what was survived before tell nothing; those that nearly are, do. */
-static void note_loss(struct idle_timeout *state, uint64_t silent_ns, const struct fault *fault)
+/*
+ * Losses that are shorter than what was survived before tell nothing; where they are nearly as
+ * long, clocks differ. One may confirm another if they have no cause in common but the silence:
+ * the path has carried an echo since, or this silence began since.
+ */
+static void note_loss(struct idle_timeout *state, const struct silence *silence, uint64_t silent_ns,
+                      const struct fault *fault)
 {
     struct bisect *const bisect = &state->bisect;
-    const uint64_t now_ns = clock_now_ns();
+    const bool may_confirm = state->lives_since || silence_began_ns(silence) > state->loss_at_ns;
 
-    if (silent_ns + tolerance_ns < bisect->passed || belongs_to_last_loss(state, silent_ns, now_ns))
+    if (silent_ns + tolerance_ns < bisect->passed)
         return;
-    state->loss_at_ns = now_ns;
-    if (silent_ns <= bisect->passed)
-        silent_ns = bisect->passed + 1;
-    if (silent_ns < bisect->failed)
+    if (silent_ns < bisect->passed + tolerance_ns / 2)
+        silent_ns = bisect->passed + tolerance_ns / 2;
+    if (silent_ns < bisect->failed) {
         report_line(&state->check->report, "silent for %.3f s: lost, %s", seconds(silent_ns),
                     fault->text);
-    bisect_note_failed(bisect, silent_ns);
-    state->loss = *fault;
+        state->loss = *fault;
+        state->loss_at_ns = clock_now_ns();
+        state->lives_since = false;
+    }
+    bisect_note_failed(bisect, silent_ns, may_confirm);
 }
 
 static void on_lost(void *context, struct silence *silence, uint64_t silent_ns,
                     const struct fault *fault)
 {
     struct idle_timeout *const state = context;
+    const bool was_first = !state->was_proven && !silence_is_proven(silence);
 
     state->last = *fault;
     if (silence == state->tried)
         state->tried = NULL;
-    if (silent_ns > 0)
-        note_loss(state, silent_ns, fault);
-    else if (--state->unproven == 0 && !state->was_proven)
+    if (silence_is_proven(silence) && !silence_is_too_long(fault))
+        give_up(state, "a silent connection brought something else: ", fault->text);
+    else if (silence_is_proven(silence))
+        note_loss(state, silence, silent_ns, fault);
+    else
+        count_proven(state);
+    if (was_first && state->unproven == 0)
         end_unproven(state, fault);
     look_soon(state);
 }
@@ -173,22 +197,32 @@ static int open_connection(struct idle_timeout *state, size_t place)
     return 0;
 }
 
-/* Put a new connection in the place of a lost one, but not at once after the last. */
-static void replace_lost(struct idle_timeout *state)
+/* Return the place of a lost connection, otherwise of the one that has been silent for longest. */
+static size_t find_useless(const struct idle_timeout *state)
+{
+    size_t found = 0;
+
+    for (size_t i = 0; i < state->count; i++) {
+        if (silence_is_lost(state->pool[i]))
+            return i;
+        if (silence_ns(state->pool[i]) > silence_ns(state->pool[found]))
+            found = i;
+    }
+    return found;
+}
+
+/* None reaches the silence that is wanted: begin anew with one, but not at once after the last. */
+static void replace_one(struct idle_timeout *state)
 {
     const uint64_t now_ns = clock_now_ns();
-    size_t place = 0;
 
     check_set_timer(state->check, state->next, RETRY_MS * ns_per_ms);
-    while (place < state->count && !silence_is_lost(state->pool[place]))
-        place++;
-    if (place == state->count || state->unproven > 0 ||
-        now_ns - state->replaced_at_ns < RETRY_MS * ns_per_ms)
+    if (state->unproven > 0 || now_ns - state->replaced_at_ns < RETRY_MS * ns_per_ms)
         return;
     state->replaced_at_ns = now_ns;
     if (++state->replaced > REPLACED)
         give_up(state, "too many connections were lost, the last: ", state->last.text);
-    else if (open_connection(state, place) < 0)
+    else if (open_connection(state, find_useless(state)) < 0)
         check_end(state->check, EXIT_STATUS_SYSTEM, "no memory for a connection");
 }
 
@@ -196,7 +230,7 @@ static void replace_lost(struct idle_timeout *state)
 static struct silence *find_next(const struct idle_timeout *state, uint64_t silence_wanted_ns)
 {
     const bool may_be_longer = state->bisect.failed == BISECT_NONE;
-    const uint64_t limit_ns = silence_wanted_ns + tolerance_ns / 4;
+    const uint64_t limit_ns = silence_wanted_ns + late_ns;
     struct silence *found = NULL;
 
     for (size_t i = 0; i < state->count; i++) {
@@ -225,7 +259,7 @@ static void on_next(evutil_socket_t fd, short what, void *context)
     }
     found = find_next(state, wanted_ns);
     if (found == NULL) {
-        replace_lost(state);
+        replace_one(state);
     } else if (silence_ns(found) < wanted_ns) {
         check_set_timer(state->check, state->next, wanted_ns - silence_ns(found));
     } else {
@@ -234,9 +268,15 @@ static void on_next(evutil_socket_t fd, short what, void *context)
     }
 }
 
-static void on_interrupt(void *context)
+static void on_interrupt(void *context, const char *reason)
 {
-    give_up(context, "interrupted", "");
+    const struct idle_timeout *const state = context;
+
+    if (state->was_proven)
+        give_up(context, reason, "");
+    else
+        check_end(state->check, EXIT_STATUS_CONNECT, "%s before there was an echo from %s", reason,
+                  state->check->target->name);
 }
 
 /* --- The check. ------------------------------------------------------------------------------ */
@@ -286,7 +326,6 @@ static int open_pool(struct idle_timeout *state)
         if (open_connection(state, i) < 0)
             return -1;
     }
-    report_line(&state->check->report, "%zu connections are silent", state->count);
     return 0;
 }
 

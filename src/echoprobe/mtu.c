@@ -60,12 +60,12 @@ static void conclude(struct mtu *state)
                   "datagrams of up to %" PRIu64 " bytes return%s", state->largest[SEARCH_ANY], cut);
 }
 
-static void on_interrupt(void *context)
+static void on_interrupt(void *context, const char *reason)
 {
     struct mtu *const state = context;
 
     note_sizes(state);
-    check_end(state->check, EXIT_STATUS_FAULT, "interrupted when %" PRIu64 " bytes were tried",
+    check_end(state->check, EXIT_STATUS_FAULT, "%s when %" PRIu64 " bytes were tried", reason,
               state->size);
 }
 
@@ -80,7 +80,7 @@ static void settle(struct mtu *state, const char *reason)
     if (reason == NULL)
         bisect_note_passed(&state->bisect, state->size);
     else
-        bisect_note_failed(&state->bisect, state->size);
+        bisect_note_failed(&state->bisect, state->size, true);
     report_line(&state->check->report, "%" PRIu64 " bytes%s: %s%s", state->size,
                 state->search == SEARCH_WHOLE ? " in one piece" : "",
                 reason == NULL ? "return" : "lost, ", reason == NULL ? "" : reason);
@@ -104,15 +104,23 @@ static void on_returned(void *context, uint64_t sequence, const struct fault *fa
     }
 }
 
-static void on_error(void *context, int failure)
+static void on_refused(struct mtu *state, int failure)
 {
-    struct mtu *const state = context;
-
     if (failure == EMSGSIZE || failure == ENOBUFS)
         settle(state, strerror(failure));
     else
         check_end(state->check, EXIT_STATUS_CONNECT, "%s: %s", state->check->target->places[0].text,
                   strerror(failure));
+}
+
+/* That a datagram was too large for a part of the path makes the system cut the next of its size.
+ */
+static void on_error(void *context, int failure)
+{
+    struct mtu *const state = context;
+
+    if (failure != EMSGSIZE || state->search == SEARCH_WHOLE)
+        on_refused(state, failure);
 }
 
 static const struct datagram_events datagram_events = {
@@ -133,7 +141,7 @@ static void try_size(struct mtu *state)
     }
     check_set_timer(state->check, state->next, timeout_ms * 1000000 / TRIES);
     if (datagram_send(state->datagram, state->tries++) < 0 && errno != EAGAIN)
-        on_error(state, errno);
+        on_refused(state, errno);
 }
 
 /* --- The searches. --------------------------------------------------------------------------- */
@@ -184,11 +192,12 @@ static void end_search(struct mtu *state)
 {
     const uint64_t largest = state->bisect.passed;
 
-    if (largest == 0) {
-        check_end(state->check, EXIT_STATUS_FAULT, "no datagram of %d bytes came back", FIRST_SIZE);
+    state->largest[state->search] = largest;
+    if (largest == 0 && state->search == SEARCH_ANY) {
+        check_end(state->check, EXIT_STATUS_FAULT, "no datagram of %d bytes came back%s",
+                  FIRST_SIZE, state->is_cut ? " whole" : "");
         return;
     }
-    state->largest[state->search] = largest;
     if (state->search == SEARCH_ANY) {
         begin_search(state, SEARCH_WHOLE, largest);
         begin_size(state, next_size(state));

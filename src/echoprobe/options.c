@@ -422,8 +422,10 @@ int options_parse(struct options *options, int argument_count, char *arguments[]
 bool options_ask_for_plugin(int argument_count, char *arguments[])
 {
     for (int i = 1; i < argument_count; i++) {
-        if (strcmp(arguments[i], "--plugin") == 0)
-            return true;
+        const size_t length = strlen(arguments[i]);
+
+        if (length >= sizeof "--p" - 1 && strncmp(arguments[i], "--plugin", length) == 0)
+            return true; /* may be shortened, as all long options */
     }
     return false;
 }

@@ -30,16 +30,21 @@ static uint64_t median_ns(const struct tally *tally)
 
 static bool is_above(const struct threshold *threshold, const struct tally *tally)
 {
-    if (threshold->is_set && median_ns(tally) > threshold->rtt_us * 1000)
+    if (threshold->is_set && (double)median_ns(tally) > (double)threshold->rtt_us * 1e3)
         return true;
     return threshold->has_loss &&
            (double)tally->lost * 1e6 > (double)threshold->loss_millionths * (double)tally->sent;
 }
 
+/* What was lost, cut off or reset is judged by how much of it was lost. */
 static bool has_changes(const struct tally *tally)
 {
-    for (int kind = FAULT_LOST + 1; kind < FAULT_KINDS; kind++) {
-        if (tally->faults[kind] > 0)
+    static const enum fault_kind changes[] = {FAULT_DUPLICATED, FAULT_REORDERED,
+                                              FAULT_FOREIGN,    FAULT_CORRUPTED,
+                                              FAULT_INSERTED,   FAULT_MISADDRESSED};
+
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+        if (tally->faults[changes[i]] > 0)
             return true;
     }
     return tally->corrupted > 0;
@@ -60,11 +65,24 @@ static void print_rtt_limit(const struct threshold *threshold)
         (void)printf("%.6f", (double)threshold->rtt_us / 1e6);
 }
 
+/* Print a percentage with up to four decimals; the convention knows no exponents. */
+static void print_percent(double percent)
+{
+    char text[32];
+    size_t length = (size_t)snprintf(text, sizeof text, "%.4f", percent);
+
+    while (text[length - 1] == '0')
+        length--;
+    if (text[length - 1] == '.')
+        length--;
+    (void)printf("%.*s", (int)length, text);
+}
+
 static void print_loss_limit(const struct threshold *threshold)
 {
     (void)putchar(';');
     if (threshold->has_loss)
-        (void)printf("%g", (double)threshold->loss_millionths / 1e4);
+        print_percent((double)threshold->loss_millionths / 1e4);
 }
 
 int plugin_print_messages(const struct options *options, const char *peer,
@@ -89,8 +107,9 @@ int plugin_print_messages(const struct options *options, const char *peer,
         (void)fputs(" | rtt=U", stdout);
     print_rtt_limit(warning);
     print_rtt_limit(critical);
-    (void)printf(";0 loss=%g%%",
-                 tally->sent == 0 ? 100 : 100 * (double)tally->lost / (double)tally->sent);
+    (void)fputs(";0 loss=", stdout);
+    print_percent(tally->sent == 0 ? 100 : 100 * (double)tally->lost / (double)tally->sent);
+    (void)putchar('%');
     print_loss_limit(warning);
     print_loss_limit(critical);
     (void)puts(";0;100");
@@ -110,9 +129,7 @@ int plugin_print_verdict(const char *check, const struct verdict *verdict)
 
         (void)printf("%s%s=%.*f%s", i == 0 ? " | " : " ", figure->name,
                      figure->unit == FIGURE_SECONDS ? 6 : 0, figure->value,
-                     figure->unit == FIGURE_SECONDS ? "s"
-                     : figure->unit == FIGURE_BYTES ? "B"
-                                                    : "");
+                     figure->unit == FIGURE_SECONDS ? "s" : "B");
     }
     (void)putchar('\n');
     return state;

@@ -14,9 +14,7 @@
 
 enum { PLUGIN_OK = 0, PLUGIN_WARNING = 1, PLUGIN_CRITICAL = 2, PLUGIN_UNKNOWN = 3 };
 
-/*
- * Each prints the line on standard output and returns the exit status.
- */
+/* Each prints the line on standard output and returns the exit status. */
 
 /* Judge messages by the thresholds; `first` is the first fault, NULL: there was none. */
 int plugin_print_messages(const struct options *options, const char *peer,

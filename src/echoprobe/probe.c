@@ -33,7 +33,8 @@ struct probe {
     struct thread *threads;
     size_t started, running;
     uint64_t begin_ns;
-    atomic_int order; /* enum load_order */
+    atomic_int order;                /* enum load_order */
+    _Atomic(const char *) last_peer; /* that a message came back from; NULL: none yet */
 
     pthread_mutex_t mutex; /* guards what follows */
     struct report report;
@@ -46,6 +47,7 @@ static void on_echo(void *context, const char *peer, uint64_t sequence, uint64_t
 {
     struct probe *const probe = context;
 
+    atomic_store_explicit(&probe->last_peer, peer, memory_order_relaxed);
     if (probe->options->is_load)
         return;
     pthread_mutex_lock(&probe->mutex);
@@ -289,6 +291,20 @@ static int run(struct probe *probe, const struct target *target)
     return failure;
 }
 
+/* Tell it as a fault of the connection if the run ended before there was one. */
+static void note_no_connection(struct probe *probe, const struct target *target)
+{
+    struct fault fault;
+
+    if (probe->tally.sent > 0 || probe->tally.connects_failed > 0)
+        return;
+    fault_set(&fault, FAULT_CONNECT, 0, 0, "%s: no connection yet when it had to end",
+              target->places[0].text);
+    probe->tally.connects_failed++;
+    probe->tally.faults[FAULT_CONNECT]++;
+    report_fault(&probe->report, 0, &fault);
+}
+
 /* Connections that never came about are no loss of the path. */
 static int status_of(const struct tally *tally)
 {
@@ -314,6 +330,10 @@ int probe_run(const struct options *options, const struct target *target)
     (void)pthread_mutex_init(&probe.mutex, NULL);
     failure = run(&probe, target);
     elapsed_ns = clock_now_ns() - probe.begin_ns;
+    if (atomic_load(&probe.last_peer) != NULL)
+        probe.report.peer = atomic_load(&probe.last_peer);
+    if (failure == 0)
+        note_no_connection(&probe, target);
     if (failure == 0)
         status = report_messages(&probe.report, &probe.tally, elapsed_ns, status_of(&probe.tally));
     else

@@ -3,6 +3,7 @@
 #include "echoprobe/report.h"
 
 #include "base/escape.h"
+#include "base/units.h"
 #include "echoprobe/plugin.h"
 
 #include <errno.h>
@@ -61,11 +62,6 @@ static void clear_line(struct report *report)
     report->has_line = false;
 }
 
-static const char *bytes_of(uint64_t count)
-{
-    return count == 1 ? "byte" : "bytes";
-}
-
 /* Tell whether the end is all that may be printed: another program reads it. */
 static bool is_for_program(const struct options *options)
 {
@@ -76,14 +72,14 @@ void report_begin(struct report *report, const struct options *options, const st
 {
     const char *const check = options_check(options);
 
-    *report = (struct report){.options = options, .target = target};
+    *report = (struct report){.options = options, .target = target, .peer = target->places[0].text};
     report->shows_progress =
         options->is_load && !options->quiet && !is_for_program(options) && isatty(STDERR_FILENO);
     if (is_for_program(options))
         return;
     (void)printf("echoprobe %s (%s), ", target->name, target->places[0].text);
     if (!options->mtu)
-        (void)printf("%" PRIu64 " %s%s", options->size_bytes, bytes_of(options->size_bytes),
+        (void)printf("%" PRIu64 " %s%s", options->size_bytes, units_bytes(options->size_bytes),
                      check != NULL ? ", " : "");
     (void)puts(check != NULL ? check : "");
     (void)fflush(stdout);
@@ -99,7 +95,7 @@ void report_echo(struct report *report, const char *peer, uint64_t sequence, uin
     if (!shows_lines(report))
         return;
     (void)printf("%" PRIu64 " %s from %s: seq=%" PRIu64 " time=%.3f ms\n",
-                 report->options->size_bytes, bytes_of(report->options->size_bytes), peer,
+                 report->options->size_bytes, units_bytes(report->options->size_bytes), peer,
                  sequence + 1, ms(rtt_ns));
     (void)fflush(stdout);
 }
@@ -420,7 +416,7 @@ static void print_json_target(const struct report *report, uint64_t elapsed_ns)
     (void)fputs("{\"target\": ", stdout);
     print_string(report->target->name);
     (void)fputs(", \"address\": ", stdout);
-    print_string(report->target->places[0].text);
+    print_string(report->peer);
     (void)printf(", \"transport\": \"%s\", \"elapsed_seconds\": %.6f",
                  transport(report->options->target.scheme), seconds(elapsed_ns));
 }
@@ -457,8 +453,6 @@ static const char *unit_suffix(enum figure_unit unit)
         return "_bytes";
     case FIGURE_SECONDS:
         return "_seconds";
-    case FIGURE_COUNT:
-        return "";
     }
     return "";
 }
@@ -481,12 +475,12 @@ static void print_json_verdict(const struct report *report, const struct verdict
 /* --- The end. -------------------------------------------------------------------------------- */
 
 /* Return the status, if all of the output arrived. */
-static int close_output(int status)
+static int close_output(const struct options *options, int status)
 {
     if (fflush(stdout) == 0 && !ferror(stdout))
         return status;
     (void)fprintf(stderr, "echoprobe: standard output: %s\n", strerror(errno));
-    return EXIT_STATUS_SYSTEM;
+    return options->plugin ? PLUGIN_UNKNOWN : EXIT_STATUS_SYSTEM;
 }
 
 int report_messages(struct report *report, const struct tally *tally, uint64_t elapsed_ns,
@@ -500,7 +494,7 @@ int report_messages(struct report *report, const struct tally *tally, uint64_t e
         print_json(report, tally, elapsed_ns, status);
     else
         print_summary(report, tally, elapsed_ns);
-    return close_output(status);
+    return close_output(report->options, status);
 }
 
 int report_verdict(struct report *report, const struct verdict *verdict, uint64_t elapsed_ns)
@@ -515,14 +509,29 @@ int report_verdict(struct report *report, const struct verdict *verdict, uint64_
         (void)puts(verdict->text);
     else
         (void)fprintf(stderr, "echoprobe: %s\n", verdict->text);
-    return close_output(status);
+    return close_output(report->options, status);
+}
+
+static void print_json_failure(const struct options *options, int status, const char *text)
+{
+    char name[ADDRESS_TEXT_SIZE];
+
+    address_format(&options->target, name);
+    (void)fputs("{\"target\": ", stdout);
+    print_string(name);
+    (void)fputs(", \"error\": ", stdout);
+    print_string(text);
+    (void)printf(", \"status\": %d}\n", status);
 }
 
 int report_failure(const struct options *options, int status, const char *text)
 {
     if (options->plugin)
-        return close_output(plugin_print_failure(
-            status == EXIT_STATUS_CONNECT ? PLUGIN_CRITICAL : PLUGIN_UNKNOWN, text));
+        return close_output(
+            options, plugin_print_failure(
+                         status == EXIT_STATUS_CONNECT ? PLUGIN_CRITICAL : PLUGIN_UNKNOWN, text));
     (void)fprintf(stderr, "echoprobe: %s\n", text);
-    return status;
+    if (options->json && status != EXIT_STATUS_USAGE)
+        print_json_failure(options, status, text);
+    return close_output(options, status);
 }

@@ -22,6 +22,7 @@ enum { REPORT_FAULTS = 10 }; /* a load shows no more of them */
 struct report {
     const struct options *options;
     const struct target *target;
+    const char *peer;    /* who answered; before anybody did, whom it asks first */
     bool shows_progress; /* a live line on the terminal */
     bool has_line;       /* it stands there now */
     bool leaves_out;     /* faults that are only counted, and has said so */

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum phase { PHASE_PROVING, PHASE_SILENT, PHASE_TRYING, PHASE_LOST };
+enum phase { PHASE_CONNECTING, PHASE_PROVING, PHASE_SILENT, PHASE_TRYING, PHASE_LOST };
 
 struct silence {
     struct check *check;
@@ -17,8 +17,10 @@ struct silence {
     struct stream *stream;
     struct event *unanswered;
     enum phase phase;
-    uint64_t messages;  /* sent or to be sent */
-    uint64_t since_ns;  /* the last byte moved */
+    uint64_t messages; /* sent or to be sent */
+    uint64_t since_ns; /* the last byte moved */
+    uint64_t began_ns; /* the last silence */
+    bool is_proven;
     uint64_t silent_ns; /* for so long it was silent, once it is not */
     struct fault changed;
 };
@@ -64,8 +66,9 @@ static void on_open(void *context, const char *peer)
 {
     struct silence *const silence = context;
 
-    (void)peer;
-    silence->since_ns = clock_now_ns(); /* the time to connect is no round trip */
+    silence->check->report.peer = peer;
+    silence->phase = PHASE_PROVING;
+    send_message(silence);
 }
 
 static void on_returned(void *context, uint64_t position)
@@ -82,7 +85,8 @@ static void on_returned(void *context, uint64_t position)
     }
     (void)event_del(silence->unanswered);
     silence->phase = PHASE_SILENT;
-    silence->since_ns = now_ns;
+    silence->is_proven = true;
+    silence->since_ns = silence->began_ns = now_ns;
     silence->events->on_echo(silence->context, silence, silence->silent_ns, rtt_ns);
 }
 
@@ -144,7 +148,7 @@ struct silence *silence_new(struct check *check, const struct silence_events *ev
         silence->stream = stream_new(check->base, &check->scratch, check->target, &check->pattern,
                                      check->next_number++, &stream_events, silence);
     if (silence->stream != NULL) {
-        send_message(silence);
+        await_answer(silence);
         return silence;
     }
     silence_free(silence);
@@ -167,9 +171,19 @@ void silence_try(struct silence *silence)
     send_message(silence);
 }
 
+uint64_t silence_began_ns(const struct silence *silence)
+{
+    return silence->began_ns;
+}
+
 bool silence_is_silent(const struct silence *silence)
 {
     return silence->phase == PHASE_SILENT;
+}
+
+bool silence_is_proven(const struct silence *silence)
+{
+    return silence->is_proven;
 }
 
 bool silence_is_lost(const struct silence *silence)
@@ -180,4 +194,10 @@ bool silence_is_lost(const struct silence *silence)
 uint64_t silence_ns(const struct silence *silence)
 {
     return silence->phase == PHASE_SILENT ? clock_now_ns() - silence->since_ns : silence->silent_ns;
+}
+
+bool silence_is_too_long(const struct fault *fault)
+{
+    return fault->kind == FAULT_LOST || fault->kind == FAULT_RESET ||
+           fault->kind == FAULT_TRUNCATED;
 }

@@ -36,10 +36,19 @@ void silence_try(struct silence *silence);
 /* Tell whether it is proven, open, and not being tried. */
 bool silence_is_silent(const struct silence *silence);
 
+/* Tell whether there was a first echo. */
+bool silence_is_proven(const struct silence *silence);
+
 /* Tell whether it is over. */
 bool silence_is_lost(const struct silence *silence);
 
 /* Return how long it has been silent, or was when it was tried or lost; 0 before it is proven. */
 uint64_t silence_ns(const struct silence *silence);
+
+/* Return when the last silence began, on the clock of clock_now_ns. */
+uint64_t silence_began_ns(const struct silence *silence);
+
+/* Tell whether a loss may be the silence's: no answer, a reset or FIN, but no wrong bytes. */
+bool silence_is_too_long(const struct fault *fault);
 
 #endif

@@ -4,8 +4,10 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,6 +22,7 @@ struct stream {
     void *context;
     uint64_t number;
     size_t place; /* of the target's, to which it connects */
+    char refusals[FAULT_TEXT_SIZE];
     int fd;
     struct event *reader, *writer;
     bool is_open, is_finishing, has_finished;
@@ -93,8 +96,11 @@ static size_t accept_right(struct stream *stream, const unsigned char *bytes, si
     return matching;
 }
 
-/* Judge the evidence. Where bytes were changed in place, the stream goes on behind them. */
-static void judge_evidence(struct stream *stream)
+/*
+ * Judge the evidence. Where bytes were changed in place, the stream goes on behind them.
+ * Return whether it does; otherwise it has ended.
+ */
+static bool judge_evidence(struct stream *stream)
 {
     size_t done = 0;
 
@@ -106,7 +112,7 @@ static void judge_evidence(struct stream *stream)
         if (fault.kind != FAULT_CORRUPTED) {
             drop_evidence(stream);
             end(stream, &fault);
-            return;
+            return false;
         }
         stream->events->on_fault(stream->context, &fault);
         stream->returned += fault.extent;
@@ -114,26 +120,24 @@ static void judge_evidence(struct stream *stream)
         done += accept_right(stream, stream->evidence + done, stream->evidence_length - done);
     }
     drop_evidence(stream);
-    stream->events->on_returned(stream->context, stream->returned);
+    return true;
 }
 
-/* Keep what is wrong until there is enough to judge it by. */
-static void keep_evidence(struct stream *stream, const unsigned char *bytes, size_t length)
+/* Keep what is wrong until there is enough to judge it by. Return how many bytes had room. */
+static size_t keep_evidence(struct stream *stream, const unsigned char *bytes, size_t length)
 {
     const size_t room = EVIDENCE_BYTES - stream->evidence_length;
 
-    if (stream->evidence == NULL)
-        stream->evidence = malloc(EVIDENCE_BYTES);
-    if (stream->evidence == NULL) {
-        end_by_error(stream, ENOMEM);
-        return;
-    }
     length = length < room ? length : room;
     memcpy(stream->evidence + stream->evidence_length, bytes, length);
     stream->evidence_length += length;
-    if (stream->evidence_length == EVIDENCE_BYTES ||
-        stream->returned + stream->evidence_length >= stream->sent)
-        judge_evidence(stream);
+    return length;
+}
+
+static bool has_all_evidence(const struct stream *stream)
+{
+    return stream->evidence_length == EVIDENCE_BYTES ||
+           stream->returned + stream->evidence_length >= stream->sent;
 }
 
 /* --- Bytes. ---------------------------------------------------------------------------------- */
@@ -179,16 +183,34 @@ static void send_wanted(struct stream *stream)
     finish_if_due(stream);
 }
 
+/* Say how far the echo is, as the last act. What waited for a judgement is sent first. */
+static void report_returned(struct stream *stream)
+{
+    send_wanted(stream);
+    stream->events->on_returned(stream->context, stream->returned);
+}
+
 static void take(struct stream *stream, const unsigned char *bytes, size_t length)
 {
-    size_t matching = 0;
+    size_t done = 0;
 
+    while (done < length) {
+        if (stream->evidence == NULL) {
+            done += accept_right(stream, bytes + done, length - done);
+            if (done == length)
+                break;
+            stream->evidence = malloc(EVIDENCE_BYTES);
+        }
+        if (stream->evidence == NULL) {
+            end_by_error(stream, ENOMEM);
+            return;
+        }
+        done += keep_evidence(stream, bytes + done, length - done);
+        if (has_all_evidence(stream) && !judge_evidence(stream))
+            return;
+    }
     if (stream->evidence == NULL)
-        matching = accept_right(stream, bytes, length);
-    if (matching < length)
-        keep_evidence(stream, bytes + matching, length - matching);
-    else
-        stream->events->on_returned(stream->context, stream->returned);
+        report_returned(stream);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *context)
@@ -196,16 +218,17 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
     struct stream *const stream = context;
     const ssize_t count =
         recv(fd, stream->scratch->bytes, sizeof stream->scratch->bytes, MSG_DONTWAIT);
+    const int failure = errno;
 
     (void)what;
     if (count > 0)
         take(stream, stream->scratch->bytes, (size_t)count);
-    else if (count < 0 && (errno == EAGAIN || errno == EINTR))
+    else if (count < 0 && (failure == EAGAIN || failure == EINTR))
         return;
-    else if (stream->evidence != NULL)
-        judge_evidence(stream);
+    else if (stream->evidence != NULL && !judge_evidence(stream))
+        return;
     else if (count < 0)
-        end_by_error(stream, errno);
+        end_by_error(stream, failure);
     else
         end_by_fin(stream);
 }
@@ -217,12 +240,10 @@ static void connect_next(struct stream *stream, int failure);
 static void on_connected(struct stream *stream)
 {
     stream->is_open = true;
-    if (event_add(stream->reader, NULL) < 0) {
+    if (event_add(stream->reader, NULL) < 0)
         end_by_error(stream, ENOMEM);
-        return;
-    }
-    send_wanted(stream);
-    stream->events->on_open(stream->context, stream->target->places[stream->place].text);
+    else
+        stream->events->on_open(stream->context, stream->target->places[stream->place].text);
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *context)
@@ -262,21 +283,30 @@ static int start_connecting(struct stream *stream)
     return -1;
 }
 
-/* Go on with the next place, or end for what the last one said. */
+/* Add what a place said to the sentence that is told if none of them answers. */
+static void note_refusal(struct stream *stream, int failure)
+{
+    const size_t length = strlen(stream->refusals);
+
+    (void)snprintf(stream->refusals + length, sizeof stream->refusals - length, "%s%s: %s",
+                   length == 0 ? "" : "; ", stream->target->places[stream->place].text,
+                   strerror(failure));
+}
+
+/* Go on with the next place, or end for what all of them said. */
 static void connect_next(struct stream *stream, int failure)
 {
     struct fault fault;
-    const char *peer = stream->target->places[stream->place].text;
 
+    note_refusal(stream, failure);
     close_socket(stream);
     while (++stream->place < stream->target->count) {
         if (start_connecting(stream) == 0)
             return;
-        failure = errno;
-        peer = stream->target->places[stream->place].text;
+        note_refusal(stream, errno);
         close_socket(stream);
     }
-    fault_set(&fault, FAULT_CONNECT, 0, 0, "%s: %s", peer, strerror(failure));
+    fault_set(&fault, FAULT_CONNECT, 0, 0, "%s", stream->refusals);
     stream->events->on_end(stream->context, &fault);
 }
 
@@ -349,6 +379,16 @@ void stream_finish(struct stream *stream)
         finish_if_due(stream);
 }
 
+uint64_t stream_delivered(const struct stream *stream)
+{
+    int waiting = 0;
+
+    /* What the system still holds (tcp(7), unix(7)); a socket that cannot tell holds nothing. */
+    if (stream->fd < 0 || ioctl(stream->fd, TIOCOUTQ, &waiting) < 0 || waiting < 0)
+        waiting = 0;
+    return (uint64_t)waiting < stream->sent ? stream->sent - (uint64_t)waiting : 0;
+}
+
 uint64_t stream_returned(const struct stream *stream)
 {
     return stream->returned;
@@ -367,6 +407,7 @@ bool stream_judge(struct stream *stream, int failure)
     }
     if (stream->evidence == NULL)
         return false;
-    judge_evidence(stream);
+    if (judge_evidence(stream))
+        report_returned(stream);
     return true;
 }

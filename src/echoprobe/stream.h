@@ -45,21 +45,27 @@ struct stream *stream_new(struct event_base *base, struct stream_scratch *scratc
 /* Close it. NULL is fine. */
 void stream_free(struct stream *stream);
 
-/* Send all bytes before a position, now if the connection is open, and as the socket takes them. */
+/*
+ * Send all bytes before a position, as the socket takes them. Before the connection is open it only
+ * notes the position: call it again from on_open.
+ */
 void stream_send(struct stream *stream, uint64_t position);
 
 /* Send FIN behind them. */
 void stream_finish(struct stream *stream);
 
-/* Return how much came back unchanged. */
+/* Return how much was sent and has left the system, as far as that can be known. */
+uint64_t stream_delivered(const struct stream *stream);
+
+/* Return how much came back: unchanged, or reported by on_fault. */
 uint64_t stream_returned(const struct stream *stream);
 
 bool stream_is_open(const struct stream *stream);
 
 /*
- * Nothing more will come: judge the bytes that were wrong and are kept until then, or give up a
- * connection that is not open yet (`failure` is what the sentence says then).
- * May report, as its last act. Return whether it did.
+ * Nothing more will come: judge the bytes that were wrong and are kept until then, or give up an
+ * attempt to connect (`failure` is what the sentence says then) for the target's next place.
+ * Return whether there was one of these; it may have reported, as its last act.
  */
 bool stream_judge(struct stream *stream, int failure);
 

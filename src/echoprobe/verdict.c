@@ -3,17 +3,12 @@
 #include "echoprobe/verdict.h"
 
 #include <assert.h>
-#include <stdarg.h>
 #include <stdio.h>
 
-void verdict_set(struct verdict *verdict, int status, const char *format, ...)
+void verdict_set(struct verdict *verdict, int status, const char *format, va_list arguments)
 {
-    va_list arguments;
-
     verdict->status = status;
-    va_start(arguments, format);
     (void)vsnprintf(verdict->text, sizeof verdict->text, format, arguments);
-    va_end(arguments);
 }
 
 void verdict_add(struct verdict *verdict, const char *name, enum figure_unit unit, double value)

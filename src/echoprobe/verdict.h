@@ -6,11 +6,12 @@
 #ifndef ECHOPROBE_VERDICT_H
 #define ECHOPROBE_VERDICT_H
 
+#include <stdarg.h>
 #include <stddef.h>
 
 enum { VERDICT_TEXT_SIZE = 512, VERDICT_FIGURES = 6 };
 
-enum figure_unit { FIGURE_BYTES, FIGURE_SECONDS, FIGURE_COUNT };
+enum figure_unit { FIGURE_BYTES, FIGURE_SECONDS };
 
 struct figure {
     const char *name; /* without the unit; static */
@@ -25,9 +26,9 @@ struct verdict {
     struct figure figures[VERDICT_FIGURES];
 };
 
-/* Write status and sentence, printf-style; the figures stay. */
-void verdict_set(struct verdict *verdict, int status, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+/* Write status and sentence, vprintf-style; the figures stay. */
+void verdict_set(struct verdict *verdict, int status, const char *format, va_list arguments)
+    __attribute__((format(printf, 3, 0)));
 
 /* Add a figure, of which there are at most VERDICT_FIGURES. */
 void verdict_add(struct verdict *verdict, const char *name, enum figure_unit unit, double value);

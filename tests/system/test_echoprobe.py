@@ -241,6 +241,20 @@ class NobodyThereTest(harness.TestCase):
         result = probe("-n", "1", "nobody.invalid")
         self.assertEqual(result.status, 2)
         self.assertRegex(result.errors, r"^echoprobe: nobody\.invalid: .+\n$")
+        figures = probe("--json", "nobody.invalid").json()
+        self.assertEqual((figures["target"], figures["status"]), ("tcp://nobody.invalid:7", 2))
+        self.assertTrue(figures["error"].startswith("nobody.invalid: "))
+
+    def test_an_end_before_there_is_a_connection(self):
+        """Nothing was sent: that proves nothing, and is no success."""
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen(0)
+            address = listener.getsockname()
+            with socket.create_connection(address):
+                result = probe("-W", "1h", "--deadline", "300ms", f"127.0.0.1:{address[1]}")
+        self.assertEqual(result.status, 2, result.text)
+        self.assertRegex(result.errors, r"127\.0\.0\.1:\d+: no connection yet")
 
 
 class UsageTest(harness.TestCase):

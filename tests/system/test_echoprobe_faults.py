@@ -100,6 +100,15 @@ class StreamFaultsTest(harness.ProbeTestCase):
                              r"seq=1 lost: no answer within ")
         self.assertRegex(result.text, r"2 sent, 0 received, 2 lost \(100.0%\), 0 corrupted")
 
+    def test_a_changed_byte_among_many(self):
+        """More than is kept to judge it comes behind it; one byte is wrong, and none is lost."""
+        with broken_servers.with_changed_byte(1000000) as server:
+            result = probe("--json", "-n", "3", "-i", "0", "-s", "1MiB", "-W", "1m", server.address)
+        self.assertEqual(result.status, 1)
+        faults = {kind: count for kind, count in result.json()["faults"].items() if count}
+        self.assertEqual(faults, {"corrupted": 1})
+        self.assertEqual(result.json()["received"], 2)
+
     def test_half_an_answer_and_silence(self):
         self.expect(broken_servers.silent_after(32), ("-n", "1", *SHORT),
                     r"seq=1 lost: only 32 of 64 bytes came back within ")

@@ -6,6 +6,7 @@ Run by `run`, by automake, or alone.
 
 import re
 import socket
+import subprocess
 
 import broken_servers
 import harness
@@ -98,10 +99,44 @@ class PluginTest(harness.TestCase):
     def test_it_ends_in_ten_seconds(self):
         """Monitoring systems end a plugin after a while; --deadline is 10s unless it is given."""
         with broken_servers.silent_after(0) as server:
-            result = probe("--plugin", "-W", "1h", "--json", server.address)
-            self.assertEqual(result.status, UNKNOWN)  # --json is the other form for programs
+            text, _ = self.plugin(CRITICAL, "-W", "1h", server.address)
+            self.assertIn("0 of ", text)
             text, _ = self.plugin(CRITICAL, "-W", "1h", "--deadline", "500ms", server.address)
             self.assertIn("0 of ", text)
+
+    def test_a_reset_is_a_loss(self):
+        """It is judged by how much was lost, unlike bytes that were changed."""
+        def serve(connection, _):
+            for _ in range(9):
+                connection.sendall(broken_servers.read_exactly(connection, 64))
+            broken_servers.read_exactly(connection, 64)
+            broken_servers.reset(connection)
+
+        with broken_servers.TcpServer(serve) as server:
+            arguments = ("-n", "10", "-i", "0", server.address)
+            text, data = self.plugin(WARNING, "--critical", "1m,90%", *arguments)
+            self.assertRegex(text, r"^9 of 10 messages returned")
+            self.assertEqual(data["loss"], ("10%", "0", "90", "0", "100"))
+
+    def test_a_small_loss_has_no_exponent(self):
+        with answer_changed(lambda data, number: [] if number == 5 else [data]) as server:
+            _, data = self.plugin(OK, "-n", "30000", "--window", "8", *SHORT, "--warning", "1m,1%",
+                                  server.address)
+        self.assertEqual(data["loss"][0], "0.0033%")
+
+    def test_an_attempt_to_connect_that_fails_is_a_warning(self):
+        """Messages that were sent all came back, but not over every connection."""
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen(0)  # as long as one client waits, the next has no answer
+            with subprocess.Popen([harness.ECHOPROBE, "--plugin", "-c", "4", "-n", "1", "-W",
+                                   harness.scaled_ms(500), f"127.0.0.1:{listener.getsockname()[1]}"],
+                                  stdout=subprocess.PIPE, text=True) as client:
+                with listener.accept()[0] as first:
+                    first.sendall(broken_servers.read_exactly(first, 64))
+                    output = client.communicate(timeout=harness.PATIENCE_SECONDS)[0]
+        self.assertEqual(client.returncode, WARNING, output)
+        self.assertIn("1 of 1 messages returned", output)
 
     def test_a_load(self):
         with Echod() as server:
@@ -138,9 +173,20 @@ class PluginTest(harness.TestCase):
         self.assertEqual(result.status, 64)
         self.assertIn("--plugin", result.errors)
 
+    def test_two_forms_for_programs_exclude_each_other(self):
+        text, _ = self.plugin(UNKNOWN, "--json", "a")
+        self.assertIn("--plugin and --json", text)
+
+    def test_a_shortened_option_is_understood(self):
+        for option in ("--p", "--plug"):
+            result = probe(option, "--no-such-option")
+            self.assertEqual((result.status, result.output[:13]), (UNKNOWN, "ECHO UNKNOWN "))
+
     def test_a_bar_in_the_text_does_not_begin_performance_data(self):
         path = f"{self.temporary_directory()}/a|b"
         text, _ = self.plugin(CRITICAL, f"unix://{path}")
+        self.assertIn("a?b", text)
+        text, _ = self.plugin(CRITICAL, f"unix://{self.temporary_directory()}/a\nb")
         self.assertIn("a?b", text)
 
 

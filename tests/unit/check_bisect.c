@@ -33,7 +33,7 @@ static int search(struct bisect *bisect, uint64_t limit)
         if (value <= limit)
             bisect_note_passed(bisect, value);
         else
-            bisect_note_failed(bisect, value);
+            bisect_note_failed(bisect, value, true);
     }
     return tries;
 }
@@ -95,7 +95,7 @@ START_TEST(what_failed_by_chance_passes_later)
         for (int tries = 0; (value = bisect_next(&bisect)) != BISECT_NONE; tries++) {
             ck_assert_int_lt(tries, MOST_TRIES);
             if (value > 3000 || tries == lost)
-                bisect_note_failed(&bisect, value);
+                bisect_note_failed(&bisect, value, true);
             else
                 bisect_note_passed(&bisect, value);
         }
@@ -108,14 +108,14 @@ START_TEST(other_values_than_the_next_count_too)
 {
     struct bisect bisect = {.first = 100, .maximum = 9000, .tolerance = 10, .failed = BISECT_NONE};
 
-    bisect_note_failed(&bisect, 700);
+    bisect_note_failed(&bisect, 700, true);
     ck_assert_uint_eq(bisect_next(&bisect), 350);
-    bisect_note_failed(&bisect, 900); /* known */
+    bisect_note_failed(&bisect, 900, true); /* known */
     ck_assert_uint_eq(bisect.failed, 700);
     bisect_note_passed(&bisect, 500);
     bisect_note_passed(&bisect, 400);
     ck_assert_uint_eq(bisect.passed, 500);
-    bisect_note_failed(&bisect, 450); /* less than what passed: a coincidence */
+    bisect_note_failed(&bisect, 450, true); /* less than what passed: a coincidence */
     ck_assert_uint_eq(bisect.failed, 700);
     bisect_note_passed(&bisect, 800); /* what failed was one */
     ck_assert_uint_eq(bisect.failed, BISECT_NONE);
@@ -128,11 +128,19 @@ START_TEST(one_failure_proves_nothing)
     struct bisect bisect = {
         .first = 100, .maximum = 9000, .tolerance = 10, .passed = 500, .failed = BISECT_NONE};
 
-    bisect_note_failed(&bisect, 505);
+    bisect_note_failed(&bisect, 505, true);
     ck_assert_uint_eq(bisect_next(&bisect), 505);
-    bisect_note_failed(&bisect, 516); /* too far away to be a proof */
+    bisect_note_failed(&bisect, 516, true); /* too far away to be a proof */
     ck_assert(!bisect.is_confirmed);
-    bisect_note_failed(&bisect, 514);
+    bisect_note_failed(&bisect, 506, false); /* for the same reason, perhaps */
+    ck_assert(!bisect.is_confirmed);
+    bisect_note_failed(&bisect, 514, true);
+    ck_assert(bisect.is_confirmed);
+    bisect_note_passed(&bisect, 515); /* refuted */
+    bisect_note_failed(&bisect, 520, true);
+    ck_assert(!bisect.is_confirmed);
+    ck_assert_uint_eq(bisect_next(&bisect), 520);
+    bisect_note_failed(&bisect, 520, true);
     ck_assert(bisect.is_confirmed);
     ck_assert_uint_eq(bisect_next(&bisect), BISECT_NONE);
 }

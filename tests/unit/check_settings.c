@@ -672,7 +672,9 @@ START_TEST(a_second_operand_and_a_wrong_one_are_refused)
     struct probe probe;
 
     ck_assert_int_eq(parse_probe(&probe, ARGUMENTS("a", "b"), &error), -1);
-    ck_assert_str_eq(error.text, "\"b\" is one too many; give one ADDRESS");
+    ck_assert_str_eq(
+        error.text,
+        "\"b\" is one too many; give one ADDRESS, and the value of --wait behind \"=\"");
     ck_assert_int_eq(parse_probe(&probe, ARGUMENTS("fd://0"), &error), -1);
     ck_assert_ptr_nonnull(strstr(error.text, "fd://0"));
     ck_assert_int_eq(parse_probe(&probe, ARGUMENTS("--ADDRESS", "a"), &error), -1);
