@@ -38,8 +38,7 @@ class Haproxy(Process):
 
     def __enter__(self):
         try:
-            harness.wait_until(lambda: os.path.exists(self._socket) or self.status is not None,
-                               "haproxy takes commands")
+            harness.wait_until(self._takes_commands, "haproxy takes commands")
             for server in SERVERS:
                 self.wait_until_healthy(server)
         except BaseException:
@@ -52,6 +51,14 @@ class Haproxy(Process):
         if exception_type is not None:
             self.log.wait_for_end()
             print("--- log of haproxy", *self.log.lines[-100:], sep="\n")
+
+    def _takes_commands(self):
+        if self.status is not None:
+            raise AssertionError(f"haproxy ended with status {self.status}")
+        try:
+            return self.ask("show version")
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
 
     def ask(self, command):
         """Send a command to the runtime API and return what it says."""
