@@ -60,6 +60,10 @@ class KubernetesTest(ManifestTest):
         self.assertEqual([port["targetPort"] for port in self.service["spec"]["ports"]], names)
         self.assertEqual([self.container["livenessProbe"]["tcpSocket"]["port"]], names)
 
+    def test_the_image_is_of_this_version(self):
+        version = re.search(r"AC_INIT\(\[Echo\], \[(\S+)\]", read("../configure.ac")).group(1)
+        self.assertEqual(self.container["image"].partition(":")[2], version)
+
     def test_the_restricted_pod_security_standard(self):
         self.assertEqual(self.pod["securityContext"]["runAsNonRoot"], True)
         self.assertEqual(self.pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault")
