@@ -720,6 +720,53 @@ def probe(*arguments, seconds=3 * PATIENCE_SECONDS):
     return ProbeResult(result.returncode, result.stdout, result.stderr)
 
 
+# --- networks -----------------------------------------------------------------------------------
+
+
+class Network:
+    """Hosts that are network namespaces, and links between them; they live in the `with` block."""
+
+    def __init__(self, test, *hosts):
+        if os.geteuid() != 0 or subprocess.run(["unshare", "-mn", "true"], check=False,
+                                               stderr=subprocess.DEVNULL).returncode != 0:
+            test.skipTest("network namespaces need root, and no container that forbids them")
+        self._ip = test.need_program("ip", "/usr/sbin", "/sbin")
+        self._names = {host: f"echod-{os.getpid()}-{host}" for host in hosts}
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self):
+        with contextlib.ExitStack() as stack:
+            for name in self._names.values():
+                self._run(f"netns add {name}")
+                stack.callback(self._run, f"netns delete {name}")
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *exception):
+        self._stack.close()
+
+    def _run(self, command):
+        subprocess.run([self._ip, *command.split()], check=True)
+
+    def link(self, host, address, other_host, other_address, mtu=1500):
+        """Join two hosts, whose addresses on this link have a length: 10.213.1.1/24."""
+        ends = ((self._names[host], f"to-{other_host}", address),
+                (self._names[other_host], f"to-{host}", other_address))
+        self._run("link add {1} netns {0} type veth peer name {3} netns {2}".format(
+            *ends[0][:2], *ends[1][:2]))
+        for name, device, its_address in ends:
+            self._run(f"-n {name} address add {its_address} dev {device}")
+            self._run(f"-n {name} link set {device} mtu {mtu} up")
+
+    def route(self, host, gateway):
+        """Send what a host has no link for to a gateway, which passes it on."""
+        self._run(f"-n {self._names[host]} route add default via {gateway}")
+
+    def inside(self, host):
+        """A prefix for a command that runs at a host."""
+        return (self._ip, "netns", "exec", self._names[host])
+
+
 # --- tests --------------------------------------------------------------------------------------
 
 

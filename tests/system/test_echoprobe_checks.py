@@ -491,38 +491,23 @@ class MtuTest(CheckTestCase):
         Three namespaces in a row, client, router and server, with an MTU of 1400 behind the router.
         Yields what runs a command at the client, and the address of a UDP echo at the server.
         """
-        if os.geteuid() != 0:
-            self.skipTest("network namespaces need root")
-        ip = self.need_program("ip", "/usr/sbin", "/sbin")
-        names = [f"echod-{os.getpid()}-{host}" for host in ("client", "router", "server")]
-        commands = [f"link add c0 netns {names[0]} type veth peer name r0 netns {names[1]}",
-                    f"link add s0 netns {names[2]} type veth peer name r1 netns {names[1]}"]
-        commands += [f"-n {names[0]} address add 10.213.1.1/24 dev c0",
-                     f"-n {names[1]} address add 10.213.1.2/24 dev r0",
-                     f"-n {names[1]} address add 10.213.2.2/24 dev r1",
-                     f"-n {names[2]} address add 10.213.2.1/24 dev s0",
-                     f"-n {names[1]} link set r1 mtu 1400", f"-n {names[2]} link set s0 mtu 1400"]
-        commands += [f"-n {names[i]} link set {device} up"
-                     for i, device in ((0, "c0"), (1, "r0"), (1, "r1"), (2, "s0"))]
-        commands += [f"-n {names[0]} route add default via 10.213.1.2",
-                     f"-n {names[2]} route add default via 10.213.2.2",
-                     f"netns exec {names[1]} sysctl -qw net.ipv4.ip_forward=1"]
-        with contextlib.ExitStack() as stack:
-            for name in names:
-                subprocess.run([ip, "netns", "add", name], check=True)
-                stack.callback(subprocess.run, [ip, "netns", "delete", name], check=True)
-            for command in commands:
-                subprocess.run([ip, *command.split()], check=True)
-            server = stack.enter_context(harness.Process(
-                [ip, "netns", "exec", names[2], "python3", "-c", UDP_ECHO], stdout=subprocess.PIPE))
-            port = int(server.stdout.readline())
+        with harness.Network(self, "client", "router", "server") as network:
+            network.link("client", "10.213.1.1/24", "router", "10.213.1.2/24")
+            network.link("server", "10.213.2.1/24", "router", "10.213.2.2/24", mtu=1400)
+            network.route("client", "10.213.1.2")
+            network.route("server", "10.213.2.2")
+            subprocess.run([*network.inside("router"), "sysctl", "-qw", "net.ipv4.ip_forward=1"],
+                           check=True)
+            with harness.Process([*network.inside("server"), "python3", "-c", UDP_ECHO],
+                                 stdout=subprocess.PIPE) as server:
+                port = int(server.stdout.readline())
 
-            def run_here(*command):
-                return subprocess.run([ip, "netns", "exec", names[0], *command],
-                                      capture_output=True, check=False, text=True,
-                                      timeout=3 * harness.PATIENCE_SECONDS)
+                def run_here(*command):
+                    return subprocess.run([*network.inside("client"), *command],
+                                          capture_output=True, check=False, text=True,
+                                          timeout=3 * harness.PATIENCE_SECONDS)
 
-            yield run_here, f"10.213.2.1:{port}"
+                yield run_here, f"10.213.2.1:{port}"
 
 
 UDP_ECHO = """
