@@ -11,6 +11,7 @@
 #include "echod/options.h"
 #include "echod/server.h"
 #include "echod/sockets.h"
+#include "echod/supervise.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -40,7 +41,7 @@ static void fill_standard_descriptors(void)
         (void)close(fd);
 }
 
-static int serve(const struct options *options, struct log *log)
+static int serve(const struct options *options, struct supervise *supervise, struct log *log)
 {
     const size_t worker_count = server_worker_count(options);
     struct sockets sockets;
@@ -52,7 +53,7 @@ static int serve(const struct options *options, struct log *log)
         log_write(log, LOG_LEVEL_ERROR, "%s", error.text);
         return EXIT_STATUS_SYSTEM;
     }
-    status = server_run(options, &sockets, worker_count, log);
+    status = server_run(options, &sockets, worker_count, supervise, log);
     sockets_close(&sockets);
     return status;
 }
@@ -60,6 +61,7 @@ static int serve(const struct options *options, struct log *log)
 static int start(const struct options *options)
 {
     const bool log_would_reach_client = sockets_include_standard_error(&options->listen);
+    struct supervise supervise;
     struct log *log;
     int status;
 
@@ -73,7 +75,9 @@ static int start(const struct options *options)
         (void)fprintf(stderr, "echod: the log cannot be started: %s\n", strerror(errno));
         return EXIT_STATUS_SYSTEM;
     }
-    status = serve(options, log);
+    supervise_init(&supervise, log);
+    status = serve(options, &supervise, log);
+    supervise_fini(&supervise);
     log_free(log);
     return status;
 }

@@ -1,0 +1,223 @@
+"""
+test_systemd: echod tells a service manager what systemd wants to know, and takes its sockets.
+Reads the notes on a socket of its own; whether the unit is right is in tests/check-units.
+Run by `run`, by automake, or alone.
+"""
+
+import contextlib
+import ctypes
+import os
+import re
+import signal
+import socket
+import threading
+import time
+
+import harness
+from harness import Echod
+
+
+class Manager:
+    """The socket that a service manager reads, and the notes that came."""
+
+    def __init__(self, name):
+        self.notes = []  # each a dict, with the time of its arrival as "at"
+        self._changed = threading.Condition()
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(name)
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        while True:
+            note = self._socket.recv(4096).decode()
+            if note == "end":
+                self._socket.close()
+                return
+            fields = dict(line.split("=", 1) for line in note.splitlines())
+            with self._changed:
+                self.notes.append({"at": time.monotonic(), **fields})
+                self._changed.notify_all()
+
+    def close(self, name):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ours:
+            ours.sendto(b"end", name)
+
+    def wait_for(self, since=0, **fields):
+        """Wait for a note that has these fields with values that match, and return it."""
+        def find():
+            return next((note for note in self.notes[since:]
+                         if all(re.fullmatch(pattern, note.get(name, ""))
+                                for name, pattern in fields.items())), None)
+
+        with self._changed:
+            if not self._changed.wait_for(find, harness.PATIENCE_SECONDS):
+                raise AssertionError(f"no note with {fields} in {self.notes}")
+            return find()
+
+
+@contextlib.contextmanager
+def environment(**variables):
+    """Set variables for the programs that are started in the `with` block."""
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name in variables:
+            del os.environ[name]
+
+
+@contextlib.contextmanager
+def held_thread(tid):
+    """Hold one thread of another process by ptrace(2), for the `with` block."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    seize, interrupt, detach = 0x4206, 0x4207, 17  # linux/ptrace.h
+    wait_for_threads = 0x40000000  # __WALL
+
+    def ptrace(request):
+        if libc.ptrace(request, tid, None, None) < 0:
+            raise OSError(ctypes.get_errno(), "ptrace")
+
+    ptrace(seize)
+    try:
+        ptrace(interrupt)
+        os.waitpid(tid, wait_for_threads)
+        yield
+    finally:
+        ptrace(detach)
+
+
+class ManagedTest(harness.TestCase):
+
+    def manage(self, name=None):
+        """A service manager with a socket at a path or under a name that begins with @."""
+        name = name or f"{self.temporary_directory()}/notify"
+        address = name.replace("@", "\0", 1)
+        manager = Manager(address)
+        self.addCleanup(manager.close, address)
+        return manager, {"NOTIFY_SOCKET": name}
+
+
+class NotifyTest(ManagedTest):
+
+    def test_ready_once_every_address_is_served(self):
+        """Whoever connects after READY is served, whichever address he asks."""
+        directory = self.temporary_directory()
+        for name in (None, f"@echod-test-{os.getpid()}"):
+            manager, variables = self.manage(name)
+            path = f"unix://{directory}/echod.sock"
+            with self.subTest(name), environment(**variables), \
+                    Echod("--workers", "2", listen=[harness.LOOPBACK, path], ready=0) as server:
+                manager.wait_for(READY="1", STATUS="0 connections")
+                with harness.connect(path) as client:
+                    harness.round_trip(client)
+                address = server.log.wait_for(harness.LISTENING_LINE).group(1)
+                with harness.connect(address) as client:
+                    harness.round_trip(client)
+
+    def test_no_ready_if_it_cannot_serve(self):
+        """An echod that is refused its address never says that it is ready."""
+        manager, variables = self.manage()
+        with Echod() as other, environment(**variables):
+            self.assert_refused(harness.run_echod("--listen", other.addresses[0]))
+        self.assertEqual(manager.notes, [])
+
+    def test_stopping_comes_with_the_signal(self):
+        """Both kinds of stop are told before the clients have left, once."""
+        for number in (signal.SIGTERM, signal.SIGQUIT):
+            manager, variables = self.manage()
+            with self.subTest(number), environment(**variables), \
+                    Echod("--drain-timeout", "1h") as server:
+                client = server.connect()
+                harness.round_trip(client)
+                server.signal(number)
+                manager.wait_for(STOPPING="1", STATUS="draining, 1 connections")
+                if number == signal.SIGTERM:
+                    harness.round_trip(client)
+                    server.signal(number)
+                server.wait_for_exit(0)
+                self.assertEqual(sum("STOPPING" in note for note in manager.notes), 1)
+
+    def test_status_follows_the_connections(self):
+        """The number of connections is told again after it changed, and not otherwise."""
+        manager, variables = self.manage()
+        with environment(**variables), Echod() as server:
+            clients = [server.connect() for _ in range(3)]
+            for client in clients:
+                harness.round_trip(client)
+            manager.wait_for(STATUS="3 connections")
+            clients[0].close()
+            manager.wait_for(STATUS="2 connections")
+            since = len(manager.notes)
+            clients[1].close()
+            manager.wait_for(since, STATUS="1 connections")
+
+    def test_a_manager_that_has_gone_is_survived(self):
+        """A note that nobody takes is a warning, and the echo goes on."""
+        name = f"{self.temporary_directory()}/notify"
+        manager = Manager(name)
+        with environment(NOTIFY_SOCKET=name), Echod() as server:
+            manager.wait_for(READY="1")
+            manager.close(name)
+            os.unlink(name)
+            client = server.connect()
+            harness.round_trip(client)
+            server.log.wait_for("warning: the service manager takes no note: ")
+            harness.round_trip(client)
+
+    def test_a_socket_that_cannot_be_had_is_a_warning(self):
+        """A wrong NOTIFY_SOCKET does not keep echod from serving."""
+        with environment(NOTIFY_SOCKET="nonsense"), Echod() as server:
+            server.log.wait_for("warning: NOTIFY_SOCKET=nonsense: ")
+            harness.round_trip(server.connect())
+
+
+class WatchdogTest(ManagedTest):
+
+    INTERVAL = {"WATCHDOG_USEC": str(int(200000 * harness.SLOWNESS))}
+
+    def test_the_watchdog_is_fed_until_the_end(self):
+        """A sign of life comes again and again, also while echod drains."""
+        manager, variables = self.manage()
+        with environment(**variables, **self.INTERVAL), \
+                Echod("--workers", "2", "--drain-timeout", "1h") as server:
+            for _ in range(3):
+                manager.wait_for(len(manager.notes), WATCHDOG="1")
+            client = server.connect()
+            harness.round_trip(client)
+            server.signal(signal.SIGTERM)
+            manager.wait_for(STOPPING="1")
+            # One worker has nothing left to do, and has ended.
+            harness.wait_until(lambda: server.thread_count() == 3, "a worker ends")
+            for _ in range(3):
+                manager.wait_for(len(manager.notes), WATCHDOG="1")
+            client.close()
+            server.wait_for_exit(0)
+
+    def test_a_worker_that_hangs_is_given_away(self):
+        """While one thread of several does not turn, no sign of life comes."""
+        manager, variables = self.manage()
+        with environment(**variables, **self.INTERVAL), Echod("--workers", "2") as server:
+            manager.wait_for(WATCHDOG="1")
+            worker = max(map(int, os.listdir(f"/proc/{server.pid}/task")))
+            try:
+                with held_thread(worker):
+                    server.log.wait_for("warning: a worker hangs")
+                    since = len(manager.notes)
+                    time.sleep(5 * int(self.INTERVAL["WATCHDOG_USEC"]) / 1e6)
+                    self.assertEqual(manager.notes[since:], [])
+            except PermissionError as error:
+                self.skipTest(f"no thread may be held: {error}")
+            manager.wait_for(since, WATCHDOG="1")
+
+    def test_the_watchdog_of_another_process_is_not_fed(self):
+        """WATCHDOG_PID names another process: the sign of life is that one's."""
+        manager, variables = self.manage()
+        with environment(**variables, WATCHDOG_USEC="1000", WATCHDOG_PID="1"), Echod() as server:
+            manager.wait_for(READY="1")
+            for _ in range(100):
+                harness.round_trip(server.connect())
+        self.assertFalse([note for note in manager.notes if "WATCHDOG" in note])
+
+
+if __name__ == "__main__":
+    harness.main()
