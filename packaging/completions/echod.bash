@@ -26,7 +26,7 @@ _echod() {
     case $before in
     -l | --listen)
         compopt -o nospace
-        words='tcp:// unix:/// fd:// stdio:'
+        words='tcp:// unix:/// fd:// systemd:// stdio:'
         ;;
     -w | --workers | --max-connections | --low-water) words=auto ;;
     --log-level) words='error warning info debug' ;;

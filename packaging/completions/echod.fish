@@ -2,7 +2,7 @@
 # The options are those of echod --help; tests/check-completion compares them.
 
 function __echod_addresses
-    printf '%s\n' tcp:// unix:/// fd:// stdio:
+    printf '%s\n' tcp:// unix:/// fd:// systemd:// stdio:
     set -l path (commandline -ct | string replace -fr '^(--listen=)?unix://(?=/)' '')
     set -l files $path*
     test -n "$path" -a -n "$files"; and printf 'unix://%s\n' $files

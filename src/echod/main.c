@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "echod/options.h"
+#include "echod/passed.h"
 #include "echod/server.h"
 #include "echod/sockets.h"
 #include "echod/supervise.h"
@@ -41,18 +42,20 @@ static void fill_standard_descriptors(void)
         (void)close(fd);
 }
 
-static int serve(const struct options *options, struct supervise *supervise, struct log *log)
+static int serve(const struct options *options, const struct passed *passed,
+                 struct supervise *supervise, struct log *log)
 {
     const size_t worker_count = server_worker_count(options);
     struct sockets sockets;
     struct error error;
     int status;
 
-    if (sockets_open(&sockets, &options->listen, (int)options->backlog, worker_count, log, &error) <
-        0) {
+    if (sockets_open(&sockets, &options->listen, (int)options->backlog, worker_count, passed, log,
+                     &error) < 0) {
         log_write(log, LOG_LEVEL_ERROR, "%s", error.text);
         return EXIT_STATUS_SYSTEM;
     }
+    passed_warn_of_rest(passed, log);
     status = server_run(options, &sockets, worker_count, supervise, log);
     sockets_close(&sockets);
     return status;
@@ -61,6 +64,7 @@ static int serve(const struct options *options, struct supervise *supervise, str
 static int start(const struct options *options)
 {
     const bool log_would_reach_client = sockets_include_standard_error(&options->listen);
+    struct passed passed;
     struct supervise supervise;
     struct log *log;
     int status;
@@ -75,9 +79,11 @@ static int start(const struct options *options)
         (void)fprintf(stderr, "echod: the log cannot be started: %s\n", strerror(errno));
         return EXIT_STATUS_SYSTEM;
     }
+    passed_init(&passed, log);
     supervise_init(&supervise, log);
-    status = serve(options, &supervise, log);
+    status = serve(options, &passed, &supervise, log);
     supervise_fini(&supervise);
+    passed_fini(&passed);
     log_free(log);
     return status;
 }

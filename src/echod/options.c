@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <stddef.h>
+#include <string.h>
 
 #define KIB    UINT64_C(1024)
 #define GIB    (KIB * KIB * KIB)
@@ -22,8 +23,8 @@ static const struct setting table[] = {
         .argument = "ADDRESS",
         .fallback = "tcp://127.0.0.1:13265",
         .help = "serve here; may be given several times: tcp://HOST:PORT, HOST:PORT, "
-                "unix:///PATH, fd://N (a socket that was passed), stdio: (standard input and "
-                "output)",
+                "unix:///PATH, fd://N (a socket that was passed), systemd://[NAME] (those that "
+                "systemd passed), stdio: (standard input and output)",
     },
     {
         .name = "backlog",
@@ -199,13 +200,19 @@ static int check_together(struct options *options, struct error *error)
     return 0;
 }
 
-/* Standard input and output are descriptors 0 and 1; a descriptor can be served once. */
+/*
+ * Standard input and output are descriptors 0 and 1, and systemd:// is every socket that systemd
+ * passed, whatever its name; a descriptor can be served once.
+ */
 static bool is_same_descriptor(const struct address *address, const struct address *other)
 {
     if (address->scheme == ADDRESS_STDIO)
         return other->scheme == ADDRESS_STDIO || (other->scheme == ADDRESS_FD && other->fd <= 1);
     if (other->scheme == ADDRESS_STDIO)
         return is_same_descriptor(other, address);
+    if (address->scheme == ADDRESS_SYSTEMD && other->scheme == ADDRESS_SYSTEMD)
+        return address->name[0] == '\0' || other->name[0] == '\0' ||
+               strcmp(address->name, other->name) == 0;
     return address->scheme == ADDRESS_FD && other->scheme == ADDRESS_FD && address->fd == other->fd;
 }
 

@@ -449,6 +449,13 @@ def listening_socket(family=socket.AF_INET, target=("127.0.0.1", 0)):
     return listener
 
 
+def free_port(family=socket.AF_INET, host="127.0.0.1"):
+    """A port that was free a moment ago, for programs that bind it and do not know 0."""
+    with socket.socket(family) as probe_socket:
+        probe_socket.bind((host, 0))
+        return probe_socket.getsockname()[1]
+
+
 def address_of(listener):
     """The address of a listening socket the way echod logs addresses."""
     if listener.family == socket.AF_UNIX:

@@ -22,13 +22,6 @@ def addresses_of_localhost():
     return sorted({info[4][0] for info in infos})
 
 
-def free_port(family=socket.AF_INET, host="127.0.0.1"):
-    """A port that was free a moment ago."""
-    with socket.socket(family) as probe:
-        probe.bind((host, 0))
-        return probe.getsockname()[1]
-
-
 class TcpTest(harness.TestCase):
 
     def expect_echo(self, server, index=0):
@@ -71,7 +64,7 @@ class TcpTest(harness.TestCase):
 
     def test_the_given_port_is_used(self):
         """A port that is not 0 is the one that is bound."""
-        port = free_port()
+        port = harness.free_port()
         with Echod(listen=f"tcp://127.0.0.1:{port}") as server:
             self.assertEqual(server.addresses, [f"tcp://127.0.0.1:{port}"])
 
@@ -117,7 +110,7 @@ class TcpTest(harness.TestCase):
                        "192.0.2.1 many.test\n")
         prefix = (unshare, "-rm", "sh", "-c",
                   f'mount --bind {hosts} /etc/hosts && exec "$0" "$@"')
-        with Echod(listen=f"many.test:{free_port()}", ready=2, prefix=prefix) as server:
+        with Echod(listen=f"many.test:{harness.free_port()}", ready=2, prefix=prefix) as server:
             bound = {harness.socket_address(address)[1][0] for address in server.addresses}
             self.assertEqual(bound, {"127.0.0.1", "::1"})
             server.log.wait_for(r"warning: .*192\.0\.2\.1")
@@ -172,7 +165,7 @@ class AddressInUseTest(harness.TestCase):
 
     def race(self, kind, workers):
         """Start two echods at once on one new address and check how they end."""
-        address = (f"tcp://127.0.0.1:{free_port()}" if kind == "tcp" else
+        address = (f"tcp://127.0.0.1:{harness.free_port()}" if kind == "tcp" else
                    f"unix://{self.temporary_directory()}/echod.sock")
         with contextlib.ExitStack() as stack:
             both = [stack.enter_context(Echod("--workers", workers, listen=address, ready=0,
@@ -200,7 +193,7 @@ class AddressInUseTest(harness.TestCase):
 
     def test_the_same_address_twice_is_refused(self):
         """Two --listen with one address are a mistake, and not two halves of the clients."""
-        address = f"tcp://127.0.0.1:{free_port()}"
+        address = f"tcp://127.0.0.1:{harness.free_port()}"
         for workers in ("1", "2"):
             with self.subTest(workers=workers):
                 self.assert_refused(harness.run_echod("--listen", address, "--listen", address,

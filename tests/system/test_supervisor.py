@@ -8,7 +8,6 @@ import contextlib
 import os
 import re
 import signal
-import socket
 import subprocess
 import threading
 
@@ -219,7 +218,7 @@ class FcgiProgramTest(SupervisorTest):
 
     def test_restart_one_by_one_breaks_no_connection(self):
         """Two processes on one socket are restarted under load; every client is served."""
-        port = free_port()
+        port = harness.free_port()
         address = f"tcp://127.0.0.1:{port}"
         with self.supervise(FCGI_PROGRAM, port=port, arguments="--listen fd://0") as supervisor:
             names = ("echod:echod_00", "echod:echod_01")
@@ -252,13 +251,6 @@ class FcgiProgramTest(SupervisorTest):
                 self.assert_echo(harness.finish(client, data), data)
             count += 1
         return count
-
-
-def free_port():
-    """A port that was free a moment ago: supervisord binds it, and does not know 0."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 if __name__ == "__main__":

@@ -219,5 +219,112 @@ class WatchdogTest(ManagedTest):
         self.assertFalse([note for note in manager.notes if "WATCHDOG" in note])
 
 
+class SocketsTest(harness.TestCase):
+
+    def activate(self, targets, *arguments, names=None, options=(), **echod_options):
+        """An echod that systemd-socket-activate starts when the first client connects."""
+        prefix = [self.need_program("systemd-socket-activate"), *options]
+        for name in ("UBSAN_OPTIONS", "ASAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS"):
+            if name in os.environ:
+                prefix += ["-E", name]
+        for target in targets:
+            prefix += ["-l", target]
+        if names is not None:
+            prefix += ["--fdname", names]
+        return Echod(*arguments, prefix=prefix, ready=0, **echod_options)
+
+    def poke(self, address):
+        """Connect once somebody listens: the first client, who starts echod."""
+        def try_to_connect():
+            with contextlib.suppress(ConnectionRefusedError, FileNotFoundError):
+                return harness.connect(address)
+            return None
+
+        return harness.wait_until(try_to_connect, f"somebody listens on {address}")
+
+    def test_all_sockets_are_served(self):
+        """systemd:// serves whatever was passed, TCP and Unix, and the client who came first."""
+        port, path = harness.free_port(), f"{self.temporary_directory()}/passed.sock"
+        addresses = [f"tcp://127.0.0.1:{port}", f"unix://{path}"]
+        for workers in ("1", "2"):
+            with self.subTest(workers=workers), \
+                    self.activate([f"127.0.0.1:{port}", path], "--workers", workers,
+                                  names="echo:local", listen="systemd://") as server:
+                server.adopt(self.poke(addresses[0]))
+                server.log.wait_for(rf"listening on systemd://echo \(127\.0\.0\.1:{port}\)")
+                server.log.wait_for(rf"listening on systemd://local \({path}\)")
+                for address in addresses:
+                    for _ in range(10):
+                        client = server.adopt(harness.connect(address))
+                        harness.round_trip(client)
+                self.assertFalse(server.log.find("warning"))
+            self.assertTrue(os.path.exists(path))
+
+    def test_sockets_are_chosen_by_name(self):
+        """systemd://NAME serves those of that name; the others are named in a warning."""
+        ports = [harness.free_port() for _ in range(3)]
+        with self.activate([f"127.0.0.1:{port}" for port in ports], names="one:two:one",
+                           listen=["systemd://one", harness.LOOPBACK]) as server:
+            server.adopt(self.poke(f"tcp://127.0.0.1:{ports[0]}"))
+            server.log.wait_for(r"listening on systemd://one \(", count=2)
+            address = server.log.wait_for(r"listening on (tcp:\S+)").group(1)
+            server.log.wait_for(r'warning: nobody serves descriptor 4, which was passed as "two"')
+            for target in (*(f"tcp://127.0.0.1:{ports[index]}" for index in (0, 2)), address):
+                harness.round_trip(server.adopt(harness.connect(target)))
+
+    def test_what_was_passed_by_number(self):
+        """fd://N takes a socket of systemd's, too; then nobody warns of it."""
+        port = harness.free_port()
+        with self.activate([f"127.0.0.1:{port}"], listen="fd://3") as server:
+            harness.round_trip(server.adopt(self.poke(f"tcp://127.0.0.1:{port}")))
+            self.assertFalse(server.log.find("warning"))
+
+    def expect_refusal(self, *words, names=None, options=(), listen="systemd://echo"):
+        """Check that an echod which gets a socket refuses to serve it."""
+        path = f"{self.temporary_directory()}/passed.sock"
+        with self.activate([path], names=names, options=options, listen=listen,
+                           may_log=".") as server:
+            if "-d" in options:
+                harness.wait_until(lambda: os.path.exists(path), "the socket is there")
+                with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+                    client.sendto(b"wake up", path)
+            else:
+                server.adopt(self.poke(f"unix://{path}"))
+            server.wait_for_exit(harness.STATUS_SYSTEM)
+            server.log.wait_for_end()
+            (line,) = server.log.find(harness.ERROR_LINE.pattern)
+            for word in words:
+                self.assertIn(word, line.string)
+
+    def test_an_unknown_name_is_refused(self):
+        """The sentence says which names there are."""
+        self.expect_refusal("systemd://echo", "web", names="web")
+
+    def test_a_datagram_socket_is_refused(self):
+        """A socket without connections cannot be served."""
+        self.expect_refusal("systemd://echo", "stream", names="echo", options=["-d"])
+
+    def test_a_connection_is_refused(self):
+        """With Accept=yes a connected socket is passed, which systemd:// does not serve."""
+        port = harness.free_port()
+        with self.activate([f"127.0.0.1:{port}"], options=["--accept"], listen="systemd://",
+                           may_log=".") as server:
+            server.adopt(self.poke(f"tcp://127.0.0.1:{port}"))
+            server.log.wait_for("error: --listen systemd://.*: descriptor 3 does not listen; pass")
+            server.signal(signal.SIGTERM)
+            server.wait_for_exit(-signal.SIGTERM)
+
+    def test_nothing_passed_is_refused(self):
+        """Without systemd there is no socket of systemd's."""
+        self.assert_refused(harness.run_echod("--listen", "systemd://"),
+                            "systemd://", "nothing was passed", "LISTEN_FDS is not set")
+
+    def test_sockets_of_another_process_are_refused(self):
+        """A script between systemd and echod is found out."""
+        with environment(LISTEN_FDS="1", LISTEN_PID="1"):
+            self.assert_refused(harness.run_echod("--listen", "systemd://"),
+                                "systemd://", "nothing was passed", "LISTEN_PID is 1")
+
+
 if __name__ == "__main__":
     harness.main()

@@ -145,7 +145,7 @@ class MistakeTest(harness.TestCase):
                       "tcp://127.0.0.1:7,proxy", "tcp://127.0.0.1:7/", "udp://127.0.0.1:7",
                       "http://127.0.0.1:7", "unix://", "unix://relative/path",
                       "unix:///", "unix:///" + "x" * 108, "fd://", "fd://x", "fd://-1",
-                      "fd://99999999999", "stdio", "stdio://", "tcp://" + "x" * 300 + ":7"):
+                      "fd://99999999999", "systemd:", "systemd://a:b", "stdio", "stdio://", "tcp://" + "x" * 300 + ":7"):
             self.expect_usage_error("--listen", value, names=["--listen"])
 
     def test_low_water_above_high_water(self):
@@ -157,7 +157,7 @@ class MistakeTest(harness.TestCase):
     def test_a_descriptor_twice(self):
         """Nothing that was passed can be served twice, under two names either."""
         for first, second in (("stdio:", "stdio:"), ("fd://3", "fd://3"), ("stdio:", "fd://0"),
-                              ("fd://1", "stdio:")):
+                              ("fd://1", "stdio:"), ("systemd://", "systemd://name")):
             self.expect_usage_error("--listen", first, "--listen", second,
                                     names=["--listen", second])
 

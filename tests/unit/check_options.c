@@ -191,6 +191,8 @@ static const struct {
     {{"-lstdio:", "-l[::1]:7", "-lstdio:"}, {"--listen", "stdio:"}},
     {{"-lstdio:", "-lfd://0"}, {"--listen", "fd://0"}}, /* that is standard input */
     {{"-lfd://1", "-lstdio:"}, {"--listen", "stdio:"}},
+    {{"-lsystemd://a", "-lsystemd://a"}, {"--listen", "systemd://a"}},
+    {{"-lsystemd://", "-lsystemd://a"}, {"--listen", "systemd://a"}}, /* those are all */
     {{"--port=7"}, {"--port"}},
     {{"7"}, {"\"7\""}},
 };
