@@ -8,6 +8,7 @@ _echod() {
         --high-water --low-water --max-queued
         --write-timeout --idle-timeout --lifetime --linger-timeout --drain-timeout
         --pin-workers --no-shortcuts
+        --user --group
         --log-level --log-format
         --help --version
     '
@@ -29,6 +30,8 @@ _echod() {
         words='tcp:// unix:/// fd:// systemd:// stdio:'
         ;;
     -w | --workers | --max-connections | --low-water) words=auto ;;
+    --user) words=$(compgen -u) ;;
+    --group) words=$(compgen -g) ;;
     --log-level) words='error warning info debug' ;;
     --log-format) words='text json' ;;
     --backlog | --high-water | --max-queued) return ;;

@@ -10,6 +10,7 @@
 #include "base/process.h"
 #include "echod/options.h"
 #include "echod/passed.h"
+#include "echod/privileges.h"
 #include "echod/server.h"
 #include "echod/sockets.h"
 #include "echod/supervise.h"
@@ -42,21 +43,36 @@ static void fill_standard_descriptors(void)
         (void)close(fd);
 }
 
+/* Give up what is not needed once everything is bound. */
+static int drop_privileges(const struct options *options, const struct sockets *sockets,
+                           struct log *log)
+{
+    struct error error = {""};
+
+    sockets_hand_over(sockets, privileges_uid(&options->user),
+                      privileges_gid(&options->user, &options->group), log);
+    if (privileges_drop(&options->user, &options->group, &error) == 0)
+        return 0;
+    log_write(log, LOG_LEVEL_ERROR, "%s", error.text);
+    return -1;
+}
+
 static int serve(const struct options *options, const struct passed *passed,
                  struct supervise *supervise, struct log *log)
 {
     const size_t worker_count = server_worker_count(options);
     struct sockets sockets;
     struct error error;
-    int status;
+    int status = EXIT_STATUS_SYSTEM;
 
     if (sockets_open(&sockets, &options->listen, (int)options->backlog, worker_count, passed, log,
                      &error) < 0) {
         log_write(log, LOG_LEVEL_ERROR, "%s", error.text);
-        return EXIT_STATUS_SYSTEM;
+        return status;
     }
     passed_warn_of_rest(passed, log);
-    status = server_run(options, &sockets, worker_count, supervise, log);
+    if (drop_privileges(options, &sockets, log) == 0)
+        status = server_run(options, &sockets, worker_count, supervise, log);
     sockets_close(&sockets);
     return status;
 }
@@ -73,6 +89,7 @@ static int start(const struct options *options)
     (void)signal(SIGUSR1, SIG_IGN); /* until the server waits for it */
     fill_standard_descriptors();
     process_raise_file_limit();
+    privileges_forbid_gain();
     log = log_new(log_would_reach_client ? -1 : STDERR_FILENO, options->log_level,
                   options->log_format);
     if (log == NULL) {

@@ -151,6 +151,22 @@ static const struct setting table[] = {
         .help = "serve every connection through libevent's buffers, as a textbook would",
     },
     {
+        .name = "user",
+        .type = SETTING_PARSED,
+        .offset = offsetof(struct options, user),
+        .argument = "USER",
+        .parse = privileges_parse_user,
+        .help = "become this user, a name or a number, once every address is bound",
+    },
+    {
+        .name = "group",
+        .type = SETTING_PARSED,
+        .offset = offsetof(struct options, group),
+        .argument = "GROUP",
+        .parse = privileges_parse_group,
+        .help = "and this group; otherwise the user's own",
+    },
+    {
         .name = "log-level",
         .type = SETTING_CHOICE,
         .offset = offsetof(struct options, log_level),
@@ -195,6 +211,11 @@ static int check_together(struct options *options, struct error *error)
                   "--low-water: %" PRIu64 " bytes lie above --high-water, %" PRIu64
                   " bytes; write less, or auto",
                   options->low_water_bytes, options->high_water_bytes);
+        return -1;
+    }
+    if (options->user.is_given && !options->user.is_known && !options->group.is_given) {
+        error_set(error, "--user: this system does not know %lu, and so not his group; add --group",
+                  (unsigned long)options->user.uid);
         return -1;
     }
     return 0;

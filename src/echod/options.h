@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/settings.h"
+#include "echod/privileges.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -46,6 +47,9 @@ struct options {
 
     bool pin_workers;  /* each on a CPU of its own */
     bool no_shortcuts; /* serve every connection through libevent's buffers alone */
+
+    struct privileges_user user; /* whom echod becomes once it has bound */
+    struct privileges_group group;
 
     unsigned log_level;  /* enum log_level */
     unsigned log_format; /* enum log_format */

@@ -153,19 +153,25 @@ static int share_first_socket(struct endpoint *endpoint, size_t worker_count)
     return 0;
 }
 
-static void close_endpoint(struct endpoint *endpoint, size_t worker_count)
+/* Tell whether its path is the socket that was bound: another process may have put its own there.
+ */
+static bool has_bound_path(const struct endpoint *endpoint)
 {
     struct stat now;
 
+    return endpoint->bound_path[0] != '\0' && lstat(endpoint->bound_path, &now) == 0 &&
+           now.st_dev == endpoint->bound_device && now.st_ino == endpoint->bound_inode;
+}
+
+static void close_endpoint(struct endpoint *endpoint, size_t worker_count)
+{
     for (size_t i = 0; endpoint->listener_fds != NULL && i < worker_count; i++)
         close_and_keep_errno(endpoint->listener_fds[i]);
     free(endpoint->listener_fds);
     close_and_keep_errno(endpoint->input_fd);
     if (endpoint->output_fd != endpoint->input_fd)
         close_and_keep_errno(endpoint->output_fd);
-    /* Another process may have put its own socket there since. */
-    if (endpoint->bound_path[0] != '\0' && lstat(endpoint->bound_path, &now) == 0 &&
-        now.st_dev == endpoint->bound_device && now.st_ino == endpoint->bound_inode)
+    if (has_bound_path(endpoint))
         (void)unlink(endpoint->bound_path);
 }
 
@@ -708,6 +714,17 @@ int sockets_open(struct sockets *sockets, const struct address_list *addresses, 
         return 0;
     sockets_close(sockets);
     return -1;
+}
+
+void sockets_hand_over(const struct sockets *sockets, uid_t uid, gid_t gid, struct log *log)
+{
+    for (size_t i = 0; i < sockets->count; i++) {
+        const struct endpoint *endpoint = &sockets->endpoints[i];
+
+        if (has_bound_path(endpoint) && lchown(endpoint->bound_path, uid, gid) < 0)
+            log_write(log, LOG_LEVEL_WARNING, "%s stays with its owner: %s", endpoint->name,
+                      strerror(errno));
+    }
 }
 
 void sockets_close(struct sockets *sockets)

@@ -58,6 +58,12 @@ int sockets_open(struct sockets *sockets, const struct address_list *addresses, 
                  struct error *error) __attribute__((warn_unused_result));
 
 /*
+ * Hand the Unix sockets that were bound over to a user and a group, of which -1 leaves what is, as
+ * in chown(2). One that the system does not hand over is a warning.
+ */
+void sockets_hand_over(const struct sockets *sockets, uid_t uid, gid_t gid, struct log *log);
+
+/*
  * Close what is still open, remove the Unix sockets that were bound, and give standard input and
  * output back as they were. Zeroed sockets are fine, and so is a second call.
  */

@@ -10,8 +10,8 @@ import harness
 
 OPTIONS_WITH_VALUE = (
     "listen", "backlog", "workers", "max-connections", "high-water", "low-water", "max-queued",
-    "write-timeout", "idle-timeout", "lifetime", "linger-timeout", "drain-timeout", "log-level",
-    "log-format",
+    "write-timeout", "idle-timeout", "lifetime", "linger-timeout", "drain-timeout", "user", "group",
+    "log-level", "log-format",
 )
 SIZES = ("high-water", "low-water", "max-queued")
 DURATIONS = ("write-timeout", "idle-timeout", "lifetime", "linger-timeout", "drain-timeout")
@@ -160,6 +160,13 @@ class MistakeTest(harness.TestCase):
                               ("fd://1", "stdio:"), ("systemd://", "systemd://name")):
             self.expect_usage_error("--listen", first, "--listen", second,
                                     names=["--listen", second])
+
+    def test_unknown_users_and_groups(self):
+        """Who becomes somebody else is looked up before anything happens."""
+        for option in ("--user", "--group"):
+            for value in ("", "no such name", "-1", "4294967295"):
+                self.expect_usage_error(option, value, names=[option, f'"{value}"'])
+        self.expect_usage_error("--user", "2000000123", names=["--user", "2000000123", "--group"])
 
     def test_hostile_text_stays_on_one_line(self):
         """Line feeds and escape sequences in an argument do not reach the terminal."""
