@@ -8,7 +8,7 @@ _echod() {
         --high-water --low-water --max-queued
         --write-timeout --idle-timeout --lifetime --linger-timeout --drain-timeout
         --pin-workers --no-shortcuts
-        --user --group
+        --user --group --pid-file
         --log-level --log-format
         --help --version
     '
@@ -32,6 +32,11 @@ _echod() {
     -w | --workers | --max-connections | --low-water) words=auto ;;
     --user) words=$(compgen -u) ;;
     --group) words=$(compgen -g) ;;
+    --pid-file)
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(compgen -f -- "$word")
+        return
+        ;;
     --log-level) words='error warning info debug' ;;
     --log-format) words='text json' ;;
     --backlog | --high-water | --max-queued) return ;;

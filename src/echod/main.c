@@ -10,6 +10,7 @@
 #include "base/process.h"
 #include "echod/options.h"
 #include "echod/passed.h"
+#include "echod/pidfile.h"
 #include "echod/privileges.h"
 #include "echod/server.h"
 #include "echod/sockets.h"
@@ -43,37 +44,46 @@ static void fill_standard_descriptors(void)
         (void)close(fd);
 }
 
-/* Give up what is not needed once everything is bound. */
+/* Give up what is not needed once everything is bound, and hand over what stays. */
 static int drop_privileges(const struct options *options, const struct sockets *sockets,
-                           struct log *log)
+                           const struct pidfile *pidfile, struct log *log, struct error *error)
 {
-    struct error error = {""};
+    const uid_t uid = privileges_uid(&options->user);
+    const gid_t gid = privileges_gid(&options->user, &options->group);
 
-    sockets_hand_over(sockets, privileges_uid(&options->user),
-                      privileges_gid(&options->user, &options->group), log);
-    if (privileges_drop(&options->user, &options->group, &error) == 0)
-        return 0;
-    log_write(log, LOG_LEVEL_ERROR, "%s", error.text);
-    return -1;
+    sockets_hand_over(sockets, uid, gid, log);
+    pidfile_hand_over(pidfile, uid, gid, log);
+    return privileges_drop(&options->user, &options->group, error);
 }
 
 static int serve(const struct options *options, const struct passed *passed,
                  struct supervise *supervise, struct log *log)
 {
     const size_t worker_count = server_worker_count(options);
-    struct sockets sockets;
-    struct error error;
     int status = EXIT_STATUS_SYSTEM;
+    struct sockets sockets;
+    struct pidfile pidfile;
+    struct error error;
 
     if (sockets_open(&sockets, &options->listen, (int)options->backlog, worker_count, passed, log,
-                     &error) < 0) {
-        log_write(log, LOG_LEVEL_ERROR, "%s", error.text);
-        return status;
-    }
+                     &error) < 0)
+        goto fail;
+    if (pidfile_open(&pidfile, options->pid_file, &error) < 0)
+        goto close_sockets;
+    if (drop_privileges(options, &sockets, &pidfile, log, &error) < 0)
+        goto close_pidfile;
     passed_warn_of_rest(passed, log);
-    if (drop_privileges(options, &sockets, log) == 0)
-        status = server_run(options, &sockets, worker_count, supervise, log);
+    status = server_run(options, &sockets, worker_count, supervise, log);
     sockets_close(&sockets);
+    pidfile_close(&pidfile);
+    return status;
+
+close_pidfile:
+    pidfile_close(&pidfile);
+close_sockets:
+    sockets_close(&sockets);
+fail:
+    log_write(log, LOG_LEVEL_ERROR, "%s", error.text);
     return status;
 }
 

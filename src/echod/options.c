@@ -167,6 +167,14 @@ static const struct setting table[] = {
         .help = "and this group; otherwise the user's own",
     },
     {
+        .name = "pid-file",
+        .type = SETTING_PARSED,
+        .offset = offsetof(struct options, pid_file),
+        .argument = "PATH",
+        .parse = pidfile_parse,
+        .help = "write the number of the process there, and lock the file until the end",
+    },
+    {
         .name = "log-level",
         .type = SETTING_CHOICE,
         .offset = offsetof(struct options, log_level),

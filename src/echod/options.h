@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/settings.h"
+#include "echod/pidfile.h"
 #include "echod/privileges.h"
 
 #include <stdbool.h>
@@ -50,6 +51,7 @@ struct options {
 
     struct privileges_user user; /* whom echod becomes once it has bound */
     struct privileges_group group;
+    char pid_file[PIDFILE_PATH_SIZE]; /* empty: none */
 
     unsigned log_level;  /* enum log_level */
     unsigned log_format; /* enum log_format */

@@ -11,7 +11,7 @@ import harness
 OPTIONS_WITH_VALUE = (
     "listen", "backlog", "workers", "max-connections", "high-water", "low-water", "max-queued",
     "write-timeout", "idle-timeout", "lifetime", "linger-timeout", "drain-timeout", "user", "group",
-    "log-level", "log-format",
+    "pid-file", "log-level", "log-format",
 )
 SIZES = ("high-water", "low-water", "max-queued")
 DURATIONS = ("write-timeout", "idle-timeout", "lifetime", "linger-timeout", "drain-timeout")
@@ -167,6 +167,11 @@ class MistakeTest(harness.TestCase):
             for value in ("", "no such name", "-1", "4294967295"):
                 self.expect_usage_error(option, value, names=[option, f'"{value}"'])
         self.expect_usage_error("--user", "2000000123", names=["--user", "2000000123", "--group"])
+
+    def test_bad_paths(self):
+        """A path may be neither empty nor endless."""
+        for value in ("", "x" * 1024):
+            self.expect_usage_error("--pid-file", value, names=["--pid-file"])
 
     def test_hostile_text_stays_on_one_line(self):
         """Line feeds and escape sequences in an argument do not reach the terminal."""
