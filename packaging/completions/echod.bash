@@ -9,7 +9,7 @@ _echod() {
         --write-timeout --idle-timeout --lifetime --linger-timeout --drain-timeout
         --pin-workers --no-shortcuts
         --user --group --pid-file
-        --log-level --log-format
+        --log-target --log-level --log-format
         --help --version
     '
 
@@ -37,6 +37,7 @@ _echod() {
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
         return
         ;;
+    --log-target) words='stderr syslog' ;;
     --log-level) words='error warning info debug' ;;
     --log-format) words='text json' ;;
     --backlog | --high-water | --max-queued) return ;;

@@ -22,6 +22,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <syslog.h>
 #include <unistd.h>
 
 static int print(void (*print_text)(FILE *stream))
@@ -87,9 +88,32 @@ fail:
     return status;
 }
 
+/* Start the log that was asked for, or say on standard error why it cannot be had. */
+static struct log *start_log(const struct options *options)
+{
+    const bool would_reach_client = sockets_include_standard_error(&options->listen);
+    const char *process_name = supervise_process_name();
+    struct log *log;
+
+    if (options->log_target == LOG_TARGET_SYSLOG)
+        log = log_new_syslog(_PATH_LOG, "echod", options->log_level, options->log_format);
+    else
+        log = log_new(would_reach_client ? -1 : STDERR_FILENO, options->log_level,
+                      options->log_format);
+    if (log == NULL && options->log_target == LOG_TARGET_SYSLOG)
+        (void)fprintf(stderr,
+                      "echod: --log-target syslog: " _PATH_LOG ": %s; start a syslog daemon, or "
+                      "log to stderr\n",
+                      strerror(errno));
+    else if (log == NULL)
+        (void)fprintf(stderr, "echod: the log cannot be started: %s\n", strerror(errno));
+    else if (process_name != NULL)
+        log_set_process(log, process_name);
+    return log;
+}
+
 static int start(const struct options *options)
 {
-    const bool log_would_reach_client = sockets_include_standard_error(&options->listen);
     struct passed passed;
     struct supervise supervise;
     struct log *log;
@@ -100,12 +124,9 @@ static int start(const struct options *options)
     fill_standard_descriptors();
     process_raise_file_limit();
     privileges_forbid_gain();
-    log = log_new(log_would_reach_client ? -1 : STDERR_FILENO, options->log_level,
-                  options->log_format);
-    if (log == NULL) {
-        (void)fprintf(stderr, "echod: the log cannot be started: %s\n", strerror(errno));
+    log = start_log(options);
+    if (log == NULL)
         return EXIT_STATUS_SYSTEM;
-    }
     passed_init(&passed, log);
     supervise_init(&supervise, log);
     status = serve(options, &passed, &supervise, log);

@@ -10,7 +10,8 @@
 #define GIB    (KIB * KIB * KIB)
 #define DAY_MS (24 * 3600 * UINT64_C(1000))
 
-/* In the order of enum log_level and enum log_format. */
+/* In the order of enum log_target, enum log_level and enum log_format. */
+static const char *const log_targets[] = {"stderr", "syslog", NULL};
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
 
@@ -173,6 +174,15 @@ static const struct setting table[] = {
         .argument = "PATH",
         .parse = pidfile_parse,
         .help = "write the number of the process there, and lock the file until the end",
+    },
+    {
+        .name = "log-target",
+        .type = SETTING_CHOICE,
+        .offset = offsetof(struct options, log_target),
+        .argument = "TARGET",
+        .fallback = "stderr",
+        .choices = log_targets,
+        .help = "log to stderr, or to syslog with the facility daemon",
     },
     {
         .name = "log-level",

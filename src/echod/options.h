@@ -53,6 +53,7 @@ struct options {
     struct privileges_group group;
     char pid_file[PIDFILE_PATH_SIZE]; /* empty: none */
 
+    unsigned log_target; /* enum log_target */
     unsigned log_level;  /* enum log_level */
     unsigned log_format; /* enum log_format */
 };

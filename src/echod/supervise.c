@@ -96,6 +96,13 @@ static void on_watchdog_due(evutil_socket_t fd, short what, void *argument)
 
 /* --- The environment. ------------------------------------------------------------------------ */
 
+const char *supervise_process_name(void)
+{
+    const char *name = getenv("SUPERVISOR_PROCESS_NAME");
+
+    return getenv("SUPERVISOR_ENABLED") == NULL || name == NULL || *name == '\0' ? NULL : name;
+}
+
 /* Take a variable out of the environment. Return a copy to free, or NULL without one. */
 static char *take_variable(const char *name)
 {

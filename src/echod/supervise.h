@@ -36,6 +36,9 @@ struct supervise {
     uint64_t told_connections;
 };
 
+/* Return the name that supervisord gave this process in the environment, or NULL. */
+const char *supervise_process_name(void);
+
 /*
  * Take NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID out of the environment, and connect to the
  * manager if there is one. What is wrong with them is a warning, and then nobody is told anything.

@@ -148,7 +148,7 @@ class SupervisorTest(harness.TestCase):
 
 class ProgramTest(SupervisorTest):
 
-    LISTENING = r"info: listening on (\S+)$"
+    LISTENING = r"info: \[echod\] listening on (\S+)$"
 
     def test_start_log_stop_and_restart(self):
         """As a program echod starts, its log is captured, and it stops with exit status 0."""
@@ -161,7 +161,7 @@ class ProgramTest(SupervisorTest):
 
             self.assertIn("stopped", supervisor.control("stop", "echod"))
             self.assertEqual(supervisor.state(), "STOPPED")
-            supervisor.wait_for_text("echod.err", "info: stopped$")
+            supervisor.wait_for_text("echod.err", r"info: \[echod\] stopped$")
             supervisor.wait_for_text("supervisord.log", r"stopped: echod \(exit status 0\)")
 
             self.assertIn("started", supervisor.control("start", "echod"))

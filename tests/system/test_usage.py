@@ -11,7 +11,7 @@ import harness
 OPTIONS_WITH_VALUE = (
     "listen", "backlog", "workers", "max-connections", "high-water", "low-water", "max-queued",
     "write-timeout", "idle-timeout", "lifetime", "linger-timeout", "drain-timeout", "user", "group",
-    "pid-file", "log-level", "log-format",
+    "pid-file", "log-target", "log-level", "log-format",
 )
 SIZES = ("high-water", "low-water", "max-queued")
 DURATIONS = ("write-timeout", "idle-timeout", "lifetime", "linger-timeout", "drain-timeout")

@@ -360,6 +360,18 @@ START_TEST(without_memory_it_does_not_start)
 }
 END_TEST
 
+START_TEST(only_supervisord_gives_a_name)
+{
+    ck_assert_ptr_null(supervise_process_name());
+    set_variable("SUPERVISOR_PROCESS_NAME", "echod_01");
+    ck_assert_ptr_null(supervise_process_name());
+    set_variable("SUPERVISOR_ENABLED", "1");
+    ck_assert_str_eq(supervise_process_name(), "echod_01");
+    set_variable("SUPERVISOR_PROCESS_NAME", "");
+    ck_assert_ptr_null(supervise_process_name());
+}
+END_TEST
+
 static Suite *supervise_suite(void)
 {
     Suite *suite = suite_create("supervise");
@@ -378,6 +390,7 @@ static Suite *supervise_suite(void)
     tcase_add_test(notes, a_manager_that_does_not_read_holds_nobody_up);
     tcase_add_test(notes, the_number_of_connections_is_told_when_it_changes);
     tcase_add_test(notes, without_memory_it_does_not_start);
+    tcase_add_test(notes, only_supervisord_gives_a_name);
 
     tcase_add_checked_fixture(watchdog, setup, teardown);
     tcase_add_test(watchdog, the_watchdog_is_fed_while_the_workers_live);
