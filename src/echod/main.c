@@ -52,6 +52,8 @@ static int drop_privileges(const struct options *options, const struct sockets *
     const uid_t uid = privileges_uid(&options->user);
     const gid_t gid = privileges_gid(&options->user, &options->group);
 
+    if (!options->user.is_given && !options->group.is_given)
+        return 0;
     sockets_hand_over(sockets, uid, gid, log);
     pidfile_hand_over(pidfile, uid, gid, log);
     return privileges_drop(&options->user, &options->group, error);
