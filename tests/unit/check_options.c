@@ -195,7 +195,7 @@ static const struct {
     {{"--lifetime=18446744073709551615"}, {"--lifetime", "\"18446744073709551615\""}},
     {{"--log-level=loud"}, {"--log-level", "warning"}},
     {{"--user=no such"}, {"--user", "\"no such\""}},
-    {{"--user=2000000123"}, {"--user", "2000000123", "--group"}},
+    {{"--user=2000000123"}, {"--user", "--group"}},
     {{"--group=no such"}, {"--group", "\"no such\""}},
     {{"--pid-file="}, {"--pid-file", "\"\""}},
     {{"--log-target=file"}, {"--log-target", "syslog"}},
