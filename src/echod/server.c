@@ -86,15 +86,15 @@ size_t server_worker_count(const struct options *options)
 }
 
 /*
- * Return how many descriptors the process needs before its first client: standard ones, the service
- * manager's socket, the main loop (epoll, libevent's signal pair, a mailbox), and for each worker
- * the same, the pipe of its shortcut, and its listeners.
+ * Return how many descriptors the process needs before its first client: standard ones, those of
+ * syslog, the service manager and the pid file, the main loop (epoll, libevent's signal pair, a
+ * mailbox), and for each worker the same, the pipe of its shortcut, and its listeners.
  */
 static uint64_t needed_files(const struct server *server)
 {
     const uint64_t of_loop = 5, of_pipe = 2;
 
-    return 3 + 1 + of_loop + server->worker_count * (of_loop + of_pipe + server->sockets->count);
+    return 3 + 3 + of_loop + server->worker_count * (of_loop + of_pipe + server->sockets->count);
 }
 
 static uint64_t file_limit(void)
