@@ -40,9 +40,9 @@ class NoNewPrivilegesTest(harness.TestCase):
     def test_no_thread_can_gain_any(self):
         """Whoever runs echod: no thread can start a program with more privileges."""
         with Echod("--workers", "2") as server:
-            threads = status_of_threads(server)
-            self.assertEqual(len(threads), 4)
-            self.assertEqual({thread["NoNewPrivs"] for thread in threads}, {"1"})
+            threads = [thread["NoNewPrivs"] for thread in status_of_threads(server)]
+            self.assertGreaterEqual(len(threads), 4)  # a sanitizer may have one of its own
+            self.assertEqual(set(threads), {"1"})
 
 
 class RootTest(harness.TestCase):

@@ -184,10 +184,11 @@ class WatchdogTest(ManagedTest):
                 manager.wait_for(len(manager.notes), WATCHDOG="1")
             client = server.connect()
             harness.round_trip(client)
+            threads = server.thread_count()
             server.signal(signal.SIGTERM)
             manager.wait_for(STOPPING="1")
             # One worker has nothing left to do, and has ended.
-            harness.wait_until(lambda: server.thread_count() == 3, "a worker ends")
+            harness.wait_until(lambda: server.thread_count() < threads, "a worker ends")
             for _ in range(3):
                 manager.wait_for(len(manager.notes), WATCHDOG="1")
             client.close()
