@@ -8,7 +8,8 @@ _echod() {
         --high-water --low-water --max-queued
         --write-timeout --idle-timeout --lifetime --linger-timeout --drain-timeout
         --pin-workers --no-shortcuts
-        --log-level --log-format
+        --user --group --pid-file
+        --log-target --log-level --log-format
         --help --version
     '
 
@@ -26,9 +27,17 @@ _echod() {
     case $before in
     -l | --listen)
         compopt -o nospace
-        words='tcp:// unix:/// fd:// stdio:'
+        words='tcp:// unix:/// fd:// systemd:// stdio:'
         ;;
     -w | --workers | --max-connections | --low-water) words=auto ;;
+    --user) words=$(compgen -u) ;;
+    --group) words=$(compgen -g) ;;
+    --pid-file)
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(compgen -f -- "$word")
+        return
+        ;;
+    --log-target) words='stderr syslog' ;;
     --log-level) words='error warning info debug' ;;
     --log-format) words='text json' ;;
     --backlog | --high-water | --max-queued) return ;;

@@ -2,7 +2,7 @@
 # The options are those of echod --help; tests/check-completion compares them.
 
 function __echod_addresses
-    printf '%s\n' tcp:// unix:/// fd:// stdio:
+    printf '%s\n' tcp:// unix:/// fd:// systemd:// stdio:
     set -l path (commandline -ct | string replace -fr '^(--listen=)?unix://(?=/)' '')
     set -l files $path*
     test -n "$path" -a -n "$files"; and printf 'unix://%s\n' $files
@@ -23,6 +23,10 @@ complete -c echod -l linger-timeout -x -d 'time to take the rest and close'
 complete -c echod -l drain-timeout -x -d 'time to stay after a stop'
 complete -c echod -l pin-workers -d 'keep each worker on a CPU'
 complete -c echod -l no-shortcuts -d 'use the buffers of libevent alone'
+complete -c echod -l user -x -a '(__fish_complete_users)' -d 'become this user'
+complete -c echod -l group -x -a '(__fish_complete_groups)' -d 'become this group'
+complete -c echod -l pid-file -r -F -d 'write the process number there'
+complete -c echod -l log-target -x -a 'stderr syslog' -d 'where to log'
 complete -c echod -l log-level -x -a 'error warning info debug' -d 'lowest level that is logged'
 complete -c echod -l log-format -x -a 'text json' -d 'form of log lines'
 complete -c echod -s h -l help -d 'print the options and exit'

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define KNOWN_FORMS  "tcp://HOST:PORT, HOST:PORT, unix:///PATH, fd://N or stdio:"
+#define KNOWN_FORMS  "tcp://HOST:PORT, HOST:PORT, unix:///PATH, fd://N, systemd://[NAME] or stdio:"
 #define TARGET_FORMS "HOST, tcp://HOST:PORT, udp://HOST:PORT or unix:///PATH"
 
 static const char *skip_prefix(const char *text, const char *prefix)
@@ -118,6 +118,27 @@ static int parse_fd(const char *text, const char *whole, struct address *address
     return 0;
 }
 
+/* A name is what systemd takes for one: see FileDescriptorName= in systemd.socket(5). */
+static int parse_systemd(const char *name, const char *whole, struct address *address,
+                         struct error *error)
+{
+    const size_t length = strlen(name);
+
+    for (const char *character = name; *character != '\0'; character++) {
+        if (*character < ' ' || *character > '~' || *character == ':' ||
+            length >= sizeof address->name) {
+            error_set(error,
+                      "\"%s\" has no name of at most %zu ASCII characters without a colon; write "
+                      "for example systemd://echod.socket, or systemd:// for all sockets",
+                      whole, sizeof address->name - 1);
+            return -1;
+        }
+    }
+    memcpy(address->name, name, length + 1);
+    address->scheme = ADDRESS_SYSTEMD;
+    return 0;
+}
+
 int address_parse(const char *text, struct address *address, struct error *error)
 {
     const char *rest;
@@ -133,6 +154,8 @@ int address_parse(const char *text, struct address *address, struct error *error
         return parse_unix(rest, text, address, error);
     if ((rest = skip_prefix(text, "fd://")) != NULL)
         return parse_fd(rest, text, address, error);
+    if ((rest = skip_prefix(text, "systemd://")) != NULL)
+        return parse_systemd(rest, text, address, error);
     if (strstr(text, "://") == NULL && strchr(text, ':') != NULL)
         return parse_host_port(text, text, address, error);
     error_set(error, "\"%s\" is no address; write " KNOWN_FORMS, text);
@@ -204,6 +227,9 @@ void address_format(const struct address *address, char text[ADDRESS_TEXT_SIZE])
         break;
     case ADDRESS_FD:
         (void)snprintf(text, ADDRESS_TEXT_SIZE, "fd://%d", address->fd);
+        break;
+    case ADDRESS_SYSTEMD:
+        (void)snprintf(text, ADDRESS_TEXT_SIZE, "systemd://%s", address->name);
         break;
     case ADDRESS_STDIO:
         (void)snprintf(text, ADDRESS_TEXT_SIZE, "stdio:");

@@ -14,16 +14,18 @@
 
 enum {
     ADDRESS_HOST_SIZE = 256, /* a DNS name has at most 253 characters (RFC 1035, 2.3.4) */
+    ADDRESS_NAME_SIZE = 256, /* of sockets that systemd passed: at most 255 (systemd.socket(5)) */
     ADDRESS_PATH_SIZE = sizeof(((struct sockaddr_un *)0)->sun_path),
     ADDRESS_TEXT_SIZE = 300, /* enough for any text that address_format* writes */
 };
 
 enum address_scheme {
-    ADDRESS_TCP,   /* tcp://HOST:PORT or HOST:PORT */
-    ADDRESS_UDP,   /* udp://HOST:PORT; only as a target */
-    ADDRESS_UNIX,  /* unix:///PATH */
-    ADDRESS_FD,    /* fd://N */
-    ADDRESS_STDIO, /* stdio: */
+    ADDRESS_TCP,     /* tcp://HOST:PORT or HOST:PORT */
+    ADDRESS_UDP,     /* udp://HOST:PORT; only as a target */
+    ADDRESS_UNIX,    /* unix:///PATH */
+    ADDRESS_FD,      /* fd://N */
+    ADDRESS_SYSTEMD, /* systemd://[NAME] */
+    ADDRESS_STDIO,   /* stdio: */
 };
 
 /* Plain data, and no pointer in it: it may be copied. Only the scheme's own members are set. */
@@ -32,6 +34,7 @@ struct address {
     char host[ADDRESS_HOST_SIZE]; /* tcp, udp: a name or a numeric address, IPv6 without brackets */
     uint16_t port;                /* tcp, udp: host byte order; 0 lets the system choose */
     char path[ADDRESS_PATH_SIZE]; /* unix: absolute, NUL-terminated */
+    char name[ADDRESS_NAME_SIZE]; /* systemd: of the sockets that were passed; empty: all */
     int fd;                       /* fd */
 };
 

@@ -6,6 +6,7 @@
 #include "base/escape.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
@@ -14,6 +15,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,6 +26,7 @@ enum {
     WRITE_SIZE = 64 << 10, /* the most that one write takes */
     FLUSH_MS = 500,        /* how long log_flush waits for a reader */
     LIMITED_INTERVAL_MS = 1000,
+    NAME_SIZE = 64,
 };
 
 /*
@@ -32,6 +37,10 @@ struct log {
     int fd;
     enum log_level level;
     enum log_format format;
+    bool is_syslog;            /* fd is ours, a socket connected to ... */
+    struct sockaddr_un syslog; /* ... this one, and each line is a datagram */
+    char ident[NAME_SIZE];     /* for syslog */
+    char process[NAME_SIZE];   /* empty: lines do not name it */
     pthread_t thread;
     bool is_within_line; /* the thread's own: the last byte that it wrote did not end a line ... */
     bool is_line_cut;    /* ... and the rest of that line was dropped */
@@ -122,12 +131,49 @@ static void append_time(struct line *line)
     append_text(line, text);
 }
 
-static void format_text(struct line *line, enum log_level level, const char *message)
+static int syslog_severity(enum log_level level)
 {
-    append_time(line);
-    append_text(line, " ");
+    switch (level) {
+    case LOG_LEVEL_ERROR:
+        return LOG_ERR;
+    case LOG_LEVEL_WARNING:
+        return LOG_WARNING;
+    case LOG_LEVEL_INFO:
+        return LOG_INFO;
+    case LOG_LEVEL_DEBUG:
+        return LOG_DEBUG;
+    }
+    abort(); /* no such level */
+}
+
+/* Append what comes before a message to syslog: "<30>Nov 22 15:47:01 echod[123]: ". */
+static void append_syslog_head(struct line *line, const struct log *log, enum log_level level)
+{
+    char text[2 * NAME_SIZE], local_time[sizeof "Nov 22 15:47:01"];
+    const time_t now = time(NULL);
+    struct tm local;
+
+    (void)localtime_r(&now, &local);
+    (void)strftime(local_time, sizeof local_time, "%b %e %H:%M:%S", &local);
+    (void)snprintf(text, sizeof text, "<%d>%s %s[%ld]: ", LOG_DAEMON | syslog_severity(level),
+                   local_time, log->ident, (long)getpid());
+    append_text(line, text);
+}
+
+static void format_text(struct line *line, const struct log *log, enum log_level level,
+                        const char *message)
+{
+    if (!log->is_syslog) {
+        append_time(line);
+        append_text(line, " ");
+    }
     append_text(line, level_name(level));
     append_text(line, ": ");
+    if (log->process[0] != '\0') {
+        append_text(line, "[");
+        append_escaped(line, ESCAPE_TEXT, log->process, LOG_LINE_SIZE / 2);
+        append_text(line, "] ");
+    }
     append_escaped(line, ESCAPE_TEXT, message, 1);
     append_text(line, "\n");
 }
@@ -155,8 +201,8 @@ static void append_fields(struct line *line, const struct log_field *fields, siz
     }
 }
 
-static void format_json(struct line *line, enum log_level level, const char *message,
-                        const struct log_field *fields, size_t field_count)
+static void format_json(struct line *line, const struct log *log, enum log_level level,
+                        const char *message, const struct log_field *fields, size_t field_count)
 {
     struct line end = {.length = 0};
 
@@ -168,6 +214,10 @@ static void format_json(struct line *line, enum log_level level, const char *mes
     append_time(line);
     append_text(line, "\",\"level\":\"");
     append_text(line, level_name(level));
+    if (log->process[0] != '\0') {
+        append_text(line, "\",\"process\":\"");
+        append_escaped(line, ESCAPE_JSON, log->process, LOG_LINE_SIZE / 2);
+    }
     append_text(line, "\",\"message\":\"");
     append_escaped(line, ESCAPE_JSON, message, end.length);
     append(line, end.text, end.length);
@@ -177,12 +227,14 @@ static void format_line(struct line *line, const struct log *log, enum log_level
                         const char *message, const struct log_field *fields, size_t field_count)
 {
     line->length = 0;
+    if (log->is_syslog)
+        append_syslog_head(line, log, level);
     switch (log->format) {
     case LOG_FORMAT_TEXT:
-        format_text(line, level, message);
+        format_text(line, log, level, message);
         return;
     case LOG_FORMAT_JSON:
-        format_json(line, level, message, fields, field_count);
+        format_json(line, log, level, message, fields, field_count);
         return;
     }
 }
@@ -280,6 +332,52 @@ static void write_piece(struct log *log)
     log->length -= (size_t)written;
 }
 
+/* Copy the first line that waits, without its line feed, and return its length. */
+static size_t copy_line(const struct log *log, char text[LOG_LINE_SIZE])
+{
+    for (size_t i = 0; i < LOG_LINE_SIZE; i++) {
+        text[i] = log->queue[(log->start + i) % QUEUE_SIZE];
+        if (text[i] == '\n')
+            return i;
+    }
+    abort(); /* every line ends in one */
+}
+
+/*
+ * Send a datagram to the syslog daemon, to the one that there is now if there is a new one. It may
+ * wait as long as the daemon does not read; log_free may cancel it.
+ */
+static ssize_t send_or_wait(const struct log *log, const char *text, size_t length)
+{
+    ssize_t sent;
+
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
+    sent = send(log->fd, text, length, 0);
+    if (sent < 0 && errno != EMSGSIZE &&
+        connect(log->fd, (const struct sockaddr *)&log->syslog, sizeof log->syslog) == 0)
+        sent = send(log->fd, text, length, 0);
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+    return sent;
+}
+
+/* Send the first line that waits. Called and returns with the mutex held, and gives it up between.
+ */
+static void send_line(struct log *log)
+{
+    char text[LOG_LINE_SIZE];
+    const size_t length = copy_line(log, text);
+    ssize_t sent;
+
+    (void)pthread_mutex_unlock(&log->mutex);
+    sent = send_or_wait(log, text, length);
+    (void)pthread_mutex_lock(&log->mutex);
+
+    if (sent < 0)
+        log->dropped++;
+    log->start = (log->start + length + 1) % QUEUE_SIZE;
+    log->length -= length + 1;
+}
+
 static void *write_lines(void *argument)
 {
     struct log *log = argument;
@@ -289,6 +387,8 @@ static void *write_lines(void *argument)
     while (log->length > 0 || !log->is_stopping) {
         if (log->length == 0)
             (void)pthread_cond_wait(&log->lines_came, &log->mutex);
+        else if (log->is_syslog)
+            send_line(log);
         else
             write_piece(log);
         if (log->length == 0 && log->dropped_since_report > 0)
@@ -444,6 +544,59 @@ struct log *log_new(int fd, enum log_level level, enum log_format format)
     return log;
 }
 
+/* Return a socket that is connected to the syslog daemon, or -1 with errno. */
+static int connect_syslog(const struct sockaddr_un *address)
+{
+    const int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+    if (fd < 0)
+        return -1;
+    if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ||
+        connect(fd, (const struct sockaddr *)address, sizeof *address) < 0) {
+        const int saved_errno = errno;
+
+        (void)close(fd);
+        errno = saved_errno;
+        return -1;
+    }
+    return fd;
+}
+
+struct log *log_new_syslog(const char *path, const char *ident, enum log_level level,
+                           enum log_format format)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct log *log;
+    int fd;
+
+    if (strlen(path) >= sizeof address.sun_path) {
+        errno = ENAMETOOLONG;
+        return NULL;
+    }
+    memcpy(address.sun_path, path, strlen(path));
+    fd = connect_syslog(&address);
+    if (fd < 0)
+        return NULL;
+    log = log_new(fd, level, format);
+    if (log == NULL) {
+        const int saved_errno = errno;
+
+        (void)close(fd);
+        errno = saved_errno;
+        return NULL;
+    }
+    /* The thread looks at these when the first line has come. */
+    log->is_syslog = true;
+    log->syslog = address;
+    (void)snprintf(log->ident, sizeof log->ident, "%s", ident);
+    return log;
+}
+
+void log_set_process(struct log *log, const char *name)
+{
+    (void)snprintf(log->process, sizeof log->process, "%s", name);
+}
+
 int log_flush(struct log *log)
 {
     struct timespec deadline;
@@ -481,5 +634,7 @@ void log_free(struct log *log)
         return;
     if (log->fd >= 0)
         stop_thread(log);
+    if (log->is_syslog)
+        (void)close(log->fd);
     destroy(log);
 }

@@ -1,5 +1,5 @@
 /*
- * log: lines with a time and a level on a descriptor, as text or as JSON, from any thread.
+ * log: lines with a level on a descriptor or to syslog, as text or as JSON, from any thread.
  * Never blocks its caller and never fails: what cannot be written is dropped and counted.
  * Called by everything that has something to say to an operator.
  */
@@ -12,6 +12,7 @@
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
+enum log_target { LOG_TARGET_STDERR, LOG_TARGET_SYSLOG };
 
 /* Longest line, newline included; what is longer is cut and ends in "...". */
 enum { LOG_LINE_SIZE = 1024 };
@@ -36,6 +37,19 @@ struct log_field {
 struct log *log_new(int fd, enum log_level level, enum log_format format);
 
 /*
+ * Start a log that sends each line to the syslog daemon that reads the socket at `path`, with the
+ * facility daemon, as "IDENT[PID]" (RFC 3164, 4.1). Text then has no time of its own. The thread
+ * may wait for the daemon, and connects again to one that was started anew; what it cannot send is
+ * dropped.
+ * Return NULL with errno, also where nobody reads the socket now.
+ */
+struct log *log_new_syslog(const char *path, const char *ident, enum log_level level,
+                           enum log_format format);
+
+/* Let each line name the process, before any is written: several may share a file. */
+void log_set_process(struct log *log, const char *name);
+
+/*
  * Wait until everything that is queued was written or dropped, for at most half a second.
  * Return 0, or -1 if nobody reads it.
  */
@@ -48,8 +62,9 @@ void log_free(struct log *log);
 bool log_is_enabled(const struct log *log, enum log_level level);
 
 /*
- * Queue one line: "2026-11-22T14:47:01.123Z info: MESSAGE". The time is UTC (RFC 3339). What may
- * not stand in a line of text or JSON is escaped as base/escape.h says. Saves and restores errno.
+ * Queue one line: "2026-11-22T14:47:01.123Z info: MESSAGE", or "... info: [PROCESS] MESSAGE". The
+ * time is UTC (RFC 3339). What may not stand in a line of text or JSON is escaped as base/escape.h
+ * says. Saves and restores errno.
  */
 void log_write(struct log *log, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -4,12 +4,14 @@
 
 #include <inttypes.h>
 #include <stddef.h>
+#include <string.h>
 
 #define KIB    UINT64_C(1024)
 #define GIB    (KIB * KIB * KIB)
 #define DAY_MS (24 * 3600 * UINT64_C(1000))
 
-/* In the order of enum log_level and enum log_format. */
+/* In the order of enum log_target, enum log_level and enum log_format. */
+static const char *const log_targets[] = {"stderr", "syslog", NULL};
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
 
@@ -22,8 +24,8 @@ static const struct setting table[] = {
         .argument = "ADDRESS",
         .fallback = "tcp://127.0.0.1:13265",
         .help = "serve here; may be given several times: tcp://HOST:PORT, HOST:PORT, "
-                "unix:///PATH, fd://N (a socket that was passed), stdio: (standard input and "
-                "output)",
+                "unix:///PATH, fd://N (a socket that was passed), systemd://[NAME] (those that "
+                "systemd passed), stdio: (standard input and output)",
     },
     {
         .name = "backlog",
@@ -150,6 +152,39 @@ static const struct setting table[] = {
         .help = "serve every connection through libevent's buffers, as a textbook would",
     },
     {
+        .name = "user",
+        .type = SETTING_PARSED,
+        .offset = offsetof(struct options, user),
+        .argument = "USER",
+        .parse = privileges_parse_user,
+        .help = "become this user, a name or a number, once every address is bound",
+    },
+    {
+        .name = "group",
+        .type = SETTING_PARSED,
+        .offset = offsetof(struct options, group),
+        .argument = "GROUP",
+        .parse = privileges_parse_group,
+        .help = "and this group; otherwise the user's own",
+    },
+    {
+        .name = "pid-file",
+        .type = SETTING_PARSED,
+        .offset = offsetof(struct options, pid_file),
+        .argument = "PATH",
+        .parse = pidfile_parse,
+        .help = "write the number of the process there, and lock the file until the end",
+    },
+    {
+        .name = "log-target",
+        .type = SETTING_CHOICE,
+        .offset = offsetof(struct options, log_target),
+        .argument = "TARGET",
+        .fallback = "stderr",
+        .choices = log_targets,
+        .help = "log to stderr, or to syslog with the facility daemon",
+    },
+    {
         .name = "log-level",
         .type = SETTING_CHOICE,
         .offset = offsetof(struct options, log_level),
@@ -196,16 +231,27 @@ static int check_together(struct options *options, struct error *error)
                   options->low_water_bytes, options->high_water_bytes);
         return -1;
     }
+    if (options->user.is_given && !options->user.is_known && !options->group.is_given) {
+        error_set(error, "--user: this system does not know %lu, and so not his group; add --group",
+                  (unsigned long)options->user.uid);
+        return -1;
+    }
     return 0;
 }
 
-/* Standard input and output are descriptors 0 and 1; a descriptor can be served once. */
+/*
+ * Standard input and output are descriptors 0 and 1, and systemd:// is every socket that systemd
+ * passed, whatever its name; a descriptor can be served once.
+ */
 static bool is_same_descriptor(const struct address *address, const struct address *other)
 {
     if (address->scheme == ADDRESS_STDIO)
         return other->scheme == ADDRESS_STDIO || (other->scheme == ADDRESS_FD && other->fd <= 1);
     if (other->scheme == ADDRESS_STDIO)
         return is_same_descriptor(other, address);
+    if (address->scheme == ADDRESS_SYSTEMD && other->scheme == ADDRESS_SYSTEMD)
+        return address->name[0] == '\0' || other->name[0] == '\0' ||
+               strcmp(address->name, other->name) == 0;
     return address->scheme == ADDRESS_FD && other->scheme == ADDRESS_FD && address->fd == other->fd;
 }
 

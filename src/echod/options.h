@@ -8,6 +8,8 @@
 
 #include "base/error.h"
 #include "base/settings.h"
+#include "echod/pidfile.h"
+#include "echod/privileges.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -47,6 +49,11 @@ struct options {
     bool pin_workers;  /* each on a CPU of its own */
     bool no_shortcuts; /* serve every connection through libevent's buffers alone */
 
+    struct privileges_user user; /* whom echod becomes once it has bound */
+    struct privileges_group group;
+    char pid_file[PIDFILE_PATH_SIZE]; /* empty: none */
+
+    unsigned log_target; /* enum log_target */
     unsigned log_level;  /* enum log_level */
     unsigned log_format; /* enum log_format */
 };

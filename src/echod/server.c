@@ -24,6 +24,7 @@ static const int signals[SIGNAL_COUNT] = {SIGTERM, SIGINT, SIGQUIT, SIGUSR1};
 struct server {
     const struct options *options;
     struct sockets *sockets;
+    struct supervise *supervise;
     struct log *log;
     struct event_base *base;
     struct event *signal_events[SIGNAL_COUNT];
@@ -85,15 +86,15 @@ size_t server_worker_count(const struct options *options)
 }
 
 /*
- * Return how many descriptors the process needs before its first client: standard ones, the main
- * loop (epoll, libevent's signal pair, a mailbox), and for each worker the same, the pipe of its
- * shortcut, and its listeners.
+ * Return how many descriptors the process needs before its first client: standard ones, those of
+ * syslog, the service manager and the pid file, the main loop (epoll, libevent's signal pair, a
+ * mailbox), and for each worker the same, the pipe of its shortcut, and its listeners.
  */
 static uint64_t needed_files(const struct server *server)
 {
     const uint64_t of_loop = 5, of_pipe = 2;
 
-    return 3 + of_loop + server->worker_count * (of_loop + of_pipe + server->sockets->count);
+    return 3 + 3 + of_loop + server->worker_count * (of_loop + of_pipe + server->sockets->count);
 }
 
 static uint64_t file_limit(void)
@@ -212,6 +213,7 @@ static void drain(struct server *server)
     units_format_duration(server->options->drain_timeout_ms, timeout);
     log_write(server->log, LOG_LEVEL_INFO, "draining: %" PRIu64 " connections, at most %s",
               open_connections(server), timeout);
+    supervise_tell_stopping(server->supervise);
     for (size_t i = 0; i < server->worker_count; i++)
         worker_drain(server->workers[i]);
 }
@@ -224,6 +226,7 @@ static void stop(struct server *server)
     server->is_stopping = true;
     log_write(server->log, LOG_LEVEL_INFO, "stopping: %" PRIu64 " connections are ended at once",
               open_connections(server));
+    supervise_tell_stopping(server->supervise);
     for (size_t i = 0; i < server->worker_count; i++)
         worker_stop(server->workers[i]);
 }
@@ -311,6 +314,23 @@ static void on_worker_event(enum worker_event event, void *owner)
         abort(); /* it has room for one end of each worker and of each passed client */
 }
 
+/* --- What the service manager wants to know. ------------------------------------------------- */
+
+static uint64_t count_connections(void *owner)
+{
+    return open_connections(owner);
+}
+
+static bool are_workers_alive(void *owner)
+{
+    const struct server *server = owner;
+    bool are_alive = true;
+
+    for (size_t i = 0; i < server->worker_count; i++)
+        are_alive = worker_ping(server->workers[i]) && are_alive; /* each is asked */
+    return are_alive;
+}
+
 /* --- libevent's own log. --------------------------------------------------------------------- */
 
 /* The one mutable global: libevent hands its log callback nothing but the message. */
@@ -376,22 +396,33 @@ static int init_signals(struct server *server)
 static void fini_loop(struct server *server)
 {
     fini_signals(server);
+    supervise_stop(server->supervise);
     mailbox_free(server->mailbox);
     event_base_free(server->base);
 }
 
 static int init_loop(struct server *server)
 {
+    const struct supervise_questions questions = {
+        .count_connections = count_connections,
+        .are_workers_alive = are_workers_alive,
+        .owner = server,
+    };
+
     server->base = event_base_new();
     if (server->base == NULL)
         return -1;
     server->mailbox = mailbox_new(server->base, server->worker_count + server->sockets->count);
     if (server->mailbox == NULL)
         goto free_base;
-    if (init_signals(server) < 0)
+    if (supervise_start(server->supervise, server->base, &questions) < 0)
         goto free_mailbox;
+    if (init_signals(server) < 0)
+        goto stop_supervise;
     return 0;
 
+stop_supervise:
+    supervise_stop(server->supervise);
 free_mailbox:
     mailbox_free(server->mailbox);
 free_base:
@@ -465,6 +496,7 @@ static void serve(struct server *server)
     }
     mask_signals(SIG_UNBLOCK);
     log_endpoints(server);
+    supervise_tell_ready(server->supervise);
     if (event_base_dispatch(server->base) < 0) {
         log_failure(server, "the event loop failed");
         server->exit_status = EXIT_STATUS_SYSTEM;
@@ -473,11 +505,12 @@ static void serve(struct server *server)
 }
 
 int server_run(const struct options *options, struct sockets *sockets, size_t worker_count,
-               struct log *log)
+               struct supervise *supervise, struct log *log)
 {
     struct server server = {
         .options = options,
         .sockets = sockets,
+        .supervise = supervise,
         .log = log,
         .worker_count = worker_count,
         .exit_status = EXIT_STATUS_STOPPED,

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "echod/options.h"
 #include "echod/sockets.h"
+#include "echod/supervise.h"
 
 #include <stddef.h>
 
@@ -19,10 +20,10 @@ size_t server_worker_count(const struct options *options);
 /*
  * Serve until a stop is requested: TERM and INT drain, a second one of them or QUIT stops at once,
  * USR1 logs the totals and a line for each connection. A client that was passed is served to its
- * end, which then drains the rest.
+ * end, which then drains the rest. The service manager hears of all of it.
  * Return the exit status of the process; a failure has been logged.
  */
 int server_run(const struct options *options, struct sockets *sockets, size_t worker_count,
-               struct log *log);
+               struct supervise *supervise, struct log *log);
 
 #endif

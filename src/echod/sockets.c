@@ -153,19 +153,25 @@ static int share_first_socket(struct endpoint *endpoint, size_t worker_count)
     return 0;
 }
 
-static void close_endpoint(struct endpoint *endpoint, size_t worker_count)
+/* Tell whether its path is the socket that was bound: another process may have put its own there.
+ */
+static bool has_bound_path(const struct endpoint *endpoint)
 {
     struct stat now;
 
+    return endpoint->bound_path[0] != '\0' && lstat(endpoint->bound_path, &now) == 0 &&
+           now.st_dev == endpoint->bound_device && now.st_ino == endpoint->bound_inode;
+}
+
+static void close_endpoint(struct endpoint *endpoint, size_t worker_count)
+{
     for (size_t i = 0; endpoint->listener_fds != NULL && i < worker_count; i++)
         close_and_keep_errno(endpoint->listener_fds[i]);
     free(endpoint->listener_fds);
     close_and_keep_errno(endpoint->input_fd);
     if (endpoint->output_fd != endpoint->input_fd)
         close_and_keep_errno(endpoint->output_fd);
-    /* Another process may have put its own socket there since. */
-    if (endpoint->bound_path[0] != '\0' && lstat(endpoint->bound_path, &now) == 0 &&
-        now.st_dev == endpoint->bound_device && now.st_ino == endpoint->bound_inode)
+    if (has_bound_path(endpoint))
         (void)unlink(endpoint->bound_path);
 }
 
@@ -459,7 +465,7 @@ static void name_passed_socket(struct endpoint *endpoint, int fd, const char *na
 
     if (getsockname(fd, (struct sockaddr *)&address, &length) == 0)
         address_format_socket((struct sockaddr *)&address, length, text);
-    (void)snprintf(endpoint->name, sizeof endpoint->name, "%.16s (%.270s)", name, text);
+    (void)snprintf(endpoint->name, sizeof endpoint->name, "%.170s (%.120s)", name, text);
 }
 
 static int take_listener(struct sockets *sockets, int fd, const char *name)
@@ -511,6 +517,82 @@ static int take_fd(struct sockets *sockets, int fd, const char *name, struct err
     if (status < 0)
         explain(error, name, "pass a stream socket that listens or is connected");
     return status;
+}
+
+/* Take over a socket that systemd may have passed, too. */
+static int take_passed_fd(struct sockets *sockets, const struct passed *passed, int fd,
+                          const char *name, struct error *error)
+{
+    struct passed_socket *socket = passed_find(passed, fd);
+
+    if (socket != NULL && socket->is_taken) {
+        error_set(error,
+                  "--listen %s: another --listen serves \"%s\", which is this socket; "
+                  "give it once",
+                  name, socket->name);
+        return -1;
+    }
+    if (take_fd(sockets, fd, name, error) < 0)
+        return -1;
+    if (socket != NULL)
+        socket->is_taken = true;
+    return 0;
+}
+
+/* --- systemd:// ------------------------------------------------------------------------------ */
+
+#define ADVICE_ON_SYSTEMD "pass stream sockets that listen: ListenStream= with Accept=no"
+
+/* Take over a listening socket. */
+static int take_systemd_socket(struct sockets *sockets, struct passed_socket *socket,
+                               struct error *error)
+{
+    char name[ADDRESS_TEXT_SIZE];
+    const int type = socket_option(socket->fd, SO_TYPE);
+
+    (void)snprintf(name, sizeof name, "systemd://%.280s", socket->name);
+    if (socket->is_taken) {
+        error_set(error,
+                  "--listen %s: another --listen serves fd://%d, which is this socket; give "
+                  "it once",
+                  name, socket->fd);
+        return -1;
+    }
+    if (type >= 0 && type != SOCK_STREAM) {
+        error_set(error, "--listen %s: descriptor %d is not a stream socket; " ADVICE_ON_SYSTEMD,
+                  name, socket->fd);
+        return -1;
+    }
+    if (type >= 0 && socket_option(socket->fd, SO_ACCEPTCONN) != 1) {
+        error_set(error, "--listen %s: descriptor %d does not listen; " ADVICE_ON_SYSTEMD, name,
+                  socket->fd);
+        return -1;
+    }
+    if (type < 0 || prepare_fd(socket->fd) < 0 || take_listener(sockets, socket->fd, name) < 0) {
+        explain(error, name, ADVICE_ON_SYSTEMD);
+        return -1;
+    }
+    socket->is_taken = true;
+    return 0;
+}
+
+/* Take over all sockets that systemd passed under a name, or under any if it is empty. */
+static int take_systemd(struct sockets *sockets, const struct passed *passed, const char *name,
+                        struct error *error)
+{
+    struct passed_socket *socket;
+    size_t cursor = 0, taken = 0;
+
+    while ((socket = passed_next(passed, name, &cursor)) != NULL) {
+        if (take_systemd_socket(sockets, socket, error) < 0)
+            return -1;
+        taken++;
+    }
+    if (taken == 0) {
+        passed_explain(passed, name, error);
+        return -1;
+    }
+    return 0;
 }
 
 /* --- stdio: ---------------------------------------------------------------------------------- */
@@ -578,7 +660,7 @@ static void give_back_standard(const struct sockets *sockets)
 /* --- All of them. ---------------------------------------------------------------------------- */
 
 static int open_address(struct sockets *sockets, const struct address *address, int backlog,
-                        struct log *log, struct error *error)
+                        const struct passed *passed, struct log *log, struct error *error)
 {
     char name[ADDRESS_TEXT_SIZE];
 
@@ -589,7 +671,9 @@ static int open_address(struct sockets *sockets, const struct address *address, 
     case ADDRESS_UNIX:
         return open_unix(sockets, address, name, backlog, error);
     case ADDRESS_FD:
-        return take_fd(sockets, address->fd, name, error);
+        return take_passed_fd(sockets, passed, address->fd, name, error);
+    case ADDRESS_SYSTEMD:
+        return take_systemd(sockets, passed, address->name, error);
     case ADDRESS_STDIO:
         return take_standard(sockets, name, error);
     case ADDRESS_UDP:
@@ -600,33 +684,47 @@ static int open_address(struct sockets *sockets, const struct address *address, 
 
 static bool is_passed(const struct address *address)
 {
-    return address->scheme == ADDRESS_FD || address->scheme == ADDRESS_STDIO;
+    return address->scheme == ADDRESS_FD || address->scheme == ADDRESS_SYSTEMD ||
+           address->scheme == ADDRESS_STDIO;
 }
 
 /* Open those addresses that were passed, or those that were not. */
 static int open_addresses(struct sockets *sockets, const struct address_list *addresses,
-                          bool are_passed, int backlog, struct log *log, struct error *error)
+                          bool are_passed, int backlog, const struct passed *passed,
+                          struct log *log, struct error *error)
 {
     for (size_t i = 0; i < addresses->count; i++) {
         const struct address *address = &addresses->addresses[i];
 
         if (is_passed(address) == are_passed &&
-            open_address(sockets, address, backlog, log, error) < 0)
+            open_address(sockets, address, backlog, passed, log, error) < 0)
             return -1;
     }
     return 0;
 }
 
 int sockets_open(struct sockets *sockets, const struct address_list *addresses, int backlog,
-                 size_t worker_count, struct log *log, struct error *error)
+                 size_t worker_count, const struct passed *passed, struct log *log,
+                 struct error *error)
 {
     *sockets = (struct sockets){.worker_count = worker_count};
     /* What was passed comes first, while no descriptor is our own that could be taken for it. */
-    if (open_addresses(sockets, addresses, true, backlog, log, error) == 0 &&
-        open_addresses(sockets, addresses, false, backlog, log, error) == 0)
+    if (open_addresses(sockets, addresses, true, backlog, passed, log, error) == 0 &&
+        open_addresses(sockets, addresses, false, backlog, passed, log, error) == 0)
         return 0;
     sockets_close(sockets);
     return -1;
+}
+
+void sockets_hand_over(const struct sockets *sockets, uid_t uid, gid_t gid, struct log *log)
+{
+    for (size_t i = 0; i < sockets->count; i++) {
+        const struct endpoint *endpoint = &sockets->endpoints[i];
+
+        if (has_bound_path(endpoint) && lchown(endpoint->bound_path, uid, gid) < 0)
+            log_write(log, LOG_LEVEL_WARNING, "%s stays with its owner: %s", endpoint->name,
+                      strerror(errno));
+    }
 }
 
 void sockets_close(struct sockets *sockets)

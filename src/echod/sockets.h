@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/settings.h"
+#include "echod/passed.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -47,13 +48,20 @@ struct sockets {
 /*
  * Open every address. A name that has several addresses gives an endpoint for each; those that
  * this machine does not have are left out with a warning while one can be bound. An address that
- * another process listens on is an error, even where SO_REUSEPORT would let both have it.
+ * another process listens on is an error, even where SO_REUSEPORT would let both have it. Of
+ * `passed`, what an address asks for is taken.
  * Return 0; or -1 with a sentence in `error` that names the address and what would be right, and
  * nothing left open.
  */
 int sockets_open(struct sockets *sockets, const struct address_list *addresses, int backlog,
-                 size_t worker_count, struct log *log, struct error *error)
-    __attribute__((warn_unused_result));
+                 size_t worker_count, const struct passed *passed, struct log *log,
+                 struct error *error) __attribute__((warn_unused_result));
+
+/*
+ * Hand the Unix sockets that were bound over to a user and a group, of which -1 leaves what is, as
+ * in chown(2). One that the system does not hand over is a warning.
+ */
+void sockets_hand_over(const struct sockets *sockets, uid_t uid, gid_t gid, struct log *log);
 
 /*
  * Close what is still open, remove the Unix sockets that were bound, and give standard input and

@@ -21,8 +21,8 @@
 #include <unistd.h>
 
 enum {
-    /* worker_drain, worker_stop and worker_report wait at most once each. */
-    MAILBOX_CAPACITY = 3,
+    /* worker_drain, worker_stop, worker_report and worker_ping wait at most once each. */
+    MAILBOX_CAPACITY = 4,
     /* A report writes so many lines at a time, and lets the clients have their turn in between. */
     REPORT_LINES = 100,
     REPORT_PAUSE_MS = 5,
@@ -51,10 +51,12 @@ struct worker {
     struct event *report_slice;
     size_t report_cursor;
     atomic_bool is_reporting;
+    atomic_bool is_pinged;
     bool is_draining;
 
     pthread_t thread;
     bool is_started;
+    atomic_bool is_over; /* the thread has nothing more to do */
 };
 
 /* --- Connections. ---------------------------------------------------------------------------- */
@@ -290,6 +292,13 @@ static void start_report(void *argument)
     on_report_slice(-1, 0, worker);
 }
 
+static void answer_ping(void *argument)
+{
+    struct worker *worker = argument;
+
+    atomic_store(&worker->is_pinged, false);
+}
+
 static void post(struct worker *worker, mailbox_function *function)
 {
     if (mailbox_post(worker->mailbox, function, worker) < 0)
@@ -310,6 +319,15 @@ void worker_report(struct worker *worker)
 {
     if (!atomic_exchange(&worker->is_reporting, true))
         post(worker, start_report);
+}
+
+bool worker_ping(struct worker *worker)
+{
+    const bool has_answered = !atomic_exchange(&worker->is_pinged, true);
+
+    if (has_answered)
+        post(worker, answer_ping);
+    return has_answered || atomic_load(&worker->is_over);
 }
 
 /* --- Its thread. ----------------------------------------------------------------------------- */
@@ -342,6 +360,7 @@ static void *run(void *argument)
     /* The descriptors of what was freed last are closed in one more turn. */
     if (status == 0)
         (void)event_base_loop(worker->base, EVLOOP_NONBLOCK);
+    atomic_store(&worker->is_over, true);
     worker->on_event(status < 0 ? WORKER_FAILED : WORKER_FINISHED, worker->owner);
     return NULL;
 }

@@ -12,6 +12,7 @@
 #include "echod/sockets.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct worker;
@@ -69,6 +70,12 @@ void worker_stop(struct worker *worker);
 
 /* Ask the worker in the same way to log a line for each connection; ignored while it still does. */
 void worker_report(struct worker *worker);
+
+/*
+ * Ask the worker in the same way for a sign of life. Return false if it has yet to answer the last
+ * call, and has not finished: its loop did not turn in between.
+ */
+bool worker_ping(struct worker *worker);
 
 /* What the worker has counted; any thread may read it. */
 const struct counters *worker_counters(const struct worker *worker);

@@ -422,10 +422,10 @@ class Echod(Process):
         return facts(self.log.find(TOTALS_LINE)[-1])
 
 
-def run_echod(*arguments, prefix=(), **popen_options):
+def run_echod(*arguments, prefix=(), program=ECHOD, **popen_options):
     """Run an echod that ends by itself; the result has returncode, stdout and stderr as text."""
     popen_options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, **popen_options}
-    result = subprocess.run([*prefix, ECHOD, *arguments], stderr=subprocess.PIPE, check=False,
+    result = subprocess.run([*prefix, program, *arguments], stderr=subprocess.PIPE, check=False,
                             encoding="utf-8", errors="backslashreplace",
                             timeout=PATIENCE_SECONDS, **popen_options)
     if SANITIZER_REPORT.search(result.stderr):

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 
@@ -193,6 +194,72 @@ class TroubleTest(harness.TestCase):
                 Echod(listen=passed, log_to=writer) as server:
             harness.round_trip(server.connect())
             self.assertTrue(os.get_blocking(writer.fileno()))
+
+
+class SyslogTest(harness.TestCase):
+
+    def test_syslog(self):
+        """Lines go to the daemon behind /dev/log, and none to standard error."""
+        unshare = self.need_program("unshare")
+        if subprocess.run([unshare, "-rm", "true"], stderr=subprocess.DEVNULL).returncode != 0:
+            self.skipTest("/dev/log cannot be made without a mount namespace")
+        directory = self.temporary_directory()
+        os.mkdir(f"{directory}/dev")
+        prefix = (unshare, "-rm", "sh", "-ec",
+                  f"mount -t tmpfs dev {directory}/dev; "
+                  f"for name in null urandom; do touch {directory}/dev/$name; "
+                  f"mount --bind /dev/$name {directory}/dev/$name; done; "
+                  f"ln -s {directory}/log {directory}/dev/log; "
+                  f'mount --rbind {directory}/dev /dev; exec "$0" "$@"')
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
+            daemon.bind(f"{directory}/log")
+            daemon.settimeout(harness.PATIENCE_SECONDS)
+            with Echod("--log-target", "syslog", prefix=prefix, ready=0) as server:
+                head = rf"<30>\w{{3}} [ \d]\d \d\d:\d\d:\d\d echod\[{server.pid}\]: info: "
+                address = re.fullmatch(rf"{head}listening on (\S+)",
+                                       daemon.recv(4096).decode()).group(1)
+                with harness.connect(address) as client:
+                    self.assertEqual(harness.finish(client, b"logged"), b"logged")
+                self.assertRegex(daemon.recv(4096).decode(),
+                                 f"{head}connection 1 .* closed: client closed, in=6 out=6 ")
+                server.signal(signal.SIGTERM)
+                server.wait_for_exit(0)
+                server.log.wait_for_end()
+                self.assertEqual(server.log.lines, [])
+                line = ""
+                while "stopped" not in line:
+                    line = daemon.recv(4096).decode()
+                    self.assertRegex(line, head)
+
+    def test_without_a_syslog_daemon(self):
+        """Where nobody reads /dev/log, echod says so and does not start."""
+        if os.path.exists("/dev/log"):
+            self.skipTest("there is a syslog daemon here")
+        result = harness.run_echod("--log-target", "syslog")
+        self.assertEqual(result.returncode, harness.STATUS_SYSTEM)
+        self.assertRegex(result.stderr, r"\Aechod: --log-target syslog: /dev/log: [^\n]+\n\Z")
+
+
+class ProcessNameTest(harness.TestCase):
+
+    def test_lines_name_the_process(self):
+        """Under supervisord a line says whose it is, in both formats."""
+        prefix = ("env", "SUPERVISOR_ENABLED=1", "SUPERVISOR_PROCESS_NAME=echod_01")
+        with Echod(prefix=prefix) as server:
+            server.stop()
+            for line in server.log.lines:
+                self.assertRegex(line, f"^{harness.TEXT_LINE.pattern}$")
+                self.assertRegex(line, r"^\S+ info: \[echod_01\] \w")
+        with Echod("--log-format", "json", prefix=prefix) as server:
+            server.stop()
+            for line in server.log.lines:
+                self.assertEqual(json.loads(line)["process"], "echod_01")
+
+    def test_the_name_alone_is_not_enough(self):
+        """A variable of this name that is not supervisord's means nothing."""
+        with Echod(prefix=("env", "SUPERVISOR_PROCESS_NAME=echod_01")) as server:
+            server.stop()
+            self.assertFalse(server.log.find("echod_01"))
 
 
 if __name__ == "__main__":

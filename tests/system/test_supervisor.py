@@ -5,6 +5,7 @@ Run by `run`, by automake, or alone.
 """
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -29,30 +30,10 @@ supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 serverurl=unix://{directory}/supervisor.sock
 """
 
-PROGRAM = """
-[program:echod]
-command={echod} {arguments}
-stdout_logfile={directory}/echod.out
-stderr_logfile={directory}/echod.err
-autorestart=unexpected
-exitcodes=0
-startsecs=1
-startretries=1
-stopwaitsecs=10
-"""
-
-FCGI_PROGRAM = """
-[fcgi-program:echod]
-command={echod} {arguments}
-socket=tcp://127.0.0.1:{port}
-process_name=%(program_name)s_%(process_num)02d
-numprocs=2
-stderr_logfile={directory}/echod_%(process_num)02d.err
-autorestart=unexpected
-exitcodes=0
-startsecs=1
-stopwaitsecs=10
-"""
+SHIPPED = os.path.join(harness.HERE, "../../packaging/supervisor/echod.conf")
+PROGRAM_ADDRESS = "tcp://127.0.0.1:13265"
+SHARED_ADDRESS = "tcp://127.0.0.1:13266"
+SHARED_NAMES = ("echod-shared:echod-shared_00", "echod-shared:echod-shared_01")
 
 
 class Supervisor(Process):
@@ -92,7 +73,7 @@ class Supervisor(Process):
                     os.kill(pid, signal.SIGKILL)
             if exception_type is not None:
                 for name in sorted(os.listdir(self._directory)):
-                    if name.endswith((".log", ".err", ".out")):
+                    if name.endswith(".log"):
                         print(f"--- {name}\n{self.read(name)[-5000:]}")
 
     def children(self):
@@ -137,51 +118,58 @@ class Supervisor(Process):
 
 class SupervisorTest(harness.TestCase):
 
-    def supervise(self, program, **values):
-        """A supervisord for this program; what is in braces gets its value."""
+    def supervise(self, program_address="tcp://127.0.0.1:0", shared_address=None):
+        """A supervisord that has the file which is shipped, with our paths and addresses."""
         daemon = self.need_program("supervisord")
         control = self.need_program("supervisorctl")
         directory = self.temporary_directory()
-        return Supervisor(daemon, control, directory,
-                          program.format(echod=harness.ECHOD, directory=directory, **values))
+        with open(SHIPPED, encoding="ascii") as file:
+            programs = file.read()
+        for ours, shipped in ((harness.ECHOD, "/usr/sbin/echod"),
+                              (directory, "/var/log/supervisor"),
+                              (program_address, PROGRAM_ADDRESS),
+                              (shared_address or SHARED_ADDRESS, SHARED_ADDRESS)):
+            self.assertIn(shipped, programs)
+            programs = programs.replace(shipped, ours)
+        return Supervisor(daemon, control, directory, programs)
 
 
 class ProgramTest(SupervisorTest):
 
-    LISTENING = r"info: listening on (\S+)$"
+    LISTENING = r"info: \[echod\] listening on (\S+)$"
 
     def test_start_log_stop_and_restart(self):
         """As a program echod starts, its log is captured, and it stops with exit status 0."""
-        with self.supervise(PROGRAM, arguments="--listen 127.0.0.1:0") as supervisor:
-            address = supervisor.wait_for_text("echod.err", self.LISTENING).group(1)
+        with self.supervise() as supervisor:
+            address = supervisor.wait_for_text("echod.log", self.LISTENING).group(1)
             supervisor.wait_for_state("RUNNING")
             with harness.connect(address) as client:
                 self.assertEqual(harness.finish(client, b"supervised"), b"supervised")
-            supervisor.wait_for_text("echod.err", "closed: client closed, in=10 out=10")
+            supervisor.wait_for_text("echod.log", "closed: client closed, in=10 out=10")
 
             self.assertIn("stopped", supervisor.control("stop", "echod"))
             self.assertEqual(supervisor.state(), "STOPPED")
-            supervisor.wait_for_text("echod.err", "info: stopped$")
+            supervisor.wait_for_text("echod.log", r"info: \[echod\] stopped$")
             supervisor.wait_for_text("supervisord.log", r"stopped: echod \(exit status 0\)")
 
             self.assertIn("started", supervisor.control("start", "echod"))
-            address = supervisor.wait_for_text("echod.err", self.LISTENING, 2).group(1)
+            address = supervisor.wait_for_text("echod.log", self.LISTENING, 2).group(1)
             before = supervisor.pid_of()
             with harness.connect(address) as client:
                 harness.round_trip(client)
             self.assertIn("started", supervisor.control("restart", "echod"))
-            address = supervisor.wait_for_text("echod.err", self.LISTENING, 3).group(1)
+            address = supervisor.wait_for_text("echod.log", self.LISTENING, 3).group(1)
             self.assertNotEqual(supervisor.pid_of(), before)
             with harness.connect(address) as client:
                 harness.round_trip(client)
-            self.assertEqual(supervisor.read("echod.out"), "")
+            # The other form waits until it is asked for.
+            self.assertEqual([supervisor.state(name) for name in SHARED_NAMES], ["STOPPED"] * 2)
         self.assertEqual(supervisor.read("supervisord.log").count("(exit status 0)"), 3)
 
     def test_stop_drains_within_the_patience_of_supervisord(self):
         """A client that never leaves does not make supervisord use KILL."""
-        with self.supervise(PROGRAM, arguments="--listen 127.0.0.1:0 --drain-timeout 300ms "
-                                               "--linger-timeout 300ms") as supervisor:
-            address = supervisor.wait_for_text("echod.err", self.LISTENING).group(1)
+        with self.supervise() as supervisor:
+            address = supervisor.wait_for_text("echod.log", self.LISTENING).group(1)
             supervisor.wait_for_state("RUNNING")
             with harness.connect(address) as client:
                 harness.round_trip(client)
@@ -192,55 +180,101 @@ class ProgramTest(SupervisorTest):
 
     def test_a_killed_echod_is_started_again(self):
         """An end that nobody asked for is no exit status 0, so that supervisord starts another."""
-        with self.supervise(PROGRAM, arguments="--listen 127.0.0.1:0") as supervisor:
-            supervisor.wait_for_text("echod.err", self.LISTENING)
+        with self.supervise() as supervisor:
+            supervisor.wait_for_text("echod.log", self.LISTENING)
             supervisor.wait_for_state("RUNNING")
             os.kill(supervisor.pid_of(), signal.SIGKILL)
-            address = supervisor.wait_for_text("echod.err", self.LISTENING, 2).group(1)
+            address = supervisor.wait_for_text("echod.log", self.LISTENING, 2).group(1)
             with harness.connect(address) as client:
                 harness.round_trip(client)
+
+    def test_a_requested_stop_is_no_reason_to_start(self):
+        """Who sends TERM without supervisord gets exit status 0, and no new echod."""
+        with self.supervise() as supervisor:
+            supervisor.wait_for_text("echod.log", self.LISTENING)
+            supervisor.wait_for_state("RUNNING")
+            os.kill(supervisor.pid_of(), signal.SIGTERM)
+            supervisor.wait_for_state("EXITED")
+            supervisor.wait_for_text("supervisord.log", r"exited: echod \(exit status 0; expected\)")
+            self.assertEqual(len(supervisor.children()), 0)
+            self.assertEqual(supervisor.read("echod.log").count("listening on"), 1)
 
     def test_a_configuration_error_is_fatal(self):
         """A wrong option, and an address in use, lead to FATAL, and the log says why."""
         with harness.Echod() as other:
             mistakes = {
-                "--high-water 12x": r"^echod: --high-water: ",
-                f"--listen {other.addresses[0]}": "error: .*" + re.escape(other.addresses[0]),
+                "tcp://127.0.0.1:99999": r'^echod: --listen: "tcp://127.0.0.1:99999" has no port ',
+                other.addresses[0]: r"error: \[echod\] .*" + re.escape(other.addresses[0]),
             }
-            for arguments, sentence in mistakes.items():
-                with self.subTest(arguments), \
-                        self.supervise(PROGRAM, arguments=arguments) as supervisor:
+            for address, sentence in mistakes.items():
+                with self.subTest(address), self.supervise(address) as supervisor:
                     supervisor.wait_for_state("FATAL")
-                    supervisor.wait_for_text("echod.err", sentence)
+                    supervisor.wait_for_text("echod.log", sentence)
+                    # Not one of its tries was taken for a start: it ended within startsecs.
+                    self.assertNotIn("entered RUNNING", supervisor.read("supervisord.log"))
 
 
 class FcgiProgramTest(SupervisorTest):
 
+    def start_shared(self):
+        """A supervisord that shall start the group, and the group's address."""
+        address = f"tcp://127.0.0.1:{harness.free_port()}"
+        return self.supervise(shared_address=address), address
+
+    def start_group(self, supervisor):
+        supervisor.control("start", "echod-shared:*")
+        for name in SHARED_NAMES:
+            supervisor.wait_for_state("RUNNING", name)
+
+    def restart_each(self, supervisor):
+        """Restart the processes as the file says; each is another one then."""
+        before = [supervisor.pid_of(name) for name in SHARED_NAMES]
+        for name in SHARED_NAMES:
+            self.assertIn("started", supervisor.control("restart", name))
+        after = [supervisor.pid_of(name) for name in SHARED_NAMES]
+        self.assertEqual(len({*before, *after}), 4)
+
+    def expect_clean_logs(self, supervisor):
+        """Check that nothing went wrong, and that each line names its process."""
+        for index in range(2):
+            lines = supervisor.read(f"echod-shared_0{index}.log").splitlines()
+            self.assertGreater(len(lines), 0)
+            for line in lines:
+                self.assertRegex(line, rf"^\S+ (info|warning): \[echod-shared_0{index}\] ")
+        self.assertNotIn("SIGKILL", supervisor.read("supervisord.log"))
+
+    def test_restart_one_by_one_refuses_nobody(self):
+        """Under echoprobe's load, a new connection for each message, not one of them fails."""
+        supervisor, address = self.start_shared()
+        with supervisor:
+            self.start_group(supervisor)
+            load = Process([harness.ECHOPROBE, "--churn", "-c", "8", "--deadline", "2m", "--json",
+                            address], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+            with load:
+                output = Background(load.stdout.read)
+                self.restart_each(supervisor)
+                load.signal(signal.SIGINT)
+                result = json.loads(output.result())
+                load.wait_for_exit(0)
+            print(f"{result['received']} connections ", end="", flush=True)
+            self.assertGreater(result["received"], 100)
+            self.assertEqual(result["received"], result["sent"])
+            self.expect_clean_logs(supervisor)
+
     def test_restart_one_by_one_breaks_no_connection(self):
         """Two processes on one socket are restarted under load; every client is served."""
-        port = harness.free_port()
-        address = f"tcp://127.0.0.1:{port}"
-        with self.supervise(FCGI_PROGRAM, port=port, arguments="--listen fd://0") as supervisor:
-            names = ("echod:echod_00", "echod:echod_01")
-            for name in names:
-                supervisor.wait_for_state("RUNNING", name)
-            before = [supervisor.pid_of(name) for name in names]
-
+        supervisor, address = self.start_shared()
+        with supervisor:
+            self.start_group(supervisor)
             is_over = threading.Event()
             clients = [Background(self.connect_again_and_again, address, is_over, seed)
                        for seed in range(4)]
-            for name in names:
-                self.assertIn("started", supervisor.control("restart", name))
+            self.restart_each(supervisor)
             is_over.set()
             served = [client.result() for client in clients]
             print(f"{sum(served)} connections ", end="", flush=True)
             self.assertGreater(min(served), 10)
-
-            after = [supervisor.pid_of(name) for name in names]
-            self.assertEqual(len({*before, *after}), 4)
-            for index in range(2):
-                self.assertNotIn("error:", supervisor.read(f"echod_0{index}.err"))
-        self.assertNotIn("SIGKILL", supervisor.read("supervisord.log"))
+            self.expect_clean_logs(supervisor)
 
     def connect_again_and_again(self, address, is_over, seed):
         """Be one client after the other until `is_over`; return how many they were."""

@@ -10,8 +10,8 @@ import harness
 
 OPTIONS_WITH_VALUE = (
     "listen", "backlog", "workers", "max-connections", "high-water", "low-water", "max-queued",
-    "write-timeout", "idle-timeout", "lifetime", "linger-timeout", "drain-timeout", "log-level",
-    "log-format",
+    "write-timeout", "idle-timeout", "lifetime", "linger-timeout", "drain-timeout", "user", "group",
+    "pid-file", "log-target", "log-level", "log-format",
 )
 SIZES = ("high-water", "low-water", "max-queued")
 DURATIONS = ("write-timeout", "idle-timeout", "lifetime", "linger-timeout", "drain-timeout")
@@ -145,7 +145,7 @@ class MistakeTest(harness.TestCase):
                       "tcp://127.0.0.1:7,proxy", "tcp://127.0.0.1:7/", "udp://127.0.0.1:7",
                       "http://127.0.0.1:7", "unix://", "unix://relative/path",
                       "unix:///", "unix:///" + "x" * 108, "fd://", "fd://x", "fd://-1",
-                      "fd://99999999999", "stdio", "stdio://", "tcp://" + "x" * 300 + ":7"):
+                      "fd://99999999999", "systemd:", "systemd://a:b", "stdio", "stdio://", "tcp://" + "x" * 300 + ":7"):
             self.expect_usage_error("--listen", value, names=["--listen"])
 
     def test_low_water_above_high_water(self):
@@ -157,9 +157,21 @@ class MistakeTest(harness.TestCase):
     def test_a_descriptor_twice(self):
         """Nothing that was passed can be served twice, under two names either."""
         for first, second in (("stdio:", "stdio:"), ("fd://3", "fd://3"), ("stdio:", "fd://0"),
-                              ("fd://1", "stdio:")):
+                              ("fd://1", "stdio:"), ("systemd://", "systemd://name")):
             self.expect_usage_error("--listen", first, "--listen", second,
                                     names=["--listen", second])
+
+    def test_unknown_users_and_groups(self):
+        """Who becomes somebody else is looked up before anything happens."""
+        for option in ("--user", "--group"):
+            for value in ("", "no such name", "-1", "4294967295"):
+                self.expect_usage_error(option, value, names=[option, f'"{value}"'])
+        self.expect_usage_error("--user", "2000000123", names=["--user", "2000000123", "--group"])
+
+    def test_bad_paths(self):
+        """A path may be neither empty nor endless."""
+        for value in ("", "x" * 1024):
+            self.expect_usage_error("--pid-file", value, names=["--pid-file"])
 
     def test_hostile_text_stays_on_one_line(self):
         """Line feeds and escape sequences in an argument do not reach the terminal."""

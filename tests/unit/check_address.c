@@ -40,6 +40,9 @@ static void check_equal(const struct address *left, const struct address *right)
     case ADDRESS_FD:
         ck_assert_int_eq(left->fd, right->fd);
         break;
+    case ADDRESS_SYSTEMD:
+        ck_assert_str_eq(left->name, right->name);
+        break;
     case ADDRESS_STDIO:
         break;
     }
@@ -78,6 +81,8 @@ static const struct {
     {"fd://0", {.scheme = ADDRESS_FD, .fd = 0}, NULL},
     {"fd://3", {.scheme = ADDRESS_FD, .fd = 3}, NULL},
     {"fd://2147483647", {.scheme = ADDRESS_FD, .fd = INT32_MAX}, NULL},
+    {"systemd://", {.scheme = ADDRESS_SYSTEMD}, NULL},
+    {"systemd://echod.socket", {.scheme = ADDRESS_SYSTEMD, .name = "echod.socket"}, NULL},
     {"stdio:", {.scheme = ADDRESS_STDIO}, NULL},
 };
 
@@ -160,6 +165,9 @@ static const char *const bad[] = {
     "fd://4294967296",
     "fd://99999999999",
     "fd://99999999999999999999999",
+    "systemd:",
+    "systemd://a:b",
+    "systemd://\xc3\xa9",
     "stdio:x",
     "stdio://x",
     "stdio",
@@ -251,7 +259,8 @@ END_TEST
 START_TEST(a_text_of_any_length_is_refused_without_harm)
 {
     enum { LENGTH = 100000 };
-    static const char *const starts[] = {"tcp://", "tcp://[", "unix:///", "fd://", "stdio:", ""};
+    static const char *const starts[] = {"tcp://",     "tcp://[", "unix:///", "fd://",
+                                         "systemd://", "stdio:",  ""};
     char *text = malloc(LENGTH + 16);
 
     ck_assert_ptr_nonnull(text);
@@ -397,6 +406,7 @@ static const struct {
     {"[::1", NULL},
     {"::1:g", NULL},
     {"fd://0", NULL},
+    {"systemd://", NULL},
     {"stdio:", NULL},
     {"http://localhost", NULL},
     {"unix://run", NULL},

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -1088,6 +1089,218 @@ START_TEST(lines_of_several_threads_never_mix)
 }
 END_TEST
 
+/* The name of the process. */
+
+START_TEST(a_text_line_names_the_process)
+{
+    log_set_process(support_log(LOG_FORMAT_TEXT), "echod_01\n");
+    log_write(support_log(LOG_FORMAT_TEXT), LOG_LEVEL_INFO, "message");
+    support_assert_matches(support_log_text(), "^" TIME " info: \\[echod_01\\\\x0a\\] message\n$");
+}
+END_TEST
+
+START_TEST(a_json_line_names_the_process)
+{
+    struct json_line *line;
+
+    log_set_process(support_log(LOG_FORMAT_JSON), "echod \"01\"");
+    line = json_of("message");
+    ck_assert_uint_eq(line->count, 4);
+    check_member(line, 1, "level", "info", 0);
+    check_member(line, 2, "process", "echod \"01\"", 0);
+    check_member(line, 3, "message", "message", 0);
+    json_free(line);
+}
+END_TEST
+
+START_TEST(with_a_process_of_any_length_a_line_of_json_is_whole)
+{
+    struct log_field fields[40];
+    char name[200], value[200];
+    struct json_line *line;
+    char *text;
+
+    memset(name, 1, sizeof name - 1); /* escaped it takes the most room */
+    name[sizeof name - 1] = '\0';
+    memset(value, 'v', sizeof value - 1);
+    value[sizeof value - 1] = '\0';
+    for (int i = 0; i < COUNT_OF(fields); i++)
+        fields[i] = (struct log_field){"field", value, 0};
+    log_set_process(support_log(LOG_FORMAT_JSON), name);
+    log_write_fields(support_log(LOG_FORMAT_JSON), LOG_LEVEL_WARNING, fields, COUNT_OF(fields),
+                     "%s", value);
+    text = only_line(support_log_text());
+    line = json_read(text);
+    ck_assert_msg(line != NULL, "this is no JSON: %s", text);
+    json_free(line);
+    free(text);
+}
+END_TEST
+
+/* Lines to syslog. */
+
+/* A daemon that reads a socket in a directory of its own. */
+static struct {
+    int fd;
+    char directory[32];
+    struct sockaddr_un address;
+} daemon_scene;
+
+static void start_daemon(void)
+{
+    daemon_scene.fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+    ck_assert_int_ge(daemon_scene.fd, 0);
+    ck_assert_int_eq(bind(daemon_scene.fd, (struct sockaddr *)&daemon_scene.address,
+                          sizeof daemon_scene.address),
+                     0);
+}
+
+static void stop_daemon(void)
+{
+    support_close(&daemon_scene.fd);
+    ck_assert_int_eq(unlink(daemon_scene.address.sun_path), 0);
+}
+
+static void setup_daemon(void)
+{
+    (void)strcpy(daemon_scene.directory, "/tmp/check-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(daemon_scene.directory));
+    daemon_scene.address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    (void)snprintf(daemon_scene.address.sun_path, sizeof daemon_scene.address.sun_path, "%s/log",
+                   daemon_scene.directory);
+    start_daemon();
+}
+
+static void teardown_daemon(void)
+{
+    if (daemon_scene.fd >= 0)
+        stop_daemon();
+    ck_assert_int_eq(rmdir(daemon_scene.directory), 0);
+}
+
+static struct log *new_syslog(enum log_format format)
+{
+    struct log *log =
+        log_new_syslog(daemon_scene.address.sun_path, "check", LOG_LEVEL_DEBUG, format);
+
+    ck_assert_ptr_nonnull(log);
+    return log;
+}
+
+/* Receive the next datagram. */
+static void receive_datagram(char text[LOG_LINE_SIZE + 1])
+{
+    const ssize_t length = recv(daemon_scene.fd, text, LOG_LINE_SIZE, 0);
+
+    ck_assert_int_gt(length, 0);
+    text[length] = '\0';
+}
+
+/* Receive the next datagram, and see that it has a pattern. */
+static void check_datagram(const char *pattern)
+{
+    char text[LOG_LINE_SIZE + 1];
+
+    receive_datagram(text);
+    support_assert_matches(text, pattern);
+}
+
+#define SYSLOG_TIME "[A-Z][a-z]{2} [ 0-9][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}"
+
+START_TEST(a_line_to_syslog_is_a_datagram_with_priority_and_ident)
+{
+    static const int priorities[] = {27, 28, 30, 31}; /* RFC 3164, 4.1.1: 3 * 8 + severity */
+    struct log *log = new_syslog(LOG_FORMAT_TEXT);
+    char pattern[100];
+
+    log_write(log, (enum log_level)_i, "connection %d", 42);
+    (void)snprintf(pattern, sizeof pattern,
+                   "^<%d>" SYSLOG_TIME " check\\[%d\\]: %s: connection 42$", priorities[_i],
+                   (int)getpid(), level_names[_i]);
+    check_datagram(pattern);
+    log_set_process(log, "check_01");
+    log_write(log, (enum log_level)_i, "connection %d", 43);
+    check_datagram("\\]: [a-z]+: \\[check_01\\] connection 43$");
+    log_free(log);
+}
+END_TEST
+
+START_TEST(json_to_syslog_is_the_whole_object)
+{
+    struct log *log = new_syslog(LOG_FORMAT_JSON);
+
+    log_write(log, LOG_LEVEL_INFO, "a message");
+    check_datagram("^<30>" SYSLOG_TIME " check\\[[0-9]+\\]: \\{\"time\":\"" TIME
+                   "\",\"level\":\"info\",\"message\":\"a message\"\\}$");
+    log_free(log);
+}
+END_TEST
+
+START_TEST(lines_to_syslog_keep_their_order)
+{
+    enum { LINES = 30000 }; /* more than the queue holds, so that it goes round */
+    struct log *log = new_syslog(LOG_FORMAT_TEXT);
+
+    for (int i = 0; i < LINES; i++) {
+        char text[LOG_LINE_SIZE + 1], part[40];
+
+        log_write(log, LOG_LEVEL_INFO, "line %d of many that are long enough", i);
+        (void)snprintf(part, sizeof part, ": line %d of", i);
+        receive_datagram(text);
+        support_assert(strstr(text, part) != NULL);
+    }
+    ck_assert_uint_eq(log_dropped_count(log), 0);
+    log_free(log);
+}
+END_TEST
+
+START_TEST(without_a_daemon_there_is_no_log_to_syslog)
+{
+    char path[200];
+
+    stop_daemon();
+    errno = 0;
+    ck_assert_ptr_null(
+        log_new_syslog(daemon_scene.address.sun_path, "check", LOG_LEVEL_INFO, LOG_FORMAT_TEXT));
+    ck_assert_int_eq(errno, ENOENT);
+    memset(path, 'x', sizeof path);
+    path[sizeof path - 1] = '\0';
+    ck_assert_ptr_null(log_new_syslog(path, "check", LOG_LEVEL_INFO, LOG_FORMAT_TEXT));
+    ck_assert_int_eq(errno, ENAMETOOLONG);
+}
+END_TEST
+
+START_TEST(a_new_daemon_gets_what_comes_then)
+{
+    struct log *log = new_syslog(LOG_FORMAT_TEXT);
+
+    log_write(log, LOG_LEVEL_INFO, "first");
+    check_datagram("first$");
+    stop_daemon();
+    log_write(log, LOG_LEVEL_INFO, "lost");
+    ck_assert_int_eq(log_flush(log), 0);
+    ck_assert_uint_eq(log_dropped_count(log), 1);
+    start_daemon();
+    log_write(log, LOG_LEVEL_INFO, "second");
+    check_datagram("second$");
+    log_free(log);
+}
+END_TEST
+
+START_TEST(a_daemon_that_does_not_read_blocks_nobody)
+{
+    enum { LINES = 100000 };
+    struct log *log = new_syslog(LOG_FORMAT_TEXT);
+
+    for (int i = 0; i < LINES; i++)
+        log_write(log, LOG_LEVEL_INFO, "line %d", i);
+    ck_assert_uint_gt(log_dropped_count(log), 0);
+    ck_assert_uint_lt(log_dropped_count(log), LINES);
+    check_datagram(": line 0$");
+    log_free(log);
+}
+END_TEST
+
 static Suite *log_suite(void)
 {
     Suite *suite = suite_create("log");
@@ -1096,6 +1309,8 @@ static Suite *log_suite(void)
     TCase *cut = support_case(suite, "cut");
     TCase *sink = support_case(suite, "sink");
     TCase *threads = support_case(suite, "threads");
+    TCase *process = support_case(suite, "process");
+    TCase *syslog = support_case(suite, "syslog");
 
     tcase_add_loop_test(text, a_text_line_has_a_time_a_level_and_the_message, 0, 4);
     tcase_add_test(text, the_time_is_utc);
@@ -1138,6 +1353,18 @@ static Suite *log_suite(void)
 
     tcase_add_test(threads, the_thread_takes_no_signal);
     tcase_add_test(threads, lines_of_several_threads_never_mix);
+
+    tcase_add_test(process, a_text_line_names_the_process);
+    tcase_add_test(process, a_json_line_names_the_process);
+    tcase_add_test(process, with_a_process_of_any_length_a_line_of_json_is_whole);
+
+    tcase_add_checked_fixture(syslog, setup_daemon, teardown_daemon);
+    tcase_add_loop_test(syslog, a_line_to_syslog_is_a_datagram_with_priority_and_ident, 0, 4);
+    tcase_add_test(syslog, json_to_syslog_is_the_whole_object);
+    tcase_add_test(syslog, lines_to_syslog_keep_their_order);
+    tcase_add_test(syslog, without_a_daemon_there_is_no_log_to_syslog);
+    tcase_add_test(syslog, a_new_daemon_gets_what_comes_then);
+    tcase_add_test(syslog, a_daemon_that_does_not_read_blocks_nobody);
     return suite;
 }
 

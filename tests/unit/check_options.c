@@ -20,8 +20,8 @@ static struct options options;
 /* Read a command line, given behind the program's name. */
 static int parse(const char *const arguments[], struct error *error)
 {
-    char program[] = "echod", texts[16][ERROR_TEXT_SIZE];
-    char *argv[16] = {program};
+    char program[] = "echod", texts[24][ERROR_TEXT_SIZE];
+    char *argv[24] = {program};
     int count = 1;
 
     for (; *arguments != NULL; arguments++, count++) {
@@ -65,6 +65,10 @@ START_TEST(the_defaults_are_as_the_manual_says)
     ck_assert_uint_eq(options.lifetime_ms, 0);
     ck_assert_uint_eq(options.linger_timeout_ms, 2000);
     ck_assert_uint_eq(options.drain_timeout_ms, 5000);
+    ck_assert(!options.user.is_given);
+    ck_assert(!options.group.is_given);
+    ck_assert_str_eq(options.pid_file, "");
+    ck_assert_uint_eq(options.log_target, LOG_TARGET_STDERR);
     ck_assert_uint_eq(options.log_level, LOG_LEVEL_INFO);
     ck_assert_uint_eq(options.log_format, LOG_FORMAT_TEXT);
     options_free(&options);
@@ -73,10 +77,11 @@ END_TEST
 
 START_TEST(every_option_has_its_member)
 {
-    check_parse(ARGUMENTS("--backlog=1", "-w2", "--max-connections=3", "--high-water=7MiB",
-                          "--low-water=5KiB", "--max-queued=6GiB", "--write-timeout=7s",
-                          "--idle-timeout=8m", "--lifetime=9h", "--linger-timeout=0",
-                          "--drain-timeout=11ms", "--log-level=debug", "--log-format=json", "-h"));
+    check_parse(ARGUMENTS(
+        "--backlog=1", "-w2", "--max-connections=3", "--high-water=7MiB", "--low-water=5KiB",
+        "--max-queued=6GiB", "--write-timeout=7s", "--idle-timeout=8m", "--lifetime=9h",
+        "--linger-timeout=0", "--drain-timeout=11ms", "--user=2000000123", "--group=12",
+        "--pid-file=13", "--log-target=syslog", "--log-level=debug", "--log-format=json", "-h"));
     ck_assert_uint_eq(options.backlog, 1);
     ck_assert_uint_eq(options.workers, 2);
     ck_assert_uint_eq(options.max_connections, 3);
@@ -88,6 +93,10 @@ START_TEST(every_option_has_its_member)
     ck_assert_uint_eq(options.lifetime_ms, 9 * 3600000);
     ck_assert_uint_eq(options.linger_timeout_ms, 0);
     ck_assert_uint_eq(options.drain_timeout_ms, 11);
+    ck_assert_uint_eq(options.user.uid, 2000000123);
+    ck_assert_uint_eq(options.group.gid, 12);
+    ck_assert_str_eq(options.pid_file, "13");
+    ck_assert_uint_eq(options.log_target, LOG_TARGET_SYSLOG);
     ck_assert_uint_eq(options.log_level, LOG_LEVEL_DEBUG);
     ck_assert_uint_eq(options.log_format, LOG_FORMAT_JSON);
     ck_assert(options.show_help);
@@ -185,12 +194,19 @@ static const struct {
     {{"--idle-timeout=-1"}, {"--idle-timeout", "\"-1\""}},
     {{"--lifetime=18446744073709551615"}, {"--lifetime", "\"18446744073709551615\""}},
     {{"--log-level=loud"}, {"--log-level", "warning"}},
+    {{"--user=no such"}, {"--user", "\"no such\""}},
+    {{"--user=2000000123"}, {"--user", "--group"}},
+    {{"--group=no such"}, {"--group", "\"no such\""}},
+    {{"--pid-file="}, {"--pid-file", "\"\""}},
+    {{"--log-target=file"}, {"--log-target", "syslog"}},
     {{"--log-format=xml"}, {"--log-format", "json"}},
     {{"--listen=udp://[::1]:7"}, {"--listen", "\"udp://[::1]:7\""}},
     {{"--listen=fd://3", "--listen=fd://3"}, {"--listen", "fd://3"}},
     {{"-lstdio:", "-l[::1]:7", "-lstdio:"}, {"--listen", "stdio:"}},
     {{"-lstdio:", "-lfd://0"}, {"--listen", "fd://0"}}, /* that is standard input */
     {{"-lfd://1", "-lstdio:"}, {"--listen", "stdio:"}},
+    {{"-lsystemd://a", "-lsystemd://a"}, {"--listen", "systemd://a"}},
+    {{"-lsystemd://", "-lsystemd://a"}, {"--listen", "systemd://a"}}, /* those are all */
     {{"--port=7"}, {"--port"}},
     {{"7"}, {"\"7\""}},
 };
@@ -238,6 +254,10 @@ START_TEST(help_names_every_option_and_where_to_write_to)
         "--lifetime DURATION",
         "--linger-timeout DURATION",
         "--drain-timeout DURATION",
+        "--user USER",
+        "--group GROUP",
+        "--pid-file PATH",
+        "--log-target TARGET",
         "--log-level LEVEL",
         "--log-format FORMAT",
         "-h, --help",

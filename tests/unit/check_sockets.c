@@ -23,6 +23,7 @@ enum { BACKLOG = 64, LIST_SIZE = 8 };
 
 static struct {
     struct sockets sockets;
+    struct passed passed;
     struct error error;
     unsigned descriptors; /* open before sockets_open */
     char directory[32];
@@ -88,8 +89,8 @@ static int open_into(struct sockets *sockets, size_t workers, const char *const 
     struct address addresses[LIST_SIZE];
     const struct address_list list = make_list(addresses, texts);
 
-    return sockets_open(sockets, &list, BACKLOG, workers, support_log(LOG_FORMAT_TEXT),
-                        &scene.error);
+    return sockets_open(sockets, &list, BACKLOG, workers, &scene.passed,
+                        support_log(LOG_FORMAT_TEXT), &scene.error);
 }
 
 #define TEXTS(...) ((const char *const[]){__VA_ARGS__, NULL})
@@ -776,6 +777,111 @@ START_TEST(a_log_that_would_reach_the_client_is_noticed)
 }
 END_TEST
 
+/* What systemd passed. */
+
+/* A TCP socket, as systemd passes it: blocking. */
+static int listen_tcp(void)
+{
+    struct sockaddr_in address;
+    const int fd = support_bind_tcp(&address);
+
+    ck_assert_int_eq(listen(fd, BACKLOG), 0);
+    ck_assert_int_eq(fcntl(fd, F_SETFL, 0), 0);
+    return fd;
+}
+
+START_TEST(sockets_of_systemd_are_taken_by_name)
+{
+    const unsigned descriptors = support_descriptor_count();
+    struct passed_socket passed[] = {
+        {.fd = listen_tcp(), .name = "web"},
+        {.fd = listen_tcp(), .name = "other"},
+        {.fd = listen_tcp(), .name = "web"},
+    };
+
+    scene.passed = (struct passed){.sockets = passed, .count = 3};
+    open_all(3, TEXTS("systemd://web", "tcp://127.0.0.1:0"));
+    ck_assert_uint_eq(scene.sockets.count, 3);
+    for (size_t i = 0; i < 2; i++) {
+        check_listener(&scene.sockets.endpoints[i], 3);
+        support_assert_matches(scene.sockets.endpoints[i].name,
+                               "^systemd://web \\(127.0.0.1:[0-9]+\\)$");
+    }
+    ck_assert(passed[0].is_taken && !passed[1].is_taken && passed[2].is_taken);
+    ck_assert(!support_is_nonblocking(passed[1].fd)); /* it is nobody's */
+    support_close(&passed[1].fd);
+    close_all(descriptors);
+}
+END_TEST
+
+START_TEST(systemd_without_a_name_takes_all_sockets)
+{
+    const unsigned descriptors = support_descriptor_count();
+    struct passed_socket passed[] = {
+        {.fd = listen_tcp(), .name = "web"},
+        {.fd = bind_path(true), .name = "other"},
+    };
+
+    scene.passed = (struct passed){.sockets = passed, .count = 2};
+    open_all(1, TEXTS("systemd://"));
+    ck_assert_uint_eq(scene.sockets.count, 2);
+    support_assert_matches(scene.sockets.endpoints[0].name, "^systemd://web \\(127.0.0.1:");
+    support_assert_matches(scene.sockets.endpoints[1].name, "^systemd://other \\(/tmp/check-");
+    ck_assert(passed[0].is_taken && passed[1].is_taken);
+    close_all(descriptors);
+    ck_assert_int_eq(access(scene.path, F_OK), 0); /* it is not ours to remove */
+}
+END_TEST
+
+START_TEST(what_systemd_did_not_pass_is_refused)
+{
+    struct passed_socket passed = {.fd = listen_tcp(), .name = "web"};
+
+    scene.passed = (struct passed){.absence = {"it is a holiday"}};
+    check_refused(1, TEXTS("systemd://"), "--listen systemd://: nothing was passed: it is a hol");
+    scene.passed = (struct passed){.sockets = &passed, .count = 1};
+    check_refused(1, TEXTS("systemd://wbe"), "--listen systemd://wbe: no socket was passed ");
+    support_close(&passed.fd);
+}
+END_TEST
+
+START_TEST(what_systemd_passed_must_listen)
+{
+    struct sockaddr_in address;
+    struct passed_socket passed = {.name = "web"};
+
+    scene.passed = (struct passed){.sockets = &passed, .count = 1};
+    passed.fd = support_bind_tcp(&address);
+    check_refused(1, TEXTS("systemd://"), "--listen systemd://web: descriptor ");
+    ck_assert_ptr_nonnull(strstr(scene.error.text, " does not listen; pass stream sockets"));
+    support_close(&passed.fd);
+    passed.fd = socket(AF_INET, SOCK_DGRAM, 0);
+    check_refused(1, TEXTS("systemd://web"), "is not a stream socket; pass stream sockets");
+    support_close(&passed.fd);
+    passed.fd = support_open_file();
+    check_refused(1, TEXTS("systemd://web"), "--listen systemd://web: ");
+    support_close(&passed.fd);
+}
+END_TEST
+
+START_TEST(a_socket_of_systemd_is_served_once)
+{
+    struct passed_socket passed = {.name = "web"};
+    char url[32];
+
+    scene.passed = (struct passed){.sockets = &passed, .count = 1};
+    for (int i = 0; i < 2; i++) {
+        passed.fd = listen_tcp();
+        passed.is_taken = false;
+        (void)strcpy(url, fd_url(passed.fd));
+        if (i == 0)
+            check_refused(1, TEXTS(url, "systemd://"), url);
+        else
+            check_refused(1, TEXTS("systemd://", url), url);
+    }
+}
+END_TEST
+
 static TCase *add_case(Suite *suite, const char *name)
 {
     TCase *test_case = support_case(suite, name);
@@ -818,6 +924,13 @@ static Suite *sockets_suite(void)
     tcase_add_loop_test(test_case, a_descriptor_that_is_no_stream_of_clients_is_refused, 0,
                         (int)(sizeof useless / sizeof useless[0]));
     tcase_add_test(test_case, a_passed_descriptor_is_not_mistaken_for_one_of_our_own);
+
+    test_case = add_case(suite, "systemd");
+    tcase_add_test(test_case, sockets_of_systemd_are_taken_by_name);
+    tcase_add_test(test_case, systemd_without_a_name_takes_all_sockets);
+    tcase_add_test(test_case, what_systemd_did_not_pass_is_refused);
+    tcase_add_test(test_case, what_systemd_passed_must_listen);
+    tcase_add_test(test_case, a_socket_of_systemd_is_served_once);
 
     test_case = add_case(suite, "standard");
     tcase_add_test(test_case, standard_input_and_output_are_one_client);

@@ -1,0 +1,48 @@
+/*
+ * pidfile: a file with the process's number, locked as long as it runs, for those who need one.
+ * Leaves it to others to send signals to that number; echod itself never reads it.
+ * Called by options, for the path, and by main.
+ */
+#ifndef ECHOD_PIDFILE_H
+#define ECHOD_PIDFILE_H
+
+#include "base/error.h"
+#include "base/log.h"
+
+#include <sys/types.h>
+
+enum { PIDFILE_PATH_SIZE = 1024 };
+
+struct pidfile {
+    int fd; /* locked and close-on-exec, or -1 */
+    char path[PIDFILE_PATH_SIZE];
+};
+
+/*
+ * Read a path into a member of PIDFILE_PATH_SIZE bytes; this is a setting_parse.
+ * Return 0, or -1 with what would be right in `error`.
+ */
+int pidfile_parse(const char *text, void *member, struct error *error);
+
+/*
+ * Write this process's number into the file, which stays locked (fcntl(2)) until pidfile_close. A
+ * file that is not locked is left from a process that is gone, and is taken over, unless it holds
+ * something else than a number. An empty path asks for no file.
+ * Return 0, or -1 with a sentence in `error` that names the path and what would be right.
+ */
+int pidfile_open(struct pidfile *pidfile, const char *path, struct error *error)
+    __attribute__((warn_unused_result));
+
+/*
+ * Hand the file over to a user and a group, of which -1 leaves what is, as in chown(2). If the
+ * system refuses that, it is a warning.
+ */
+void pidfile_hand_over(const struct pidfile *pidfile, uid_t uid, gid_t gid, struct log *log);
+
+/*
+ * Remove the file, or empty it where its directory may not be changed, and unlock it. A file that
+ * took its place meanwhile is left alone. Fine without a file.
+ */
+void pidfile_close(struct pidfile *pidfile);
+
+#endif

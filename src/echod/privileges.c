@@ -1,0 +1,162 @@
+#include <config.h>
+
+#include "echod/privileges.h"
+
+#include "base/units.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+
+/* --- Who that is. ---------------------------------------------------------------------------- */
+
+/* Read a number of a user or group; the highest one stands for none (chown(2)). */
+static int parse_number(const char *text, uint32_t *number)
+{
+    uint64_t value;
+
+    if (units_parse_count(text, &value) < 0 || value >= UINT32_MAX)
+        return -1;
+    *number = (uint32_t)value;
+    return 0;
+}
+
+int privileges_parse_user(const char *text, void *member, struct error *error)
+{
+    struct privileges_user *user = member;
+    const struct passwd *known = getpwnam(text);
+    uint32_t number = 0;
+
+    if (known == NULL && parse_number(text, &number) == 0)
+        known = getpwuid(number);
+    else if (known == NULL)
+        goto unknown;
+    *user = (struct privileges_user){.is_given = true, .uid = number};
+    if (known == NULL)
+        return 0;
+    if (strlen(known->pw_name) >= sizeof user->name)
+        goto unknown;
+    memcpy(user->name, known->pw_name, strlen(known->pw_name) + 1);
+    user->is_known = true;
+    user->uid = known->pw_uid;
+    user->gid = known->pw_gid;
+    return 0;
+
+unknown:
+    error_set(error, "a user of this system; write a name that it knows, or a number");
+    return -1;
+}
+
+int privileges_parse_group(const char *text, void *member, struct error *error)
+{
+    struct privileges_group *group = member;
+    const struct group *known = getgrnam(text);
+    uint32_t number = 0;
+
+    if (known == NULL && parse_number(text, &number) < 0) {
+        error_set(error, "a group of this system; write a name that it knows, or a number");
+        return -1;
+    }
+    *group = (struct privileges_group){
+        .is_given = true,
+        .gid = known != NULL ? known->gr_gid : number,
+    };
+    return 0;
+}
+
+uid_t privileges_uid(const struct privileges_user *user)
+{
+    return user->is_given ? user->uid : (uid_t)-1;
+}
+
+gid_t privileges_gid(const struct privileges_user *user, const struct privileges_group *group)
+{
+    if (group->is_given)
+        return group->gid;
+    return user->is_known ? user->gid : (gid_t)-1;
+}
+
+/* --- To become that. ------------------------------------------------------------------------- */
+
+void privileges_forbid_gain(void)
+{
+#ifdef PR_SET_NO_NEW_PRIVS
+    (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); /* fails only before Linux 3.5 */
+#endif
+}
+
+/* Set all three of the process's users or groups. Without these calls, root's setuid does that. */
+static int set_user(uid_t uid)
+{
+#ifdef HAVE_SETRESUID
+    return setresuid(uid, uid, uid);
+#else
+    return setuid(uid);
+#endif
+}
+
+static int set_group(gid_t gid)
+{
+#ifdef HAVE_SETRESUID
+    return setresgid(gid, gid, gid);
+#else
+    return setgid(gid);
+#endif
+}
+
+static bool is_user(uid_t uid)
+{
+    return getuid() == uid && geteuid() == uid;
+}
+
+static bool is_group(gid_t gid)
+{
+    return getgid() == gid && getegid() == gid;
+}
+
+/* Take the groups of a user, or no more than one. */
+static int set_groups(const struct privileges_user *user, gid_t gid)
+{
+    return user->is_known ? initgroups(user->name, gid) : setgroups(1, &gid);
+}
+
+/* Tell whether the way back to root is open, from whichever user or group; that is to try it. */
+static bool can_go_back(uid_t uid, gid_t gid)
+{
+    return uid != 0 && (setuid(0) == 0 || seteuid(0) == 0 || (gid != 0 && setgid(0) == 0));
+}
+
+int privileges_drop(const struct privileges_user *user, const struct privileges_group *group,
+                    struct error *error)
+{
+    const uid_t uid = user->is_given ? user->uid : getuid();
+    const gid_t wanted_gid = privileges_gid(user, group);
+    const gid_t gid = wanted_gid == (gid_t)-1 ? getgid() : wanted_gid;
+
+    if (!user->is_given && !group->is_given)
+        return 0;
+    if ((!is_user(uid) || !is_group(gid)) &&
+        (set_groups(user, gid) < 0 || set_group(gid) < 0 || set_user(uid) < 0)) {
+        error_set(
+            error,
+            "--%s: user %lu cannot become user %lu with group %lu: %s; start echod as root, or "
+            "leave the option out",
+            user->is_given ? "user" : "group", (unsigned long)geteuid(), (unsigned long)uid,
+            (unsigned long)gid, strerror(errno));
+        return -1;
+    }
+    if (!is_user(uid) || !is_group(gid) || can_go_back(uid, gid)) {
+        error_set(error,
+                  "--user: user %lu could become root again; start echod without capabilities or "
+                  "security bits that keep them",
+                  (unsigned long)uid);
+        return -1;
+    }
+    return 0;
+}

@@ -1,0 +1,122 @@
+/*
+ * check_worker: a worker answers a ping when its loop has turned, and not before.
+ * Serves no client: tests/system does.
+ * Run by make check.
+ */
+#include <config.h>
+
+#include "echod/worker.h"
+
+#include "support.h"
+
+#include <stdatomic.h>
+
+static struct {
+    struct options options;
+    struct sockets sockets;
+    struct connection_limit limit;
+    struct worker *worker;
+    _Atomic int finished;
+} scene;
+
+/* Called in the worker's thread. */
+static void on_event(enum worker_event event, void *owner)
+{
+    (void)owner;
+    if (event == WORKER_FINISHED)
+        atomic_fetch_add(&scene.finished, 1);
+}
+
+static void setup(void)
+{
+    char program[] = "echod", option[] = "--listen", address[] = "tcp://127.0.0.1:0";
+    char *arguments[] = {program, option, address, NULL};
+    const struct worker_place place = {
+        .count = 1,
+        .cpu = WORKER_ANY_CPU,
+        .max_queued_bytes = 1024,
+        .limit = &scene.limit,
+    };
+    struct log *log = support_log(LOG_FORMAT_TEXT);
+    const struct passed passed = {0};
+    struct error error;
+
+    scene.limit.max = 10;
+    scene.finished = 0;
+    ck_assert_int_eq(options_parse(&scene.options, 3, arguments, &error), 0);
+    ck_assert_int_eq(
+        sockets_open(&scene.sockets, &scene.options.listen, 10, 1, &passed, log, &error), 0);
+    scene.worker = worker_new(&place, &scene.options, &scene.sockets, log, on_event, &scene);
+    ck_assert_ptr_nonnull(scene.worker);
+}
+
+static void teardown(void)
+{
+    worker_free(scene.worker);
+    sockets_close(&scene.sockets);
+    options_free(&scene.options);
+}
+
+static bool answers(void *argument)
+{
+    (void)argument;
+    return worker_ping(scene.worker);
+}
+
+START_TEST(a_worker_whose_loop_does_not_turn_answers_no_ping)
+{
+    ck_assert(worker_ping(scene.worker)); /* the first asks, and there is no other to answer */
+    for (int i = 0; i < 100; i++)
+        ck_assert(!worker_ping(scene.worker));
+    ck_assert_int_eq(worker_start(scene.worker), 0);
+    support_loop_until(answers, NULL);
+    for (int i = 0; i < 100; i++)
+        support_loop_until(answers, NULL);
+    worker_stop(scene.worker);
+}
+END_TEST
+
+START_TEST(every_message_has_room_while_the_loop_does_not_turn)
+{
+    (void)worker_ping(scene.worker);
+    worker_report(scene.worker);
+    worker_drain(scene.worker);
+    worker_stop(scene.worker);
+    (void)worker_ping(scene.worker);
+    worker_report(scene.worker);
+    ck_assert_int_eq(worker_start(scene.worker), 0);
+}
+END_TEST
+
+static bool has_finished(void *argument)
+{
+    (void)argument;
+    return atomic_load(&scene.finished) == 1;
+}
+
+START_TEST(a_worker_that_has_finished_hangs_nobody_up)
+{
+    ck_assert_int_eq(worker_start(scene.worker), 0);
+    worker_drain(scene.worker);
+    support_loop_until(has_finished, NULL);
+    for (int i = 0; i < 10; i++)
+        ck_assert(worker_ping(scene.worker));
+}
+END_TEST
+
+static Suite *worker_suite(void)
+{
+    Suite *suite = suite_create("worker");
+    TCase *ping = support_case(suite, "ping");
+
+    tcase_add_checked_fixture(ping, setup, teardown);
+    tcase_add_test(ping, a_worker_whose_loop_does_not_turn_answers_no_ping);
+    tcase_add_test(ping, every_message_has_room_while_the_loop_does_not_turn);
+    tcase_add_test(ping, a_worker_that_has_finished_hangs_nobody_up);
+    return suite;
+}
+
+int main(void)
+{
+    return support_run(worker_suite());
+}
