@@ -9,6 +9,7 @@ _echod() {
         --write-timeout --idle-timeout --lifetime --linger-timeout --drain-timeout
         --pin-workers --no-shortcuts
         --log-level --log-format
+        --config --no-config --check
         --help --version
     '
 
@@ -22,6 +23,11 @@ _echod() {
         word=
     elif [[ $before == = ]]; then
         before=${COMP_WORDS[COMP_CWORD - 2]}
+    fi
+    if [[ $before == --config ]]; then
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(compgen -f -- "$word")
+        return
     fi
     case $before in
     -l | --listen)

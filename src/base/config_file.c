@@ -51,7 +51,7 @@ static void refuse_line(struct reading *reading, const struct file *file,
                         const struct error *sentence)
 {
     char place[PLACE_SIZE];
-    struct error error;
+    struct error error = {""};
 
     name_place(file, place);
     error_set(&error, "%s: %s", place, sentence->text);
@@ -63,7 +63,7 @@ static void refuse_line(struct reading *reading, const struct file *file,
 static void refuse_file(struct reading *reading, const char *path, const struct file *includer,
                         const char *reason, const char *advice)
 {
-    struct error error;
+    struct error error = {""};
 
     error_set(&error, "%s%s: %s; %s", includer == NULL ? "" : "include: ", path, reason, advice);
     if (includer != NULL) {
@@ -96,14 +96,17 @@ static char *unquote(char *word)
     char *to = word;
 
     for (; *from != '"'; from++) {
+        const bool is_escape =
+            *from == '\\' && (from[1] == '"' || from[1] == '\\' || from[1] == 'n');
+
         if (*from == '\0')
             return NULL;
-        if (*from == '\\' && (from[1] == '"' || from[1] == '\\' || from[1] == 'n')) {
+        if (is_escape)
             from++;
-            *to++ = *from == 'n' ? '\n' : *from;
-        } else {
-            *to++ = *from;
-        }
+        *to = *from;
+        if (is_escape && *from == 'n')
+            *to = '\n';
+        to++;
     }
     *to = '\0';
     return word + (from - word) + 1;
@@ -220,7 +223,7 @@ static void include(struct reading *reading, const char *value, const struct fil
     char *path;
 
     if (value == NULL || value[0] == '\0') {
-        struct error error;
+        struct error error = {""};
 
         error_set(&error, "include: a value is missing; write include FILE, or a pattern such as "
                           "conf.d/*.conf");
@@ -242,7 +245,7 @@ static void read_line(struct reading *reading, const struct file *file, char *te
 {
     char place[PLACE_SIZE];
     struct config_line line = {.place = place};
-    struct error error;
+    struct error error = {""};
     int found;
 
     name_place(file, place);

@@ -25,6 +25,18 @@ static int print(void (*print_text)(FILE *stream))
     return process_print("echod", print_text) == 0 ? EXIT_STATUS_STOPPED : EXIT_STATUS_SYSTEM;
 }
 
+static int check(const struct options *options)
+{
+    options_print(options, stdout);
+    return process_end_output("echod") == 0 ? EXIT_STATUS_STOPPED : EXIT_STATUS_SYSTEM;
+}
+
+static void print_error(const struct error *error, void *argument)
+{
+    (void)argument;
+    (void)fprintf(stderr, "echod: %s\n", error->text);
+}
+
 /*
  * Where a parent closed a standard descriptor, keep its number from becoming a client's: with a
  * file that has the wrong direction, so that whoever uses it meets an error, as without it.
@@ -80,20 +92,17 @@ static int start(const struct options *options)
 
 int main(int argument_count, char *arguments[])
 {
-    struct options options;
-    struct error error;
-    int status;
+    struct options options = {0};
+    int status = options_read(&options, argument_count, arguments, print_error, NULL);
 
-    if (options_parse(&options, argument_count, arguments, &error) < 0) {
-        (void)fprintf(stderr, "echod: %s\n", error.text);
-        status = EXIT_STATUS_USAGE;
-    } else if (options.show_help) {
+    if (status == 0 && options.show_help)
         status = print(options_print_help);
-    } else if (options.show_version) {
+    else if (status == 0 && options.show_version)
         status = print(options_print_version);
-    } else {
+    else if (status == 0 && options.check)
+        status = check(&options);
+    else if (status == 0)
         status = start(&options);
-    }
     options_free(&options);
     return status;
 }

@@ -438,7 +438,7 @@ static int init_group(struct worker *worker)
         .limits =
             {
                 .high_water_bytes = options->high_water_bytes,
-                .low_water_bytes = options->low_water_bytes,
+                .low_water_bytes = options_low_water_bytes(options),
                 .max_queued_bytes = worker->place.max_queued_bytes,
                 .idle_timeout_ms = options->idle_timeout_ms,
                 .lifetime_ms = options->lifetime_ms,
