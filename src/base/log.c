@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,8 +30,8 @@ enum {
  */
 struct log {
     int fd;
-    enum log_level level;
-    enum log_format format;
+    _Atomic unsigned level;  /* enum log_level */
+    _Atomic unsigned format; /* enum log_format */
     pthread_t thread;
     bool is_within_line; /* the thread's own: the last byte that it wrote did not end a line ... */
     bool is_line_cut;    /* ... and the rest of that line was dropped */
@@ -229,7 +230,7 @@ static void format_line(struct line *line, const struct log *log, enum log_level
                         const char *message, const struct log_field *fields, size_t field_count)
 {
     line->length = 0;
-    switch (log->format) {
+    switch ((enum log_format)atomic_load_explicit(&log->format, memory_order_relaxed)) {
     case LOG_FORMAT_TEXT:
         format_text(line, level, message);
         return;
@@ -427,7 +428,8 @@ void log_write_fields(struct log *log, enum log_level level, const struct log_fi
 
 bool log_is_enabled(const struct log *log, enum log_level level)
 {
-    return log->fd >= 0 && level <= log->level;
+    return log->fd >= 0 &&
+           (unsigned)level <= atomic_load_explicit(&log->level, memory_order_relaxed);
 }
 
 uint64_t log_dropped_count(struct log *log)
@@ -483,8 +485,7 @@ struct log *log_new(int fd, enum log_level level, enum log_format format)
     if (log == NULL)
         return NULL;
     log->fd = fd;
-    log->level = level;
-    log->format = format;
+    log_change(log, level, format);
     init_conditions(log);
     if (fd >= 0 && start_thread(log) < 0) {
         const int saved_errno = errno;
@@ -494,6 +495,12 @@ struct log *log_new(int fd, enum log_level level, enum log_format format)
         return NULL;
     }
     return log;
+}
+
+void log_change(struct log *log, enum log_level level, enum log_format format)
+{
+    atomic_store_explicit(&log->level, level, memory_order_relaxed);
+    atomic_store_explicit(&log->format, format, memory_order_relaxed);
 }
 
 int log_flush(struct log *log)

@@ -35,6 +35,9 @@ struct log_field {
  */
 struct log *log_new(int fd, enum log_level level, enum log_format format);
 
+/* Let lines that come from now on, from any thread, have another level and format. */
+void log_change(struct log *log, enum log_level level, enum log_format format);
+
 /*
  * Wait until everything that is queued was written or dropped, for at most half a second.
  * Return 0, or -1 if nobody reads it.
