@@ -114,7 +114,12 @@ static struct endpoint *add_endpoint(struct sockets *sockets, enum endpoint_kind
         return NULL;
     sockets->endpoints = endpoints;
     endpoint = &endpoints[sockets->count++];
-    *endpoint = (struct endpoint){.kind = kind, .input_fd = -1, .output_fd = -1};
+    *endpoint = (struct endpoint){
+        .kind = kind,
+        .number = sockets->next_number++,
+        .input_fd = -1,
+        .output_fd = -1,
+    };
     return endpoint;
 }
 
@@ -468,6 +473,7 @@ static int take_listener(struct sockets *sockets, int fd, const char *name)
 
     if (endpoint == NULL)
         return -1;
+    endpoint->is_passed = true;
     set_no_delay(fd);
     name_passed_socket(endpoint, fd, name);
     return share_first_socket(endpoint, sockets->worker_count);
@@ -603,15 +609,58 @@ static bool is_passed(const struct address *address)
     return address->scheme == ADDRESS_FD || address->scheme == ADDRESS_STDIO;
 }
 
+/* Return how many equal addresses stand before one of a list. */
+static size_t occurrence_of(const struct address_list *addresses, size_t index)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < index; i++)
+        count += address_is_equal(&addresses->addresses[i], &addresses->addresses[index]);
+    return count;
+}
+
+/* Tell whether an endpoint was opened for an address of a list. */
+static bool is_endpoint_of(const struct endpoint *endpoint, const struct address_list *addresses,
+                           size_t index)
+{
+    return address_is_equal(&endpoint->address, &addresses->addresses[index]) &&
+           endpoint->occurrence == occurrence_of(addresses, index);
+}
+
+/* Tell whether one of the first `count` endpoints was opened for an address of a list. */
+static bool is_open(const struct sockets *sockets, size_t count,
+                    const struct address_list *addresses, size_t index)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (is_endpoint_of(&sockets->endpoints[i], addresses, index))
+            return true;
+    }
+    return false;
+}
+
+/* Open an address of a list, and note which one it is. */
+static int open_listed(struct sockets *sockets, const struct address_list *addresses, size_t index,
+                       int backlog, struct log *log, struct error *error)
+{
+    const size_t before = sockets->count;
+    const struct address *address = &addresses->addresses[index];
+
+    if (open_address(sockets, address, backlog, log, error) < 0)
+        return -1;
+    for (size_t i = before; i < sockets->count; i++) {
+        sockets->endpoints[i].address = *address;
+        sockets->endpoints[i].occurrence = occurrence_of(addresses, index);
+    }
+    return 0;
+}
+
 /* Open those addresses that were passed, or those that were not. */
 static int open_addresses(struct sockets *sockets, const struct address_list *addresses,
                           bool are_passed, int backlog, struct log *log, struct error *error)
 {
     for (size_t i = 0; i < addresses->count; i++) {
-        const struct address *address = &addresses->addresses[i];
-
-        if (is_passed(address) == are_passed &&
-            open_address(sockets, address, backlog, log, error) < 0)
+        if (is_passed(&addresses->addresses[i]) == are_passed &&
+            open_listed(sockets, addresses, i, backlog, log, error) < 0)
             return -1;
     }
     return 0;
@@ -629,10 +678,72 @@ int sockets_open(struct sockets *sockets, const struct address_list *addresses, 
     return -1;
 }
 
+/* Close the endpoints from the `count`-th on. */
+static void close_added(struct sockets *sockets, size_t count)
+{
+    while (sockets->count > count)
+        close_endpoint(&sockets->endpoints[--sockets->count], sockets->worker_count);
+}
+
+/* Open an address that was not there when echod started. */
+static int open_late(struct sockets *sockets, const struct address_list *addresses, size_t index,
+                     int backlog, struct log *log, struct error *error)
+{
+    char name[ADDRESS_TEXT_SIZE];
+
+    if (!is_passed(&addresses->addresses[index]))
+        return open_listed(sockets, addresses, index, backlog, log, error);
+    address_format(&addresses->addresses[index], name);
+    error_set(error, "--listen %s: it can be passed at the start only; restart echod for it", name);
+    return -1;
+}
+
+static bool is_asked_for(const struct endpoint *endpoint, const struct address_list *addresses)
+{
+    for (size_t i = 0; i < addresses->count; i++) {
+        if (is_endpoint_of(endpoint, addresses, i))
+            return true;
+    }
+    return false;
+}
+
+int sockets_change(struct sockets *sockets, const struct address_list *addresses, int backlog,
+                   struct log *log, struct error *error)
+{
+    const size_t before = sockets->count;
+
+    for (size_t i = 0; i < addresses->count; i++) {
+        if (!is_open(sockets, before, addresses, i) &&
+            open_late(sockets, addresses, i, backlog, log, error) < 0) {
+            close_added(sockets, before);
+            return -1;
+        }
+    }
+    for (size_t i = 0; i < before; i++) {
+        struct endpoint *endpoint = &sockets->endpoints[i];
+
+        endpoint->is_leaving =
+            endpoint->kind == ENDPOINT_LISTENER && !is_asked_for(endpoint, addresses);
+    }
+    return 0;
+}
+
+void sockets_close_leaving(struct sockets *sockets)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < sockets->count; i++) {
+        if (sockets->endpoints[i].is_leaving)
+            close_endpoint(&sockets->endpoints[i], sockets->worker_count);
+        else
+            sockets->endpoints[kept++] = sockets->endpoints[i];
+    }
+    sockets->count = kept;
+}
+
 void sockets_close(struct sockets *sockets)
 {
-    for (size_t i = 0; i < sockets->count; i++)
-        close_endpoint(&sockets->endpoints[i], sockets->worker_count);
+    close_added(sockets, 0);
     free(sockets->endpoints);
     give_back_standard(sockets);
     *sockets = (struct sockets){0};
