@@ -52,7 +52,7 @@ static void fill_standard_descriptors(void)
         (void)close(fd);
 }
 
-static int serve(const struct options *options, struct log *log)
+static int serve(struct options *options, struct log *log)
 {
     const size_t worker_count = server_worker_count(options);
     struct sockets sockets;
@@ -69,14 +69,15 @@ static int serve(const struct options *options, struct log *log)
     return status;
 }
 
-static int start(const struct options *options)
+static int start(struct options *options)
 {
     const bool log_would_reach_client = sockets_include_standard_error(&options->listen);
     struct log *log;
     int status;
 
     (void)signal(SIGPIPE, SIG_IGN);
-    (void)signal(SIGUSR1, SIG_IGN); /* until the server waits for it */
+    (void)signal(SIGUSR1, SIG_IGN); /* until the server waits for them */
+    (void)signal(SIGHUP, SIG_IGN);
     fill_standard_descriptors();
     process_raise_file_limit();
     log = log_new(log_would_reach_client ? -1 : STDERR_FILENO, options->log_level,

@@ -48,6 +48,7 @@ static const struct setting table[] = {
         .letter = 'w',
         .type = SETTING_COUNT,
         .offset = offsetof(struct options, workers),
+        .is_fixed = true,
         .argument = "N",
         .fallback = "1",
         .minimum = 1,
@@ -149,6 +150,7 @@ static const struct setting table[] = {
         .name = "pin-workers",
         .type = SETTING_FLAG,
         .offset = offsetof(struct options, pin_workers),
+        .is_fixed = true,
         .help = "keep each worker on a CPU of its own, with the clients that arrive there",
     },
     {
@@ -372,9 +374,10 @@ static const char *find_file(const struct options *options)
 
 /* --- All of it. ------------------------------------------------------------------------------ */
 
-static int read_defaults(struct options *options, struct error *error)
+static int read_defaults(struct options *options, int argument_count, char *arguments[],
+                         struct error *error)
 {
-    *options = (struct options){0};
+    *options = (struct options){.argument_count = argument_count, .arguments = arguments};
     options->origins = calloc(TABLE_LENGTH, sizeof *options->origins);
     if (options->origins == NULL) {
         error_set(error, "no memory for the options");
@@ -407,7 +410,7 @@ static int read_all(struct reading *reading, const char *path, int argument_coun
     struct error error = {""};
     int status = 0;
 
-    if (read_defaults(options, &error) < 0) {
+    if (read_defaults(options, argument_count, arguments, &error) < 0) {
         report(&error, reading);
         return EXIT_STATUS_USAGE;
     }
@@ -442,6 +445,33 @@ int options_read(struct options *options, int argument_count, char *arguments[],
     return status;
 }
 
+static void on_kept(const struct setting *setting, const char *wanted, const char *kept,
+                    void *argument)
+{
+    struct reading *reading = argument;
+    const struct origin *origin = origin_of(reading->options, setting->name);
+    struct error error = {""};
+
+    error_set(&error, "%s%s%s: %s takes effect when echod is restarted; until then it is %s",
+              origin->place, origin->kind == ORIGIN_FILE ? ": " : "", setting->name, wanted, kept);
+    report(&error, reading);
+}
+
+int options_read_again(struct options *options, const struct options *current,
+                       options_error_callback *on_error, options_error_callback *on_fixed,
+                       void *argument)
+{
+    struct reading fixed = {options, on_fixed, argument};
+    struct error error = {"no memory for the options"};
+
+    if (options_read(options, current->argument_count, current->arguments, on_error, argument) != 0)
+        return -1;
+    if (settings_keep_fixed(table, options, current, on_kept, &fixed) == 0)
+        return 0;
+    on_error(&error, argument);
+    return -1;
+}
+
 /* --- What it prints. ------------------------------------------------------------------------- */
 
 void options_print_help(FILE *stream)
@@ -456,9 +486,9 @@ void options_print_help(FILE *stream)
                 "Without --config and --no-config, settings are read from\n" DEFAULT_CONFIG ",\n"
                 "if it exists; what the command line gives wins.\n\n"
                 "TERM and INT drain and end echod, a second one or QUIT ends it at once, USR1\n"
-                "logs the totals and every connection. Exit status: 0 after a requested stop, 64\n"
-                "if the command line is wrong, 71 if the system refuses something, 78 if the\n"
-                "configuration file is wrong.\n\n"
+                "logs the totals and every connection, HUP reads the configuration file again.\n"
+                "Exit status: 0 after a requested stop, 64 if the command line is wrong, 71 if\n"
+                "the system refuses something, 78 if the configuration file is wrong.\n\n"
                 "Report bugs to: " PACKAGE_BUGREPORT "\n" PACKAGE_NAME " home page: <" PACKAGE_URL
                 ">\n",
                 stream);

@@ -23,8 +23,8 @@ enum {
 };
 
 /*
- * Owned by main and not changed once it was read. A duration of 0 ms means "no limit" unless the
- * member says something else; an SETTING_AUTO is resolved where it is used.
+ * Owned by main; replaced whole on a reload, and never changed otherwise. A duration of 0 ms means
+ * "no limit" unless the member says something else; an SETTING_AUTO is resolved where it is used.
  */
 struct options {
     bool show_help;
@@ -33,6 +33,8 @@ struct options {
     bool no_config; /* read no file, not even the default one */
     char *config;   /* the file that was asked for, or NULL */
 
+    int argument_count; /* the command line that all this was read from; not owned */
+    char **arguments;
     const char *config_path; /* the file that was read, or NULL; config or a constant */
     struct origin *origins;  /* where each value came from, in the order of the table; owned */
 
@@ -70,6 +72,15 @@ typedef void options_error_callback(const struct error *error, void *argument);
 int options_read(struct options *options, int argument_count, char *arguments[],
                  options_error_callback *on_error, void *argument)
     __attribute__((warn_unused_result));
+
+/*
+ * Read the same again into `options`, since the file may have changed. What is fixed keeps the
+ * value of `current`; each such setting that has another one now is told to `on_fixed`.
+ * Return 0, or -1 after a report. Call options_free in either case.
+ */
+int options_read_again(struct options *options, const struct options *current,
+                       options_error_callback *on_error, options_error_callback *on_fixed,
+                       void *argument) __attribute__((warn_unused_result));
 
 /* Return how much output may be left when reading goes on; auto: a quarter of the high mark. */
 uint64_t options_low_water_bytes(const struct options *options);
