@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/process.h"
+#include "base/settings.h"
 #include "echod/options.h"
 #include "echod/server.h"
 #include "echod/sockets.h"
@@ -25,16 +26,38 @@ static int print(void (*print_text)(FILE *stream))
     return process_print("echod", print_text) == 0 ? EXIT_STATUS_STOPPED : EXIT_STATUS_SYSTEM;
 }
 
-static int check(const struct options *options)
-{
-    options_print(options, stdout);
-    return process_end_output("echod") == 0 ? EXIT_STATUS_STOPPED : EXIT_STATUS_SYSTEM;
-}
-
 static void print_error(const struct error *error, void *argument)
 {
     (void)argument;
     (void)fprintf(stderr, "echod: %s\n", error->text);
+}
+
+/* Check the addresses as well, as far as that opens none. */
+static int check_addresses(const struct address_list *list)
+{
+    int status = EXIT_STATUS_STOPPED;
+
+    for (size_t i = 0; i < list->count; i++) {
+        const struct origin *origin = &list->origins[i];
+        const bool is_of_file = origin->kind == ORIGIN_FILE;
+        struct error error = {""};
+
+        if (sockets_check(&list->addresses[i], &error) == 0)
+            continue;
+        (void)fprintf(stderr, "echod: %s%s%s\n", origin->place, is_of_file ? ": " : "", error.text);
+        status = is_of_file ? EXIT_STATUS_CONFIG : EXIT_STATUS_USAGE;
+    }
+    return status;
+}
+
+static int check(const struct options *options)
+{
+    const int status = check_addresses(&options->listen);
+
+    if (status != EXIT_STATUS_STOPPED)
+        return status;
+    options_print(options, stdout);
+    return process_end_output("echod") == 0 ? EXIT_STATUS_STOPPED : EXIT_STATUS_SYSTEM;
 }
 
 /*

@@ -280,6 +280,21 @@ static struct addrinfo *resolve(const struct address *address, const char *name,
     return NULL;
 }
 
+int sockets_check(const struct address *address, struct error *error)
+{
+    char name[ADDRESS_TEXT_SIZE];
+    struct addrinfo *found;
+
+    if (address->scheme != ADDRESS_TCP)
+        return 0;
+    address_format(address, name);
+    found = resolve(address, name, error);
+    if (found == NULL)
+        return -1;
+    freeaddrinfo(found);
+    return 0;
+}
+
 /* A name may list an address twice; it can be bound once. */
 static bool is_listed_before(const struct addrinfo *first, const struct addrinfo *info)
 {

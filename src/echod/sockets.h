@@ -52,6 +52,13 @@ struct sockets {
 };
 
 /*
+ * Check what can be known of an address without opening it: that its host has an address.
+ * Return 0, or -1 with a sentence in `error` that names the address and what would be right.
+ */
+int sockets_check(const struct address *address, struct error *error)
+    __attribute__((warn_unused_result));
+
+/*
  * Open every address. A name that has several addresses gives an endpoint for each; those that
  * this machine does not have are left out with a warning while one can be bound. An address that
  * another process listens on is an error, even where SO_REUSEPORT would let both have it.

@@ -213,6 +213,14 @@ class CheckTest(ConfigTestCase):
         result = harness.run_echod("--check", "--config", self.write("workers 0\n"))
         self.assertEqual((result.returncode, result.stdout), (harness.STATUS_CONFIG, ""))
 
+    def test_a_host_without_address_is_an_error(self):
+        """It needs no socket to see that; the status tells where the address stands."""
+        path = self.write("\nlisten bad..name:7\nlisten 127.0.0.1:7\nlisten worse..name:7\n")
+        self.expect_errors(path, f"{path}:2: --listen tcp://bad..name:7: ",
+                           f"{path}:4: --listen tcp://worse..name:7: ", arguments=("--check",))
+        result = harness.run_echod("--check", "--listen", "bad..name:7")
+        self.assertEqual((result.returncode, result.stdout), (harness.STATUS_USAGE, ""))
+
     def test_nothing_is_opened(self):
         """An address that is in use, or that needs rights, can be checked."""
         with harness.listening_socket() as busy:

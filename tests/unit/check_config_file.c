@@ -193,11 +193,12 @@ END_TEST
 
 START_TEST(a_file_may_be_large_and_not_larger)
 {
+    static const char last[] = {'a', ' ', '1'};
     char *text = malloc(CONFIG_FILE_BYTES + 1);
 
     ck_assert_ptr_nonnull(text);
     memset(text, '\n', CONFIG_FILE_BYTES + 1);
-    memcpy(text + CONFIG_FILE_BYTES - 3, "a 1", 3);
+    memcpy(text + CONFIG_FILE_BYTES - sizeof last, last, sizeof last);
     write_bytes("a.conf", text, CONFIG_FILE_BYTES);
     ck_assert_int_eq(read_path("a.conf"), 0);
     ck_assert_str_eq(seen, "a=1\n");

@@ -829,6 +829,22 @@ START_TEST(what_stays_is_not_touched_and_the_rest_comes_or_leaves)
 }
 END_TEST
 
+START_TEST(an_address_is_checked_without_opening_it)
+{
+    const unsigned descriptors = support_descriptor_count();
+    struct address addresses[LIST_SIZE];
+    const struct address_list list =
+        make_list(addresses, TEXTS("127.0.0.1:1", "localhost:1", "[::1]:1", "192.0.2.1:1",
+                                   "unix:///nowhere/x", "fd://999", "stdio:", "bad..name:1"));
+
+    for (size_t i = 0; i + 1 < list.count; i++)
+        ck_assert_int_eq(sockets_check(&addresses[i], &scene.error), 0);
+    ck_assert_int_eq(sockets_check(&addresses[list.count - 1], &scene.error), -1);
+    ck_assert_ptr_nonnull(strstr(scene.error.text, "--listen tcp://bad..name:1: "));
+    ck_assert_uint_eq(support_descriptor_count(), descriptors);
+}
+END_TEST
+
 START_TEST(an_address_that_stands_there_twice_is_two)
 {
     open_all(1, TEXTS("127.0.0.1:0", "127.0.0.1:0"));
@@ -946,6 +962,7 @@ static Suite *sockets_suite(void)
 
     test_case = add_case(suite, "changes");
     tcase_add_loop_test(test_case, what_stays_is_not_touched_and_the_rest_comes_or_leaves, 1, 3);
+    tcase_add_test(test_case, an_address_is_checked_without_opening_it);
     tcase_add_test(test_case, an_address_that_stands_there_twice_is_two);
     tcase_add_test(test_case, a_name_with_several_addresses_stays_whole);
     tcase_add_test(test_case, a_change_that_fails_changes_nothing);
