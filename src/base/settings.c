@@ -486,14 +486,12 @@ int settings_set(const struct setting *table, const struct setting *setting, voi
 
 /* --- Values as text. ------------------------------------------------------------------------- */
 
-enum { VALUE_TEXT_SIZE = ADDRESS_TEXT_SIZE };
-
 /*
- * Return a value, which is no list, as settings_set reads it: in `text` or where it is. NULL is a
- * text that nobody gave.
+ * Return a value, which is no list, as settings_set reads it: in `text` or where it is. NULL stands
+ * for a value that nobody gave.
  */
 static const char *value_text(const struct setting *setting, const void *options,
-                              char text[VALUE_TEXT_SIZE])
+                              char text[SETTING_VALUE_SIZE])
 {
     const void *value = const_member(options, setting);
 
@@ -513,12 +511,13 @@ static const char *value_text(const struct setting *setting, const void *options
         return setting->choices[*(const unsigned *)value];
     case SETTING_TEXT:
         return *(char *const *)value;
-    case SETTING_ADDRESS_LIST:
     case SETTING_PARSED:
+        return setting->format(value, text) ? text : NULL;
+    case SETTING_ADDRESS_LIST:
     case SETTING_TARGET:
         break;
     }
-    abort(); /* the header says that there is none */
+    abort(); /* the callers leave these out */
 }
 
 /* Print a word of a file, in quotes where it needs them. */
@@ -558,7 +557,7 @@ static void print_line(const struct setting *setting, const char *value,
 void settings_print(const struct setting *table, const void *options, const struct origin *origins,
                     FILE *stream)
 {
-    char text[VALUE_TEXT_SIZE];
+    char text[SETTING_VALUE_SIZE];
 
     for (const struct setting *setting = table; setting->name != NULL; setting++) {
         const struct address_list *list;
@@ -604,8 +603,10 @@ static int copy_value(const struct setting *setting, void *options, const void *
         if (*(char *const *)from != NULL)
             *(char **)to = strdup(*(char *const *)from);
         return *(char *const *)from != NULL && *(char **)to == NULL ? -1 : 0;
-    case SETTING_ADDRESS_LIST:
     case SETTING_PARSED:
+        memcpy(to, from, setting->size);
+        return 0;
+    case SETTING_ADDRESS_LIST:
     case SETTING_TARGET:
         break;
     }
@@ -615,7 +616,7 @@ static int copy_value(const struct setting *setting, void *options, const void *
 int settings_keep_fixed(const struct setting *table, void *options, const void *current,
                         settings_kept_callback *on_kept, void *argument)
 {
-    char wanted_text[VALUE_TEXT_SIZE], kept_text[VALUE_TEXT_SIZE];
+    char wanted_text[SETTING_VALUE_SIZE], kept_text[SETTING_VALUE_SIZE];
 
     for (const struct setting *setting = table; setting->name != NULL; setting++) {
         const char *wanted, *kept;

@@ -56,6 +56,11 @@ struct address_list {
  */
 typedef int (*setting_parse)(const char *text, void *member, struct error *error);
 
+enum { SETTING_VALUE_SIZE = 4200 }; /* enough for any value as text, such as a path */
+
+/* Write a member as setting_parse reads it. Return false if nobody has given it a value. */
+typedef bool (*setting_format)(const void *member, char text[SETTING_VALUE_SIZE]);
+
 struct setting {
     const char *name; /* long option without dashes, or what --help calls the operand */
     enum setting_type type;
@@ -70,6 +75,8 @@ struct setting {
     bool has_auto;              /* numbers only: accepts the word "auto" */
     const char *const *choices; /* SETTING_CHOICE: NULL-terminated */
     setting_parse parse;        /* SETTING_PARSED */
+    setting_format format;      /* SETTING_PARSED that a file may have */
+    size_t size;                /* SETTING_PARSED that is fixed: of the member */
     char letter;                /* short option, or 0 */
     bool is_command;            /* has a meaning on the command line only */
     bool is_fixed;              /* cannot change while the program runs */
@@ -118,12 +125,12 @@ int settings_set(const struct setting *table, const struct setting *setting, voi
 
 /*
  * Print every setting that a configuration file may have as a line of one, with where its value
- * came from as a comment. A table with SETTING_PARSED among them cannot be printed.
+ * came from as a comment.
  */
 void settings_print(const struct setting *table, const void *options, const struct origin *origins,
                     FILE *stream);
 
-/* Called for a setting that another value was wanted for; the texts are as in a file. */
+/* Called for a setting that another value was wanted for; the texts are as in a file, or "none". */
 typedef void settings_kept_callback(const struct setting *setting, const char *wanted,
                                     const char *kept, void *argument);
 

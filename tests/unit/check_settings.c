@@ -727,6 +727,14 @@ END_TEST
 
 /* --- A configuration file. ------------------------------------------------------------------- */
 
+static bool format_mark(const void *member, char text[SETTING_VALUE_SIZE])
+{
+    const char *mark = member;
+
+    (void)snprintf(text, SETTING_VALUE_SIZE, "%c", *mark);
+    return *mark != '\0';
+}
+
 /* What a file may set, and cannot change later where it is fixed. */
 struct written {
     struct address_list listen;
@@ -734,6 +742,7 @@ struct written {
     unsigned level;
     bool quiet, help;
     char *path;
+    char mark;
 };
 
 static const struct setting written_table[] = {
@@ -786,6 +795,15 @@ static const struct setting written_table[] = {
      .argument = "PATH",
      .is_fixed = true,
      .help = "path"},
+    {.name = "mark",
+     .type = SETTING_PARSED,
+     .offset = offsetof(struct written, mark),
+     .argument = "LETTER",
+     .parse = parse_mark,
+     .format = format_mark,
+     .size = sizeof(char),
+     .is_fixed = true,
+     .help = "mark"},
     {.name = "help",
      .type = SETTING_FLAG,
      .offset = offsetof(struct written, help),
@@ -801,6 +819,7 @@ static void set_written_defaults(void)
 {
     struct error error;
 
+    memset(&written, 0, sizeof written);
     memset(origins, 0, sizeof origins);
     ck_assert_int_eq(settings_set_defaults(written_table, &written, &error), 0);
 }
@@ -838,7 +857,8 @@ START_TEST(defaults_are_printed_as_lines_of_a_file)
 
     ck_assert_str_eq(text, "listen tcp://[::1]:7 # default\ncount auto # default\n"
                            "size 64KiB # default\ninterval 500ms # default\n"
-                           "level low # default\nquiet no # default\n# path is not set\n");
+                           "level low # default\nquiet no # default\n# path is not set\n"
+                           "# mark is not set\n");
     free(text);
 }
 END_TEST
@@ -856,13 +876,14 @@ START_TEST(what_is_printed_says_where_it_came_from)
     ck_assert_int_eq(set_line("quiet", NULL, &error), 0);
     ck_assert_int_eq(set_line("interval", NULL, &error), 0);
     ck_assert_int_eq(set_line("path", "a\"\\\n#", &error), 0);
+    ck_assert_int_eq(set_line("mark", "#", &error), 0);
     ck_assert_int_eq(
         settings_parse_arguments(written_table, &written, origins, 3, arguments, &error), 0);
     text = read_print();
     ck_assert_str_eq(text, "listen tcp://[::1]:8 # file:1\nlisten \"unix:///a b\" # file:1\n"
                            "count auto # default\nsize 3 # command line\ninterval 3s # file:1\n"
                            "level high # command line\nquiet yes # file:1\n"
-                           "path \"a\\\"\\\\\\n#\" # file:1\n");
+                           "path \"a\\\"\\\\\\n#\" # file:1\nmark \"#\" # file:1\n");
     free(text);
 }
 END_TEST
@@ -913,19 +934,21 @@ static void note_kept(const struct setting *setting, const char *wanted, const c
 
 START_TEST(what_is_fixed_keeps_its_value)
 {
-    struct written current = {.count = 4, .size = 5, .level = 1, .path = strdup("/a")};
+    struct written current = {.count = 4, .size = 5, .level = 1, .path = strdup("/a"), .mark = 'x'};
     struct error error;
     char text[256] = "";
 
     ck_assert_int_eq(set_line("quiet", "yes", &error), 0);
     ck_assert_int_eq(set_line("size", "7", &error), 0);
     ck_assert_int_eq(settings_keep_fixed(written_table, &written, &current, note_kept, text), 0);
-    ck_assert_str_eq(text, "count auto 4\nlevel low middle\nquiet yes no\npath none /a\n");
+    ck_assert_str_eq(text,
+                     "count auto 4\nlevel low middle\nquiet yes no\npath none /a\nmark none x\n");
     ck_assert_uint_eq(written.count, 4);
     ck_assert_uint_eq(written.size, 7);
     ck_assert_uint_eq(written.level, 1);
     ck_assert(!written.quiet);
     ck_assert_str_eq(written.path, "/a");
+    ck_assert_int_eq(written.mark, 'x');
     text[0] = '\0';
     ck_assert_int_eq(settings_keep_fixed(written_table, &written, &current, note_kept, text), 0);
     ck_assert_str_eq(text, "");
