@@ -10,6 +10,7 @@ _echod() {
         --pin-workers --no-shortcuts
         --user --group --pid-file
         --log-target --log-level --log-format
+        --config --no-config --check
         --help --version
     '
 
@@ -23,6 +24,11 @@ _echod() {
         word=
     elif [[ $before == = ]]; then
         before=${COMP_WORDS[COMP_CWORD - 2]}
+    fi
+    if [[ $before == --config ]]; then
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(compgen -f -- "$word")
+        return
     fi
     case $before in
     -l | --listen)

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define KNOWN_FORMS  "tcp://HOST:PORT, HOST:PORT, unix:///PATH, fd://N, systemd://[NAME] or stdio:"
@@ -202,6 +203,26 @@ int address_parse_target(const char *text, uint16_t default_port, struct address
         return -1;
     }
     return 0;
+}
+
+bool address_is_equal(const struct address *address, const struct address *other)
+{
+    if (address->scheme != other->scheme)
+        return false;
+    switch (address->scheme) {
+    case ADDRESS_TCP:
+    case ADDRESS_UDP:
+        return address->port == other->port && strcmp(address->host, other->host) == 0;
+    case ADDRESS_UNIX:
+        return strcmp(address->path, other->path) == 0;
+    case ADDRESS_FD:
+        return address->fd == other->fd;
+    case ADDRESS_SYSTEMD:
+        return strcmp(address->name, other->name) == 0;
+    case ADDRESS_STDIO:
+        return true;
+    }
+    abort(); /* no such scheme */
 }
 
 static void format_host_port(const char *host, uint16_t port, const char *scheme,

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -52,6 +53,9 @@ int address_parse(const char *text, struct address *address, struct error *error
  */
 int address_parse_target(const char *text, uint16_t default_port, struct address *address,
                          struct error *error) __attribute__((warn_unused_result));
+
+/* Tell whether two addresses were written alike; names are not resolved. */
+bool address_is_equal(const struct address *address, const struct address *other);
 
 /* Write the address as address_parse reads it, scheme included: "tcp://[::1]:7". */
 void address_format(const struct address *address, char text[ADDRESS_TEXT_SIZE]);

@@ -6,7 +6,7 @@
 #ifndef BASE_ERROR_H
 #define BASE_ERROR_H
 
-enum { ERROR_TEXT_SIZE = 512 };
+enum { ERROR_TEXT_SIZE = 1024 };
 
 struct error {
     char text[ERROR_TEXT_SIZE]; /* a whole sentence without a newline; cut if it is longer */

@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,8 +36,8 @@ enum {
  */
 struct log {
     int fd;
-    enum log_level level;
-    enum log_format format;
+    _Atomic unsigned level;    /* enum log_level */
+    _Atomic unsigned format;   /* enum log_format */
     bool is_syslog;            /* fd is ours, a socket connected to ... */
     struct sockaddr_un syslog; /* ... this one, and each line is a datagram */
     char ident[NAME_SIZE];     /* for syslog */
@@ -229,7 +230,7 @@ static void format_line(struct line *line, const struct log *log, enum log_level
     line->length = 0;
     if (log->is_syslog)
         append_syslog_head(line, log, level);
-    switch (log->format) {
+    switch ((enum log_format)atomic_load_explicit(&log->format, memory_order_relaxed)) {
     case LOG_FORMAT_TEXT:
         format_text(line, log, level, message);
         return;
@@ -475,7 +476,8 @@ void log_write_fields(struct log *log, enum log_level level, const struct log_fi
 
 bool log_is_enabled(const struct log *log, enum log_level level)
 {
-    return log->fd >= 0 && level <= log->level;
+    return log->fd >= 0 &&
+           (unsigned)level <= atomic_load_explicit(&log->level, memory_order_relaxed);
 }
 
 uint64_t log_dropped_count(struct log *log)
@@ -531,8 +533,7 @@ struct log *log_new(int fd, enum log_level level, enum log_format format)
     if (log == NULL)
         return NULL;
     log->fd = fd;
-    log->level = level;
-    log->format = format;
+    log_change(log, level, format);
     init_conditions(log);
     if (fd >= 0 && start_thread(log) < 0) {
         const int saved_errno = errno;
@@ -595,6 +596,12 @@ struct log *log_new_syslog(const char *path, const char *ident, enum log_level l
 void log_set_process(struct log *log, const char *name)
 {
     (void)snprintf(log->process, sizeof log->process, "%s", name);
+}
+
+void log_change(struct log *log, enum log_level level, enum log_format format)
+{
+    atomic_store_explicit(&log->level, level, memory_order_relaxed);
+    atomic_store_explicit(&log->format, format, memory_order_relaxed);
 }
 
 int log_flush(struct log *log)

@@ -36,6 +36,9 @@ struct log_field {
  */
 struct log *log_new(int fd, enum log_level level, enum log_format format);
 
+/* Let lines that come from now on, from any thread, have another level and format. */
+void log_change(struct log *log, enum log_level level, enum log_format format);
+
 /*
  * Start a log that sends each line to the syslog daemon that reads the socket at `path`, with the
  * facility daemon, as "IDENT[PID]" (RFC 3164, 4.1). Text then has no time of its own. The thread

@@ -16,11 +16,16 @@ void process_raise_file_limit(void)
     }
 }
 
-int process_print(const char *program, void (*print_text)(FILE *stream))
+int process_end_output(const char *program)
 {
-    print_text(stdout);
     if (fflush(stdout) == 0 && !ferror(stdout))
         return 0;
     (void)fprintf(stderr, "%s: standard output: %s\n", program, strerror(errno));
     return -1;
+}
+
+int process_print(const char *program, void (*print_text)(FILE *stream))
+{
+    print_text(stdout);
+    return process_end_output(program);
 }

@@ -12,8 +12,14 @@
 void process_raise_file_limit(void);
 
 /*
- * Let a function print to standard output, and make sure that all of it arrived: a full disk is an
- * error. Return 0, or -1 after a sentence on standard error that begins with the program's name.
+ * Make sure that all that was printed to standard output arrived: a full disk is an error.
+ * Return 0, or -1 after a sentence on standard error that begins with the program's name.
+ */
+int process_end_output(const char *program) __attribute__((warn_unused_result));
+
+/*
+ * Let a function print to standard output, and do the same. Return 0, or -1 after a sentence on
+ * standard error that begins with the program's name.
  */
 int process_print(const char *program, void (*print_text)(FILE *stream))
     __attribute__((warn_unused_result));

@@ -17,13 +17,18 @@ static void *member(void *options, const struct setting *setting)
     return (char *)options + setting->offset;
 }
 
-static size_t table_length(const struct setting *table)
+static const void *const_member(const void *options, const struct setting *setting)
 {
-    size_t length = 0;
+    return (const char *)options + setting->offset;
+}
 
-    while (table[length].name != NULL)
-        length++;
-    return length;
+size_t settings_count(const struct setting *table)
+{
+    size_t count = 0;
+
+    while (table[count].name != NULL)
+        count++;
+    return count;
 }
 
 /* Write a number the way the user would, in the unit of its setting. */
@@ -79,15 +84,15 @@ static int set_number(const struct setting *setting, uint64_t *value, const char
     }
     status = parse_number(setting, text, &number);
     if (status < 0 && errno != ERANGE) {
-        error_set(error, "--%s: \"%s\" is not %s%s", setting->name, text, describe_number(setting),
+        error_set(error, "\"%s\" is not %s%s", text, describe_number(setting),
                   setting->has_auto ? ", or auto" : "");
         return -1;
     }
     if (status < 0 || number < setting->minimum || number > setting->maximum) {
         format_number(setting, setting->minimum, minimum);
         format_number(setting, setting->maximum, maximum);
-        error_set(error, "--%s: \"%s\" is out of range; it may be %s to %s%s", setting->name, text,
-                  minimum, maximum, setting->has_auto ? ", or auto" : "");
+        error_set(error, "\"%s\" is out of range; it may be %s to %s%s", text, minimum, maximum,
+                  setting->has_auto ? ", or auto" : "");
         return -1;
     }
     *value = number;
@@ -109,30 +114,61 @@ static int set_choice(const struct setting *setting, unsigned *value, const char
         (void)snprintf(known + length, sizeof known - length, "%s%s", i == 0 ? "" : ", ",
                        setting->choices[i]);
     }
-    error_set(error, "--%s: \"%s\" is not one of %s", setting->name, text, known);
+    error_set(error, "\"%s\" is not one of %s", text, known);
     return -1;
 }
 
-static int add_address(const struct setting *setting, struct address_list *list, const char *text,
+/* Make room for one more. Return 0, or -1 with errno ENOMEM. */
+static int grow_list(struct address_list *list)
+{
+    const size_t count = list->count + 1;
+    struct address *addresses = realloc(list->addresses, count * sizeof *addresses);
+    struct origin *origins;
+
+    if (addresses == NULL)
+        return -1;
+    list->addresses = addresses;
+    origins = realloc(list->origins, count * sizeof *origins);
+    if (origins == NULL)
+        return -1;
+    list->origins = origins;
+    return 0;
+}
+
+static int add_address(struct address_list *list, const char *text, const struct origin *origin,
                        struct error *error)
 {
-    struct address *addresses;
     struct address address;
-    struct error reason;
 
-    if (address_parse(text, &address, &reason) < 0) {
-        error_set(error, "--%s: %s", setting->name, reason.text);
+    if (address_parse(text, &address, error) < 0)
+        return -1;
+    if (grow_list(list) < 0) {
+        error_set(error, "no memory for \"%s\"", text);
         return -1;
     }
-    if (list->is_default)
+    if (list->is_provisional)
         list->count = 0;
-    addresses = realloc(list->addresses, (list->count + 1) * sizeof *addresses);
-    if (addresses == NULL) {
-        error_set(error, "--%s: no memory for \"%s\"", setting->name, text);
+    list->is_provisional = false;
+    list->addresses[list->count] = address;
+    list->origins[list->count++] = *origin;
+    return 0;
+}
+
+static int set_text(char **value, const char *text, struct error *error)
+{
+    char *copy;
+
+    if (text[0] == '\0') {
+        error_set(error, "\"\" is empty; write what it should be");
         return -1;
     }
-    addresses[list->count] = address;
-    *list = (struct address_list){.addresses = addresses, .count = list->count + 1};
+    copy = strdup(text);
+    if (copy == NULL) {
+        error_set(error, "no memory for \"%s\"", text);
+        return -1;
+    }
+    free(*value);
+    *value = copy;
     return 0;
 }
 
@@ -143,13 +179,16 @@ static int set_parsed(const struct setting *setting, void *value, const char *te
 
     if (setting->parse(text, value, &right) == 0)
         return 0;
-    error_set(error, "--%s: \"%s\" is not %s", setting->name, text, right.text);
+    error_set(error, "\"%s\" is not %s", text, right.text);
     return -1;
 }
 
-/* Set one member from the text of its value, which is NULL for a flag. */
+/*
+ * Set one member from the text of its value, which is NULL for a flag. The sentence of an error
+ * does not name the setting.
+ */
 static int set_value(const struct setting *setting, void *options, const char *text,
-                     struct error *error)
+                     const struct origin *origin, struct error *error)
 {
     switch (setting->type) {
     case SETTING_FLAG:
@@ -164,7 +203,9 @@ static int set_value(const struct setting *setting, void *options, const char *t
     case SETTING_CHOICE:
         return set_choice(setting, member(options, setting), text, error);
     case SETTING_ADDRESS_LIST:
-        return add_address(setting, member(options, setting), text, error);
+        return add_address(member(options, setting), text, origin, error);
+    case SETTING_TEXT:
+        return set_text(member(options, setting), text, error);
     case SETTING_PARSED:
         return set_parsed(setting, member(options, setting), text, error);
     case SETTING_TARGET:
@@ -174,8 +215,30 @@ static int set_value(const struct setting *setting, void *options, const char *t
     abort(); /* no such type: a fault in the table */
 }
 
+/* Set a member, and note where its value came from. */
+static int set_member(const struct setting *table, const struct setting *setting, void *options,
+                      struct origin *origins, const char *text, const struct origin *origin,
+                      struct error *error)
+{
+    if (set_value(setting, options, text, origin, error) < 0)
+        return -1;
+    if (origins != NULL)
+        origins[setting - table] = *origin;
+    return 0;
+}
+
+/* Put the name of a setting before the sentence about its value. */
+static void name_setting(struct error *error, const char *dashes, const struct setting *setting)
+{
+    const struct error sentence = *error;
+
+    error_set(error, "%s%s: %s", dashes, setting->name, sentence.text);
+}
+
 static int set_default(const struct setting *setting, void *options, struct error *error)
 {
+    const struct origin origin = {.kind = ORIGIN_DEFAULT};
+
     if (setting->type == SETTING_FLAG) {
         *(bool *)member(options, setting) = false;
         return 0;
@@ -186,12 +249,16 @@ static int set_default(const struct setting *setting, void *options, struct erro
         *(struct address *)member(options, setting) = (struct address){0};
         return 0;
     }
+    if (setting->type == SETTING_TEXT)
+        *(char **)member(options, setting) = NULL;
     if (setting->fallback == NULL)
         return 0;
-    if (set_value(setting, options, setting->fallback, error) < 0)
+    if (set_value(setting, options, setting->fallback, &origin, error) < 0) {
+        name_setting(error, "--", setting);
         return -1;
+    }
     if (setting->type == SETTING_ADDRESS_LIST)
-        ((struct address_list *)member(options, setting))->is_default = true;
+        ((struct address_list *)member(options, setting))->is_provisional = true;
     return 0;
 }
 
@@ -219,7 +286,7 @@ enum { FIRST_LONG_VALUE = 256 };
 
 static int command_line_init(struct command_line *line, const struct setting *table)
 {
-    const size_t length = table_length(table);
+    const size_t length = settings_count(table);
     size_t letters = 0, count = 0;
 
     line->long_options = calloc(length + 1, sizeof *line->long_options);
@@ -260,7 +327,7 @@ static void command_line_fini(struct command_line *line)
     free(line->letters);
 }
 
-static const struct setting *find_setting(const struct setting *table, int value)
+static const struct setting *setting_of_value(const struct setting *table, int value)
 {
     if (value >= FIRST_LONG_VALUE)
         return &table[value - FIRST_LONG_VALUE];
@@ -276,12 +343,12 @@ static void describe_refusal(const struct setting *table, int found, char *argum
     const char *argument = arguments[optind - 1];
 
     if (found == ':') {
-        const struct setting *setting = find_setting(table, optopt);
+        const struct setting *setting = setting_of_value(table, optopt);
 
         error_set(error, "--%s: a value is missing; write --%s %s", setting->name, setting->name,
                   setting->argument);
     } else if (optopt >= FIRST_LONG_VALUE) {
-        error_set(error, "--%s: takes no value", find_setting(table, optopt)->name);
+        error_set(error, "--%s: takes no value", setting_of_value(table, optopt)->name);
     } else if (optopt != 0) {
         error_set(error, "-%c: no such option; --help lists them", optopt);
     } else {
@@ -309,34 +376,43 @@ static void describe_surplus(const struct setting *table, const char *argument, 
 }
 
 /* Read what the options leave. */
-static int read_operand(const struct setting *settings, void *options, int argument_count,
-                        char *arguments[], struct error *error)
+static int read_operand(const struct setting *table, void *options, struct origin *origins,
+                        int argument_count, char *arguments[], struct error *error)
 {
-    const struct setting *table = settings;
+    const struct origin origin = {.kind = ORIGIN_COMMAND_LINE};
+    const struct setting *operand = table;
 
     if (argument_count <= 0)
         return 0;
-    while (table->name != NULL && table->type != SETTING_TARGET)
-        table++;
-    if (table->name == NULL) {
+    while (operand->name != NULL && operand->type != SETTING_TARGET)
+        operand++;
+    if (operand->name == NULL) {
         error_set(error, "\"%s\" is no option; --help lists them", arguments[0]);
         return -1;
     }
     if (argument_count > 1) {
-        describe_surplus(settings, arguments[1], error);
+        describe_surplus(table, arguments[1], error);
         return -1;
     }
-    return set_value(table, options, arguments[0], error);
+    return set_member(table, operand, options, origins, arguments[0], &origin, error);
 }
 
 /* Set what getopt_long found. */
-static int set_found(const struct setting *setting, void *options, struct error *error)
+static int set_found(const struct setting *table, const struct setting *setting, void *options,
+                     struct origin *origins, struct error *error)
 {
-    return set_value(setting, options, optarg == NULL ? setting->implied : optarg, error);
+    const struct origin origin = {.kind = ORIGIN_COMMAND_LINE};
+    const char *text = optarg == NULL ? setting->implied : optarg;
+
+    if (set_member(table, setting, options, origins, text, &origin, error) == 0)
+        return 0;
+    name_setting(error, "--", setting);
+    return -1;
 }
 
-static int read_options(const struct setting *table, void *options, int argument_count,
-                        char *arguments[], const struct command_line *line, struct error *error)
+static int read_options(const struct setting *table, void *options, struct origin *origins,
+                        int argument_count, char *arguments[], const struct command_line *line,
+                        struct error *error)
 {
     int found;
 
@@ -352,14 +428,15 @@ static int read_options(const struct setting *table, void *options, int argument
             describe_refusal(table, found, arguments, error);
             return -1;
         }
-        if (set_found(find_setting(table, found), options, error) < 0)
+        if (set_found(table, setting_of_value(table, found), options, origins, error) < 0)
             return -1;
     }
-    return read_operand(table, options, argument_count - optind, arguments + optind, error);
+    return read_operand(table, options, origins, argument_count - optind, arguments + optind,
+                        error);
 }
 
-int settings_parse_arguments(const struct setting *table, void *options, int argument_count,
-                             char *arguments[], struct error *error)
+int settings_parse_arguments(const struct setting *table, void *options, struct origin *origins,
+                             int argument_count, char *arguments[], struct error *error)
 {
     struct command_line line;
     int status;
@@ -368,10 +445,219 @@ int settings_parse_arguments(const struct setting *table, void *options, int arg
         error_set(error, "no memory to read the command line");
         return -1;
     }
-    status = read_options(table, options, argument_count, arguments, &line, error);
+    status = read_options(table, options, origins, argument_count, arguments, &line, error);
     command_line_fini(&line);
     return status;
 }
+
+/* --- A configuration file. ------------------------------------------------------------------- */
+
+const struct setting *settings_find(const struct setting *table, const char *name)
+{
+    for (; table->name != NULL; table++) {
+        if (table->type != SETTING_TARGET && strcmp(table->name, name) == 0)
+            return table;
+    }
+    return NULL;
+}
+
+/* A file may say that something is off, too. */
+static int set_flag(bool *value, const char *text, struct error *error)
+{
+    const bool is_no = text != NULL && strcmp(text, "no") == 0;
+
+    if (text != NULL && !is_no && strcmp(text, "yes") != 0) {
+        error_set(error, "\"%s\" is not yes or no", text);
+        return -1;
+    }
+    *value = !is_no;
+    return 0;
+}
+
+static int set_from_file(const struct setting *setting, void *options, const char *text,
+                         const struct origin *origin, struct error *error)
+{
+    if (setting->type == SETTING_FLAG)
+        return set_flag(member(options, setting), text, error);
+    if (text == NULL)
+        text = setting->implied;
+    if (text == NULL) {
+        error_set(error, "a value is missing; write %s %s", setting->name, setting->argument);
+        return -1;
+    }
+    return set_value(setting, options, text, origin, error);
+}
+
+int settings_set(const struct setting *table, const struct setting *setting, void *options,
+                 struct origin *origins, const char *value, const struct origin *origin,
+                 struct error *error)
+{
+    const int status = set_from_file(setting, options, value, origin, error);
+
+    if (status < 0)
+        name_setting(error, "", setting);
+    if (origins != NULL) {
+        origins[setting - table] = *origin;
+        origins[setting - table].is_refused = status < 0;
+    }
+    return status;
+}
+
+/* --- Values as text. ------------------------------------------------------------------------- */
+
+/*
+ * Return a value, which is no list, as settings_set reads it: in `text` or where it is. NULL stands
+ * for a value that nobody gave.
+ */
+static const char *value_text(const struct setting *setting, const void *options,
+                              char text[SETTING_VALUE_SIZE])
+{
+    const void *value = const_member(options, setting);
+
+    switch (setting->type) {
+    case SETTING_FLAG:
+        return *(const bool *)value ? "yes" : "no";
+    case SETTING_COUNT:
+    case SETTING_SIZE:
+    case SETTING_DURATION:
+    case SETTING_INTERVAL:
+    case SETTING_RATE:
+        if (*(const uint64_t *)value == SETTING_AUTO)
+            return "auto";
+        format_number(setting, *(const uint64_t *)value, text);
+        return text;
+    case SETTING_CHOICE:
+        return setting->choices[*(const unsigned *)value];
+    case SETTING_TEXT:
+        return *(char *const *)value;
+    case SETTING_PARSED:
+        return setting->format(value, text) ? text : NULL;
+    case SETTING_ADDRESS_LIST:
+    case SETTING_TARGET:
+        break;
+    }
+    abort(); /* the callers leave these out */
+}
+
+/* Print a word of a file, in quotes where it needs them. */
+static void print_word(const char *word, FILE *stream)
+{
+    if (word[0] != '\0' && strpbrk(word, " \t\r\n\"\\#") == NULL) {
+        (void)fputs(word, stream);
+        return;
+    }
+    (void)fputc('"', stream);
+    for (; *word != '\0'; word++) {
+        if (*word == '"' || *word == '\\' || *word == '\n')
+            (void)fputc('\\', stream);
+        (void)fputc(*word == '\n' ? 'n' : *word, stream);
+    }
+    (void)fputc('"', stream);
+}
+
+static void print_line(const struct setting *setting, const char *value,
+                       const struct origin *origin, FILE *stream)
+{
+    const char *place = origin->place;
+
+    if (value == NULL) {
+        (void)fprintf(stream, "# %s is not set\n", setting->name);
+        return;
+    }
+    if (origin->kind == ORIGIN_DEFAULT)
+        place = "default";
+    else if (origin->kind == ORIGIN_COMMAND_LINE)
+        place = "command line";
+    (void)fprintf(stream, "%s ", setting->name);
+    print_word(value, stream);
+    (void)fprintf(stream, " # %s\n", place);
+}
+
+void settings_print(const struct setting *table, const void *options, const struct origin *origins,
+                    FILE *stream)
+{
+    char text[SETTING_VALUE_SIZE];
+
+    for (const struct setting *setting = table; setting->name != NULL; setting++) {
+        const struct address_list *list;
+
+        if (setting->is_command || setting->type == SETTING_TARGET)
+            continue;
+        if (setting->type != SETTING_ADDRESS_LIST) {
+            print_line(setting, value_text(setting, options, text), &origins[setting - table],
+                       stream);
+            continue;
+        }
+        list = const_member(options, setting);
+        for (size_t i = 0; i < list->count; i++) {
+            address_format(&list->addresses[i], text);
+            print_line(setting, text, &list->origins[i], stream);
+        }
+    }
+}
+
+/* Give a setting the value that it has in `current`. */
+static int copy_value(const struct setting *setting, void *options, const void *current)
+{
+    const void *from = const_member(current, setting);
+    void *to = member(options, setting);
+
+    switch (setting->type) {
+    case SETTING_FLAG:
+        *(bool *)to = *(const bool *)from;
+        return 0;
+    case SETTING_COUNT:
+    case SETTING_SIZE:
+    case SETTING_DURATION:
+    case SETTING_INTERVAL:
+    case SETTING_RATE:
+        *(uint64_t *)to = *(const uint64_t *)from;
+        return 0;
+    case SETTING_CHOICE:
+        *(unsigned *)to = *(const unsigned *)from;
+        return 0;
+    case SETTING_TEXT:
+        free(*(char **)to);
+        *(char **)to = NULL;
+        if (*(char *const *)from != NULL)
+            *(char **)to = strdup(*(char *const *)from);
+        return *(char *const *)from != NULL && *(char **)to == NULL ? -1 : 0;
+    case SETTING_PARSED:
+        memcpy(to, from, setting->size);
+        return 0;
+    case SETTING_ADDRESS_LIST:
+    case SETTING_TARGET:
+        break;
+    }
+    abort(); /* value_text has seen it */
+}
+
+int settings_keep_fixed(const struct setting *table, void *options, const void *current,
+                        settings_kept_callback *on_kept, void *argument)
+{
+    char wanted_text[SETTING_VALUE_SIZE], kept_text[SETTING_VALUE_SIZE];
+
+    for (const struct setting *setting = table; setting->name != NULL; setting++) {
+        const char *wanted, *kept;
+
+        if (!setting->is_fixed)
+            continue;
+        wanted = value_text(setting, options, wanted_text);
+        kept = value_text(setting, current, kept_text);
+        if (wanted == NULL)
+            wanted = "none";
+        if (kept == NULL)
+            kept = "none";
+        if (strcmp(wanted, kept) == 0)
+            continue;
+        on_kept(setting, wanted, kept, argument);
+        if (copy_value(setting, options, current) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* --- --help. --------------------------------------------------------------------------------- */
 
 /* Print words from `column` on, each line after the first indented to HELP_COLUMN. */
 static void print_wrapped(FILE *stream, const char *words, size_t column)
@@ -425,12 +711,18 @@ void settings_print_help(const struct setting *table, FILE *stream)
 void settings_free(const struct setting *table, void *options)
 {
     for (const struct setting *setting = table; setting->name != NULL; setting++) {
-        struct address_list *list;
+        if (setting->type == SETTING_TEXT) {
+            char **text = member(options, setting);
 
-        if (setting->type != SETTING_ADDRESS_LIST)
-            continue;
-        list = member(options, setting);
-        free(list->addresses);
-        *list = (struct address_list){0};
+            free(*text);
+            *text = NULL;
+        }
+        if (setting->type == SETTING_ADDRESS_LIST) {
+            struct address_list *list = member(options, setting);
+
+            free(list->addresses);
+            free(list->origins);
+            *list = (struct address_list){0};
+        }
     }
 }

@@ -338,8 +338,8 @@ static void account_output(struct connection *connection, size_t added_bytes)
     const size_t sent = expected - queued;
 
     connection->queued_bytes = queued;
-    group->queued_bytes += added_bytes;
-    group->queued_bytes -= sent;
+    group->pool->queued_bytes += added_bytes;
+    group->pool->queued_bytes -= sent;
     if (sent > 0) {
         connection->bytes_out += sent;
         counters_add(group->counters, COUNTER_BYTES_OUT, sent);
@@ -358,7 +358,7 @@ static bool is_output_high(const struct connection *connection, uint64_t mark_by
     const size_t queued = connection->queued_bytes;
 
     return queued > 0 &&
-           (queued >= mark_bytes || group->queued_bytes >= group->limits.max_queued_bytes);
+           (queued >= mark_bytes || group->pool->queued_bytes >= group->limits.max_queued_bytes);
 }
 
 /*
@@ -496,8 +496,8 @@ static uint64_t output_room(const struct connection *connection)
     const struct connection_limits *limits = &group->limits;
     uint64_t room_bytes = 0;
 
-    if (group->queued_bytes < limits->max_queued_bytes)
-        room_bytes = limits->max_queued_bytes - group->queued_bytes;
+    if (group->pool->queued_bytes < limits->max_queued_bytes)
+        room_bytes = limits->max_queued_bytes - group->pool->queued_bytes;
     return room_bytes < limits->high_water_bytes ? room_bytes : limits->high_water_bytes;
 }
 
@@ -506,7 +506,7 @@ static void on_socket_readable(evutil_socket_t fd, short what, void *argument)
     struct connection *connection = argument;
     struct echo_progress progress;
     const enum echo_outcome outcome =
-        echo_socket(&connection->group->scratch, fd, output_buffer(connection),
+        echo_socket(&connection->group->pool->scratch, fd, output_buffer(connection),
                     output_room(connection), &connection->is_streaming, &progress);
     const int error = errno;
 
@@ -580,6 +580,7 @@ struct connection *connection_new(struct connection_group *group, int input_fd, 
             goto free_input;
     }
     set_callbacks(connection);
+    group->count++;
     return connection;
 
 free_input:
@@ -616,12 +617,13 @@ void connection_free(struct connection *connection)
     timeout_cancel(&group->lifetime, &connection->lifetime);
     timeout_cancel(&group->write_stall, &connection->write_stall);
     timeout_cancel(&group->closing, &connection->closing);
-    group->queued_bytes -= connection->queued_bytes;
+    group->pool->queued_bytes -= connection->queued_bytes;
     if (connection->socket_readable != NULL)
         event_free(connection->socket_readable);
     if (connection->output != connection->input)
         bufferevent_free(connection->output);
     bufferevent_free(connection->input);
+    group->count--;
     free(connection);
 }
 
@@ -642,15 +644,24 @@ bool connection_is_complete(const struct connection *connection)
 
 /* --- What they share. ------------------------------------------------------------------------ */
 
+int connection_pool_init(struct connection_pool *pool)
+{
+    pool->queued_bytes = 0;
+    return echo_scratch_init(&pool->scratch);
+}
+
+void connection_pool_fini(struct connection_pool *pool)
+{
+    echo_scratch_fini(&pool->scratch);
+}
+
 int connection_group_init(struct connection_group *group)
 {
     const struct connection_limits *limits = &group->limits;
 
-    group->queued_bytes = 0;
-    if (echo_scratch_init(&group->scratch) < 0)
-        return -1;
+    group->count = 0;
     if (timeout_queue_init(&group->idle, group->base, limits->idle_timeout_ms, on_idle) < 0)
-        goto fini_scratch;
+        return -1;
     if (timeout_queue_init(&group->lifetime, group->base, limits->lifetime_ms, on_lifetime_over) <
         0)
         goto fini_idle;
@@ -668,8 +679,6 @@ fini_lifetime:
     timeout_queue_fini(&group->lifetime);
 fini_idle:
     timeout_queue_fini(&group->idle);
-fini_scratch:
-    echo_scratch_fini(&group->scratch);
     return -1;
 }
 
@@ -679,5 +688,4 @@ void connection_group_fini(struct connection_group *group)
     timeout_queue_fini(&group->write_stall);
     timeout_queue_fini(&group->lifetime);
     timeout_queue_fini(&group->idle);
-    echo_scratch_fini(&group->scratch);
 }

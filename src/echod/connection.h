@@ -23,6 +23,7 @@
 #include <event2/event.h>
 #include <netinet/in.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -58,11 +59,27 @@ struct connection_limits {
 /* Called when a connection has ended, as the last thing; the owner frees it there. */
 typedef void connection_end_callback(struct connection *connection, void *owner);
 
-/* What all connections of a worker share; connections keep the last part up to date. */
+/* What all connections of a worker share, whatever their limits. */
+struct connection_pool {
+    struct echo_scratch scratch;
+    uint64_t queued_bytes; /* output that waits */
+};
+
+/* Make the scratch. Return 0, or -1 with errno ENOMEM and nothing left to undo. */
+int connection_pool_init(struct connection_pool *pool) __attribute__((warn_unused_result));
+
+/* Free it. No connection may be left. */
+void connection_pool_fini(struct connection_pool *pool);
+
+/*
+ * What the connections share that began under the same limits, which they keep for life;
+ * connections keep the last part up to date.
+ */
 struct connection_group {
     struct event_base *base;
     struct log *log;
     struct counters *counters;
+    struct connection_pool *pool; /* outlives the group */
     struct connection_limits limits;
     connection_end_callback *on_end;
     void *owner;
@@ -71,17 +88,19 @@ struct connection_group {
     struct timeout_queue lifetime;
     struct timeout_queue write_stall;
     struct timeout_queue closing; /* flush and linger of a connection that we end */
-    struct echo_scratch scratch;
-    uint64_t queued_bytes; /* output that waits */
+    size_t count;                 /* of connections that are not freed yet */
 };
 
 /*
- * Make the queues and the scratch of a group whose other members are set.
+ * Make the queues of a group whose other members are set.
  * Return 0, or -1 with errno ENOMEM and nothing left to undo.
  */
 int connection_group_init(struct connection_group *group) __attribute__((warn_unused_result));
 
-/* Free them. No connection may be left. */
+/*
+ * Free them. No connection may be left; and call it from none of the group's callbacks, in which
+ * its last connection may have ended.
+ */
 void connection_group_fini(struct connection_group *group);
 
 /* Where a client comes from, to be named in the log. */

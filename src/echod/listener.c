@@ -2,11 +2,13 @@
 
 #include "echod/listener.h"
 
+#include "base/address.h"
 #include "base/clock.h"
 
 #include <errno.h>
 #include <event2/listener.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +19,7 @@ struct listener {
     struct evconnlistener *acceptor;
     struct event *retry;   /* set while it pauses by itself */
     unsigned accepts_left; /* until it lets the others have their turn */
-    const char *name;
+    char name[ADDRESS_TEXT_SIZE];
     struct log *log;
     struct counters *counters;
     listener_callback *on_accept;
@@ -83,13 +85,13 @@ struct listener *listener_new(struct event_base *base, evutil_socket_t fd, const
     if (listener == NULL)
         return NULL;
     *listener = (struct listener){
-        .name = name,
         .log = log,
         .counters = counters,
         .on_accept = on_accept,
         .argument = argument,
         .accepts_left = ACCEPTS_PER_TURN,
     };
+    (void)snprintf(listener->name, sizeof listener->name, "%s", name);
     listener->retry = evtimer_new(base, on_retry, listener);
     if (listener->retry == NULL)
         goto free_listener;
@@ -138,6 +140,11 @@ void listener_resume(struct listener *listener)
         listener->is_accepting = true;
     else
         listener_back_off(listener);
+}
+
+void listener_set_backlog(struct listener *listener, int backlog)
+{
+    (void)listen(evconnlistener_get_fd(listener->acceptor), backlog);
 }
 
 bool listener_accept_one(struct listener *listener)

@@ -24,8 +24,7 @@ typedef void listener_callback(evutil_socket_t fd, const struct sockaddr *addres
 
 /*
  * Make a listener on a listening, non-blocking socket, which belongs to it from here on; on failure
- * it is still the caller's. It is paused until listener_resume. `name` (for the log) must outlive
- * it.
+ * it is still the caller's. It is paused until listener_resume. `name` is for the log.
  * Return NULL with errno ENOMEM.
  */
 struct listener *listener_new(struct event_base *base, evutil_socket_t fd, const char *name,
@@ -48,6 +47,12 @@ void listener_back_off(struct listener *listener);
 
 /* Accept again. */
 void listener_resume(struct listener *listener);
+
+/*
+ * Let so many clients wait to be accepted from now on, if the system lets us. Those that wait go on
+ * to do so.
+ */
+void listener_set_backlog(struct listener *listener, int backlog);
 
 /*
  * Accept a client at once, if one waits, whether the listener is paused or not: to leave nobody

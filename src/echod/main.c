@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/process.h"
+#include "base/settings.h"
 #include "echod/options.h"
 #include "echod/passed.h"
 #include "echod/pidfile.h"
@@ -28,6 +29,40 @@
 static int print(void (*print_text)(FILE *stream))
 {
     return process_print("echod", print_text) == 0 ? EXIT_STATUS_STOPPED : EXIT_STATUS_SYSTEM;
+}
+
+static void print_error(const struct error *error, void *argument)
+{
+    (void)argument;
+    (void)fprintf(stderr, "echod: %s\n", error->text);
+}
+
+/* Check the addresses as well, as far as that opens none. */
+static int check_addresses(const struct address_list *list)
+{
+    int status = EXIT_STATUS_STOPPED;
+
+    for (size_t i = 0; i < list->count; i++) {
+        const struct origin *origin = &list->origins[i];
+        const bool is_of_file = origin->kind == ORIGIN_FILE;
+        struct error error = {""};
+
+        if (sockets_check(&list->addresses[i], &error) == 0)
+            continue;
+        (void)fprintf(stderr, "echod: %s%s%s\n", origin->place, is_of_file ? ": " : "", error.text);
+        status = is_of_file ? EXIT_STATUS_CONFIG : EXIT_STATUS_USAGE;
+    }
+    return status;
+}
+
+static int check(const struct options *options)
+{
+    const int status = check_addresses(&options->listen);
+
+    if (status != EXIT_STATUS_STOPPED)
+        return status;
+    options_print(options, stdout);
+    return process_end_output("echod") == 0 ? EXIT_STATUS_STOPPED : EXIT_STATUS_SYSTEM;
 }
 
 /*
@@ -59,8 +94,8 @@ static int drop_privileges(const struct options *options, const struct sockets *
     return privileges_drop(&options->user, &options->group, error);
 }
 
-static int serve(const struct options *options, const struct passed *passed,
-                 struct supervise *supervise, struct log *log)
+static int serve(struct options *options, const struct passed *passed, struct supervise *supervise,
+                 struct log *log)
 {
     const size_t worker_count = server_worker_count(options);
     int status = EXIT_STATUS_SYSTEM;
@@ -114,7 +149,7 @@ static struct log *start_log(const struct options *options)
     return log;
 }
 
-static int start(const struct options *options)
+static int start(struct options *options)
 {
     struct passed passed;
     struct supervise supervise;
@@ -122,7 +157,8 @@ static int start(const struct options *options)
     int status;
 
     (void)signal(SIGPIPE, SIG_IGN);
-    (void)signal(SIGUSR1, SIG_IGN); /* until the server waits for it */
+    (void)signal(SIGUSR1, SIG_IGN); /* until the server waits for them */
+    (void)signal(SIGHUP, SIG_IGN);
     fill_standard_descriptors();
     process_raise_file_limit();
     privileges_forbid_gain();
@@ -140,20 +176,17 @@ static int start(const struct options *options)
 
 int main(int argument_count, char *arguments[])
 {
-    struct options options;
-    struct error error;
-    int status;
+    struct options options = {0};
+    int status = options_read(&options, argument_count, arguments, print_error, NULL);
 
-    if (options_parse(&options, argument_count, arguments, &error) < 0) {
-        (void)fprintf(stderr, "echod: %s\n", error.text);
-        status = EXIT_STATUS_USAGE;
-    } else if (options.show_help) {
+    if (status == 0 && options.show_help)
         status = print(options_print_help);
-    } else if (options.show_version) {
+    else if (status == 0 && options.show_version)
         status = print(options_print_version);
-    } else {
+    else if (status == 0 && options.check)
+        status = check(&options);
+    else if (status == 0)
         status = start(&options);
-    }
     options_free(&options);
     return status;
 }

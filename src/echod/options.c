@@ -2,9 +2,16 @@
 
 #include "echod/options.h"
 
+#include "base/config_file.h"
+
+#include <errno.h>
 #include <inttypes.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#define DEFAULT_CONFIG SYSCONFDIR "/echod/echod.conf"
 
 #define KIB    UINT64_C(1024)
 #define GIB    (KIB * KIB * KIB)
@@ -42,6 +49,7 @@ static const struct setting table[] = {
         .letter = 'w',
         .type = SETTING_COUNT,
         .offset = offsetof(struct options, workers),
+        .is_fixed = true,
         .argument = "N",
         .fallback = "1",
         .minimum = 1,
@@ -143,6 +151,7 @@ static const struct setting table[] = {
         .name = "pin-workers",
         .type = SETTING_FLAG,
         .offset = offsetof(struct options, pin_workers),
+        .is_fixed = true,
         .help = "keep each worker on a CPU of its own, with the clients that arrive there",
     },
     {
@@ -157,6 +166,9 @@ static const struct setting table[] = {
         .offset = offsetof(struct options, user),
         .argument = "USER",
         .parse = privileges_parse_user,
+        .format = privileges_format_user,
+        .size = sizeof(struct privileges_user),
+        .is_fixed = true,
         .help = "become this user, a name or a number, once every address is bound",
     },
     {
@@ -165,6 +177,9 @@ static const struct setting table[] = {
         .offset = offsetof(struct options, group),
         .argument = "GROUP",
         .parse = privileges_parse_group,
+        .format = privileges_format_group,
+        .size = sizeof(struct privileges_group),
+        .is_fixed = true,
         .help = "and this group; otherwise the user's own",
     },
     {
@@ -173,6 +188,9 @@ static const struct setting table[] = {
         .offset = offsetof(struct options, pid_file),
         .argument = "PATH",
         .parse = pidfile_parse,
+        .format = pidfile_format,
+        .size = PIDFILE_PATH_SIZE,
+        .is_fixed = true,
         .help = "write the number of the process there, and lock the file until the end",
     },
     {
@@ -182,6 +200,7 @@ static const struct setting table[] = {
         .argument = "TARGET",
         .fallback = "stderr",
         .choices = log_targets,
+        .is_fixed = true,
         .help = "log to stderr, or to syslog with the facility daemon",
     },
     {
@@ -203,8 +222,32 @@ static const struct setting table[] = {
         .help = "text, or json: an object on each line",
     },
     {
+        .name = "config",
+        .type = SETTING_TEXT,
+        .offset = offsetof(struct options, config),
+        .argument = "FILE",
+        .is_command = true,
+        .help = "read settings from here, below those of the command line; without it, from "
+                "echod.conf(5), if it exists",
+    },
+    {
+        .name = "no-config",
+        .type = SETTING_FLAG,
+        .offset = offsetof(struct options, no_config),
+        .is_command = true,
+        .help = "read no file",
+    },
+    {
+        .name = "check",
+        .type = SETTING_FLAG,
+        .offset = offsetof(struct options, check),
+        .is_command = true,
+        .help = "print the settings that are in effect, and where each came from, and exit",
+    },
+    {
         .name = "help",
         .letter = 'h',
+        .is_command = true,
         .type = SETTING_FLAG,
         .offset = offsetof(struct options, show_help),
         .help = "print this help and exit",
@@ -212,6 +255,7 @@ static const struct setting table[] = {
     {
         .name = "version",
         .letter = 'V',
+        .is_command = true,
         .type = SETTING_FLAG,
         .offset = offsetof(struct options, show_version),
         .help = "print the version and exit",
@@ -219,24 +263,87 @@ static const struct setting table[] = {
     {.name = NULL},
 };
 
-/* Check what a single setting cannot know, and resolve what depends on another. */
-static int check_together(struct options *options, struct error *error)
+enum { TABLE_LENGTH = sizeof table / sizeof table[0] - 1 };
+
+/* What is being read, and who is told what is wrong with it. */
+struct reading {
+    struct options *options;
+    options_error_callback *on_error;
+    void *argument;
+};
+
+static void report(const struct error *error, void *argument)
+{
+    const struct reading *reading = argument;
+
+    reading->on_error(error, reading->argument);
+}
+
+/* --- What a single setting cannot know. ------------------------------------------------------ */
+
+uint64_t options_low_water_bytes(const struct options *options)
 {
     if (options->low_water_bytes == SETTING_AUTO)
-        options->low_water_bytes = options->high_water_bytes / 4;
-    if (options->low_water_bytes > options->high_water_bytes) {
-        error_set(error,
-                  "--low-water: %" PRIu64 " bytes lie above --high-water, %" PRIu64
-                  " bytes; write less, or auto",
-                  options->low_water_bytes, options->high_water_bytes);
-        return -1;
-    }
-    if (options->user.is_given && !options->user.is_known && !options->group.is_given) {
-        error_set(error, "--user: this system does not know %lu, and so not his group; add --group",
-                  (unsigned long)options->user.uid);
-        return -1;
-    }
-    return 0;
+        return options->high_water_bytes / 4;
+    return options->low_water_bytes;
+}
+
+/* Begin a sentence about the value of a setting. */
+static void name_value(const char *name, const struct origin *origin, struct error *text)
+{
+    if (origin->kind == ORIGIN_FILE)
+        error_set(text, "%s: %s", origin->place, name);
+    else
+        error_set(text, "--%s", name);
+}
+
+/* Name a setting within a sentence, and where its value came from. */
+static void mention_value(const char *name, const struct origin *origin, struct error *text)
+{
+    if (origin->kind == ORIGIN_FILE)
+        error_set(text, "%s (%s)", name, origin->place);
+    else
+        error_set(text, "--%s%s", name, origin->kind == ORIGIN_DEFAULT ? " (default)" : "");
+}
+
+static const struct origin *origin_of(const struct options *options, const char *name)
+{
+    return &options->origins[settings_find(table, name) - table];
+}
+
+static int check_marks(struct reading *reading)
+{
+    const struct options *options = reading->options;
+    const struct origin *low = origin_of(options, "low-water");
+    const struct origin *high = origin_of(options, "high-water");
+    struct error low_name = {""}, high_name = {""}, error = {""};
+
+    if (low->is_refused || high->is_refused ||
+        options_low_water_bytes(options) <= options->high_water_bytes)
+        return 0;
+    name_value("low-water", low, &low_name);
+    mention_value("high-water", high, &high_name);
+    error_set(&error, "%s: %" PRIu64 " bytes lie above %s, %" PRIu64 " bytes; write less, or auto",
+              low_name.text, options->low_water_bytes, high_name.text, options->high_water_bytes);
+    report(&error, reading);
+    return -1;
+}
+
+/* A user whom the system does not know has no group that could be found out. */
+static int check_user(struct reading *reading)
+{
+    const struct options *options = reading->options;
+    const struct origin *origin = origin_of(options, "user");
+    struct error name = {""}, error = {""};
+
+    if (origin->is_refused || !options->user.is_given || options->user.is_known ||
+        options->group.is_given)
+        return 0;
+    name_value("user", origin, &name);
+    error_set(&error, "%s: this system does not know %lu, and so not his group; add --group",
+              name.text, (unsigned long)options->user.uid);
+    report(&error, reading);
+    return -1;
 }
 
 /*
@@ -255,33 +362,186 @@ static bool is_same_descriptor(const struct address *address, const struct addre
     return address->scheme == ADDRESS_FD && other->scheme == ADDRESS_FD && address->fd == other->fd;
 }
 
-static int check_listen(const struct address_list *list, struct error *error)
+/* Check that an address of the list is none of those before it. */
+static int check_address(struct reading *reading, size_t index)
 {
+    const struct address_list *list = &reading->options->listen;
     char text[ADDRESS_TEXT_SIZE];
+    struct error this = {""}, other = {""}, error = {""};
 
-    for (size_t i = 0; i < list->count; i++) {
-        for (size_t j = 0; j < i; j++) {
-            if (!is_same_descriptor(&list->addresses[i], &list->addresses[j]))
-                continue;
-            address_format(&list->addresses[i], text);
-            error_set(error, "--listen: %s is served already by another --listen; give it once",
-                      text);
-            return -1;
-        }
+    for (size_t i = 0; i < index; i++) {
+        if (!is_same_descriptor(&list->addresses[index], &list->addresses[i]))
+            continue;
+        address_format(&list->addresses[index], text);
+        name_value("listen", &list->origins[index], &this);
+        mention_value("listen", &list->origins[i], &other);
+        error_set(&error, "%s: %s is served already by another %s; give it once", this.text, text,
+                  other.text);
+        report(&error, reading);
+        return -1;
     }
     return 0;
 }
 
-int options_parse(struct options *options, int argument_count, char *arguments[],
-                  struct error *error)
+/* Check that the values fit together. */
+static int check_together(struct reading *reading)
 {
-    *options = (struct options){0};
-    if (settings_set_defaults(table, options, error) < 0 ||
-        settings_parse_arguments(table, options, argument_count, arguments, error) < 0 ||
-        check_together(options, error) < 0 || check_listen(&options->listen, error) < 0)
+    int status = 0;
+
+    if (check_marks(reading) < 0 || check_user(reading) < 0)
+        status = -1;
+    for (size_t i = 0; i < reading->options->listen.count; i++) {
+        if (check_address(reading, i) < 0)
+            status = -1;
+    }
+    return status;
+}
+
+/* --- The configuration file. ----------------------------------------------------------------- */
+
+static int on_file_line(const struct config_line *line, void *argument, struct error *error)
+{
+    const struct reading *reading = argument;
+    const struct setting *setting = settings_find(table, line->name);
+    struct origin origin = {.kind = ORIGIN_FILE};
+    const size_t length = strlen(line->place), room = sizeof origin.place - 1;
+
+    if (setting == NULL) {
+        error_set(error, "\"%s\" is no setting; echod.conf(5) lists them", line->name);
         return -1;
+    }
+    if (setting->is_command) {
+        error_set(error, "%s: only the command line may have it; remove this line", line->name);
+        return -1;
+    }
+    /* Of a very long place the end says most. */
+    (void)snprintf(origin.place, sizeof origin.place, "%s",
+                   length > room ? line->place + length - room : line->place);
+    return settings_set(table, setting, reading->options, reading->options->origins, line->value,
+                        &origin, error);
+}
+
+/* Read a file over the defaults. */
+static int read_file(struct reading *reading, const char *path)
+{
+    const struct config_reader reader = {on_file_line, report, reading};
+    const int status = config_file_read(path, &reader);
+
+    reading->options->listen.is_provisional = true; /* the command line replaces them */
+    return status;
+}
+
+/* Return the file that is to be read, or NULL if there is none. */
+static const char *find_file(const struct options *options)
+{
+    if (options->config != NULL)
+        return options->config;
+    if (options->no_config || (access(DEFAULT_CONFIG, F_OK) < 0 && errno == ENOENT))
+        return NULL;
+    return DEFAULT_CONFIG;
+}
+
+/* --- All of it. ------------------------------------------------------------------------------ */
+
+static int read_defaults(struct options *options, int argument_count, char *arguments[],
+                         struct error *error)
+{
+    *options = (struct options){.argument_count = argument_count, .arguments = arguments};
+    options->origins = calloc(TABLE_LENGTH, sizeof *options->origins);
+    if (options->origins == NULL) {
+        error_set(error, "no memory for the options");
+        return -1;
+    }
+    return settings_set_defaults(table, options, error);
+}
+
+static int read_command_line(struct options *options, int argument_count, char *arguments[],
+                             struct error *error)
+{
+    if (settings_parse_arguments(table, options, options->origins, argument_count, arguments,
+                                 error) < 0)
+        return -1;
+    if (options->config != NULL && options->no_config) {
+        error_set(error, "--no-config: contradicts --config; give one of them");
+        return -1;
+    }
     return 0;
 }
+
+/*
+ * Read the defaults, the file, unless its path is NULL, and the command line, each over the one
+ * before. Return 0, or the exit status after a report.
+ */
+static int read_all(struct reading *reading, const char *path, int argument_count,
+                    char *arguments[])
+{
+    struct options *options = reading->options;
+    struct error error = {""};
+    int status = 0;
+
+    if (read_defaults(options, argument_count, arguments, &error) < 0) {
+        report(&error, reading);
+        return EXIT_STATUS_USAGE;
+    }
+    if (path != NULL && read_file(reading, path) < 0)
+        status = EXIT_STATUS_CONFIG;
+    if (read_command_line(options, argument_count, arguments, &error) < 0) {
+        report(&error, reading);
+        return EXIT_STATUS_USAGE;
+    }
+    options->config_path = options->config != NULL ? options->config : path;
+    return status;
+}
+
+int options_read(struct options *options, int argument_count, char *arguments[],
+                 options_error_callback *on_error, void *argument)
+{
+    struct reading reading = {options, on_error, argument};
+    int status = read_all(&reading, NULL, argument_count, arguments);
+    const char *path;
+
+    if (status != 0 || options->show_help || options->show_version)
+        return status;
+    path = find_file(options);
+    if (path != NULL) {
+        struct options without_file = *options; /* it owns the path */
+
+        status = read_all(&reading, path, argument_count, arguments);
+        options_free(&without_file);
+    }
+    if (check_together(&reading) < 0)
+        status = path == NULL ? EXIT_STATUS_USAGE : EXIT_STATUS_CONFIG;
+    return status;
+}
+
+static void on_kept(const struct setting *setting, const char *wanted, const char *kept,
+                    void *argument)
+{
+    struct reading *reading = argument;
+    const struct origin *origin = origin_of(reading->options, setting->name);
+    struct error error = {""};
+
+    error_set(&error, "%s%s%s: %s takes effect when echod is restarted; until then it is %s",
+              origin->place, origin->kind == ORIGIN_FILE ? ": " : "", setting->name, wanted, kept);
+    report(&error, reading);
+}
+
+int options_read_again(struct options *options, const struct options *current,
+                       options_error_callback *on_error, options_error_callback *on_fixed,
+                       void *argument)
+{
+    struct reading fixed = {options, on_fixed, argument};
+    struct error error = {"no memory for the options"};
+
+    if (options_read(options, current->argument_count, current->arguments, on_error, argument) != 0)
+        return -1;
+    if (settings_keep_fixed(table, options, current, on_kept, &fixed) == 0)
+        return 0;
+    on_error(&error, argument);
+    return -1;
+}
+
+/* --- What it prints. ------------------------------------------------------------------------- */
 
 void options_print_help(FILE *stream)
 {
@@ -292,9 +552,12 @@ void options_print_help(FILE *stream)
     (void)fputs("\n"
                 "SIZE is a number of bytes, or one with a unit: 64KiB, 1MB. DURATION is a number\n"
                 "of seconds, or numbers with units: 1m30s, 250ms.\n\n"
+                "Without --config and --no-config, settings are read from\n" DEFAULT_CONFIG ",\n"
+                "if it exists; what the command line gives wins.\n\n"
                 "TERM and INT drain and end echod, a second one or QUIT ends it at once, USR1\n"
-                "logs the totals and every connection. Exit status: 0 after a requested stop, 64\n"
-                "if the command line is wrong, 71 if the system refuses something.\n\n"
+                "logs the totals and every connection, HUP reads the configuration file again.\n"
+                "Exit status: 0 after a requested stop, 64 if the command line is wrong, 71 if\n"
+                "the system refuses something, 78 if the configuration file is wrong.\n\n"
                 "Report bugs to: " PACKAGE_BUGREPORT "\n" PACKAGE_NAME " home page: <" PACKAGE_URL
                 ">\n",
                 stream);
@@ -310,7 +573,14 @@ void options_print_version(FILE *stream)
                 stream);
 }
 
+void options_print(const struct options *options, FILE *stream)
+{
+    settings_print(table, options, options->origins, stream);
+}
+
 void options_free(struct options *options)
 {
     settings_free(table, options);
+    free(options->origins);
+    options->origins = NULL;
 }

@@ -17,19 +17,28 @@
 
 /* Exit statuses, from sysexits.h of 4.0BSD. */
 enum {
-    EXIT_STATUS_STOPPED = 0, /* a requested stop, --help and --version */
+    EXIT_STATUS_STOPPED = 0, /* a requested stop, --help, --version and --check */
     EXIT_STATUS_USAGE = 64,  /* EX_USAGE: the command line is wrong */
     EXIT_STATUS_SYSTEM =
         71, /* EX_OSERR: the system refused something that echod cannot do without */
+    EXIT_STATUS_CONFIG = 78, /* EX_CONFIG: the configuration file is wrong */
 };
 
 /*
- * Owned by main and not changed once it was read. A duration of 0 ms means "no limit" unless the
- * member says something else; an SETTING_AUTO is resolved where it is used.
+ * Owned by main; replaced whole on a reload, and never changed otherwise. A duration of 0 ms means
+ * "no limit" unless the member says something else; an SETTING_AUTO is resolved where it is used.
  */
 struct options {
     bool show_help;
     bool show_version;
+    bool check;     /* print what is in effect, and serve nobody */
+    bool no_config; /* read no file, not even the default one */
+    char *config;   /* the file that was asked for, or NULL */
+
+    int argument_count; /* the command line that all this was read from; not owned */
+    char **arguments;
+    const char *config_path; /* the file that was read, or NULL; config or a constant */
+    struct origin *origins;  /* where each value came from, in the order of the table; owned */
 
     struct address_list listen;
     uint64_t backlog;
@@ -37,7 +46,7 @@ struct options {
     uint64_t max_connections; /* SETTING_AUTO: what the descriptor limit allows */
 
     uint64_t high_water_bytes;
-    uint64_t low_water_bytes; /* SETTING_AUTO: a quarter of high_water_bytes */
+    uint64_t low_water_bytes; /* SETTING_AUTO: see options_low_water_bytes */
     uint64_t max_queued_bytes;
 
     uint64_t write_timeout_ms;
@@ -58,19 +67,39 @@ struct options {
     unsigned log_format; /* enum log_format */
 };
 
+/* Called for each thing that is wrong, with a sentence that says where and what would be right. */
+typedef void options_error_callback(const struct error *error, void *argument);
+
 /*
- * Read the command line over the defaults and check that the values fit together. SETTING_AUTO
- * stays in workers and max_connections; low_water_bytes is resolved.
- * Return 0, or -1 with a sentence in `error`. Call options_free in either case.
+ * Read the configuration file over the defaults and the command line over both, and check that the
+ * values fit together. All errors of a file are reported. Without --config and --no-config the
+ * file is SYSCONFDIR/echod/echod.conf, if it exists; with --help or --version none is read.
+ * Return 0, or the exit status after a report. Call options_free in either case.
  */
-int options_parse(struct options *options, int argument_count, char *arguments[],
-                  struct error *error) __attribute__((warn_unused_result));
+int options_read(struct options *options, int argument_count, char *arguments[],
+                 options_error_callback *on_error, void *argument)
+    __attribute__((warn_unused_result));
+
+/*
+ * Read the same again into `options`, since the file may have changed. What is fixed keeps the
+ * value of `current`; each such setting that has another one now is told to `on_fixed`.
+ * Return 0, or -1 after a report. Call options_free in either case.
+ */
+int options_read_again(struct options *options, const struct options *current,
+                       options_error_callback *on_error, options_error_callback *on_fixed,
+                       void *argument) __attribute__((warn_unused_result));
+
+/* Return how much output may be left when reading goes on; auto: a quarter of the high mark. */
+uint64_t options_low_water_bytes(const struct options *options);
+
+/* Print what is in effect as a configuration file, and where each value came from. */
+void options_print(const struct options *options, FILE *stream);
 
 /* Print --help or --version, after the GNU coding standards (4.8). */
 void options_print_help(FILE *stream);
 void options_print_version(FILE *stream);
 
-/* Free what the lists own. */
+/* Free what the options own. Zeroed options are fine. */
 void options_free(struct options *options);
 
 #endif

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,6 +25,12 @@ int pidfile_parse(const char *text, void *member, struct error *error)
     }
     memcpy(member, text, length + 1);
     return 0;
+}
+
+bool pidfile_format(const void *member, char text[SETTING_VALUE_SIZE])
+{
+    (void)snprintf(text, SETTING_VALUE_SIZE, "%s", (const char *)member);
+    return text[0] != '\0';
 }
 
 /* Say what the system answered. */

@@ -8,7 +8,9 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/settings.h"
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 enum { PIDFILE_PATH_SIZE = 1024 };
@@ -23,6 +25,9 @@ struct pidfile {
  * Return 0, or -1 with what would be right in `error`.
  */
 int pidfile_parse(const char *text, void *member, struct error *error);
+
+/* Write the path that such a member holds. Return false if it holds none; a setting_format. */
+bool pidfile_format(const void *member, char text[SETTING_VALUE_SIZE]);
 
 /*
  * Write this process's number into the file, which stays locked (fcntl(2)) until pidfile_close. A

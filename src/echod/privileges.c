@@ -8,6 +8,7 @@
 #include <grp.h>
 #include <pwd.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 #ifdef __linux__
@@ -83,6 +84,25 @@ gid_t privileges_gid(const struct privileges_user *user, const struct privileges
 }
 
 /* --- To become that. ------------------------------------------------------------------------- */
+
+bool privileges_format_user(const void *member, char text[SETTING_VALUE_SIZE])
+{
+    const struct privileges_user *user = member;
+
+    if (user->is_known)
+        (void)snprintf(text, SETTING_VALUE_SIZE, "%s", user->name);
+    else
+        (void)snprintf(text, SETTING_VALUE_SIZE, "%lu", (unsigned long)user->uid);
+    return user->is_given;
+}
+
+bool privileges_format_group(const void *member, char text[SETTING_VALUE_SIZE])
+{
+    const struct privileges_group *group = member;
+
+    (void)snprintf(text, SETTING_VALUE_SIZE, "%lu", (unsigned long)group->gid);
+    return group->is_given;
+}
 
 void privileges_forbid_gain(void)
 {

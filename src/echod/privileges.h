@@ -7,6 +7,7 @@
 #define ECHOD_PRIVILEGES_H
 
 #include "base/error.h"
+#include "base/settings.h"
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -34,6 +35,10 @@ struct privileges_group {
  */
 int privileges_parse_user(const char *text, void *member, struct error *error);
 int privileges_parse_group(const char *text, void *member, struct error *error);
+
+/* Write the name or number that was given. Return false if none was; each is a setting_format. */
+bool privileges_format_user(const void *member, char text[SETTING_VALUE_SIZE]);
+bool privileges_format_group(const void *member, char text[SETTING_VALUE_SIZE]);
 
 /*
  * Let no program that this process may start have more privileges than it has itself

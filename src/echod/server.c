@@ -12,17 +12,18 @@
 #include <inttypes.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { SIGNAL_COUNT = 4 };
+enum { SIGNAL_COUNT = 5 };
 
-static const int signals[SIGNAL_COUNT] = {SIGTERM, SIGINT, SIGQUIT, SIGUSR1};
+static const int signals[SIGNAL_COUNT] = {SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGHUP};
 
 struct server {
-    const struct options *options;
+    struct options *options;
     struct sockets *sockets;
     struct supervise *supervise;
     struct log *log;
@@ -33,7 +34,12 @@ struct server {
     size_t worker_count;
     struct connection_limit limit;
     size_t finished_count;
-    bool is_stop_requested; /* by a signal */
+    unsigned long first_new_number; /* while is_changing: of the endpoints that came */
+    struct options next;            /* while is_changing: what the workers change to */
+    size_t changed_count;           /* of workers */
+    bool is_changing;               /* from worker_change until all of them did */
+    bool is_change_wanted;          /* since another HUP came meanwhile */
+    bool is_stop_requested;         /* by a signal */
     bool is_draining;
     bool is_stopping;
     int exit_status;
@@ -119,9 +125,9 @@ static int check_file_limit(const struct server *server)
 }
 
 /* Return how many connections there can be; some descriptors are left for what a library opens. */
-static uint64_t max_connections(const struct server *server)
+static uint64_t max_connections(const struct server *server, const struct options *options)
 {
-    const uint64_t spare = 16, asked = server->options->max_connections;
+    const uint64_t spare = 16, asked = options->max_connections;
     uint64_t possible = file_limit() - needed_files(server);
 
     possible = possible > spare + server->worker_count ? possible - spare : server->worker_count;
@@ -139,6 +145,15 @@ static uint64_t max_connections(const struct server *server)
 static uint64_t share(uint64_t total, size_t index, size_t count)
 {
     return total / count + (index < total % count ? 1 : 0);
+}
+
+/* Return a worker's share of what may be queued. */
+static uint64_t max_queued_bytes(const struct server *server, const struct options *options,
+                                 size_t index)
+{
+    const uint64_t bytes = share(options->max_queued_bytes, index, server->worker_count);
+
+    return bytes > 0 ? bytes : 1;
 }
 
 /* --- What it logs. --------------------------------------------------------------------------- */
@@ -188,16 +203,32 @@ static void log_totals(const struct server *server)
                      open, accepted, refused, in, out, shortages, limits, dropped);
 }
 
+static void log_endpoint(const struct server *server, const struct endpoint *endpoint,
+                         const char *what)
+{
+    log_write_fields(server->log, LOG_LEVEL_INFO,
+                     &(const struct log_field){.name = "address", .text = endpoint->name}, 1,
+                     "%s %s", what, endpoint->name);
+}
+
 static void log_endpoints(const struct server *server)
 {
     for (size_t i = 0; i < server->sockets->count; i++) {
         const struct endpoint *endpoint = &server->sockets->endpoints[i];
-        const bool is_listener = endpoint->kind == ENDPOINT_LISTENER;
 
-        log_write_fields(server->log, LOG_LEVEL_INFO,
-                         &(const struct log_field){.name = "address", .text = endpoint->name}, 1,
-                         "%s %s", is_listener ? "listening on" : "serving", endpoint->name);
+        log_endpoint(server, endpoint,
+                     endpoint->kind == ENDPOINT_LISTENER ? "listening on" : "serving");
     }
+}
+
+static void log_error(const struct error *error, void *argument)
+{
+    log_write(argument, LOG_LEVEL_ERROR, "%s", error->text);
+}
+
+static void log_warning(const struct error *error, void *argument)
+{
+    log_write(argument, LOG_LEVEL_WARNING, "%s", error->text);
 }
 
 /* --- How it ends. ---------------------------------------------------------------------------- */
@@ -238,6 +269,98 @@ static void report(struct server *server)
         worker_report(server->workers[i]);
 }
 
+/* --- How it changes. ------------------------------------------------------------------------- */
+
+/*
+ * Read the options again, and open the sockets that are to come.
+ * Return 0, or -1 if there is something wrong with them: it was logged, and nothing has changed.
+ */
+static int prepare_change(struct server *server)
+{
+    struct options *next = &server->next;
+    struct error error = {""};
+
+    if (options_read_again(next, server->options, log_error, log_warning, server->log) < 0)
+        goto free_next;
+    if (next->config_path == NULL) {
+        log_write(server->log, LOG_LEVEL_WARNING, "there is no configuration file to read again");
+        goto free_next;
+    }
+    if (sockets_change(server->sockets, &next->listen, (int)next->backlog, server->log, &error) <
+        0) {
+        log_error(&error, server->log);
+        goto free_next;
+    }
+    return 0;
+
+free_next:
+    options_free(next);
+    return -1;
+}
+
+/* Read the options again, and if nothing is wrong with them, let the workers take them over. */
+static void change(struct server *server)
+{
+    supervise_tell_reloading(server->supervise);
+    server->is_change_wanted = false;
+    server->first_new_number = server->sockets->next_number;
+    if (prepare_change(server) < 0) {
+        log_write(server->log, LOG_LEVEL_WARNING, "HUP: the configuration is not changed");
+        supervise_tell_ready(server->supervise);
+        return;
+    }
+    server->is_changing = true;
+    server->changed_count = 0;
+    log_change(server->log, server->next.log_level, server->next.log_format);
+    atomic_store(&server->limit.max, max_connections(server, &server->next));
+    for (size_t i = 0; i < server->worker_count; i++)
+        worker_change(server->workers[i], &server->next,
+                      max_queued_bytes(server, &server->next, i));
+}
+
+/* Change, at once or after the change that is under way; not on the way out. */
+static void request_change(struct server *server)
+{
+    if (server->is_draining)
+        log_write(server->log, LOG_LEVEL_INFO, "HUP: echod is about to end, and changes no more");
+    else if (server->is_changing)
+        server->is_change_wanted = true;
+    else
+        change(server);
+}
+
+/* All workers have the new options: forget the old ones, and close what is leaving. */
+static void finish_change(struct server *server)
+{
+    for (size_t i = 0; i < server->sockets->count; i++) {
+        const struct endpoint *endpoint = &server->sockets->endpoints[i];
+
+        if (endpoint->is_leaving)
+            log_endpoint(server, endpoint, "no longer listening on");
+        else if (endpoint->number >= server->first_new_number)
+            log_endpoint(server, endpoint, "listening on");
+    }
+    sockets_close_leaving(server->sockets);
+    options_free(server->options);
+    *server->options = server->next;
+    server->is_changing = false;
+    log_write(server->log, LOG_LEVEL_INFO, "HUP: the configuration of %s is in effect",
+              server->options->config_path);
+    if (!server->is_draining)
+        supervise_tell_ready(server->supervise);
+}
+
+static void on_worker_changed(void *argument)
+{
+    struct server *server = argument;
+
+    if (++server->changed_count < server->worker_count)
+        return;
+    finish_change(server);
+    if (server->is_change_wanted)
+        request_change(server);
+}
+
 static void on_signal(evutil_socket_t number, short what, void *argument)
 {
     struct server *server = argument;
@@ -245,6 +368,10 @@ static void on_signal(evutil_socket_t number, short what, void *argument)
     (void)what;
     if (number == SIGUSR1) {
         report(server);
+        return;
+    }
+    if (number == SIGHUP) {
+        request_change(server);
         return;
     }
     server->is_stop_requested = true;
@@ -303,6 +430,9 @@ static void on_worker_event(enum worker_event event, void *owner)
     case WORKER_CLIENT_FAILED:
         function = on_client_failed;
         break;
+    case WORKER_CHANGED:
+        function = on_worker_changed;
+        break;
     case WORKER_FINISHED:
         function = on_worker_finished;
         break;
@@ -311,7 +441,8 @@ static void on_worker_event(enum worker_event event, void *owner)
         break;
     }
     if (mailbox_post(server->mailbox, function, server) < 0)
-        abort(); /* it has room for one end of each worker and of each passed client */
+        abort(); /* it has room for one end and one change of each worker, and for each passed
+                    client */
 }
 
 /* --- What the service manager wants to know. ------------------------------------------------- */
@@ -412,7 +543,7 @@ static int init_loop(struct server *server)
     server->base = event_base_new();
     if (server->base == NULL)
         return -1;
-    server->mailbox = mailbox_new(server->base, server->worker_count + server->sockets->count);
+    server->mailbox = mailbox_new(server->base, 2 * server->worker_count + server->sockets->count);
     if (server->mailbox == NULL)
         goto free_base;
     if (supervise_start(server->supervise, server->base, &questions) < 0)
@@ -448,18 +579,17 @@ static int make_workers(struct server *server)
 
     if (server->options->pin_workers && cpu_of_worker(0) == WORKER_ANY_CPU)
         log_write(server->log, LOG_LEVEL_WARNING, "this system cannot pin workers to CPUs");
-    server->limit.max = max_connections(server);
+    server->limit.max = max_connections(server, server->options);
     server->workers = calloc(count, sizeof(struct worker *));
     if (server->workers == NULL)
         return -1;
     for (size_t i = 0; i < count; i++) {
-        const uint64_t queued_bytes = share(server->options->max_queued_bytes, i, count);
         const struct worker_place place = {
             .index = (unsigned)i,
             .count = (unsigned)count,
             .cpu = server->options->pin_workers ? cpu_of_worker(i) : WORKER_ANY_CPU,
             .limit = &server->limit,
-            .max_queued_bytes = queued_bytes > 0 ? queued_bytes : 1,
+            .max_queued_bytes = max_queued_bytes(server, server->options, i),
         };
 
         server->workers[i] = worker_new(&place, server->options, server->sockets, server->log,
@@ -504,7 +634,7 @@ static void serve(struct server *server)
     }
 }
 
-int server_run(const struct options *options, struct sockets *sockets, size_t worker_count,
+int server_run(struct options *options, struct sockets *sockets, size_t worker_count,
                struct supervise *supervise, struct log *log)
 {
     struct server server = {
@@ -532,6 +662,8 @@ int server_run(const struct options *options, struct sockets *sockets, size_t wo
         log_totals(&server);
         free_workers(&server);
         fini_loop(&server);
+        if (server.is_changing)
+            options_free(&server.next);
     }
     log_write(log, LOG_LEVEL_INFO, "stopped");
     event_set_log_callback(NULL);

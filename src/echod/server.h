@@ -1,5 +1,5 @@
 /*
- * server: the process: its workers, its signals, and how it comes to an end.
+ * server: the process: its workers, its signals, other options, and how it comes to an end.
  * Touches no connection; it asks the workers through their mailboxes.
  * Called by main.
  */
@@ -19,11 +19,12 @@ size_t server_worker_count(const struct options *options);
 
 /*
  * Serve until a stop is requested: TERM and INT drain, a second one of them or QUIT stops at once,
- * USR1 logs the totals and a line for each connection. A client that was passed is served to its
- * end, which then drains the rest. The service manager hears of all of it.
+ * USR1 logs the totals and a line for each connection, HUP replaces the options by what their file
+ * says now, if nothing is wrong with it. A client that was passed is served to its end, which then
+ * drains the rest. The service manager hears of all of it.
  * Return the exit status of the process; a failure has been logged.
  */
-int server_run(const struct options *options, struct sockets *sockets, size_t worker_count,
+int server_run(struct options *options, struct sockets *sockets, size_t worker_count,
                struct supervise *supervise, struct log *log);
 
 #endif

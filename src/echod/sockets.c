@@ -114,7 +114,12 @@ static struct endpoint *add_endpoint(struct sockets *sockets, enum endpoint_kind
         return NULL;
     sockets->endpoints = endpoints;
     endpoint = &endpoints[sockets->count++];
-    *endpoint = (struct endpoint){.kind = kind, .input_fd = -1, .output_fd = -1};
+    *endpoint = (struct endpoint){
+        .kind = kind,
+        .number = sockets->next_number++,
+        .input_fd = -1,
+        .output_fd = -1,
+    };
     return endpoint;
 }
 
@@ -279,6 +284,21 @@ static struct addrinfo *resolve(const struct address *address, const char *name,
     error_set(error, "--listen %s: %s; choose a name or an address of this machine", name,
               gai_strerror(failure));
     return NULL;
+}
+
+int sockets_check(const struct address *address, struct error *error)
+{
+    char name[ADDRESS_TEXT_SIZE];
+    struct addrinfo *found;
+
+    if (address->scheme != ADDRESS_TCP)
+        return 0;
+    address_format(address, name);
+    found = resolve(address, name, error);
+    if (found == NULL)
+        return -1;
+    freeaddrinfo(found);
+    return 0;
 }
 
 /* A name may list an address twice; it can be bound once. */
@@ -474,6 +494,7 @@ static int take_listener(struct sockets *sockets, int fd, const char *name)
 
     if (endpoint == NULL)
         return -1;
+    endpoint->is_passed = true;
     set_no_delay(fd);
     name_passed_socket(endpoint, fd, name);
     return share_first_socket(endpoint, sockets->worker_count);
@@ -688,16 +709,60 @@ static bool is_passed(const struct address *address)
            address->scheme == ADDRESS_STDIO;
 }
 
+/* Return how many equal addresses stand before one of a list. */
+static size_t occurrence_of(const struct address_list *addresses, size_t index)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < index; i++)
+        count += address_is_equal(&addresses->addresses[i], &addresses->addresses[index]);
+    return count;
+}
+
+/* Tell whether an endpoint was opened for an address of a list. */
+static bool is_endpoint_of(const struct endpoint *endpoint, const struct address_list *addresses,
+                           size_t index)
+{
+    return address_is_equal(&endpoint->address, &addresses->addresses[index]) &&
+           endpoint->occurrence == occurrence_of(addresses, index);
+}
+
+/* Tell whether one of the first `count` endpoints was opened for an address of a list. */
+static bool is_open(const struct sockets *sockets, size_t count,
+                    const struct address_list *addresses, size_t index)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (is_endpoint_of(&sockets->endpoints[i], addresses, index))
+            return true;
+    }
+    return false;
+}
+
+/* Open an address of a list, and note which one it is. */
+static int open_listed(struct sockets *sockets, const struct address_list *addresses, size_t index,
+                       int backlog, const struct passed *passed, struct log *log,
+                       struct error *error)
+{
+    const size_t before = sockets->count;
+    const struct address *address = &addresses->addresses[index];
+
+    if (open_address(sockets, address, backlog, passed, log, error) < 0)
+        return -1;
+    for (size_t i = before; i < sockets->count; i++) {
+        sockets->endpoints[i].address = *address;
+        sockets->endpoints[i].occurrence = occurrence_of(addresses, index);
+    }
+    return 0;
+}
+
 /* Open those addresses that were passed, or those that were not. */
 static int open_addresses(struct sockets *sockets, const struct address_list *addresses,
                           bool are_passed, int backlog, const struct passed *passed,
                           struct log *log, struct error *error)
 {
     for (size_t i = 0; i < addresses->count; i++) {
-        const struct address *address = &addresses->addresses[i];
-
-        if (is_passed(address) == are_passed &&
-            open_address(sockets, address, backlog, passed, log, error) < 0)
+        if (is_passed(&addresses->addresses[i]) == are_passed &&
+            open_listed(sockets, addresses, i, backlog, passed, log, error) < 0)
             return -1;
     }
     return 0;
@@ -727,10 +792,72 @@ void sockets_hand_over(const struct sockets *sockets, uid_t uid, gid_t gid, stru
     }
 }
 
+/* Close the endpoints from the `count`-th on. */
+static void close_added(struct sockets *sockets, size_t count)
+{
+    while (sockets->count > count)
+        close_endpoint(&sockets->endpoints[--sockets->count], sockets->worker_count);
+}
+
+/* Open an address that was not there when echod started. */
+static int open_late(struct sockets *sockets, const struct address_list *addresses, size_t index,
+                     int backlog, struct log *log, struct error *error)
+{
+    char name[ADDRESS_TEXT_SIZE];
+
+    if (!is_passed(&addresses->addresses[index]))
+        return open_listed(sockets, addresses, index, backlog, NULL, log, error);
+    address_format(&addresses->addresses[index], name);
+    error_set(error, "--listen %s: it can be passed at the start only; restart echod for it", name);
+    return -1;
+}
+
+static bool is_asked_for(const struct endpoint *endpoint, const struct address_list *addresses)
+{
+    for (size_t i = 0; i < addresses->count; i++) {
+        if (is_endpoint_of(endpoint, addresses, i))
+            return true;
+    }
+    return false;
+}
+
+int sockets_change(struct sockets *sockets, const struct address_list *addresses, int backlog,
+                   struct log *log, struct error *error)
+{
+    const size_t before = sockets->count;
+
+    for (size_t i = 0; i < addresses->count; i++) {
+        if (!is_open(sockets, before, addresses, i) &&
+            open_late(sockets, addresses, i, backlog, log, error) < 0) {
+            close_added(sockets, before);
+            return -1;
+        }
+    }
+    for (size_t i = 0; i < before; i++) {
+        struct endpoint *endpoint = &sockets->endpoints[i];
+
+        endpoint->is_leaving =
+            endpoint->kind == ENDPOINT_LISTENER && !is_asked_for(endpoint, addresses);
+    }
+    return 0;
+}
+
+void sockets_close_leaving(struct sockets *sockets)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < sockets->count; i++) {
+        if (sockets->endpoints[i].is_leaving)
+            close_endpoint(&sockets->endpoints[i], sockets->worker_count);
+        else
+            sockets->endpoints[kept++] = sockets->endpoints[i];
+    }
+    sockets->count = kept;
+}
+
 void sockets_close(struct sockets *sockets)
 {
-    for (size_t i = 0; i < sockets->count; i++)
-        close_endpoint(&sockets->endpoints[i], sockets->worker_count);
+    close_added(sockets, 0);
     free(sockets->endpoints);
     give_back_standard(sockets);
     *sockets = (struct sockets){0};

@@ -1,7 +1,8 @@
 /*
  * sockets: binds the addresses that were asked for, or takes over what a parent passed.
  * Accepts nothing and reads nothing; listener and connection do.
- * Called by main before any thread or loop exists; worker serves what it opened.
+ * Called by main before any thread or loop exists, and by server when the addresses change; worker
+ * serves what was opened.
  */
 #ifndef ECHOD_SOCKETS_H
 #define ECHOD_SOCKETS_H
@@ -24,10 +25,15 @@ enum endpoint_kind {
 /* One thing that was bound or taken over. Its descriptors are non-blocking and close-on-exec. */
 struct endpoint {
     enum endpoint_kind kind;
+    unsigned long number;   /* no other endpoint has had it */
+    struct address address; /* that was asked for; a name may have given several endpoints */
+    size_t occurrence;      /* how many equal addresses stood before it in the list */
+    bool is_leaving;        /* it is no longer asked for: to be closed by sockets_close_leaving */
     char name[ADDRESS_TEXT_SIZE]; /* the real address: "tcp://127.0.0.1:13265" */
 
     int *listener_fds; /* of a listener: one for each worker, sockets of a SO_REUSEPORT group or
                           duplicates of one socket; -1 once a listener owns it */
+    bool is_passed;    /* somebody else opened it, and it keeps its backlog */
     bool is_group;     /* of a listener: they are a SO_REUSEPORT group of ours */
     char bound_path[ADDRESS_PATH_SIZE]; /* of a Unix socket that we bound, or empty; */
     dev_t bound_device;                 /* sockets_close removes it if it is this one still */
@@ -41,9 +47,17 @@ struct sockets {
     struct endpoint *endpoints;
     size_t count;
     size_t worker_count;
+    unsigned long next_number;
     bool has_standard; /* standard input and output are served; before, they had these flags: */
     int standard_flags[2];
 };
+
+/*
+ * Check what can be known of an address without opening it: that its host has an address.
+ * Return 0, or -1 with a sentence in `error` that names the address and what would be right.
+ */
+int sockets_check(const struct address *address, struct error *error)
+    __attribute__((warn_unused_result));
 
 /*
  * Open every address. A name that has several addresses gives an endpoint for each; those that
@@ -62,6 +76,19 @@ int sockets_open(struct sockets *sockets, const struct address_list *addresses, 
  * in chown(2). One that the system does not hand over is a warning.
  */
 void sockets_hand_over(const struct sockets *sockets, uid_t uid, gid_t gid, struct log *log);
+
+/*
+ * Open those of the addresses for which nothing is open yet, and mark the endpoints that are no
+ * longer among them as leaving; what a client is connected to stays. The list may have an address
+ * twice, such as one with port 0, which then is opened twice.
+ * Return 0; or -1 with a sentence in `error`, and nothing has changed. What a parent passes can be
+ * had at the start only.
+ */
+int sockets_change(struct sockets *sockets, const struct address_list *addresses, int backlog,
+                   struct log *log, struct error *error) __attribute__((warn_unused_result));
+
+/* Close what is leaving, once no worker serves it any more, and remove its Unix sockets. */
+void sockets_close_leaving(struct sockets *sockets);
 
 /*
  * Close what is still open, remove the Unix sockets that were bound, and give standard input and

@@ -21,27 +21,42 @@
 #include <unistd.h>
 
 enum {
-    /* worker_drain, worker_stop, worker_report and worker_ping wait at most once each. */
-    MAILBOX_CAPACITY = 4,
+    /* worker_drain, _stop, _report, _ping and _change wait at most once each. */
+    MAILBOX_CAPACITY = 5,
     /* A report writes so many lines at a time, and lets the clients have their turn in between. */
     REPORT_LINES = 100,
     REPORT_PAUSE_MS = 5,
     LIMIT_RETRY_MS = 100,
 };
 
+/* A listener, and the number of its endpoint. */
+struct served {
+    struct listener *listener;
+    unsigned long number;
+};
+
+/* The connections that began under the same options. */
+struct generation {
+    struct connection_group group;
+    struct generation *older;
+};
+
 struct worker {
     struct worker_place place;
-    const struct options *options;
+    struct sockets *sockets; /* those of this worker are its own */
+    uint64_t backlog;
+    uint64_t drain_timeout_ms;
     struct log *log;
     worker_event_callback *on_event;
     void *owner;
 
     struct event_base *base;
     struct mailbox *mailbox;
-    struct listener **listeners;
-    size_t listener_count;
+    struct served *served;
+    size_t served_count;
     struct table *table;
-    struct connection_group group;
+    struct connection_pool pool;
+    struct generation *generation; /* the newest, which takes new clients */
     struct counters counters;
     uint64_t *passed_ids; /* of the clients that were passed, not accepted */
     size_t passed_count;
@@ -54,6 +69,9 @@ struct worker {
     atomic_bool is_pinged;
     bool is_draining;
 
+    const struct options *next_options; /* from worker_change to WORKER_CHANGED */
+    uint64_t next_max_queued_bytes;
+
     pthread_t thread;
     bool is_started;
     atomic_bool is_over; /* the thread has nothing more to do */
@@ -63,21 +81,21 @@ struct worker {
 
 static void pause_listeners(struct worker *worker)
 {
-    for (size_t i = 0; i < worker->listener_count; i++)
-        listener_pause(worker->listeners[i]);
+    for (size_t i = 0; i < worker->served_count; i++)
+        listener_pause(worker->served[i].listener);
 }
 
 static void resume_listeners(struct worker *worker)
 {
-    for (size_t i = 0; i < worker->listener_count; i++)
-        listener_resume(worker->listeners[i]);
+    for (size_t i = 0; i < worker->served_count; i++)
+        listener_resume(worker->served[i].listener);
 }
 
 static void free_listeners(struct worker *worker)
 {
-    for (size_t i = 0; i < worker->listener_count; i++)
-        listener_free(worker->listeners[i]);
-    worker->listener_count = 0;
+    for (size_t i = 0; i < worker->served_count; i++)
+        listener_free(worker->served[i].listener);
+    worker->served_count = 0;
 }
 
 /* Tell whether all workers together have as many connections as there may be. */
@@ -145,7 +163,8 @@ static void close_both(int input_fd, int output_fd)
  */
 static uint64_t serve(struct worker *worker, int input_fd, int output_fd, const union peer *peer)
 {
-    struct connection *connection = connection_new(&worker->group, input_fd, output_fd, peer);
+    struct connection *connection =
+        connection_new(&worker->generation->group, input_fd, output_fd, peer);
     uint64_t id = 0;
     int failure;
 
@@ -172,8 +191,8 @@ static void refuse(struct worker *worker)
 {
     log_write_limited(worker->log, LOG_LEVEL_WARNING, "a client is refused: %s", strerror(errno));
     counters_add(&worker->counters, COUNTER_CONNECTIONS_REFUSED, 1);
-    for (size_t i = 0; i < worker->listener_count; i++)
-        listener_back_off(worker->listeners[i]);
+    for (size_t i = 0; i < worker->served_count; i++)
+        listener_back_off(worker->served[i].listener);
 }
 
 /* Set a timer; where the loop has no memory for it, let its time be now. */
@@ -193,7 +212,7 @@ static void accept_within_limit(struct worker *worker)
         return;
     }
     pause_listeners(worker);
-    if (worker->place.count > 1 && worker->listener_count > 0)
+    if (worker->place.count > 1 && worker->served_count > 0)
         set_timer(worker->limit_retry, LIMIT_RETRY_MS);
 }
 
@@ -217,27 +236,176 @@ static void on_accept(evutil_socket_t fd, const struct sockaddr *address, void *
     }
 }
 
-/* --- What the owner asks for. ---------------------------------------------------------------- */
+/* --- Listeners. ------------------------------------------------------------------------------ */
+
+/* Ask for the clients whose packets arrive at a CPU: socket(7); in a group since Linux 6.2. */
+static void prefer_clients_of(int fd, int cpu)
+{
+#ifdef SO_INCOMING_CPU
+    (void)setsockopt(fd, SOL_SOCKET, SO_INCOMING_CPU, &cpu, sizeof cpu);
+#else
+    (void)fd, (void)cpu;
+#endif
+}
+
+/* Serve this worker's socket of an endpoint, which becomes the listener's. It begins paused. */
+static int add_listener(struct worker *worker, struct endpoint *endpoint)
+{
+    int *fd = &endpoint->listener_fds[worker->place.index];
+    struct served *served =
+        realloc(worker->served, (worker->served_count + 1) * sizeof *worker->served);
+    struct listener *listener;
+
+    if (served == NULL)
+        return -1;
+    worker->served = served;
+    listener = listener_new(worker->base, *fd, endpoint->name, worker->log, &worker->counters,
+                            on_accept, worker);
+    if (listener == NULL)
+        return -1;
+    if (worker->place.cpu != WORKER_ANY_CPU && endpoint->is_group)
+        prefer_clients_of(*fd, worker->place.cpu);
+    *fd = -1; /* the listener's now */
+    served[worker->served_count++] =
+        (struct served){.listener = listener, .number = endpoint->number};
+    return 0;
+}
+
+/* Return how this worker serves an endpoint, or NULL if it does not. */
+static struct served *find_served(const struct worker *worker, const struct endpoint *endpoint)
+{
+    for (size_t i = 0; i < worker->served_count; i++) {
+        if (worker->served[i].number == endpoint->number)
+            return &worker->served[i];
+    }
+    return NULL;
+}
 
 /* Serve whoever the kernel has connected already: they would be reset. */
-static void accept_backlogs(struct worker *worker)
+static void accept_backlog(struct worker *worker, struct listener *listener)
 {
-    for (size_t i = 0; i < worker->listener_count; i++) {
-        uint64_t left = worker->options->backlog;
+    uint64_t left = worker->backlog;
 
-        while (left > 0 && !is_at_limit(worker) && listener_accept_one(worker->listeners[i]))
-            left--;
+    while (left > 0 && !is_at_limit(worker) && listener_accept_one(listener))
+        left--;
+}
+
+static void drop_listener(struct worker *worker, struct served *served)
+{
+    accept_backlog(worker, served->listener);
+    listener_free(served->listener);
+    *served = worker->served[--worker->served_count];
+}
+
+/*
+ * Serve an endpoint that came. Without memory for it, close its socket: those of other workers then
+ * get the clients.
+ */
+static void add_listener_late(struct worker *worker, struct endpoint *endpoint)
+{
+    int *fd = &endpoint->listener_fds[worker->place.index];
+
+    if (add_listener(worker, endpoint) == 0)
+        return;
+    log_write(worker->log, LOG_LEVEL_ERROR, "worker %u does not listen on %s: %s",
+              worker->place.index, endpoint->name, strerror(errno));
+    (void)close(*fd);
+    *fd = -1;
+}
+
+/* Serve what was added, and then leave what is leaving. */
+static void change_listeners(struct worker *worker)
+{
+    for (size_t i = 0; i < worker->sockets->count; i++) {
+        struct endpoint *endpoint = &worker->sockets->endpoints[i];
+        struct served *served = find_served(worker, endpoint);
+
+        if (endpoint->kind != ENDPOINT_LISTENER)
+            continue;
+        if (served == NULL && !endpoint->is_leaving)
+            add_listener_late(worker, endpoint);
+        else if (served != NULL && !endpoint->is_leaving && !endpoint->is_passed)
+            listener_set_backlog(served->listener, (int)worker->backlog);
+    }
+    for (size_t i = 0; i < worker->sockets->count; i++) {
+        const struct endpoint *endpoint = &worker->sockets->endpoints[i];
+        struct served *served = find_served(worker, endpoint);
+
+        if (served != NULL && endpoint->is_leaving)
+            drop_listener(worker, served);
     }
 }
+
+/* --- Options. -------------------------------------------------------------------------------- */
+
+/* Let clients that come from now on have these options. Return 0, or -1 with errno ENOMEM. */
+static int begin_generation(struct worker *worker, const struct options *options,
+                            uint64_t max_queued_bytes)
+{
+    struct generation *generation = malloc(sizeof *generation);
+
+    if (generation == NULL)
+        return -1;
+    generation->older = worker->generation;
+    generation->group = (struct connection_group){
+        .base = worker->base,
+        .log = worker->log,
+        .counters = &worker->counters,
+        .pool = &worker->pool,
+        .limits =
+            {
+                .high_water_bytes = options->high_water_bytes,
+                .low_water_bytes = options_low_water_bytes(options),
+                .max_queued_bytes = max_queued_bytes,
+                .idle_timeout_ms = options->idle_timeout_ms,
+                .lifetime_ms = options->lifetime_ms,
+                .write_timeout_ms = options->write_timeout_ms,
+                .linger_timeout_ms = options->linger_timeout_ms,
+                .has_shortcuts = !options->no_shortcuts,
+            },
+        .on_end = on_connection_ended,
+        .owner = worker,
+    };
+    if (connection_group_init(&generation->group) < 0) {
+        free(generation);
+        errno = ENOMEM;
+        return -1;
+    }
+    worker->generation = generation;
+    worker->backlog = options->backlog;
+    worker->drain_timeout_ms = options->drain_timeout_ms;
+    return 0;
+}
+
+/* Free those generations but the newest that have no connection any more, or all that there are. */
+static void free_generations(struct worker *worker, bool are_all_empty)
+{
+    struct generation **link = are_all_empty ? &worker->generation : &worker->generation->older;
+
+    while (*link != NULL) {
+        struct generation *generation = *link;
+
+        if (generation->group.count > 0) {
+            link = &generation->older;
+            continue;
+        }
+        *link = generation->older;
+        connection_group_fini(&generation->group);
+        free(generation);
+    }
+}
+
+/* --- What the owner asks for. ---------------------------------------------------------------- */
 
 static void start_draining(void *argument)
 {
     struct worker *worker = argument;
 
-    accept_backlogs(worker);
+    for (size_t i = 0; i < worker->served_count; i++)
+        accept_backlog(worker, worker->served[i].listener);
     free_listeners(worker);
     worker->is_draining = true;
-    set_timer(worker->drain_deadline, worker->options->drain_timeout_ms);
+    set_timer(worker->drain_deadline, worker->drain_timeout_ms);
     finish_if_idle(worker);
 }
 
@@ -299,6 +467,19 @@ static void answer_ping(void *argument)
     atomic_store(&worker->is_pinged, false);
 }
 
+static void change(void *argument)
+{
+    struct worker *worker = argument;
+
+    if (begin_generation(worker, worker->next_options, worker->next_max_queued_bytes) < 0)
+        log_write(worker->log, LOG_LEVEL_ERROR, "worker %u keeps its limits: %s",
+                  worker->place.index, strerror(errno));
+    free_generations(worker, false); /* no callback of theirs is under way */
+    change_listeners(worker);
+    accept_within_limit(worker);
+    worker->on_event(WORKER_CHANGED, worker->owner);
+}
+
 static void post(struct worker *worker, mailbox_function *function)
 {
     if (mailbox_post(worker->mailbox, function, worker) < 0)
@@ -328,6 +509,13 @@ bool worker_ping(struct worker *worker)
     if (has_answered)
         post(worker, answer_ping);
     return has_answered || atomic_load(&worker->is_over);
+}
+
+void worker_change(struct worker *worker, const struct options *options, uint64_t max_queued_bytes)
+{
+    worker->next_options = options;
+    worker->next_max_queued_bytes = max_queued_bytes;
+    post(worker, change);
 }
 
 /* --- Its thread. ----------------------------------------------------------------------------- */
@@ -417,7 +605,7 @@ static void free_parts(struct worker *worker)
     if (worker->base != NULL)
         event_base_free(worker->base);
     free(worker->passed_ids);
-    free(worker->listeners);
+    free(worker->served);
     free(worker);
 }
 
@@ -444,56 +632,6 @@ static int init_timers(struct worker *worker)
         return 0;
     fini_timers(worker);
     return -1;
-}
-
-static int init_group(struct worker *worker)
-{
-    const struct options *options = worker->options;
-
-    worker->group = (struct connection_group){
-        .base = worker->base,
-        .log = worker->log,
-        .counters = &worker->counters,
-        .limits =
-            {
-                .high_water_bytes = options->high_water_bytes,
-                .low_water_bytes = options->low_water_bytes,
-                .max_queued_bytes = worker->place.max_queued_bytes,
-                .idle_timeout_ms = options->idle_timeout_ms,
-                .lifetime_ms = options->lifetime_ms,
-                .write_timeout_ms = options->write_timeout_ms,
-                .linger_timeout_ms = options->linger_timeout_ms,
-                .has_shortcuts = !options->no_shortcuts,
-            },
-        .on_end = on_connection_ended,
-        .owner = worker,
-    };
-    return connection_group_init(&worker->group);
-}
-
-/* Ask for the clients whose packets arrive at a CPU: socket(7); in a group since Linux 6.2. */
-static void prefer_clients_of(int fd, int cpu)
-{
-#ifdef SO_INCOMING_CPU
-    (void)setsockopt(fd, SOL_SOCKET, SO_INCOMING_CPU, &cpu, sizeof cpu);
-#else
-    (void)fd, (void)cpu;
-#endif
-}
-
-static int add_listener(struct worker *worker, struct endpoint *endpoint)
-{
-    int *fd = &endpoint->listener_fds[worker->place.index];
-    struct listener *listener = listener_new(worker->base, *fd, endpoint->name, worker->log,
-                                             &worker->counters, on_accept, worker);
-
-    if (listener == NULL)
-        return -1;
-    if (worker->place.cpu != WORKER_ANY_CPU && endpoint->is_group)
-        prefer_clients_of(*fd, worker->place.cpu);
-    *fd = -1; /* the listener's now */
-    worker->listeners[worker->listener_count++] = listener;
-    return 0;
 }
 
 static int add_passed_client(struct worker *worker, struct endpoint *endpoint)
@@ -557,19 +695,17 @@ struct worker *worker_new(const struct worker_place *place, const struct options
     if (worker == NULL)
         return NULL;
     worker->place = *place;
-    worker->options = options;
+    worker->sockets = sockets;
     worker->log = log;
     worker->on_event = on_event;
     worker->owner = owner;
 
     errno = ENOMEM; /* unless the system says something else */
-    worker->listeners = calloc(sockets->count, sizeof(struct listener *));
     worker->passed_ids = calloc(sockets->count, sizeof *worker->passed_ids);
     worker->table = table_new(place->index, place->count);
     worker->base = new_base(needs_any_fd(worker, sockets));
     failure = errno;
-    if (worker->listeners == NULL || worker->passed_ids == NULL || worker->table == NULL ||
-        worker->base == NULL)
+    if (worker->passed_ids == NULL || worker->table == NULL || worker->base == NULL)
         goto free_parts;
     worker->mailbox = mailbox_new(worker->base, MAILBOX_CAPACITY);
     failure = errno;
@@ -578,8 +714,10 @@ struct worker *worker_new(const struct worker_place *place, const struct options
     failure = ENOMEM;
     if (init_timers(worker) < 0)
         goto free_mailbox;
-    if (init_group(worker) < 0)
+    if (connection_pool_init(&worker->pool) < 0)
         goto fini_timers;
+    if (begin_generation(worker, options, place->max_queued_bytes) < 0)
+        goto fini_pool;
     if (take_endpoints(worker, sockets) < 0)
         goto drop_endpoints;
     return worker;
@@ -587,7 +725,9 @@ struct worker *worker_new(const struct worker_place *place, const struct options
 drop_endpoints:
     free_listeners(worker);
     free_connections(worker);
-    connection_group_fini(&worker->group);
+    free_generations(worker, true);
+fini_pool:
+    connection_pool_fini(&worker->pool);
 fini_timers:
     fini_timers(worker);
 free_mailbox:
@@ -606,7 +746,8 @@ void worker_free(struct worker *worker)
         (void)pthread_join(worker->thread, NULL);
     free_listeners(worker);
     free_connections(worker);
-    connection_group_fini(&worker->group);
+    free_generations(worker, true);
+    connection_pool_fini(&worker->pool);
     fini_timers(worker);
     mailbox_free(worker->mailbox);
     free_parts(worker);

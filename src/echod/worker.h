@@ -21,6 +21,7 @@ struct worker;
 enum worker_event {
     WORKER_CLIENT_ENDED,  /* the client of an ENDPOINT_CLIENT got everything back and is gone */
     WORKER_CLIENT_FAILED, /* it is gone, but not everything got back */
+    WORKER_CHANGED,       /* what worker_change asked for is in effect */
     WORKER_FINISHED,      /* drained or stopped: nothing is left, and the thread ends */
     WORKER_FAILED,        /* the event loop failed, and the thread ends */
 };
@@ -31,7 +32,7 @@ typedef void worker_event_callback(enum worker_event event, void *owner);
 /* The one thing that workers share: how many connections they have, all together. */
 struct connection_limit {
     _Atomic uint64_t open;
-    uint64_t max;
+    _Atomic uint64_t max;
 };
 
 enum { WORKER_ANY_CPU = -1 };
@@ -45,8 +46,8 @@ struct worker_place {
 };
 
 /*
- * Make a worker with everything it needs to serve; nothing happens before worker_start. The
- * options, sockets and log must outlive it; a client's descriptors in `sockets` become its own.
+ * Make a worker with everything it needs to serve; nothing happens before worker_start. The sockets
+ * and the log must outlive it, the options need not; descriptors in `sockets` become its own.
  * Return NULL with errno.
  */
 struct worker *worker_new(const struct worker_place *place, const struct options *options,
@@ -76,6 +77,14 @@ void worker_report(struct worker *worker);
  * call, and has not finished: its loop did not turn in between.
  */
 bool worker_ping(struct worker *worker);
+
+/*
+ * Ask the worker in the same way to take over other options, for clients that come from now on, to
+ * serve the listeners that were added to its sockets, and to close those that are leaving, after
+ * it has accepted who waits there. Not again, and no change to the sockets and these options,
+ * before it tells WORKER_CHANGED; not after worker_drain and worker_stop.
+ */
+void worker_change(struct worker *worker, const struct options *options, uint64_t max_queued_bytes);
 
 /* What the worker has counted; any thread may read it. */
 const struct counters *worker_counters(const struct worker *worker);

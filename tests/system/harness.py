@@ -41,6 +41,7 @@ OPTIONS = os.environ.get("ECHOD_TEST_OPTIONS", "").split()
 STATUS_STOPPED = 0
 STATUS_USAGE = 64
 STATUS_SYSTEM = 71
+STATUS_CONFIG = 78
 STATUS_SKIPPED = 77  # what automake takes for "skipped"
 
 LOOPBACK = "tcp://127.0.0.1:0"
@@ -286,19 +287,21 @@ class Echod(Process):
     listen     one address or several; None leaves out --listen; a listening socket is passed on
     ready      how many lines with "listening" to wait for
     prefix     a command that runs echod, such as ("nice",)
+    config     the path of a configuration file; without it, none is read
     log_to     where standard error goes instead of into `log`
     may_log    a pattern of error lines that the test asked for
     """
 
-    def __init__(self, *arguments, listen=LOOPBACK, ready=None, prefix=(), log_to=subprocess.PIPE,
-                 may_log=None, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=()):
+    def __init__(self, *arguments, listen=LOOPBACK, ready=None, prefix=(), config=None,
+                 log_to=subprocess.PIPE, may_log=None, stdin=subprocess.DEVNULL,
+                 stdout=subprocess.DEVNULL, pass_fds=()):
         self.addresses = []  # as they are logged; of a socket that was passed, as it has it
         if isinstance(listen, socket.socket):
             pass_fds = (listen.fileno(),)
             self.addresses = [address_of(listen)]
             listen = f"fd://{listen.fileno()}"
         listen = [listen] if isinstance(listen, str) else listen or []
-        command = [*prefix, ECHOD]
+        command = [*prefix, ECHOD, *(["--config", config] if config else ["--no-config"])]
         for address in listen:
             command += ["--listen", address]
         super().__init__([*command, *OPTIONS, *arguments], stdin=stdin, stdout=stdout, stderr=log_to,
@@ -423,11 +426,14 @@ class Echod(Process):
 
 
 def run_echod(*arguments, prefix=(), program=ECHOD, **popen_options):
-    """Run an echod that ends by itself; the result has returncode, stdout and stderr as text."""
+    """
+    Run an echod that ends by itself; the result has returncode, stdout and stderr as text. Without
+    --config it reads no configuration file.
+    """
+    command = [*prefix, program, *([] if "--config" in arguments else ["--no-config"]), *arguments]
     popen_options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, **popen_options}
-    result = subprocess.run([*prefix, program, *arguments], stderr=subprocess.PIPE, check=False,
-                            encoding="utf-8", errors="backslashreplace",
-                            timeout=PATIENCE_SECONDS, **popen_options)
+    result = subprocess.run(command, stderr=subprocess.PIPE, check=False, encoding="utf-8",
+                            errors="backslashreplace", timeout=PATIENCE_SECONDS, **popen_options)
     if SANITIZER_REPORT.search(result.stderr):
         raise AssertionError("a sanitizer found a fault:\n" + result.stderr)
     return result

@@ -99,6 +99,26 @@ class ManagedTest(harness.TestCase):
 
 class NotifyTest(ManagedTest):
 
+    def test_a_reload_begins_and_ends(self):
+        """Whether or not the new file is right, RELOADING with its time is followed by READY."""
+        manager, variables = self.manage()
+        path = f"{self.temporary_directory()}/echod.conf"
+        with open(path, "w", encoding="ascii") as file:
+            file.write("listen 127.0.0.1:0\n")
+        with environment(**variables), Echod(config=path, listen=None,
+                                             may_log="idle-timeout") as server:
+            manager.wait_for(READY="1")
+            for text in ("listen 127.0.0.1:0\nidle-timeout 1h\n", "idle-timeout never\n"):
+                with open(path, "w", encoding="ascii") as file:
+                    file.write(text)
+                since = len(manager.notes)
+                before_us = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+                server.signal(signal.SIGHUP)
+                note = manager.wait_for(since, RELOADING="1", MONOTONIC_USEC=r"\d+")
+                self.assertGreaterEqual(int(note["MONOTONIC_USEC"]), before_us)
+                ready = manager.wait_for(manager.notes.index(note), READY="1")
+                self.assertGreaterEqual(ready["at"], note["at"])
+
     def test_ready_once_every_address_is_served(self):
         """Whoever connects after READY is served, whichever address he asks."""
         directory = self.temporary_directory()

@@ -201,6 +201,23 @@ static void write_path(char *text, size_t length)
     text[strlen("unix://") + length] = '\0';
 }
 
+START_TEST(only_an_address_that_is_written_alike_is_equal)
+{
+    struct error error;
+    struct address address, other;
+
+    ck_assert_int_eq(parse(good[_i].text, &address, &error), 0);
+    for (int i = 0; i < COUNT_OF(good); i++) {
+        char text[ADDRESS_TEXT_SIZE], other_text[ADDRESS_TEXT_SIZE];
+
+        ck_assert_int_eq(parse(good[i].text, &other, &error), 0);
+        address_format(&address, text);
+        address_format(&other, other_text);
+        ck_assert_int_eq(address_is_equal(&address, &other), strcmp(text, other_text) == 0);
+    }
+}
+END_TEST
+
 START_TEST(the_longest_path_is_one_byte_shorter_than_a_socket_address_has_room)
 {
     char text[sizeof "unix://" + ADDRESS_PATH_SIZE], formatted[ADDRESS_TEXT_SIZE];
@@ -441,6 +458,7 @@ static Suite *address_suite(void)
     tcase_add_loop_test(text, what_is_written_is_read_as_the_same_address, 0, COUNT_OF(good));
     tcase_add_loop_test(text, a_wrong_address_is_refused_with_a_sentence_that_quotes_it, 0,
                         COUNT_OF(bad));
+    tcase_add_loop_test(text, only_an_address_that_is_written_alike_is_equal, 0, COUNT_OF(good));
     tcase_add_test(text, the_longest_path_is_one_byte_shorter_than_a_socket_address_has_room);
     tcase_add_test(text, a_host_has_a_longest_length_too);
     tcase_add_loop_test(text, a_sentence_says_what_would_be_right, 0, COUNT_OF(mistakes));

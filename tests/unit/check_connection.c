@@ -61,6 +61,7 @@ struct client {
 };
 
 static struct {
+    struct connection_pool pool;
     struct connection_group group;
     struct counters counters;
     struct client clients[CLIENTS];
@@ -96,9 +97,9 @@ static void look(void)
     scene.bytes_in = in;
     scene.bytes_out = out;
     scene.looked_ms = clock_now_ms();
-    support_assert(scene.group.queued_bytes <=
+    support_assert(scene.pool.queued_bytes <=
                    (uint64_t)scene.count * (limits->high_water_bytes + READ_BYTES));
-    support_assert(scene.group.queued_bytes <=
+    support_assert(scene.pool.queued_bytes <=
                    limits->max_queued_bytes + (uint64_t)scene.count * READ_BYTES);
 }
 
@@ -127,6 +128,8 @@ static void start_group(const struct connection_limits *limits)
     scene.group.base = support_base();
     scene.group.log = support_log(LOG_FORMAT_TEXT);
     scene.group.counters = &scene.counters;
+    ck_assert_int_eq(connection_pool_init(&scene.pool), 0);
+    scene.group.pool = &scene.pool;
     scene.group.limits = *limits;
     scene.group.on_end = on_end;
     scene.group.owner = &scene;
@@ -138,6 +141,7 @@ static void use_limits(const struct connection_limits *limits)
 {
     ck_assert_int_eq(scene.count, 0);
     connection_group_fini(&scene.group);
+    connection_pool_fini(&scene.pool);
     start_group(limits);
 }
 
@@ -160,8 +164,10 @@ static void teardown(void)
         connection_free(scene.clients[i].connection);
         hang_up(&scene.clients[i]);
     }
-    ck_assert_uint_eq(scene.group.queued_bytes, 0);
+    ck_assert_uint_eq(scene.pool.queued_bytes, 0);
+    ck_assert_uint_eq(scene.group.count, 0);
     connection_group_fini(&scene.group);
+    connection_pool_fini(&scene.pool);
 }
 
 /* The ends of what lies between a client and its connection. */
@@ -366,7 +372,7 @@ static bool is_paused(void *argument)
 
     look();
     send_some(client, READ_BYTES);
-    return scene.group.queued_bytes >= pause_mark(client);
+    return scene.pool.queued_bytes >= pause_mark(client);
 }
 
 /* As is_paused; or the connection has ended. */
@@ -665,7 +671,7 @@ START_TEST(many_small_messages_that_wait_cost_little_memory)
     limits.high_water_bytes = 20000;
     use_limits(&limits);
     client = join(UNIX_PAIR);
-    while (scene.group.queued_bytes < limits.high_water_bytes) {
+    while (scene.pool.queued_bytes < limits.high_water_bytes) {
         send_some(client, 1);
         support_loop_once();
     }
@@ -707,7 +713,7 @@ static bool is_group_full(void *argument)
     look();
     for (int i = 0; i < scene.count; i++)
         send_some(&scene.clients[i], SUPPORT_PAYLOAD_ROOM);
-    return scene.group.queued_bytes >= scene.group.limits.max_queued_bytes;
+    return scene.pool.queued_bytes >= scene.group.limits.max_queued_bytes;
 }
 
 START_TEST(all_together_queue_no_more_than_the_groups_share)
@@ -757,7 +763,7 @@ START_TEST(a_client_that_waited_for_the_group_gets_everything_once_it_reads)
     hog = join(UNIX_PAIR);
     support_loop_until(is_paused, hog);
     client = join((enum transport)_i);
-    while (scene.group.queued_bytes < limits.max_queued_bytes) {
+    while (scene.pool.queued_bytes < limits.max_queued_bytes) {
         send_some(client, 1000);
         support_loop_settle();
         look();
@@ -786,6 +792,48 @@ START_TEST(those_that_waited_for_the_group_read_on_when_one_leaves)
         finish(&scene.clients[i]);
     for (int i = 1; i < 4; i++)
         receive_all(&scene.clients[i]);
+}
+END_TEST
+
+static bool has_a_client_ended(void *argument)
+{
+    const struct client *client = argument;
+
+    return client->ends > 0;
+}
+
+START_TEST(a_second_group_has_limits_of_its_own)
+{
+    struct client *first = join((enum transport)_i), *second = &scene.clients[scene.count++];
+    const struct pair pair = make_pair((enum transport)_i);
+    struct connection_group group = {
+        .base = scene.group.base,
+        .log = scene.group.log,
+        .counters = scene.group.counters,
+        .pool = scene.group.pool,
+        .limits = scene.group.limits,
+        .on_end = on_end,
+        .owner = &scene,
+    };
+
+    group.limits.idle_timeout_ms = 50;
+    group.limits.linger_timeout_ms = 0;
+    ck_assert_int_eq(connection_group_init(&group), 0);
+    *second = (struct client){
+        .to_fd = pair.client_to, .from_fd = pair.client_from, .transport = first->transport};
+    second->connection = connection_new(&group, pair.input, pair.output, &pair.peer);
+    ck_assert_ptr_nonnull(second->connection);
+    ck_assert_uint_eq(group.count, 1);
+    ck_assert_uint_eq(scene.group.count, 1);
+    start(second);
+    support_loop_until(has_a_client_ended, second);
+    ck_assert_int_eq((int)second->reason, CLOSE_IDLE);
+    ck_assert_uint_eq(first->ends, 0);
+    ck_assert_uint_eq(group.count, 0);
+    connection_group_fini(&group);
+    send_some(first, 1000);
+    finish(first);
+    receive_all(first);
 }
 END_TEST
 
@@ -1098,7 +1146,7 @@ static struct client *join_half_closed(enum transport transport)
     struct client *client = join(transport);
 
     become_half_closed(client);
-    ck_assert_uint_gt(scene.group.queued_bytes, 0);
+    ck_assert_uint_gt(scene.pool.queued_bytes, 0);
     ck_assert_uint_eq(client->ends, 0);
     return client;
 }
@@ -1180,7 +1228,7 @@ START_TEST(an_abort_ends_at_once_in_every_state)
     descriptors = support_descriptor_count();
     connection_abort(client->connection, CLOSE_STOP);
     ck_assert_uint_eq(client->ends, 1);
-    ck_assert_uint_eq(scene.group.queued_bytes, 0);
+    ck_assert_uint_eq(scene.pool.queued_bytes, 0);
     if (_i / SOCKET_COUNT < FIRST_CLOSING) /* on its way out it may keep the reason why it went */
         ck_assert_int_eq((int)client->reason, CLOSE_STOP);
     support_loop_settle();
@@ -1211,7 +1259,7 @@ START_TEST(a_connection_that_is_freed_calls_nobody)
     descriptors = support_descriptor_count();
     connection_free(client->connection);
     client->connection = NULL;
-    ck_assert_uint_eq(scene.group.queued_bytes, 0);
+    ck_assert_uint_eq(scene.pool.queued_bytes, 0);
     support_loop_settle();
     ck_assert_uint_eq(support_descriptor_count(), descriptors - 1);
     support_loop_until(sees_end, client);
@@ -1409,7 +1457,7 @@ START_TEST(a_shortage_at_any_moment_ends_cleanly)
         serve_one(&shortages[_i], nth + 1);
         has_failed = support_memory_has_failed();
         support_memory_fail(0, 0);
-        ck_assert_msg(scene.group.queued_bytes == 0, "allocation %lu left bytes queued", nth + 1);
+        ck_assert_msg(scene.pool.queued_bytes == 0, "allocation %lu left bytes queued", nth + 1);
         ck_assert(has_failed || nth > 4); /* something did fail before */
     }
     ck_assert_int_ne((int)scene.clients[0].reason, CLOSE_NO_MEMORY);
@@ -1597,6 +1645,7 @@ static Suite *connection_suite(void)
                         0, FIRST_SHORTCUT);
     tcase_add_loop_test(test_case, those_that_waited_for_the_group_read_on_when_one_leaves, 0,
                         FIRST_SHORTCUT);
+    tcase_add_loop_test(test_case, a_second_group_has_limits_of_its_own, 0, TRANSPORT_COUNT);
 
     test_case = add_case(suite, "timeouts");
     tcase_add_loop_test(test_case, an_idle_client_is_sent_away, 0, all);

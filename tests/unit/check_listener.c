@@ -461,6 +461,18 @@ START_TEST(without_memory_for_the_retry_clients_are_still_served_later)
 }
 END_TEST
 
+START_TEST(the_backlog_may_change_while_clients_wait)
+{
+    connect_clients(3);
+    listener_set_backlog(scene.listener, 1);
+    listener_resume(scene.listener);
+    support_loop_until(are_all_accepted, NULL);
+    listener_set_backlog(scene.listener, CLIENTS);
+    connect_clients(5);
+    support_loop_until(are_all_accepted, NULL);
+}
+END_TEST
+
 static Suite *listener_suite(void)
 {
     Suite *suite = suite_create("listener");
@@ -479,6 +491,7 @@ static Suite *listener_suite(void)
     tcase_add_test(accept_case, after_a_back_off_it_goes_on_by_itself);
     tcase_add_test(accept_case, a_back_off_ends_with_a_resume_and_yields_to_a_pause);
     tcase_add_test(accept_case, a_listener_that_waits_turns_no_loop);
+    tcase_add_test(accept_case, the_backlog_may_change_while_clients_wait);
     tcase_add_test(accept_case, a_freed_listener_closes_its_socket);
     tcase_add_test(accept_case, two_listeners_may_share_a_socket);
     tcase_add_test(accept_case, without_memory_no_listener_is_made);

@@ -985,6 +985,29 @@ START_TEST(a_flush_tells_when_nobody_reads)
 }
 END_TEST
 
+START_TEST(level_and_format_may_change)
+{
+    int fd = support_open_file();
+    struct log *log = log_new(fd, LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
+    char *text;
+
+    ck_assert_ptr_nonnull(log);
+    log_write(log, LOG_LEVEL_INFO, "one");
+    log_change(log, LOG_LEVEL_WARNING, LOG_FORMAT_JSON);
+    ck_assert(!log_is_enabled(log, LOG_LEVEL_INFO));
+    log_write(log, LOG_LEVEL_INFO, "two");
+    log_write(log, LOG_LEVEL_WARNING, "three");
+    log_change(log, LOG_LEVEL_DEBUG, LOG_FORMAT_TEXT);
+    log_write(log, LOG_LEVEL_DEBUG, "four");
+    log_free(log);
+    text = support_read_file(fd);
+    support_assert_matches(text, "^" TIME " info: one\n\\{.*\"message\":\"three\"\\}\n" TIME
+                                 " debug: four\n$");
+    free(text);
+    support_close(&fd);
+}
+END_TEST
+
 START_TEST(the_descriptor_stays_open)
 {
     int fd = support_open_file();
@@ -1350,6 +1373,7 @@ static Suite *log_suite(void)
     tcase_add_test(sink, a_line_that_a_full_disk_cut_does_not_swallow_the_next);
     tcase_add_test(sink, a_log_without_descriptor_takes_lines);
     tcase_add_test(sink, the_descriptor_stays_open);
+    tcase_add_test(sink, level_and_format_may_change);
 
     tcase_add_test(threads, the_thread_takes_no_signal);
     tcase_add_test(threads, lines_of_several_threads_never_mix);

@@ -12,18 +12,28 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define COUNT_OF(array) ((int)(sizeof(array) / sizeof(array)[0]))
 
 static struct options options;
 
-/* Read a command line, given behind the program's name. */
+static void keep_last(const struct error *error, void *argument)
+{
+    struct error *last = argument;
+
+    *last = *error;
+}
+
+/* Read a command line, given behind the program's name, and no file but what it names. */
 static int parse(const char *const arguments[], struct error *error)
 {
-    char program[] = "echod", texts[24][ERROR_TEXT_SIZE];
-    char *argv[24] = {program};
-    int count = 1;
+    char program[] = "echod", no_config[] = "--no-config", texts[25][ERROR_TEXT_SIZE];
+    char *argv[25] = {program, no_config};
+    int count = 2;
 
+    if (arguments[0] != NULL && strncmp(arguments[0], "--config", 8) == 0)
+        count = 1;
     for (; *arguments != NULL; arguments++, count++) {
         ck_assert_int_lt(count, COUNT_OF(argv) - 1);
         argv[count] = texts[count];
@@ -31,7 +41,7 @@ static int parse(const char *const arguments[], struct error *error)
     }
     memset(&options, 0x5a, sizeof options);
     memset(error, 0, sizeof *error);
-    return options_parse(&options, count, argv, error);
+    return options_read(&options, count, argv, keep_last, error);
 }
 
 #define ARGUMENTS(...) ((const char *const[]){__VA_ARGS__, NULL})
@@ -58,7 +68,7 @@ START_TEST(the_defaults_are_as_the_manual_says)
     ck_assert_uint_eq(options.workers, 1);
     ck_assert_uint_eq(options.max_connections, SETTING_AUTO);
     ck_assert_uint_eq(options.high_water_bytes, 256 * 1024);
-    ck_assert_uint_eq(options.low_water_bytes, 64 * 1024);
+    ck_assert_uint_eq(options_low_water_bytes(&options), 64 * 1024);
     ck_assert_uint_eq(options.max_queued_bytes, 256 * 1024 * 1024);
     ck_assert_uint_eq(options.write_timeout_ms, 30000);
     ck_assert_uint_eq(options.idle_timeout_ms, 0);
@@ -141,7 +151,7 @@ START_TEST(auto_is_kept_for_later_where_the_system_decides)
     check_parse(ARGUMENTS("--workers=auto", "--max-connections=auto", "--low-water=auto"));
     ck_assert_uint_eq(options.workers, SETTING_AUTO);
     ck_assert_uint_eq(options.max_connections, SETTING_AUTO);
-    ck_assert_uint_eq(options.low_water_bytes, 64 * 1024);
+    ck_assert_uint_eq(options_low_water_bytes(&options), 64 * 1024);
     options_free(&options);
 }
 END_TEST
@@ -162,11 +172,11 @@ static const struct {
 START_TEST(the_low_mark_follows_the_high_one)
 {
     check_parse(ARGUMENTS(marks[_i].high, marks[_i].low));
-    ck_assert_uint_eq(options.low_water_bytes, marks[_i].expected);
+    ck_assert_uint_eq(options_low_water_bytes(&options), marks[_i].expected);
     options_free(&options);
     if (marks[_i].low != NULL) {
         check_parse(ARGUMENTS(marks[_i].low, marks[_i].high));
-        ck_assert_uint_eq(options.low_water_bytes, marks[_i].expected);
+        ck_assert_uint_eq(options_low_water_bytes(&options), marks[_i].expected);
         options_free(&options);
     }
 }
@@ -215,13 +225,153 @@ START_TEST(a_wrong_line_is_refused_with_a_sentence_that_names_the_option)
 {
     struct error error;
 
-    ck_assert_int_eq(parse(wrong[_i].arguments, &error), -1);
+    ck_assert_int_eq(parse(wrong[_i].arguments, &error), EXIT_STATUS_USAGE);
     for (int i = 0; i < 2 && wrong[_i].needles[i] != NULL; i++) {
         ck_assert_msg(strstr(error.text, wrong[_i].needles[i]) != NULL, "no %s in: %s",
                       wrong[_i].needles[i], error.text);
     }
     ck_assert_ptr_null(strchr(error.text, '\n'));
     options_free(&options); /* in either case */
+}
+END_TEST
+
+/* Write a configuration file of the test's own, and return its path. */
+static const char *write_config(const char *text)
+{
+    static char path[] = "/tmp/echod-check-XXXXXX";
+    int fd;
+
+    memset(path + strlen(path) - 6, 'X', 6);
+    fd = mkstemp(path);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq((int)write(fd, text, strlen(text)), (int)strlen(text));
+    ck_assert_int_eq(close(fd), 0);
+    return path;
+}
+
+/* Read a file below one more argument, or NULL. */
+static int parse_config(const char *text, const char *argument, struct error *error)
+{
+    char config[64];
+    const char *path = write_config(text);
+    int status;
+
+    (void)snprintf(config, sizeof config, "--config=%s", path);
+    status = parse(ARGUMENTS(config, argument), error);
+    ck_assert_int_eq(unlink(path), 0);
+    return status;
+}
+
+START_TEST(the_command_line_wins_over_the_file)
+{
+    struct error error;
+
+    ck_assert_int_eq(parse_config("workers 2\nbacklog 7\n", "--workers=3", &error), 0);
+    ck_assert_uint_eq(options.workers, 3);
+    ck_assert_uint_eq(options.backlog, 7);
+    ck_assert_ptr_eq(options.config_path, options.config);
+    options_free(&options);
+}
+END_TEST
+
+START_TEST(listeners_of_the_command_line_replace_those_of_the_file)
+{
+    struct error error;
+
+    ck_assert_int_eq(parse_config("listen [::1]:7\nlisten [::1]:8\n", "-l[::1]:9", &error), 0);
+    ck_assert_uint_eq(options.listen.count, 1);
+    ck_assert_uint_eq(options.listen.addresses[0].port, 9);
+    options_free(&options);
+    ck_assert_int_eq(parse_config("listen [::1]:7\nlisten [::1]:8\n", NULL, &error), 0);
+    ck_assert_uint_eq(options.listen.count, 2);
+    options_free(&options);
+}
+END_TEST
+
+/* A file, an argument, and what the last error must name. */
+static const struct {
+    const char *text, *argument, *needles[2];
+    int status;
+} wrong_files[] = {
+    {"foo 1\n", NULL, {":1: ", "\"foo\""}, EXIT_STATUS_CONFIG},
+    {"Workers 1\n", NULL, {":1: ", "\"Workers\""}, EXIT_STATUS_CONFIG},
+    {"--workers 1\n", NULL, {":1: ", "\"--workers\""}, EXIT_STATUS_CONFIG},
+    {"\nworkers\n", NULL, {":2: workers: ", "workers N"}, EXIT_STATUS_CONFIG},
+    {"workers 0\n", NULL, {":1: workers: ", "\"0\""}, EXIT_STATUS_CONFIG},
+    {"workers 0\n", "--workers=1", {":1: workers: ", "\"0\""}, EXIT_STATUS_CONFIG},
+    {"workers \"\"\n", NULL, {":1: workers: ", "\"\""}, EXIT_STATUS_CONFIG},
+    {"listen x\n", NULL, {":1: listen: ", "\"x\""}, EXIT_STATUS_CONFIG},
+    {"help\n", NULL, {":1: help: ", "command line"}, EXIT_STATUS_CONFIG},
+    {"version\n", NULL, {":1: version: ", "command line"}, EXIT_STATUS_CONFIG},
+    {"config x\n", NULL, {":1: config: ", "command line"}, EXIT_STATUS_CONFIG},
+    {"no-config\n", NULL, {":1: no-config: ", "command line"}, EXIT_STATUS_CONFIG},
+    {"check\n", NULL, {":1: check: ", "command line"}, EXIT_STATUS_CONFIG},
+    {"pin-workers on\n",
+     NULL,
+     {":1: pin-workers: ", "\"on\" is not yes or no"},
+     EXIT_STATUS_CONFIG},
+    {"low-water 2\nhigh-water 1\n",
+     NULL,
+     {":1: low-water: ", "high-water (/tmp/"},
+     EXIT_STATUS_CONFIG},
+    {"low-water 1M\n", NULL, {":1: low-water: ", "--high-water (default)"}, EXIT_STATUS_CONFIG},
+    {"low-water 2\n",
+     "--high-water=1",
+     {":1: low-water: ", "above --high-water,"},
+     EXIT_STATUS_CONFIG},
+    {"high-water 1\n", "--low-water=2", {"--low-water: ", "high-water (/tmp/"}, EXIT_STATUS_CONFIG},
+    {"listen fd://3\nlisten fd://3\n",
+     NULL,
+     {":2: listen: ", ":1); give it once"},
+     EXIT_STATUS_CONFIG},
+    {"workers 0\n", "--workers=x", {"--workers: ", "\"x\""}, EXIT_STATUS_USAGE},
+};
+
+START_TEST(a_wrong_file_is_refused_with_a_sentence_that_names_the_line)
+{
+    struct error error;
+
+    ck_assert_int_eq(parse_config(wrong_files[_i].text, wrong_files[_i].argument, &error),
+                     wrong_files[_i].status);
+    for (int i = 0; i < COUNT_OF(wrong_files[_i].needles); i++)
+        ck_assert_msg(strstr(error.text, wrong_files[_i].needles[i]) != NULL, "no %s in: %s",
+                      wrong_files[_i].needles[i], error.text);
+    options_free(&options);
+}
+END_TEST
+
+START_TEST(a_mark_that_was_refused_is_not_compared)
+{
+    struct error error;
+
+    ck_assert_int_eq(parse_config("low-water 1MiB\nhigh-water 2MiBB\n", NULL, &error),
+                     EXIT_STATUS_CONFIG);
+    ck_assert_ptr_nonnull(strstr(error.text, ":2: high-water: "));
+    options_free(&options);
+}
+END_TEST
+
+START_TEST(config_and_no_config_contradict_each_other)
+{
+    struct error error;
+
+    ck_assert_int_eq(parse(ARGUMENTS("--config=/dev/null", "--no-config"), &error),
+                     EXIT_STATUS_USAGE);
+    ck_assert_ptr_nonnull(strstr(error.text, "--no-config"));
+    ck_assert_ptr_nonnull(strstr(error.text, "--config;"));
+    options_free(&options);
+}
+END_TEST
+
+START_TEST(a_missing_file_is_an_error_only_where_options_serve)
+{
+    struct error error;
+
+    ck_assert_int_eq(parse(ARGUMENTS("--config=/nowhere/x"), &error), EXIT_STATUS_CONFIG);
+    ck_assert_ptr_eq(strstr(error.text, "/nowhere/x: "), error.text);
+    options_free(&options);
+    ck_assert_int_eq(parse(ARGUMENTS("--config=/nowhere/x", "--help"), &error), 0);
+    options_free(&options);
 }
 END_TEST
 
@@ -269,8 +419,10 @@ START_TEST(help_names_every_option_and_where_to_write_to)
 
     for (int i = 0; i < COUNT_OF(parts); i++)
         ck_assert_msg(strstr(help, parts[i]) != NULL, "no \"%s\" in:\n%s", parts[i], help);
-    for (const char *line = help; *line != '\0'; line += strcspn(line, "\n") + 1)
-        ck_assert_uint_le(strcspn(line, "\n"), 80);
+    for (const char *line = help; *line != '\0'; line += strcspn(line, "\n") + 1) {
+        if (*line != '/') /* the default file, wherever that is */
+            ck_assert_uint_le(strcspn(line, "\n"), 80);
+    }
     free(help);
 }
 END_TEST
@@ -291,6 +443,7 @@ static Suite *options_suite(void)
 {
     Suite *suite = suite_create("options");
     TCase *values = support_case(suite, "values");
+    TCase *files = support_case(suite, "files");
     TCase *output = support_case(suite, "output");
 
     tcase_add_test(values, the_defaults_are_as_the_manual_says);
@@ -301,6 +454,13 @@ static Suite *options_suite(void)
     tcase_add_loop_test(values, the_low_mark_follows_the_high_one, 0, COUNT_OF(marks));
     tcase_add_loop_test(values, a_wrong_line_is_refused_with_a_sentence_that_names_the_option, 0,
                         COUNT_OF(wrong));
+    tcase_add_test(files, the_command_line_wins_over_the_file);
+    tcase_add_test(files, listeners_of_the_command_line_replace_those_of_the_file);
+    tcase_add_loop_test(files, a_wrong_file_is_refused_with_a_sentence_that_names_the_line, 0,
+                        COUNT_OF(wrong_files));
+    tcase_add_test(files, a_mark_that_was_refused_is_not_compared);
+    tcase_add_test(files, config_and_no_config_contradict_each_other);
+    tcase_add_test(files, a_missing_file_is_an_error_only_where_options_serve);
     tcase_add_test(output, help_names_every_option_and_where_to_write_to);
     tcase_add_test(output, version_begins_with_name_and_number);
     return suite;

@@ -155,7 +155,7 @@ static int parse_into(const struct setting *settings, void *options, const char 
     for (int i = 0; i < count; i++)
         argv[i + 1] = strdup(arguments[i]);
     memset(error, 0, sizeof *error);
-    status = settings_parse_arguments(settings, options, count + 1, argv, error);
+    status = settings_parse_arguments(settings, options, NULL, count + 1, argv, error);
     for (int i = 0; i <= count; i++) /* in another order, perhaps */
         free(argv[i]);
     free(argv);
@@ -210,7 +210,8 @@ START_TEST(defaults_are_set_and_an_empty_line_leaves_them)
     check_defaults();
     check_parse(ARGUMENTS(NULL));
     check_defaults();
-    ck_assert_int_eq(settings_parse_arguments(table, &things, 0, (char *[]){NULL}, &error), 0);
+    ck_assert_int_eq(settings_parse_arguments(table, &things, NULL, 0, (char *[]){NULL}, &error),
+                     0);
     check_defaults();
 }
 END_TEST
@@ -726,13 +727,251 @@ START_TEST(help_shows_that_a_value_may_be_missing)
 }
 END_TEST
 
+/* --- A configuration file. ------------------------------------------------------------------- */
+
+static bool format_mark(const void *member, char text[SETTING_VALUE_SIZE])
+{
+    const char *mark = member;
+
+    (void)snprintf(text, SETTING_VALUE_SIZE, "%c", *mark);
+    return *mark != '\0';
+}
+
+/* What a file may set, and cannot change later where it is fixed. */
+struct written {
+    struct address_list listen;
+    uint64_t count, size, interval;
+    unsigned level;
+    bool quiet, help;
+    char *path;
+    char mark;
+};
+
+static const struct setting written_table[] = {
+    {.name = "listen",
+     .type = SETTING_ADDRESS_LIST,
+     .offset = offsetof(struct written, listen),
+     .argument = "ADDRESS",
+     .fallback = "[::1]:7",
+     .help = "listen"},
+    {.name = "count",
+     .type = SETTING_COUNT,
+     .offset = offsetof(struct written, count),
+     .argument = "N",
+     .fallback = "auto",
+     .maximum = 9,
+     .has_auto = true,
+     .is_fixed = true,
+     .help = "count"},
+    {.name = "size",
+     .type = SETTING_SIZE,
+     .offset = offsetof(struct written, size),
+     .argument = "SIZE",
+     .fallback = "64KiB",
+     .maximum = 1 << 20,
+     .help = "size"},
+    {.name = "interval",
+     .type = SETTING_INTERVAL,
+     .offset = offsetof(struct written, interval),
+     .argument = "DURATION",
+     .fallback = "0.5",
+     .implied = "3s",
+     .maximum = 9000000,
+     .help = "interval"},
+    {.name = "level",
+     .type = SETTING_CHOICE,
+     .offset = offsetof(struct written, level),
+     .argument = "LEVEL",
+     .fallback = "low",
+     .choices = levels,
+     .is_fixed = true,
+     .help = "level"},
+    {.name = "quiet",
+     .type = SETTING_FLAG,
+     .offset = offsetof(struct written, quiet),
+     .is_fixed = true,
+     .help = "quiet"},
+    {.name = "path",
+     .type = SETTING_TEXT,
+     .offset = offsetof(struct written, path),
+     .argument = "PATH",
+     .is_fixed = true,
+     .help = "path"},
+    {.name = "mark",
+     .type = SETTING_PARSED,
+     .offset = offsetof(struct written, mark),
+     .argument = "LETTER",
+     .parse = parse_mark,
+     .format = format_mark,
+     .size = sizeof(char),
+     .is_fixed = true,
+     .help = "mark"},
+    {.name = "help",
+     .type = SETTING_FLAG,
+     .offset = offsetof(struct written, help),
+     .is_command = true,
+     .help = "help"},
+    {.name = NULL},
+};
+
+static struct written written;
+static struct origin origins[COUNT_OF(written_table)];
+
+static void set_written_defaults(void)
+{
+    struct error error;
+
+    memset(&written, 0, sizeof written);
+    memset(origins, 0, sizeof origins);
+    ck_assert_int_eq(settings_set_defaults(written_table, &written, &error), 0);
+}
+
+static void free_written(void)
+{
+    settings_free(written_table, &written);
+}
+
+static int set_line(const char *name, const char *value, struct error *error)
+{
+    const struct setting *setting = settings_find(written_table, name);
+    const struct origin origin = {.kind = ORIGIN_FILE, .place = "file:1"};
+
+    ck_assert_ptr_nonnull(setting);
+    return settings_set(written_table, setting, &written, origins, value, &origin, error);
+}
+
+/* Return what is printed of the settings; free it. */
+static char *read_print(void)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *stream = open_memstream(&text, &size);
+
+    ck_assert_ptr_nonnull(stream);
+    settings_print(written_table, &written, origins, stream);
+    ck_assert_int_eq(fclose(stream), 0);
+    return text;
+}
+
+START_TEST(defaults_are_printed_as_lines_of_a_file)
+{
+    char *text = read_print();
+
+    ck_assert_str_eq(text, "listen tcp://[::1]:7 # default\ncount auto # default\n"
+                           "size 64KiB # default\ninterval 500ms # default\n"
+                           "level low # default\nquiet no # default\n# path is not set\n"
+                           "# mark is not set\n");
+    free(text);
+}
+END_TEST
+
+START_TEST(what_is_printed_says_where_it_came_from)
+{
+    char program[] = "program", level[] = "--level=high", size[] = "--size=3";
+    char *arguments[] = {program, level, size, NULL};
+    struct error error;
+    char *text;
+
+    ck_assert_int_eq(set_line("listen", "[::1]:8", &error), 0);
+    ck_assert_int_eq(set_line("listen", "unix:///a b", &error), 0);
+    ck_assert_int_eq(set_line("size", "2KiB", &error), 0);
+    ck_assert_int_eq(set_line("quiet", NULL, &error), 0);
+    ck_assert_int_eq(set_line("interval", NULL, &error), 0);
+    ck_assert_int_eq(set_line("path", "a\"\\\n#", &error), 0);
+    ck_assert_int_eq(set_line("mark", "#", &error), 0);
+    ck_assert_int_eq(
+        settings_parse_arguments(written_table, &written, origins, 3, arguments, &error), 0);
+    text = read_print();
+    ck_assert_str_eq(text, "listen tcp://[::1]:8 # file:1\nlisten \"unix:///a b\" # file:1\n"
+                           "count auto # default\nsize 3 # command line\ninterval 3s # file:1\n"
+                           "level high # command line\nquiet yes # file:1\n"
+                           "path \"a\\\"\\\\\\n#\" # file:1\nmark \"#\" # file:1\n");
+    free(text);
+}
+END_TEST
+
+/* A flag's value in a file, and what it becomes. */
+static const struct {
+    const char *value;
+    int status;
+    bool is_set;
+} flags[] = {
+    {NULL, 0, true}, {"yes", 0, true}, {"no", 0, false}, {"YES", -1, true}, {"", -1, true},
+};
+
+START_TEST(a_flag_in_a_file_is_yes_or_no)
+{
+    struct error error;
+
+    written.quiet = true;
+    ck_assert_int_eq(set_line("quiet", flags[_i].value, &error), flags[_i].status);
+    ck_assert_int_eq(written.quiet, flags[_i].is_set);
+    ck_assert_int_eq(origins[5].is_refused, flags[_i].status < 0);
+}
+END_TEST
+
+START_TEST(errors_of_a_line_name_the_setting_without_dashes)
+{
+    struct error error;
+
+    ck_assert_int_eq(set_line("count", "10", &error), -1);
+    ck_assert_str_eq(error.text, "count: \"10\" is out of range; it may be 0 to 9, or auto");
+    ck_assert_int_eq(set_line("count", NULL, &error), -1);
+    ck_assert_str_eq(error.text, "count: a value is missing; write count N");
+    ck_assert_int_eq(set_line("path", "", &error), -1);
+    ck_assert_str_eq(error.text, "path: \"\" is empty; write what it should be");
+    ck_assert_ptr_null(settings_find(written_table, "none"));
+    ck_assert_ptr_null(settings_find(probe_table, "ADDRESS"));
+}
+END_TEST
+
+static void note_kept(const struct setting *setting, const char *wanted, const char *kept,
+                      void *argument)
+{
+    char *text = argument;
+    const size_t length = strlen(text);
+
+    (void)snprintf(text + length, 256 - length, "%s %s %s\n", setting->name, wanted, kept);
+}
+
+START_TEST(what_is_fixed_keeps_its_value)
+{
+    struct written current = {.count = 4, .size = 5, .level = 1, .path = strdup("/a"), .mark = 'x'};
+    struct error error;
+    char text[256] = "";
+
+    ck_assert_int_eq(set_line("quiet", "yes", &error), 0);
+    ck_assert_int_eq(set_line("size", "7", &error), 0);
+    ck_assert_int_eq(settings_keep_fixed(written_table, &written, &current, note_kept, text), 0);
+    ck_assert_str_eq(text,
+                     "count auto 4\nlevel low middle\nquiet yes no\npath none /a\nmark none x\n");
+    ck_assert_uint_eq(written.count, 4);
+    ck_assert_uint_eq(written.size, 7);
+    ck_assert_uint_eq(written.level, 1);
+    ck_assert(!written.quiet);
+    ck_assert_str_eq(written.path, "/a");
+    ck_assert_int_eq(written.mark, 'x');
+    text[0] = '\0';
+    ck_assert_int_eq(settings_keep_fixed(written_table, &written, &current, note_kept, text), 0);
+    ck_assert_str_eq(text, "");
+    free(current.path);
+}
+END_TEST
+
 static Suite *settings_suite(void)
 {
     Suite *suite = suite_create("settings");
     TCase *right = support_case(suite, "right");
     TCase *refused = support_case(suite, "wrong");
     TCase *help = support_case(suite, "help");
+    TCase *files = support_case(suite, "files");
 
+    tcase_add_checked_fixture(files, set_written_defaults, free_written);
+    tcase_add_test(files, defaults_are_printed_as_lines_of_a_file);
+    tcase_add_test(files, what_is_printed_says_where_it_came_from);
+    tcase_add_loop_test(files, a_flag_in_a_file_is_yes_or_no, 0, COUNT_OF(flags));
+    tcase_add_test(files, errors_of_a_line_name_the_setting_without_dashes);
+    tcase_add_test(files, what_is_fixed_keeps_its_value);
     tcase_add_test(help, an_operand_may_stand_anywhere_or_be_missing);
     tcase_add_test(help, a_second_operand_and_a_wrong_one_are_refused);
     tcase_add_test(help, a_value_that_may_be_missing_stands_behind_an_equals_sign);

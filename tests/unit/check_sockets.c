@@ -890,6 +890,154 @@ static TCase *add_case(Suite *suite, const char *name)
     return test_case;
 }
 
+/* --- Addresses that change. ------------------------------------------------------------------ */
+
+static int change_to(const char *const texts[])
+{
+    struct address addresses[LIST_SIZE];
+    const struct address_list list = make_list(addresses, texts);
+
+    return sockets_change(&scene.sockets, &list, BACKLOG, support_log(LOG_FORMAT_TEXT),
+                          &scene.error);
+}
+
+START_TEST(what_stays_is_not_touched_and_the_rest_comes_or_leaves)
+{
+    const unsigned descriptors = support_descriptor_count();
+    const size_t workers = (size_t)_i;
+    unsigned long stays, comes;
+    int fd;
+
+    open_all(workers, TEXTS("127.0.0.1:0", scene.url));
+    stays = scene.sockets.endpoints[0].number;
+    fd = scene.sockets.endpoints[0].listener_fds[0];
+    ck_assert_int_eq(change_to(TEXTS("[::1]:0", "127.0.0.1:0")), 0);
+    ck_assert_uint_eq(scene.sockets.count, 3);
+    check_listener(&scene.sockets.endpoints[2], workers);
+    comes = scene.sockets.endpoints[2].number;
+    ck_assert(!scene.sockets.endpoints[0].is_leaving);
+    ck_assert(scene.sockets.endpoints[1].is_leaving);
+    ck_assert(!scene.sockets.endpoints[2].is_leaving);
+    ck_assert_int_eq(access(scene.path, F_OK), 0);
+
+    sockets_close_leaving(&scene.sockets);
+    ck_assert_uint_eq(scene.sockets.count, 2);
+    ck_assert_uint_eq(scene.sockets.endpoints[0].number, stays);
+    ck_assert_uint_eq(scene.sockets.endpoints[1].number, comes);
+    ck_assert_int_eq(scene.sockets.endpoints[0].listener_fds[0], fd);
+    ck_assert_int_lt(access(scene.path, F_OK), 0);
+    ck_assert_uint_eq(support_descriptor_count(), descriptors + 2 * workers);
+
+    ck_assert_int_eq(change_to(TEXTS(scene.url, "[::1]:0", "127.0.0.1:0")), 0);
+    ck_assert_uint_ne(scene.sockets.endpoints[2].number, comes);
+    ck_assert_int_eq(access(scene.path, F_OK), 0);
+    close_all(descriptors);
+}
+END_TEST
+
+START_TEST(an_address_is_checked_without_opening_it)
+{
+    const unsigned descriptors = support_descriptor_count();
+    struct address addresses[LIST_SIZE];
+    const struct address_list list =
+        make_list(addresses, TEXTS("127.0.0.1:1", "localhost:1", "[::1]:1", "192.0.2.1:1",
+                                   "unix:///nowhere/x", "fd://999", "stdio:", "bad..name:1"));
+
+    for (size_t i = 0; i + 1 < list.count; i++)
+        ck_assert_int_eq(sockets_check(&addresses[i], &scene.error), 0);
+    ck_assert_int_eq(sockets_check(&addresses[list.count - 1], &scene.error), -1);
+    ck_assert_ptr_nonnull(strstr(scene.error.text, "--listen tcp://bad..name:1: "));
+    ck_assert_uint_eq(support_descriptor_count(), descriptors);
+}
+END_TEST
+
+START_TEST(an_address_that_stands_there_twice_is_two)
+{
+    open_all(1, TEXTS("127.0.0.1:0", "127.0.0.1:0"));
+    ck_assert_int_eq(change_to(TEXTS("127.0.0.1:0")), 0);
+    ck_assert(!scene.sockets.endpoints[0].is_leaving);
+    ck_assert(scene.sockets.endpoints[1].is_leaving);
+    sockets_close_leaving(&scene.sockets);
+    ck_assert_int_eq(change_to(TEXTS("127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0")), 0);
+    ck_assert_uint_eq(scene.sockets.count, 3);
+    for (size_t i = 0; i < scene.sockets.count; i++)
+        ck_assert(!scene.sockets.endpoints[i].is_leaving);
+}
+END_TEST
+
+START_TEST(a_name_with_several_addresses_stays_whole)
+{
+    size_t count;
+
+    open_all(1, TEXTS("localhost:0"));
+    count = scene.sockets.count;
+    ck_assert_int_eq(change_to(TEXTS("127.0.0.1:0", "localhost:0")), 0);
+    ck_assert_uint_eq(scene.sockets.count, count + 1);
+    ck_assert_int_eq(change_to(TEXTS("127.0.0.1:0")), 0);
+    sockets_close_leaving(&scene.sockets);
+    ck_assert_uint_eq(scene.sockets.count, 1);
+}
+END_TEST
+
+START_TEST(a_change_that_fails_changes_nothing)
+{
+    struct sockaddr_in address;
+    int busy = support_bind_tcp(&address);
+    unsigned descriptors;
+    char text[64];
+
+    ck_assert_int_eq(listen(busy, 1), 0);
+    (void)snprintf(text, sizeof text, "127.0.0.1:%u", (unsigned)ntohs(address.sin_port));
+    open_all(2, TEXTS("127.0.0.1:0"));
+    descriptors = support_descriptor_count();
+    ck_assert_int_eq(change_to(TEXTS(scene.url, "[::1]:0", text)), -1);
+    ck_assert_ptr_nonnull(strstr(scene.error.text, text));
+    ck_assert_uint_eq(scene.sockets.count, 1);
+    ck_assert(!scene.sockets.endpoints[0].is_leaving);
+    ck_assert_uint_eq(support_descriptor_count(), descriptors);
+    ck_assert_int_lt(access(scene.path, F_OK), 0);
+    support_close(&busy);
+}
+END_TEST
+
+START_TEST(what_is_passed_comes_at_the_start_only)
+{
+    struct sockaddr_in address;
+    int passed = support_bind_tcp(&address);
+    char text[32];
+
+    ck_assert_int_eq(listen(passed, 1), 0);
+    (void)snprintf(text, sizeof text, "fd://%d", passed);
+    open_all(1, TEXTS("127.0.0.1:0"));
+    ck_assert_int_eq(change_to(TEXTS("127.0.0.1:0", text)), -1);
+    ck_assert_ptr_nonnull(strstr(scene.error.text, text));
+    ck_assert_int_eq(change_to(TEXTS("127.0.0.1:0", "stdio:")), -1);
+    sockets_close(&scene.sockets);
+
+    open_all(1, TEXTS("127.0.0.1:0", text));
+    ck_assert(scene.sockets.endpoints[0].is_passed);
+    ck_assert_int_eq(change_to(TEXTS(text)), 0);
+    ck_assert(!scene.sockets.endpoints[0].is_leaving);
+    ck_assert(scene.sockets.endpoints[1].is_leaving);
+}
+END_TEST
+
+START_TEST(a_passed_client_never_leaves)
+{
+    char text[32];
+    int fds[2];
+
+    support_tcp_pair(fds);
+    (void)snprintf(text, sizeof text, "fd://%d", fds[1]);
+    open_all(1, TEXTS(text, "127.0.0.1:0"));
+    ck_assert_int_eq(change_to(TEXTS("127.0.0.1:0")), 0);
+    ck_assert(!scene.sockets.endpoints[0].is_leaving);
+    ck_assert_int_eq(change_to(TEXTS("127.0.0.1:0", text)), 0);
+    ck_assert_uint_eq(scene.sockets.count, 2);
+    support_close(&fds[0]);
+}
+END_TEST
+
 static Suite *sockets_suite(void)
 {
     Suite *suite = suite_create("sockets");
@@ -917,6 +1065,15 @@ static Suite *sockets_suite(void)
     tcase_add_test(test_case, a_path_that_is_somebody_elses_by_now_is_not_removed);
     tcase_add_test(test_case, a_path_that_is_gone_by_now_is_no_problem);
     tcase_add_test(test_case, a_later_failure_undoes_what_came_before);
+
+    test_case = add_case(suite, "changes");
+    tcase_add_loop_test(test_case, what_stays_is_not_touched_and_the_rest_comes_or_leaves, 1, 3);
+    tcase_add_test(test_case, an_address_is_checked_without_opening_it);
+    tcase_add_test(test_case, an_address_that_stands_there_twice_is_two);
+    tcase_add_test(test_case, a_name_with_several_addresses_stays_whole);
+    tcase_add_test(test_case, a_change_that_fails_changes_nothing);
+    tcase_add_test(test_case, what_is_passed_comes_at_the_start_only);
+    tcase_add_test(test_case, a_passed_client_never_leaves);
 
     test_case = add_case(suite, "passed");
     tcase_add_loop_test(test_case, a_passed_listener_is_taken_over, 0, 2);

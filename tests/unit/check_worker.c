@@ -27,10 +27,17 @@ static void on_event(enum worker_event event, void *owner)
         atomic_fetch_add(&scene.finished, 1);
 }
 
+static void on_error(const struct error *error, void *argument)
+{
+    (void)argument;
+    ck_abort_msg("%s", error->text);
+}
+
 static void setup(void)
 {
-    char program[] = "echod", option[] = "--listen", address[] = "tcp://127.0.0.1:0";
-    char *arguments[] = {program, option, address, NULL};
+    char program[] = "echod", no_config[] = "--no-config", option[] = "--listen",
+         address[] = "tcp://127.0.0.1:0";
+    char *arguments[] = {program, no_config, option, address, NULL};
     const struct worker_place place = {
         .count = 1,
         .cpu = WORKER_ANY_CPU,
@@ -43,7 +50,7 @@ static void setup(void)
 
     scene.limit.max = 10;
     scene.finished = 0;
-    ck_assert_int_eq(options_parse(&scene.options, 3, arguments, &error), 0);
+    ck_assert_int_eq(options_read(&scene.options, 4, arguments, on_error, NULL), 0);
     ck_assert_int_eq(
         sockets_open(&scene.sockets, &scene.options.listen, 10, 1, &passed, log, &error), 0);
     scene.worker = worker_new(&place, &scene.options, &scene.sockets, log, on_event, &scene);
