@@ -1,12 +1,18 @@
 /*
  * process: what both programs ask of the system for themselves: files, and text on standard output.
- * Handles no signals and opens nothing.
+ * Handles no signals.
  * Called by each program's main.
  */
 #ifndef BASE_PROCESS_H
 #define BASE_PROCESS_H
 
 #include <stdio.h>
+
+/*
+ * Where a parent closed a standard descriptor, keep its number from becoming a client's: with a
+ * file that has the wrong direction, so that whoever uses it meets an error, as without it.
+ */
+void process_fill_standard_descriptors(void);
 
 /* Raise the soft limit of open files to the hard one, as far as the system lets us. */
 void process_raise_file_limit(void);

@@ -1,0 +1,115 @@
+#include <config.h>
+
+#include "echod/daemon.h"
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/process.h"
+#include "echod/passed.h"
+#include "echod/pidfile.h"
+#include "echod/privileges.h"
+#include "echod/server.h"
+#include "echod/sockets.h"
+#include "echod/supervise.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+/* Give up what is not needed once everything is bound, and hand over what stays. */
+static int drop_privileges(const struct options *options, const struct sockets *sockets,
+                           const struct pidfile *pidfile, struct log *log, struct error *error)
+{
+    const uid_t uid = privileges_uid(&options->user);
+    const gid_t gid = privileges_gid(&options->user, &options->group);
+
+    if (!options->user.is_given && !options->group.is_given)
+        return 0;
+    sockets_hand_over(sockets, uid, gid, log);
+    pidfile_hand_over(pidfile, uid, gid, log);
+    return privileges_drop(&options->user, &options->group, error);
+}
+
+static int serve(struct options *options, const struct passed *passed, struct supervise *supervise,
+                 struct log *log)
+{
+    const size_t worker_count = server_worker_count(options);
+    int status = EXIT_STATUS_SYSTEM;
+    struct sockets sockets;
+    struct pidfile pidfile;
+    struct error error;
+
+    if (sockets_open(&sockets, &options->listen, (int)options->backlog, worker_count, passed, log,
+                     &error) < 0)
+        goto fail;
+    if (pidfile_open(&pidfile, options->pid_file, &error) < 0)
+        goto close_sockets;
+    if (drop_privileges(options, &sockets, &pidfile, log, &error) < 0)
+        goto close_pidfile;
+    passed_warn_of_rest(passed, log);
+    status = server_run(options, &sockets, worker_count, supervise, log);
+    sockets_close(&sockets);
+    pidfile_close(&pidfile);
+    return status;
+
+close_pidfile:
+    pidfile_close(&pidfile);
+close_sockets:
+    sockets_close(&sockets);
+fail:
+    log_write(log, LOG_LEVEL_ERROR, "%s", error.text);
+    return status;
+}
+
+/* Start the log that was asked for, or say on standard error why it cannot be had. */
+static struct log *start_log(const struct options *options)
+{
+    const bool would_reach_client = sockets_include_standard_error(&options->listen);
+    const char *process_name = supervise_process_name();
+    struct log *log;
+
+    if (options->log_target == LOG_TARGET_SYSLOG)
+        log = log_new_syslog(_PATH_LOG, "echod", options->log_level, options->log_format);
+    else
+        log = log_new(would_reach_client ? -1 : STDERR_FILENO, options->log_level,
+                      options->log_format);
+    if (log == NULL && options->log_target == LOG_TARGET_SYSLOG)
+        (void)fprintf(stderr,
+                      "echod: --log-target syslog: " _PATH_LOG ": %s; start a syslog daemon, or "
+                      "log to stderr\n",
+                      strerror(errno));
+    else if (log == NULL)
+        (void)fprintf(stderr, "echod: the log cannot be started: %s\n", strerror(errno));
+    else if (process_name != NULL)
+        log_set_process(log, process_name);
+    return log;
+}
+
+int daemon_run(struct options *options)
+{
+    struct passed passed;
+    struct supervise supervise;
+    struct log *log;
+    int status;
+
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGUSR1, SIG_IGN); /* until the server waits for them */
+    (void)signal(SIGHUP, SIG_IGN);
+    process_fill_standard_descriptors();
+    process_raise_file_limit();
+    privileges_forbid_gain();
+    log = start_log(options);
+    if (log == NULL)
+        return EXIT_STATUS_SYSTEM;
+    passed_init(&passed, log);
+    supervise_init(&supervise, log);
+    status = serve(options, &passed, &supervise, log);
+    supervise_fini(&supervise);
+    passed_fini(&passed);
+    log_free(log);
+    return status;
+}
