@@ -39,6 +39,8 @@ def find(build, echod, also):
     echod_arguments = "--listen 127.0.0.1:{port} --log-level warning"
     add(BASELINE, built("epoll_level"))
     add(AGAIN, built("epoll_level"))
+    if "--no-config" in _output(echod, "--help"):
+        echod_arguments += " --no-config"
     add("echod", echod, echod_arguments, version=_said(echod, "--version"))
     if "--no-shortcuts" in _output(echod, "--help"):
         add("echod canonical", echod, echod_arguments + " --no-shortcuts")

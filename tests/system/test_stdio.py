@@ -224,7 +224,7 @@ class InetdTest(harness.TestCase):
 
     def inetd(self, address, client_socket):
         """An echod whose standard descriptors are all one connected socket, as inetd starts it."""
-        return Process([harness.ECHOD, "--log-level", "debug", "--listen", address],
+        return Process([harness.ECHOD, "--no-config", "--log-level", "debug", "--listen", address],
                        stdin=client_socket, stdout=client_socket, stderr=client_socket)
 
     def test_no_log_line_gets_into_the_echo(self):
