@@ -39,13 +39,13 @@ class TimeoutTest(harness.TestCase):
     def test_idle_timeout_spares_a_client_that_only_receives(self):
         """While echo leaves the client is not idle, though it sends nothing more."""
         data = harness.random_bytes(16 * MIB)
-        with Echod("--idle-timeout", scaled_ms(1000), "--high-water", "16MiB") as server:
+        with Echod("--idle-timeout", scaled_ms(3000), "--high-water", "16MiB") as server:
             client = server.connect(receive_buffer=64 * KIB)
             sender = Background(client.sendall, data)
             received = 0
             for _ in range(100):
                 received += len(client.recv(64 * KIB))
-                time.sleep(0.025 * harness.SLOWNESS)  # slow is what is tested
+                time.sleep(0.04 * harness.SLOWNESS)  # slow is what is tested
             received += len(harness.receive_exactly(client, len(data) - received))
             sender.result()
             self.assertEqual(received, len(data))
