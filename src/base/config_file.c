@@ -201,11 +201,18 @@ static char *locate(const char *pattern, const struct file *file)
     return located;
 }
 
+/* A directory that is not there holds nothing; one that cannot be read may hold something. */
+static int on_glob_error(const char *path, int failure)
+{
+    (void)path;
+    return failure != ENOENT;
+}
+
 /* Read all that a pattern stands for, which may be nothing. */
 static void include_matches(struct reading *reading, const char *pattern, const struct file *file)
 {
     glob_t found;
-    const int status = glob(pattern, GLOB_ERR, NULL, &found);
+    const int status = glob(pattern, 0, on_glob_error, &found);
 
     if (status == GLOB_NOSPACE)
         refuse_file(reading, pattern, file, strerror(ENOMEM), "write a pattern for fewer files");

@@ -13,8 +13,9 @@ struct error {
 };
 
 /*
- * Write the sentence, printf-style. Control characters, which can only come from outside, become
- * question marks, so that it stays one line. Saves and restores errno.
+ * Write the sentence, printf-style. Control characters and bytes that are not UTF-8, which can
+ * only come from outside, become question marks, so that it stays one line. Saves and restores
+ * errno.
  */
 void error_set(struct error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

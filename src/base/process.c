@@ -4,8 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <syslog.h>
 #include <unistd.h>
 
 void process_fill_standard_descriptors(void)
@@ -27,6 +31,32 @@ void process_raise_file_limit(void)
         limit.rlim_cur = limit.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &limit);
     }
+}
+
+static bool standard_error_is_client(void)
+{
+    struct stat input, errors;
+
+    return fstat(STDIN_FILENO, &input) == 0 && fstat(STDERR_FILENO, &errors) == 0 &&
+           S_ISSOCK(input.st_mode) && input.st_dev == errors.st_dev &&
+           input.st_ino == errors.st_ino;
+}
+
+void process_complain(const char *program, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    if (standard_error_is_client()) {
+        openlog(program, LOG_PID, LOG_DAEMON);
+        vsyslog(LOG_ERR, format, arguments);
+        closelog();
+    } else {
+        (void)fprintf(stderr, "%s: ", program);
+        (void)vfprintf(stderr, format, arguments);
+        (void)fputc('\n', stderr);
+    }
+    va_end(arguments);
 }
 
 int process_end_output(const char *program)

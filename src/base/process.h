@@ -18,6 +18,14 @@ void process_fill_standard_descriptors(void);
 void process_raise_file_limit(void);
 
 /*
+ * Say in a sentence, printf-style, what keeps a program from running: on standard error; or to
+ * syslog (daemon.err) where standard error is the socket on standard input, since inetd(8) passes
+ * its client there.
+ */
+void process_complain(const char *program, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/*
  * Make sure that all that was printed to standard output arrived: a full disk is an error.
  * Return 0, or -1 after a sentence on standard error that begins with the program's name.
  */

@@ -78,12 +78,12 @@ static struct log *start_log(const struct options *options)
         log = log_new(would_reach_client ? -1 : STDERR_FILENO, options->log_level,
                       options->log_format);
     if (log == NULL && options->log_target == LOG_TARGET_SYSLOG)
-        (void)fprintf(stderr,
-                      "echod: --log-target syslog: " _PATH_LOG ": %s; start a syslog daemon, or "
-                      "log to stderr\n",
-                      strerror(errno));
+        process_complain("echod",
+                         "--log-target syslog: " _PATH_LOG ": %s; start a syslog daemon, or log to "
+                         "stderr",
+                         strerror(errno));
     else if (log == NULL)
-        (void)fprintf(stderr, "echod: the log cannot be started: %s\n", strerror(errno));
+        process_complain("echod", "the log cannot be started: %s", strerror(errno));
     else if (process_name != NULL)
         log_set_process(log, process_name);
     return log;
@@ -97,8 +97,6 @@ int daemon_run(struct options *options)
     int status;
 
     (void)signal(SIGPIPE, SIG_IGN);
-    (void)signal(SIGUSR1, SIG_IGN); /* until the server waits for them */
-    (void)signal(SIGHUP, SIG_IGN);
     process_fill_standard_descriptors();
     process_raise_file_limit();
     privileges_forbid_gain();

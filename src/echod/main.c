@@ -10,6 +10,7 @@
 #include "base/settings.h"
 #include "echod/daemon.h"
 #include "echod/options.h"
+#include "echod/server.h"
 #include "echod/sockets.h"
 
 #include <stdbool.h>
@@ -23,7 +24,7 @@ static int print(void (*print_text)(FILE *stream))
 static void print_error(const struct error *error, void *argument)
 {
     (void)argument;
-    (void)fprintf(stderr, "echod: %s\n", error->text);
+    process_complain("echod", "%s", error->text);
 }
 
 /* Check the addresses as well, as far as that opens none. */
@@ -38,7 +39,7 @@ static int check_addresses(const struct address_list *list)
 
         if (sockets_check(&list->addresses[i], &error) == 0)
             continue;
-        (void)fprintf(stderr, "echod: %s%s%s\n", origin->place, is_of_file ? ": " : "", error.text);
+        process_complain("echod", "%s%s%s", origin->place, is_of_file ? ": " : "", error.text);
         status = is_of_file ? EXIT_STATUS_CONFIG : EXIT_STATUS_USAGE;
     }
     return status;
@@ -57,8 +58,10 @@ static int check(const struct options *options)
 int main(int argument_count, char *arguments[])
 {
     struct options options = {0};
-    int status = options_read(&options, argument_count, arguments, print_error, NULL);
+    int status;
 
+    server_hold_signals();
+    status = options_read(&options, argument_count, arguments, print_error, NULL);
     if (status == 0 && options.show_help)
         status = print(options_print_help);
     else if (status == 0 && options.show_version)

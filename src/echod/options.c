@@ -311,6 +311,18 @@ static const struct origin *origin_of(const struct options *options, const char 
     return &options->origins[settings_find(table, name) - table];
 }
 
+/* Return the exit status for two values that do not fit: a file is to blame if it has one. */
+static int status_of(const struct origin *one, const struct origin *other)
+{
+    return one->kind == ORIGIN_FILE || other->kind == ORIGIN_FILE ? EXIT_STATUS_CONFIG
+                                                                  : EXIT_STATUS_USAGE;
+}
+
+static int worse(int status, int other)
+{
+    return status > other ? status : other;
+}
+
 static int check_marks(struct reading *reading)
 {
     const struct options *options = reading->options;
@@ -326,7 +338,7 @@ static int check_marks(struct reading *reading)
     error_set(&error, "%s: %" PRIu64 " bytes lie above %s, %" PRIu64 " bytes; write less, or auto",
               low_name.text, options->low_water_bytes, high_name.text, options->high_water_bytes);
     report(&error, reading);
-    return -1;
+    return status_of(low, high);
 }
 
 /* A user whom the system does not know has no group that could be found out. */
@@ -343,7 +355,7 @@ static int check_user(struct reading *reading)
     error_set(&error, "%s: this system does not know %lu, and so not his group; add --group",
               name.text, (unsigned long)options->user.uid);
     report(&error, reading);
-    return -1;
+    return status_of(origin, origin);
 }
 
 /*
@@ -362,6 +374,14 @@ static bool is_same_descriptor(const struct address *address, const struct addre
     return address->scheme == ADDRESS_FD && other->scheme == ADDRESS_FD && address->fd == other->fd;
 }
 
+/* Tell whether only one of them can be served; of port 0 the system chooses another each time. */
+static bool is_same_place(const struct address *address, const struct address *other)
+{
+    if (address->scheme == ADDRESS_TCP)
+        return address->port != 0 && address_is_equal(address, other);
+    return is_same_descriptor(address, other) || address_is_equal(address, other);
+}
+
 /* Check that an address of the list is none of those before it. */
 static int check_address(struct reading *reading, size_t index)
 {
@@ -370,7 +390,7 @@ static int check_address(struct reading *reading, size_t index)
     struct error this = {""}, other = {""}, error = {""};
 
     for (size_t i = 0; i < index; i++) {
-        if (!is_same_descriptor(&list->addresses[index], &list->addresses[i]))
+        if (!is_same_place(&list->addresses[index], &list->addresses[i]))
             continue;
         address_format(&list->addresses[index], text);
         name_value("listen", &list->origins[index], &this);
@@ -378,22 +398,18 @@ static int check_address(struct reading *reading, size_t index)
         error_set(&error, "%s: %s is served already by another %s; give it once", this.text, text,
                   other.text);
         report(&error, reading);
-        return -1;
+        return status_of(&list->origins[index], &list->origins[i]);
     }
     return 0;
 }
 
-/* Check that the values fit together. */
+/* Check that the values fit together. Return 0, or the exit status after a report. */
 static int check_together(struct reading *reading)
 {
-    int status = 0;
+    int status = worse(check_marks(reading), check_user(reading));
 
-    if (check_marks(reading) < 0 || check_user(reading) < 0)
-        status = -1;
-    for (size_t i = 0; i < reading->options->listen.count; i++) {
-        if (check_address(reading, i) < 0)
-            status = -1;
-    }
+    for (size_t i = 0; i < reading->options->listen.count; i++)
+        status = worse(status, check_address(reading, i));
     return status;
 }
 
@@ -509,9 +525,7 @@ int options_read(struct options *options, int argument_count, char *arguments[],
         status = read_all(&reading, path, argument_count, arguments);
         options_free(&without_file);
     }
-    if (check_together(&reading) < 0)
-        status = path == NULL ? EXIT_STATUS_USAGE : EXIT_STATUS_CONFIG;
-    return status;
+    return worse(status, check_together(&reading));
 }
 
 static void on_kept(const struct setting *setting, const char *wanted, const char *kept,

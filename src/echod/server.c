@@ -634,6 +634,16 @@ static void serve(struct server *server)
     }
 }
 
+void server_hold_signals(void)
+{
+    sigset_t held;
+
+    (void)sigemptyset(&held);
+    (void)sigaddset(&held, SIGUSR1);
+    (void)sigaddset(&held, SIGHUP);
+    (void)sigprocmask(SIG_BLOCK, &held, NULL);
+}
+
 int server_run(struct options *options, struct sockets *sockets, size_t worker_count,
                struct supervise *supervise, struct log *log)
 {

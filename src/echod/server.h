@@ -18,6 +18,12 @@
 size_t server_worker_count(const struct options *options);
 
 /*
+ * Let USR1 and HUP wait until server_run answers them: the program may have been changed or asked
+ * while it starts, and should neither end nor miss it. Call it before there are threads.
+ */
+void server_hold_signals(void);
+
+/*
  * Serve until a stop is requested: TERM and INT drain, a second one of them or QUIT stops at once,
  * USR1 logs the totals and a line for each connection, HUP replaces the options by what their file
  * says now, if nothing is wrong with it. A client that was passed is served to its end, which then

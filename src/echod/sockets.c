@@ -286,14 +286,33 @@ static struct addrinfo *resolve(const struct address *address, const char *name,
     return NULL;
 }
 
+/* Check that a Unix socket has a directory. */
+static int check_directory(const char *path, const char *name, struct error *error)
+{
+    char directory[ADDRESS_PATH_SIZE];
+    struct stat found;
+    char *end;
+
+    memcpy(directory, path, strlen(path) + 1);
+    end = strrchr(directory, '/');
+    end[end == directory ? 1 : 0] = '\0';
+    if (stat(directory, &found) == 0 && S_ISDIR(found.st_mode))
+        return 0;
+    error_set(error, "--listen %s: there is no directory %s; make it, or choose another", name,
+              directory);
+    return -1;
+}
+
 int sockets_check(const struct address *address, struct error *error)
 {
     char name[ADDRESS_TEXT_SIZE];
     struct addrinfo *found;
 
+    address_format(address, name);
+    if (address->scheme == ADDRESS_UNIX)
+        return check_directory(address->path, name, error);
     if (address->scheme != ADDRESS_TCP)
         return 0;
-    address_format(address, name);
     found = resolve(address, name, error);
     if (found == NULL)
         return -1;

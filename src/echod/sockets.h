@@ -53,7 +53,8 @@ struct sockets {
 };
 
 /*
- * Check what can be known of an address without opening it: that its host has an address.
+ * Check what can be known of an address without opening it: that its host has an address, or its
+ * path a directory.
  * Return 0, or -1 with a sentence in `error` that names the address and what would be right.
  */
 int sockets_check(const struct address *address, struct error *error)

@@ -232,6 +232,38 @@ class CheckTest(ConfigTestCase):
         result = harness.run_echod("--check", "--listen", "bad..name:7")
         self.assertEqual((result.returncode, result.stdout), (harness.STATUS_USAGE, ""))
 
+    def test_a_path_without_directory_is_an_error(self):
+        path = self.write("listen unix:///no/such/directory/echod.sock\n")
+        self.expect_errors(path, f"{path}:1: --listen unix:///no/such/directory/echod.sock: there is "
+                                 "no directory /no/such/directory; ", arguments=("--check",))
+
+    def test_an_address_that_stands_there_twice(self):
+        path = self.write("listen 127.0.0.1:7\nlisten tcp://127.0.0.1:7\n")
+        self.expect_errors(path, f"{path}:2: listen: tcp://127.0.0.1:7 is served already by another ")
+
+    def test_the_status_tells_whose_values_do_not_fit(self):
+        """That there is a file does not make the command line's mistake the file's."""
+        path = self.write("workers 2\nhigh-water 2KiB\n")
+        for arguments, status in ((("--low-water", "1M", "--high-water", "1K"), harness.STATUS_USAGE),
+                                  (("--low-water", "1M"), harness.STATUS_CONFIG),
+                                  (("-l", "fd://3", "-l", "fd://3"), harness.STATUS_USAGE)):
+            with self.subTest(arguments=arguments):
+                result = harness.run_echod("--config", path, "--check", *arguments)
+                self.assertEqual(result.returncode, status, result.stderr)
+
+    def test_a_directory_of_includes_may_be_missing(self):
+        self.assertIn("workers 3", self.check("--config",
+                                              self.write("include none.d/*.conf\nworkers 3\n")))
+
+    def test_control_characters_of_a_file_reach_no_terminal(self):
+        path = self.write("")
+        with open(path, "wb") as file:
+            file.write(b"a\x9bb\nc\xc2\x9bd\n")
+        result = harness.run_echod("--check", "--config", path)
+        self.assertEqual(result.returncode, harness.STATUS_CONFIG)
+        self.assertIn('"a?b"', result.stderr)
+        self.assertIn('"c??d"', result.stderr)
+
     def test_nothing_is_opened(self):
         """An address that is in use, or that needs rights, can be checked."""
         with harness.listening_socket() as busy:

@@ -6,6 +6,7 @@ Run by `run`, by automake, or alone.
 
 import contextlib
 import os
+import re
 import signal
 import time
 
@@ -452,6 +453,24 @@ class LoadTest(ReloadTestCase):
                 count, growth = self.reload_under_load(workers)
                 print(f"{count} connections, {growth // harness.KIB} KiB more ", end="", flush=True)
                 self.assertGreater(count, 100)
+
+
+class StartTest(ReloadTestCase):
+
+    def test_hup_during_the_start_is_answered_afterwards(self):
+        """Who changes the file while it is read is neither forgotten, nor the end of echod."""
+        path = f"{self.temporary_directory()}/echod.conf"
+        with open(path, "w", encoding="ascii") as file:
+            file.write("listen 127.0.0.1:0\n" + "workers 1\n" * 50000)
+
+        def holds_hup():
+            with open(f"/proc/{server.pid}/status", encoding="ascii") as file:
+                return int(re.search(r"(?m)^SigBlk:\s+(\w+)$", file.read()).group(1), 16) & 1
+
+        with harness.Echod(config=path, listen=None, ready=0) as server:
+            harness.wait_until(lambda: holds_hup() or server.log.find("listening"), "it has begun")
+            os.kill(server.pid, signal.SIGHUP)
+            server.log.wait_for("HUP: the configuration of .* is in effect")
 
 
 if __name__ == "__main__":

@@ -227,6 +227,20 @@ class InetdTest(harness.TestCase):
         return Process([harness.ECHOD, "--no-config", "--log-level", "debug", "--listen", address],
                        stdin=client_socket, stdout=client_socket, stderr=client_socket)
 
+    def test_no_mistake_is_told_to_the_client(self):
+        """What is wrong with options or a file is no business of whoever connects."""
+        path = f"{self.temporary_directory()}/echod.conf"
+        with open(path, "w", encoding="ascii") as file:
+            file.write("secret-of-the-house 1\n")
+        for arguments in (["--config", path], ["--no-such-option"], ["--log-target", "syslog"]):
+            with self.subTest(arguments=arguments):
+                ours, theirs = harness.tcp_pair()
+                with ours, Process([harness.ECHOD, *arguments, "--listen", "unix:///no/such/path/e"],
+                                   stdin=theirs, stdout=theirs, stderr=theirs) as server:
+                    theirs.close()
+                    self.assertEqual(harness.receive_all(ours), b"")
+                    harness.wait_until(lambda: server.status is not None, "echod gives up")
+
     def test_no_log_line_gets_into_the_echo(self):
         """Under inetd the client gets its own bytes and nothing else."""
         data = harness.random_bytes(3 * MIB)

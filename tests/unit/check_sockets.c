@@ -939,14 +939,16 @@ START_TEST(an_address_is_checked_without_opening_it)
 {
     const unsigned descriptors = support_descriptor_count();
     struct address addresses[LIST_SIZE];
-    const struct address_list list =
-        make_list(addresses, TEXTS("127.0.0.1:1", "localhost:1", "[::1]:1", "192.0.2.1:1",
-                                   "unix:///nowhere/x", "fd://999", "stdio:", "bad..name:1"));
+    const struct address_list list = make_list(
+        addresses, TEXTS("127.0.0.1:1", "localhost:1", "[::1]:1", "192.0.2.1:1", "unix:///x",
+                         "fd://999", "stdio:", "bad..name:1", "unix:///nowhere/x"));
 
-    for (size_t i = 0; i + 1 < list.count; i++)
+    for (size_t i = 0; i + 2 < list.count; i++)
         ck_assert_int_eq(sockets_check(&addresses[i], &scene.error), 0);
-    ck_assert_int_eq(sockets_check(&addresses[list.count - 1], &scene.error), -1);
+    ck_assert_int_eq(sockets_check(&addresses[list.count - 2], &scene.error), -1);
     ck_assert_ptr_nonnull(strstr(scene.error.text, "--listen tcp://bad..name:1: "));
+    ck_assert_int_eq(sockets_check(&addresses[list.count - 1], &scene.error), -1);
+    ck_assert_ptr_nonnull(strstr(scene.error.text, "there is no directory /nowhere; "));
     ck_assert_uint_eq(support_descriptor_count(), descriptors);
 }
 END_TEST
