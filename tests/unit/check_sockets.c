@@ -939,9 +939,9 @@ START_TEST(an_address_is_checked_without_opening_it)
 {
     const unsigned descriptors = support_descriptor_count();
     struct address addresses[LIST_SIZE];
-    const struct address_list list = make_list(
-        addresses, TEXTS("127.0.0.1:1", "localhost:1", "[::1]:1", "192.0.2.1:1", "unix:///x",
-                         "fd://999", "stdio:", "bad..name:1", "unix:///nowhere/x"));
+    const struct address_list list =
+        make_list(addresses, TEXTS("127.0.0.1:1", "localhost:1", "[::1]:1", "unix:///x", "fd://999",
+                                   "stdio:", "bad..name:1", "unix:///nowhere/x"));
 
     for (size_t i = 0; i + 2 < list.count; i++)
         ck_assert_int_eq(sockets_check(&addresses[i], &scene.error), 0);
