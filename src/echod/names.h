@@ -1,0 +1,40 @@
+/*
+ * names: looks up the hosts of addresses in a thread of its own, since nobody can say how long that
+ * takes and nothing can interrupt it.
+ * Opens nothing; sockets does.
+ * Called by server before the addresses change, and by sockets for what was found.
+ */
+#ifndef ECHOD_NAMES_H
+#define ECHOD_NAMES_H
+
+#include "base/settings.h"
+
+#include <netdb.h>
+
+struct names;
+
+/* Called once, from the thread, when everything was looked up. */
+typedef void names_callback(void *argument);
+
+/*
+ * Begin to look up the hosts of a list, which is not needed any more when this returns. The caller
+ * frees the names. Return NULL with errno.
+ */
+struct names *names_look_up(const struct address_list *addresses, names_callback *on_found,
+                            void *argument);
+
+/*
+ * Free the names. If the thread is still at work it goes on by itself, and calls nobody: when this
+ * returns, `on_found` was called or never will be. NULL is fine.
+ */
+void names_free(struct names *names);
+
+/*
+ * Look up the host of an address, in `names` if it stands there, which must have been found. NULL
+ * asks the system. The caller frees what is found with freeaddrinfo.
+ * Return 0 or the EAI_* of getaddrinfo(3).
+ */
+int names_find(struct names *names, const struct address *address, struct addrinfo **found)
+    __attribute__((warn_unused_result));
+
+#endif

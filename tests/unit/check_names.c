@@ -1,0 +1,146 @@
+/*
+ * check_names: what is looked up can be taken once, and who waits no longer is not called.
+ * That echod goes on meanwhile is in test_reload.
+ * Run by make check.
+ */
+#include <config.h>
+
+#include "echod/names.h"
+
+#include "support.h"
+
+#include <poll.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <unistd.h>
+
+static atomic_int calls;
+static int ends[2]; /* of a pipe, into which each call writes */
+
+static void on_found(void *argument)
+{
+    const char byte = 0;
+
+    ck_assert_ptr_eq(argument, &calls);
+    calls++;
+    ck_assert_int_eq((int)write(ends[1], &byte, 1), 1);
+}
+
+static void wait_for_call(void)
+{
+    char byte;
+
+    ck_assert_int_eq((int)read(ends[0], &byte, 1), 1);
+}
+
+static void setup(void)
+{
+    ck_assert_int_eq(pipe(ends), 0);
+    calls = 0;
+}
+
+static void teardown(void)
+{
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+}
+
+static struct address make_address(const char *text)
+{
+    struct address address;
+    struct error error;
+
+    ck_assert_int_eq(address_parse(text, &address, &error), 0);
+    return address;
+}
+
+static struct names *look_up(struct address *addresses, size_t count)
+{
+    const struct address_list list = {.addresses = addresses, .count = count};
+    struct names *names;
+
+    names = names_look_up(&list, on_found, &calls);
+    ck_assert_ptr_nonnull(names);
+    memset(addresses, 0, count * sizeof *addresses); /* not needed any more */
+    return names;
+}
+
+START_TEST(what_was_found_is_taken_once)
+{
+    const struct address literal = make_address("127.0.0.1:7"), wrong = make_address("bad..name:7");
+    struct address list[] = {literal, make_address("unix:///x"), wrong, literal};
+    struct addrinfo *first = NULL, *second = NULL, *third = NULL;
+    struct names *names = look_up(list, 4);
+
+    wait_for_call();
+    ck_assert_int_eq(names_find(names, &literal, &first), 0);
+    ck_assert_int_eq(names_find(names, &literal, &second), 0);
+    ck_assert_ptr_ne(first, second);
+    ck_assert_int_ne(names_find(names, &wrong, &third), 0);
+    ck_assert_int_eq(names_find(names, &literal, &third),
+                     0); /* asks the system, as without names */
+    freeaddrinfo(first);
+    freeaddrinfo(second);
+    freeaddrinfo(third);
+    names_free(names);
+    ck_assert_int_eq(calls, 1);
+}
+END_TEST
+
+START_TEST(what_is_left_is_freed)
+{
+    struct address list[] = {make_address("127.0.0.1:7"), make_address("[::1]:7")};
+    struct names *names = look_up(list, 2);
+
+    wait_for_call();
+    names_free(names);
+    names_free(NULL);
+}
+END_TEST
+
+START_TEST(who_waits_no_longer_is_not_called)
+{
+    struct pollfd later = {.fd = ends[0], .events = POLLIN};
+    int called = 0;
+
+    for (int i = 0; i < 200; i++) {
+        struct address list[] = {make_address("127.0.0.1:7"), make_address("localhost:7")};
+        const int before = calls;
+
+        names_free(look_up(list, 2));
+        called += calls - before; /* before it was freed, or by one of those that are freed */
+    }
+    for (; called > 0; called--)
+        wait_for_call();
+    ck_assert_int_eq(poll(&later, 1, 100), 0);
+}
+END_TEST
+
+START_TEST(without_names_the_system_is_asked)
+{
+    const struct address address = make_address("127.0.0.1:7");
+    struct addrinfo *found = NULL;
+
+    ck_assert_int_eq(names_find(NULL, &address, &found), 0);
+    ck_assert_int_eq(found->ai_family, AF_INET);
+    freeaddrinfo(found);
+}
+END_TEST
+
+static Suite *names_suite(void)
+{
+    Suite *suite = suite_create("names");
+    TCase *tests = support_case(suite, "names");
+
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_test(tests, what_was_found_is_taken_once);
+    tcase_add_test(tests, what_is_left_is_freed);
+    tcase_add_test(tests, who_waits_no_longer_is_not_called);
+    tcase_add_test(tests, without_names_the_system_is_asked);
+    return suite;
+}
+
+int main(void)
+{
+    return support_run(names_suite());
+}
