@@ -107,16 +107,50 @@ class ListenersTest(ReloadTestCase):
                     self.reload(server, f"listen {self.first}", f"workers {workers}")
                     self.assertEqual(before, listening_inodes(server))
 
+    def expect_all_served(self, server, address, count, *lines):
+        """Fill the one place for connections and the queue; serve all when the listener goes."""
+        served = server.adopt(harness.connect(address))
+        harness.round_trip(served)
+        waiting = [server.adopt(harness.connect(address)) for _ in range(count)]
+        limits = server.report()[0].accept_limits
+        self.reload(server, f"listen {self.second}", "max-connections 1", *lines)
+        for client in (served, *waiting):
+            harness.round_trip(client)
+        self.assertEqual(server.report()[0].accept_limits, limits)
+        late = server.adopt(harness.connect(self.second))  # the limit holds for whoever comes
+        late.sendall(b"x")
+        for client in (served, *waiting):
+            harness.round_trip(client)
+            client.close()
+        self.assertEqual(harness.receive_exactly(late, 1), b"x")
+
     def test_who_waits_at_a_listener_that_goes_is_served(self):
-        """The kernel has connected these clients already: none is reset."""
+        """The kernel has connected these clients already, one more than the backlog says."""
+        unix = f"unix://{self.directory}/goes.sock"
+        for address in (self.first, unix):
+            for after in (5, 1):
+                with self.subTest(address=address, after=after):
+                    self.write(f"listen {address}", "max-connections 1", "backlog 5")
+                    with self.start() as server:
+                        self.expect_all_served(server, address, 6, f"backlog {after}")
+
+    def test_who_waits_at_a_passed_listener_that_goes_is_served(self):
+        """Its backlog is the parent's, and not the one of the options."""
+        with harness.listening_socket() as passed:
+            passed.listen(20)
+            self.write(f"listen fd://{passed.fileno()}", "max-connections 1", "backlog 2")
+            with self.start(pass_fds=(passed.fileno(),)) as server:
+                self.expect_all_served(server, harness.address_of(passed), 21, "backlog 2")
+
+    def test_who_is_reset_for_want_of_descriptors_is_said(self):
+        """Nobody can be served without one."""
         self.write(f"listen {self.first}", "max-connections 1")
-        with self.start() as server:
-            served = server.connect()
-            harness.round_trip(served)
-            waiting = [server.adopt(harness.connect(self.first)) for _ in range(5)]
-            self.reload(server, f"listen {self.second}", "max-connections 10")
-            for client in waiting:
-                harness.round_trip(client)
+        with self.start(prefix=harness.with_file_limit(40)) as server:
+            clients = [server.adopt(harness.connect(self.first)) for _ in range(60)]
+            harness.round_trip(clients[0])
+            text = self.reload(server, f"listen {self.second}", "max-connections 1")
+            self.assertIn(f"who still waits at {self.first} is reset: Too many open files", text)
+            harness.round_trip(clients[0])
 
     def test_unix_sockets_come_and_go(self):
         """The socket of a listener that goes is removed; one that stays is not touched."""
