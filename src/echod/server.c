@@ -278,7 +278,6 @@ static void report(struct server *server)
 static int prepare_change(struct server *server)
 {
     struct options *next = &server->next;
-    struct error error = {""};
 
     if (options_read_again(next, server->options, log_error, log_warning, server->log) < 0)
         goto free_next;
@@ -286,11 +285,9 @@ static int prepare_change(struct server *server)
         log_write(server->log, LOG_LEVEL_WARNING, "there is no configuration file to read again");
         goto free_next;
     }
-    if (sockets_change(server->sockets, &next->listen, (int)next->backlog, server->log, &error) <
-        0) {
-        log_error(&error, server->log);
+    if (sockets_change(server->sockets, &next->listen, (int)next->backlog, server->log, log_error,
+                       server->log) < 0)
         goto free_next;
-    }
     return 0;
 
 free_next:

@@ -47,6 +47,18 @@ static int switch_on(int fd, int level, int option)
     return setsockopt(fd, level, option, &on, sizeof on);
 }
 
+/* Put in front of a sentence about an address where that was asked for. */
+static void locate(const struct address_list *addresses, size_t index, const struct error *cause,
+                   struct error *error)
+{
+    const struct origin *origin = &addresses->origins[index];
+
+    if (origin->kind == ORIGIN_FILE)
+        error_set(error, "%s: listen %s", origin->place, cause->text);
+    else
+        error_set(error, "--listen %s", cause->text);
+}
+
 static void sleep_ms(int milliseconds)
 {
     const struct timespec pause = {.tv_nsec = milliseconds * 1000000L};
@@ -63,7 +75,7 @@ static void set_no_delay(int fd)
 /* Say what the system answered for an address, and what may help. Saves and restores errno. */
 static void explain(struct error *error, const char *name, const char *advice)
 {
-    error_set(error, "--listen %s: %s; %s", name, strerror(errno), advice);
+    error_set(error, "%s: %s; %s", name, strerror(errno), advice);
 }
 
 #define ADVICE_ON_FILES "raise the limit of open files (ulimit -n), or ask for fewer --workers"
@@ -281,22 +293,26 @@ static struct addrinfo *resolve(const struct address *address, const char *name,
     failure = getaddrinfo(address->host, port, &hints, &found);
     if (failure == 0)
         return found;
-    error_set(error, "--listen %s: %s; choose a name or an address of this machine", name,
+    error_set(error, "%s: %s; choose a name or an address of this machine", name,
               gai_strerror(failure));
     return NULL;
 }
 
-int sockets_check(const struct address *address, struct error *error)
+int sockets_check(const struct address_list *addresses, size_t index, struct error *error)
 {
+    const struct address *address = &addresses->addresses[index];
     char name[ADDRESS_TEXT_SIZE];
+    struct error cause = {""};
     struct addrinfo *found;
 
     if (address->scheme != ADDRESS_TCP)
         return 0;
     address_format(address, name);
-    found = resolve(address, name, error);
-    if (found == NULL)
+    found = resolve(address, name, &cause);
+    if (found == NULL) {
+        locate(addresses, index, &cause, error);
         return -1;
+    }
     freeaddrinfo(found);
     return 0;
 }
@@ -525,8 +541,7 @@ static int take_fd(struct sockets *sockets, int fd, const char *name, struct err
         return -1;
     }
     if (type != SOCK_STREAM) {
-        error_set(error, "--listen %s: not a stream socket; pass one that listens or is connected",
-                  name);
+        error_set(error, "%s: not a stream socket; pass one that listens or is connected", name);
         return -1;
     }
     if (socket_option(fd, SO_ACCEPTCONN) == 1)
@@ -548,7 +563,7 @@ static int take_passed_fd(struct sockets *sockets, const struct passed *passed, 
 
     if (socket != NULL && socket->is_taken) {
         error_set(error,
-                  "--listen %s: another --listen serves \"%s\", which is this socket; "
+                  "%s: another listen serves \"%s\", which is this socket; "
                   "give it once",
                   name, socket->name);
         return -1;
@@ -574,19 +589,18 @@ static int take_systemd_socket(struct sockets *sockets, struct passed_socket *so
     (void)snprintf(name, sizeof name, "systemd://%.280s", socket->name);
     if (socket->is_taken) {
         error_set(error,
-                  "--listen %s: another --listen serves fd://%d, which is this socket; give "
+                  "%s: another listen serves fd://%d, which is this socket; give "
                   "it once",
                   name, socket->fd);
         return -1;
     }
     if (type >= 0 && type != SOCK_STREAM) {
-        error_set(error, "--listen %s: descriptor %d is not a stream socket; " ADVICE_ON_SYSTEMD,
-                  name, socket->fd);
+        error_set(error, "%s: descriptor %d is not a stream socket; " ADVICE_ON_SYSTEMD, name,
+                  socket->fd);
         return -1;
     }
     if (type >= 0 && socket_option(socket->fd, SO_ACCEPTCONN) != 1) {
-        error_set(error, "--listen %s: descriptor %d does not listen; " ADVICE_ON_SYSTEMD, name,
-                  socket->fd);
+        error_set(error, "%s: descriptor %d does not listen; " ADVICE_ON_SYSTEMD, name, socket->fd);
         return -1;
     }
     if (type < 0 || prepare_fd(socket->fd) < 0 || take_listener(sockets, socket->fd, name) < 0) {
@@ -755,30 +769,49 @@ static int open_listed(struct sockets *sockets, const struct address_list *addre
     return 0;
 }
 
-/* Open those addresses that were passed, or those that were not. */
+/* Say what is wrong with an address of a list. */
+static void report(const struct address_list *addresses, size_t index, const struct error *cause,
+                   sockets_error_callback *on_error, void *argument)
+{
+    struct error error = {""};
+
+    locate(addresses, index, cause, &error);
+    on_error(&error, argument);
+}
+
+/* Open those addresses that were passed, or those that were not. Report all that fail. */
 static int open_addresses(struct sockets *sockets, const struct address_list *addresses,
                           bool are_passed, int backlog, const struct passed *passed,
-                          struct log *log, struct error *error)
+                          struct log *log, sockets_error_callback *on_error, void *argument)
 {
+    int status = 0;
+
     for (size_t i = 0; i < addresses->count; i++) {
-        if (is_passed(&addresses->addresses[i]) == are_passed &&
-            open_listed(sockets, addresses, i, backlog, passed, log, error) < 0)
-            return -1;
+        struct error cause = {""};
+
+        if (is_passed(&addresses->addresses[i]) != are_passed ||
+            open_listed(sockets, addresses, i, backlog, passed, log, &cause) == 0)
+            continue;
+        report(addresses, i, &cause, on_error, argument);
+        status = -1;
     }
-    return 0;
+    return status;
 }
 
 int sockets_open(struct sockets *sockets, const struct address_list *addresses, int backlog,
                  size_t worker_count, const struct passed *passed, struct log *log,
-                 struct error *error)
+                 sockets_error_callback *on_error, void *argument)
 {
+    int status;
+
     *sockets = (struct sockets){.worker_count = worker_count};
     /* What was passed comes first, while no descriptor is our own that could be taken for it. */
-    if (open_addresses(sockets, addresses, true, backlog, passed, log, error) == 0 &&
-        open_addresses(sockets, addresses, false, backlog, passed, log, error) == 0)
-        return 0;
-    sockets_close(sockets);
-    return -1;
+    status = open_addresses(sockets, addresses, true, backlog, passed, log, on_error, argument);
+    if (open_addresses(sockets, addresses, false, backlog, passed, log, on_error, argument) < 0)
+        status = -1;
+    if (status < 0)
+        sockets_close(sockets);
+    return status;
 }
 
 void sockets_hand_over(const struct sockets *sockets, uid_t uid, gid_t gid, struct log *log)
@@ -808,7 +841,7 @@ static int open_late(struct sockets *sockets, const struct address_list *address
     if (!is_passed(&addresses->addresses[index]))
         return open_listed(sockets, addresses, index, backlog, NULL, log, error);
     address_format(&addresses->addresses[index], name);
-    error_set(error, "--listen %s: it can be passed at the start only; restart echod for it", name);
+    error_set(error, "%s: it can be passed at the start only; restart echod for it", name);
     return -1;
 }
 
@@ -822,16 +855,23 @@ static bool is_asked_for(const struct endpoint *endpoint, const struct address_l
 }
 
 int sockets_change(struct sockets *sockets, const struct address_list *addresses, int backlog,
-                   struct log *log, struct error *error)
+                   struct log *log, sockets_error_callback *on_error, void *argument)
 {
     const size_t before = sockets->count;
+    int status = 0;
 
     for (size_t i = 0; i < addresses->count; i++) {
-        if (!is_open(sockets, before, addresses, i) &&
-            open_late(sockets, addresses, i, backlog, log, error) < 0) {
-            close_added(sockets, before);
-            return -1;
-        }
+        struct error cause = {""};
+
+        if (is_open(sockets, before, addresses, i) ||
+            open_late(sockets, addresses, i, backlog, log, &cause) == 0)
+            continue;
+        report(addresses, i, &cause, on_error, argument);
+        status = -1;
+    }
+    if (status < 0) {
+        close_added(sockets, before);
+        return -1;
     }
     for (size_t i = 0; i < before; i++) {
         struct endpoint *endpoint = &sockets->endpoints[i];

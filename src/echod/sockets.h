@@ -53,10 +53,16 @@ struct sockets {
 };
 
 /*
- * Check what can be known of an address without opening it: that its host has an address.
- * Return 0, or -1 with a sentence in `error` that names the address and what would be right.
+ * Called for each address that cannot be had, with a sentence that says where it stands and what
+ * would be right.
  */
-int sockets_check(const struct address *address, struct error *error)
+typedef void sockets_error_callback(const struct error *error, void *argument);
+
+/*
+ * Check what can be known of an address of a list without opening it: that its host has an address.
+ * Return 0, or -1 with such a sentence in `error`.
+ */
+int sockets_check(const struct address_list *addresses, size_t index, struct error *error)
     __attribute__((warn_unused_result));
 
 /*
@@ -64,12 +70,12 @@ int sockets_check(const struct address *address, struct error *error)
  * this machine does not have are left out with a warning while one can be bound. An address that
  * another process listens on is an error, even where SO_REUSEPORT would let both have it. Of
  * `passed`, what an address asks for is taken.
- * Return 0; or -1 with a sentence in `error` that names the address and what would be right, and
- * nothing left open.
+ * Return 0; or -1 after a report of all that cannot be had, and nothing left open.
  */
 int sockets_open(struct sockets *sockets, const struct address_list *addresses, int backlog,
                  size_t worker_count, const struct passed *passed, struct log *log,
-                 struct error *error) __attribute__((warn_unused_result));
+                 sockets_error_callback *on_error, void *argument)
+    __attribute__((warn_unused_result));
 
 /*
  * Hand the Unix sockets that were bound over to a user and a group, of which -1 leaves what is, as
@@ -81,11 +87,12 @@ void sockets_hand_over(const struct sockets *sockets, uid_t uid, gid_t gid, stru
  * Open those of the addresses for which nothing is open yet, and mark the endpoints that are no
  * longer among them as leaving; what a client is connected to stays. The list may have an address
  * twice, such as one with port 0, which then is opened twice.
- * Return 0; or -1 with a sentence in `error`, and nothing has changed. What a parent passes can be
- * had at the start only.
+ * Return 0; or -1 after a report of all that cannot be had, and nothing has changed. What a parent
+ * passes can be had at the start only.
  */
 int sockets_change(struct sockets *sockets, const struct address_list *addresses, int backlog,
-                   struct log *log, struct error *error) __attribute__((warn_unused_result));
+                   struct log *log, sockets_error_callback *on_error, void *argument)
+    __attribute__((warn_unused_result));
 
 /* Close what is leaving, once no worker serves it any more, and remove its Unix sockets. */
 void sockets_close_leaving(struct sockets *sockets);

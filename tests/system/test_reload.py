@@ -197,7 +197,7 @@ class ListenersTest(ReloadTestCase):
                 harness.round_trip(server.adopt(harness.connect(harness.address_of(passed))))
                 self.reload(server, f"listen {self.first}")
                 text = self.fail_to_reload(server, f"listen {self.first}", f"listen {name}")
-                self.assertIn(f"--listen {name}: it can be passed at the start only", text)
+                self.assertIn(f":2: listen {name}: it can be passed at the start only", text)
                 harness.round_trip(server.adopt(harness.connect(self.first)))
 
     def test_a_client_that_was_passed_stays(self):
@@ -339,12 +339,14 @@ class FaultTest(ReloadTestCase):
         """Not even the other listeners, nor any limit."""
         third = f"unix://{self.directory}/third.sock"
         self.write(f"listen {self.first}")
-        with self.start(may_log="--listen") as server, harness.listening_socket() as busy:
+        with self.start(may_log="listen") as server, harness.listening_socket() as busy:
             before = listening_inodes(server)
             address = harness.address_of(busy)
             text = self.fail_to_reload(server, f"listen {third}", f"listen {self.second}",
-                                       f"listen {address}", f"idle-timeout {scaled_ms(1)}")
-            self.assertIn(f"--listen {address}: Address already in use", text)
+                                       f"listen {address}", "listen unix:///nowhere/x",
+                                       f"idle-timeout {scaled_ms(1)}")
+            self.assertIn(f"{self.path}:3: listen {address}: Address already in use", text)
+            self.assertIn(f"{self.path}:4: listen unix:///nowhere/x: No such file", text)
             self.assertEqual(before, listening_inodes(server))
             self.assertFalse(os.path.exists(third[len("unix://"):]))
             client = server.connect()
@@ -414,7 +416,7 @@ class FaultTest(ReloadTestCase):
     def test_a_limit_of_files_stops_a_reload_and_not_the_service(self):
         """Without descriptors for a new listener nothing changes."""
         self.write(f"listen {self.first}", "workers 2")
-        with self.start(prefix=harness.with_file_limit(40), may_log="--listen") as server:
+        with self.start(prefix=harness.with_file_limit(40), may_log="listen") as server:
             lines = [f"listen {harness.LOOPBACK}" for _ in range(20)]
             text = self.fail_to_reload(server, f"listen {self.first}", *lines, "workers 2")
             self.assertIn("Too many open files", text)
