@@ -98,9 +98,9 @@ size_t server_worker_count(const struct options *options)
  */
 static uint64_t needed_files(const struct server *server)
 {
-    const uint64_t of_loop = 5, of_pipe = 2;
+    const uint64_t of_loop = 5, of_pipe = 2, listeners = sockets_count_staying(server->sockets);
 
-    return 3 + 3 + of_loop + server->worker_count * (of_loop + of_pipe + server->sockets->count);
+    return 3 + 3 + of_loop + server->worker_count * (of_loop + of_pipe + listeners);
 }
 
 static uint64_t file_limit(void)
@@ -110,7 +110,10 @@ static uint64_t file_limit(void)
     return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : UINT64_MAX;
 }
 
-/* libevent ends the process, without a word of ours, when it lacks descriptors for a new loop. */
+/*
+ * Check that there can be a client for each worker. At the start libevent would end the process,
+ * without a word of ours, when it lacks descriptors for a new loop.
+ */
 static int check_file_limit(const struct server *server)
 {
     const uint64_t needed = needed_files(server) + server->worker_count; /* a client for each */
@@ -118,9 +121,9 @@ static int check_file_limit(const struct server *server)
     if (file_limit() >= needed)
         return 0;
     log_write(server->log, LOG_LEVEL_ERROR,
-              "the limit of open files is %" PRIu64 ", but %zu workers need %" PRIu64
-              "; raise it (ulimit -n), or ask for fewer --workers",
-              file_limit(), server->worker_count, needed);
+              "the limit of open files is %" PRIu64 ", but %zu workers with %zu listeners need "
+              "%" PRIu64 "; raise it (ulimit -n), or ask for fewer of them",
+              file_limit(), server->worker_count, sockets_count_staying(server->sockets), needed);
     return -1;
 }
 
@@ -288,8 +291,12 @@ static int prepare_change(struct server *server)
     if (sockets_change(server->sockets, &next->listen, (int)next->backlog, server->log, log_error,
                        server->log) < 0)
         goto free_next;
+    if (check_file_limit(server) < 0)
+        goto undo_sockets;
     return 0;
 
+undo_sockets:
+    sockets_undo_change(server->sockets, server->first_new_number);
 free_next:
     options_free(next);
     return -1;

@@ -882,6 +882,24 @@ int sockets_change(struct sockets *sockets, const struct address_list *addresses
     return 0;
 }
 
+void sockets_undo_change(struct sockets *sockets, unsigned long first_new_number)
+{
+    size_t count = 0;
+
+    while (count < sockets->count && sockets->endpoints[count].number < first_new_number)
+        sockets->endpoints[count++].is_leaving = false;
+    close_added(sockets, count);
+}
+
+size_t sockets_count_staying(const struct sockets *sockets)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < sockets->count; i++)
+        count += !sockets->endpoints[i].is_leaving;
+    return count;
+}
+
 void sockets_close_leaving(struct sockets *sockets)
 {
     size_t kept = 0;

@@ -94,6 +94,15 @@ int sockets_change(struct sockets *sockets, const struct address_list *addresses
                    struct log *log, sockets_error_callback *on_error, void *argument)
     __attribute__((warn_unused_result));
 
+/*
+ * Take a change back that no worker knows of: close the endpoints with this number and above, which
+ * it added, and let nothing leave.
+ */
+void sockets_undo_change(struct sockets *sockets, unsigned long first_new_number);
+
+/* Return how many endpoints there are without those that are leaving. */
+size_t sockets_count_staying(const struct sockets *sockets);
+
 /* Close what is leaving, once no worker serves it any more, and remove its Unix sockets. */
 void sockets_close_leaving(struct sockets *sockets);
 

@@ -423,6 +423,32 @@ class FaultTest(ReloadTestCase):
             harness.round_trip(server.connect())
 
 
+    def test_listeners_that_leave_no_room_for_clients_are_refused(self):
+        """They could be opened, but nobody could be served there."""
+        path = f"{self.directory}/echod.sock"
+        self.write(f"listen {self.first}", "workers 2")
+        with self.start(prefix=harness.with_file_limit(40), may_log="open files") as server:
+            before = listening_inodes(server)
+            lines = [f"listen {harness.LOOPBACK}" for _ in range(6)]
+            text = self.fail_to_reload(server, f"listen unix://{path}", *lines, "workers 2")
+            self.assertIn("the limit of open files is 40, but 2 workers with 7 listeners need 41; "
+                          "raise it", text)
+            self.assertEqual(before, listening_inodes(server))
+            self.assertFalse(os.path.exists(path))
+            harness.round_trip(server.connect())
+            self.reload(server, f"listen {self.second}", "workers 2")
+            harness.round_trip(server.adopt(harness.connect(self.second)))
+
+    def test_listeners_that_go_leave_their_descriptors_to_clients(self):
+        """The limit that descriptors set is the same after one listener was replaced by another."""
+        self.write(f"listen {self.first}", "max-connections 100")
+        with self.start(prefix=harness.with_file_limit(100)) as server:
+            possible = r"allows about (\d+) connections, not 100"
+            before = server.log.wait_for(possible).group(1)
+            text = self.reload(server, f"listen {self.second}", "max-connections 100")
+            self.assertIn(f"allows about {before} connections, not 100", text)
+
+
 class LoadTest(ReloadTestCase):
 
     RELOADS = 100
