@@ -170,7 +170,7 @@ void passed_warn_of_rest(const struct passed *passed, struct log *log)
         if (!socket->is_taken)
             log_write(log, LOG_LEVEL_WARNING,
                       "nobody serves descriptor %d, which was passed as \"%s\": add --listen "
-                      "systemd://%s",
+                      "systemd://%s, and restart echod",
                       socket->fd, socket->name, socket->name);
     }
 }

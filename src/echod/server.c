@@ -333,6 +333,15 @@ static void request_change(struct server *server)
         change(server);
 }
 
+/* Whoever passed a socket keeps it, and the kernel goes on to connect clients there. */
+static void warn_of_passed(const struct server *server, const struct endpoint *endpoint)
+{
+    log_write(server->log, LOG_LEVEL_WARNING,
+              "%s: clients may go on to connect there, and nobody serves them while whoever passed "
+              "it keeps it open; stop its socket unit, or listen there again and restart echod",
+              endpoint->name);
+}
+
 /* All workers have the new options: forget the old ones, and close what is leaving. */
 static void finish_change(struct server *server)
 {
@@ -343,6 +352,8 @@ static void finish_change(struct server *server)
             log_endpoint(server, endpoint, "no longer listening on");
         else if (endpoint->number >= server->first_new_number)
             log_endpoint(server, endpoint, "listening on");
+        if (endpoint->is_leaving && endpoint->is_passed)
+            warn_of_passed(server, endpoint);
     }
     sockets_close_leaving(server->sockets);
     options_free(server->options);

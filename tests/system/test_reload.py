@@ -195,7 +195,8 @@ class ListenersTest(ReloadTestCase):
             with self.start(pass_fds=(passed.fileno(),), may_log="passed at the start") as server:
                 self.reload(server, f"listen {name}", f"listen {self.first}")
                 harness.round_trip(server.adopt(harness.connect(harness.address_of(passed))))
-                self.reload(server, f"listen {self.first}")
+                text = self.reload(server, f"listen {self.first}")
+                self.assertRegex(text, rf"warning: {name} \(.*\): clients may go on to connect there")
                 text = self.fail_to_reload(server, f"listen {self.first}", f"listen {name}")
                 self.assertIn(f":2: listen {name}: it can be passed at the start only", text)
                 harness.round_trip(server.adopt(harness.connect(self.first)))

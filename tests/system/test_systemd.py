@@ -289,7 +289,8 @@ class SocketsTest(harness.TestCase):
             server.adopt(self.poke(f"tcp://127.0.0.1:{ports[0]}"))
             server.log.wait_for(r"listening on systemd://one \(", count=2)
             address = server.log.wait_for(r"listening on (tcp:\S+)").group(1)
-            server.log.wait_for(r'warning: nobody serves descriptor 4, which was passed as "two"')
+            server.log.wait_for(r'warning: nobody serves descriptor 4, which was passed as "two"'
+                                r": add --listen systemd://two, and restart echod$")
             for target in (*(f"tcp://127.0.0.1:{ports[index]}" for index in (0, 2)), address):
                 harness.round_trip(server.adopt(harness.connect(target)))
 
@@ -299,6 +300,28 @@ class SocketsTest(harness.TestCase):
         with self.activate([f"127.0.0.1:{port}"], listen="fd://3") as server:
             harness.round_trip(server.adopt(self.poke(f"tcp://127.0.0.1:{port}")))
             self.assertFalse(server.log.find("warning"))
+
+    def test_a_socket_that_a_reload_leaves_is_warned_of(self):
+        """It stays open in systemd, and its clients would wait in vain; a restart takes it again."""
+        port, path = harness.free_port(), f"{self.temporary_directory()}/echod.conf"
+        own = f"tcp://127.0.0.1:{harness.free_port()}"
+
+        def write(*addresses):
+            with open(path, "w", encoding="ascii") as file:
+                file.write("".join(f"listen {address}\n" for address in addresses))
+
+        write("systemd://echo", own)
+        with self.activate([f"127.0.0.1:{port}"], names="echo", listen=None, config=path,
+                           may_log="systemd://echo") as server:
+            harness.round_trip(server.adopt(self.poke(f"tcp://127.0.0.1:{port}")))
+            self.assertFalse(server.log.find("warning"))
+            write(own)
+            server.signal(signal.SIGHUP)
+            server.log.wait_for(r"warning: systemd://echo \(.*\): clients may go on to connect")
+            write("systemd://echo", own)
+            server.signal(signal.SIGHUP)
+            server.log.wait_for(f"error: {path}:1: listen systemd://echo: it can be passed at the "
+                                "start only; restart echod for it")
 
     def expect_refusal(self, *words, names=None, options=(), listen="systemd://echo"):
         """Check that an echod which gets a socket refuses to serve it."""

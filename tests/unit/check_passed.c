@@ -141,7 +141,7 @@ START_TEST(what_nobody_took_is_a_warning_by_name)
     passed_find(&scene.passed, 4)->is_taken = true;
     passed_warn_of_rest(&scene.passed, support_log(LOG_FORMAT_TEXT));
     support_assert_matches(support_log_text(), "warning: nobody serves descriptor 3, .*\"a\": add "
-                                               "--listen systemd://a\n");
+                                               "--listen systemd://a, and restart echod\n");
     support_assert_matches(support_log_text(), "warning: nobody serves descriptor 5, .*\"c\"");
     ck_assert_uint_eq(support_count(support_log_text(), "warning"), 2);
 }
