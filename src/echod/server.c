@@ -302,6 +302,18 @@ free_next:
     return -1;
 }
 
+/* There are no more workers than connections at the start; more connections make no thread. */
+static void warn_of_workers(const struct server *server)
+{
+    const size_t count = server_worker_count(&server->next);
+
+    if (count > server->worker_count)
+        log_write(server->log, LOG_LEVEL_WARNING,
+                  "workers: with this max-connections there are %zu when echod is restarted; until "
+                  "then there are %zu",
+                  count, server->worker_count);
+}
+
 /* Read the options again, and if nothing is wrong with them, let the workers take them over. */
 static void change(struct server *server)
 {
@@ -313,6 +325,7 @@ static void change(struct server *server)
         supervise_tell_ready(server->supervise);
         return;
     }
+    warn_of_workers(server);
     server->is_changing = true;
     server->changed_count = 0;
     log_change(server->log, server->next.log_level, server->next.log_format);

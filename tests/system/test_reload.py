@@ -309,6 +309,21 @@ class LimitsTest(ReloadTestCase):
             harness.round_trip(server.adopt(harness.connect(self.second)))
 
 
+    def test_workers_that_the_limit_of_connections_did_not_allow_need_a_restart(self):
+        """It allows no more workers than connections, and threads are made at the start."""
+        self.write(f"listen {self.first}", "workers 4", "max-connections 2")
+        with self.start() as server:
+            threads = server.thread_count()
+            text = self.reload(server, f"listen {self.first}", "workers 4", "max-connections 3")
+            self.assertIn("warning: workers: with this max-connections there are 3 when echod is "
+                          "restarted; until then there are 2", text)
+            self.assertEqual(server.thread_count(), threads)
+            for count in (2, 1):
+                text = self.reload(server, f"listen {self.first}", "workers 4",
+                                   f"max-connections {count}")
+                self.assertNotIn("workers", text)
+
+
 class FaultTest(ReloadTestCase):
 
     def test_a_bad_file_changes_nothing_and_says_why(self):
