@@ -272,6 +272,7 @@ static int open_tcp_endpoint(struct sockets *sockets, const struct addrinfo *inf
         return -1;
     address_format_socket((struct sockaddr *)&address, length, text);
     (void)snprintf(endpoint->name, sizeof endpoint->name, "tcp://%.280s", text);
+    endpoint->bound = address;
     bound.ai_addr = (struct sockaddr *)&address; /* with the port that the system chose for 0 */
     bound.ai_addrlen = length;
     return open_group(endpoint, &bound, backlog, sockets->worker_count);
@@ -334,6 +335,51 @@ static bool is_missing_on_this_machine(int bind_errno)
     return bind_errno == EADDRNOTAVAIL || bind_errno == EAFNOSUPPORT;
 }
 
+/* Tell whether two addresses cannot both be bound: one may stand for all of its family. */
+static bool do_overlap(const struct sockaddr *one, const struct sockaddr *other)
+{
+    if (one->sa_family != other->sa_family)
+        return false;
+    if (one->sa_family == AF_INET) {
+        struct sockaddr_in v4, other_v4;
+
+        memcpy(&v4, one, sizeof v4);
+        memcpy(&other_v4, other, sizeof other_v4);
+        return v4.sin_port == other_v4.sin_port &&
+               (v4.sin_addr.s_addr == other_v4.sin_addr.s_addr ||
+                v4.sin_addr.s_addr == INADDR_ANY || other_v4.sin_addr.s_addr == INADDR_ANY);
+    }
+    if (one->sa_family == AF_INET6) {
+        struct sockaddr_in6 v6, other_v6;
+
+        memcpy(&v6, one, sizeof v6);
+        memcpy(&other_v6, other, sizeof other_v6);
+        return v6.sin6_port == other_v6.sin6_port &&
+               (IN6_ARE_ADDR_EQUAL(&v6.sin6_addr, &other_v6.sin6_addr) ||
+                IN6_IS_ADDR_UNSPECIFIED(&v6.sin6_addr) ||
+                IN6_IS_ADDR_UNSPECIFIED(&other_v6.sin6_addr));
+    }
+    return false;
+}
+
+/* Say why an address cannot be bound; it may be an endpoint of ours that is in the way. */
+static void explain_bind(const struct sockets *sockets, const struct sockaddr *wanted,
+                         const char *name, struct error *error)
+{
+    for (size_t i = 0; i < sockets->count && errno == EADDRINUSE; i++) {
+        const struct endpoint *own = &sockets->endpoints[i];
+
+        if (!do_overlap(wanted, (const struct sockaddr *)&own->bound))
+            continue;
+        error_set(error,
+                  "%s: %s; echod itself listens on %s: ask for one of them only, and to replace "
+                  "one by the other, reload twice, first without either, or restart echod",
+                  name, strerror(errno), own->name);
+        return;
+    }
+    explain(error, name, advice_on_bind(errno));
+}
+
 static int open_tcp(struct sockets *sockets, const struct address *address, const char *name,
                     int backlog, struct log *log, struct error *error)
 {
@@ -351,7 +397,7 @@ static int open_tcp(struct sockets *sockets, const struct address *address, cons
             opened++;
             continue;
         }
-        explain(error, name, advice_on_bind(errno));
+        explain_bind(sockets, info->ai_addr, name, error);
         if (!is_missing_on_this_machine(errno)) {
             opened = 0;
             break;

@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 enum endpoint_kind {
@@ -35,6 +36,7 @@ struct endpoint {
                           duplicates of one socket; -1 once a listener owns it */
     bool is_passed;    /* somebody else opened it, and it keeps its backlog */
     bool is_group;     /* of a listener: they are a SO_REUSEPORT group of ours */
+    struct sockaddr_storage bound;      /* of a TCP listener that we bound, or all zero */
     char bound_path[ADDRESS_PATH_SIZE]; /* of a Unix socket that we bound, or empty; */
     dev_t bound_device;                 /* sockets_close removes it if it is this one still */
     ino_t bound_inode;

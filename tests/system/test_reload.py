@@ -370,6 +370,21 @@ class FaultTest(ReloadTestCase):
             self.assertTrue(harness.is_refused(self.second))
             harness.round_trip(client)
 
+    def test_an_address_that_overlaps_with_an_own_one_needs_two_reloads(self):
+        """It is echod itself that listens there, which the sentence says."""
+        all_of_them = f"tcp://0.0.0.0:{harness.port_of(self.first)}"
+        for workers in (1, 2):
+            for old, new in ((self.first, all_of_them), (all_of_them, self.first)):
+                with self.subTest(workers=workers, old=old):
+                    self.write(f"listen {old}", f"workers {workers}")
+                    with self.start(may_log="echod itself") as server:
+                        text = self.fail_to_reload(server, f"listen {new}", f"workers {workers}")
+                        self.assertIn(f"{self.path}:1: listen {new}: Address already in use; echod "
+                                      f"itself listens on {old}: ", text)
+                        self.reload(server, f"listen {self.second}", f"workers {workers}")
+                        self.reload(server, f"listen {new}", f"workers {workers}")
+                        harness.round_trip(server.adopt(harness.connect(self.first)))
+
     def test_hup_without_a_file_changes_nothing(self):
         """It is said, and no reason to end."""
         with harness.Echod() as server:
