@@ -34,6 +34,11 @@ static int drop_privileges(const struct options *options, const struct sockets *
     return privileges_drop(&options->user, &options->group, error);
 }
 
+static void log_error(const struct error *error, void *argument)
+{
+    log_write(argument, LOG_LEVEL_ERROR, "%s", error->text);
+}
+
 static int serve(struct options *options, const struct passed *passed, struct supervise *supervise,
                  struct log *log)
 {
@@ -44,8 +49,8 @@ static int serve(struct options *options, const struct passed *passed, struct su
     struct error error;
 
     if (sockets_open(&sockets, &options->listen, (int)options->backlog, worker_count, passed, log,
-                     &error) < 0)
-        goto fail;
+                     log_error, log) < 0)
+        return status;
     if (pidfile_open(&pidfile, options->pid_file, &error) < 0)
         goto close_sockets;
     if (drop_privileges(options, &sockets, &pidfile, log, &error) < 0)
@@ -60,8 +65,7 @@ close_pidfile:
     pidfile_close(&pidfile);
 close_sockets:
     sockets_close(&sockets);
-fail:
-    log_write(log, LOG_LEVEL_ERROR, "%s", error.text);
+    log_error(&error, log);
     return status;
 }
 

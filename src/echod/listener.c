@@ -147,12 +147,29 @@ void listener_set_backlog(struct listener *listener, int backlog)
     (void)listen(evconnlistener_get_fd(listener->acceptor), backlog);
 }
 
+const char *listener_name(const struct listener *listener)
+{
+    return listener->name;
+}
+
+/* Accept a client. One that has gone meanwhile, and a signal, are no reason to stop. */
+static evutil_socket_t accept_next(struct listener *listener, struct sockaddr_storage *address)
+{
+    const evutil_socket_t acceptor = evconnlistener_get_fd(listener->acceptor);
+    evutil_socket_t fd;
+
+    do {
+        socklen_t length = sizeof *address;
+
+        fd = accept(acceptor, (struct sockaddr *)address, &length);
+    } while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
+    return fd;
+}
+
 bool listener_accept_one(struct listener *listener)
 {
     struct sockaddr_storage address;
-    socklen_t length = sizeof address;
-    const evutil_socket_t acceptor = evconnlistener_get_fd(listener->acceptor);
-    const evutil_socket_t fd = accept(acceptor, (struct sockaddr *)&address, &length);
+    const evutil_socket_t fd = accept_next(listener, &address);
 
     if (fd < 0)
         return false;

@@ -57,7 +57,11 @@ void listener_set_backlog(struct listener *listener, int backlog);
 /*
  * Accept a client at once, if one waits, whether the listener is paused or not: to leave nobody
  * behind before listener_free. A turn of the loop accepts a bounded number only.
+ * Return false with errno, EAGAIN if nobody waits.
  */
 bool listener_accept_one(struct listener *listener);
+
+/* Return the name that was given to listener_new. */
+const char *listener_name(const struct listener *listener);
 
 #endif

@@ -33,14 +33,12 @@ static int check_addresses(const struct address_list *list)
     int status = EXIT_STATUS_STOPPED;
 
     for (size_t i = 0; i < list->count; i++) {
-        const struct origin *origin = &list->origins[i];
-        const bool is_of_file = origin->kind == ORIGIN_FILE;
         struct error error = {""};
 
-        if (sockets_check(&list->addresses[i], &error) == 0)
+        if (sockets_check(list, i, &error) == 0)
             continue;
-        process_complain("echod", "%s%s%s", origin->place, is_of_file ? ": " : "", error.text);
-        status = is_of_file ? EXIT_STATUS_CONFIG : EXIT_STATUS_USAGE;
+        print_error(&error, NULL);
+        status = list->origins[i].kind == ORIGIN_FILE ? EXIT_STATUS_CONFIG : EXIT_STATUS_USAGE;
     }
     return status;
 }

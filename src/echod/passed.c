@@ -148,8 +148,7 @@ void passed_explain(const struct passed *passed, const char *name, struct error 
     char known[ERROR_TEXT_SIZE / 2] = "";
 
     if (passed->count == 0) {
-        error_set(error, "--listen systemd://%s: nothing was passed: %s", name,
-                  passed->absence.text);
+        error_set(error, "systemd://%s: nothing was passed: %s", name, passed->absence.text);
         return;
     }
     for (size_t i = 0; i < passed->count; i++) {
@@ -159,8 +158,8 @@ void passed_explain(const struct passed *passed, const char *name, struct error 
             (void)snprintf(known + length, sizeof known - length, "%s%s", i == 0 ? "" : ", ",
                            passed->sockets[i].name);
     }
-    error_set(error, "--listen systemd://%s: no socket was passed under this name; known are: %s",
-              name, known);
+    error_set(error, "systemd://%s: no socket was passed under this name; known are: %s", name,
+              known);
 }
 
 void passed_warn_of_rest(const struct passed *passed, struct log *log)
@@ -171,7 +170,7 @@ void passed_warn_of_rest(const struct passed *passed, struct log *log)
         if (!socket->is_taken)
             log_write(log, LOG_LEVEL_WARNING,
                       "nobody serves descriptor %d, which was passed as \"%s\": add --listen "
-                      "systemd://%s",
+                      "systemd://%s, and restart echod",
                       socket->fd, socket->name, socket->name);
     }
 }

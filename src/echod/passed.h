@@ -45,7 +45,7 @@ struct passed_socket *passed_next(const struct passed *passed, const char *name,
 /* Return the socket with this descriptor, or NULL. */
 struct passed_socket *passed_find(const struct passed *passed, int fd);
 
-/* Say why passed_next found nothing for --listen systemd://NAME, and what would be right. */
+/* Say why passed_next found nothing for systemd://NAME, and what would be right. */
 void passed_explain(const struct passed *passed, const char *name, struct error *error);
 
 /* Warn of each socket that nobody took. */

@@ -5,6 +5,7 @@
 #include "base/units.h"
 #include "echod/counters.h"
 #include "echod/mailbox.h"
+#include "echod/names.h"
 #include "echod/worker.h"
 
 #include <errno.h>
@@ -36,8 +37,9 @@ struct server {
     size_t finished_count;
     unsigned long first_new_number; /* while is_changing: of the endpoints that came */
     struct options next;            /* while is_changing: what the workers change to */
+    struct names *names;            /* while is_changing: their hosts */
     size_t changed_count;           /* of workers */
-    bool is_changing;               /* from worker_change until all of them did */
+    bool is_changing;               /* from a HUP until all workers have what it brought */
     bool is_change_wanted;          /* since another HUP came meanwhile */
     bool is_stop_requested;         /* by a signal */
     bool is_draining;
@@ -98,9 +100,9 @@ size_t server_worker_count(const struct options *options)
  */
 static uint64_t needed_files(const struct server *server)
 {
-    const uint64_t of_loop = 5, of_pipe = 2;
+    const uint64_t of_loop = 5, of_pipe = 2, listeners = sockets_count_staying(server->sockets);
 
-    return 3 + 3 + of_loop + server->worker_count * (of_loop + of_pipe + server->sockets->count);
+    return 3 + 3 + of_loop + server->worker_count * (of_loop + of_pipe + listeners);
 }
 
 static uint64_t file_limit(void)
@@ -110,7 +112,10 @@ static uint64_t file_limit(void)
     return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : UINT64_MAX;
 }
 
-/* libevent ends the process, without a word of ours, when it lacks descriptors for a new loop. */
+/*
+ * Check that there can be a client for each worker. At the start libevent would end the process,
+ * without a word of ours, when it lacks descriptors for a new loop.
+ */
 static int check_file_limit(const struct server *server)
 {
     const uint64_t needed = needed_files(server) + server->worker_count; /* a client for each */
@@ -118,9 +123,9 @@ static int check_file_limit(const struct server *server)
     if (file_limit() >= needed)
         return 0;
     log_write(server->log, LOG_LEVEL_ERROR,
-              "the limit of open files is %" PRIu64 ", but %zu workers need %" PRIu64
-              "; raise it (ulimit -n), or ask for fewer --workers",
-              file_limit(), server->worker_count, needed);
+              "the limit of open files is %" PRIu64 ", but %zu workers with %zu listeners need "
+              "%" PRIu64 "; raise it (ulimit -n), or ask for fewer of them",
+              file_limit(), server->worker_count, sockets_count_staying(server->sockets), needed);
     return -1;
 }
 
@@ -271,14 +276,92 @@ static void report(struct server *server)
 
 /* --- How it changes. ------------------------------------------------------------------------- */
 
+static void drop_change(struct server *server)
+{
+    names_free(server->names);
+    server->names = NULL;
+    options_free(&server->next);
+    server->is_changing = false;
+}
+
+static void refuse_change(const struct server *server)
+{
+    log_write(server->log, LOG_LEVEL_WARNING, "HUP: the configuration is not changed");
+    supervise_tell_ready(server->supervise);
+}
+
 /*
- * Read the options again, and open the sockets that are to come.
- * Return 0, or -1 if there is something wrong with them: it was logged, and nothing has changed.
+ * Open the sockets that are to come, and mark those that are to go.
+ * Return 0, or -1 if that cannot be: it was logged, and nothing has changed.
  */
-static int prepare_change(struct server *server)
+static int open_sockets(struct server *server)
+{
+    server->first_new_number = server->sockets->next_number;
+    if (sockets_change(server->sockets, &server->next.listen, server->names,
+                       (int)server->next.backlog, server->log, log_error, server->log) < 0)
+        return -1;
+    if (check_file_limit(server) == 0)
+        return 0;
+    sockets_undo_change(server->sockets, server->first_new_number);
+    return -1;
+}
+
+/* There are no more workers than connections at the start; more connections make no thread. */
+static void warn_of_workers(const struct server *server)
+{
+    const size_t count = server_worker_count(&server->next);
+
+    if (count > server->worker_count)
+        log_write(server->log, LOG_LEVEL_WARNING,
+                  "workers: with this max-connections there are %zu when echod is restarted; until "
+                  "then there are %zu",
+                  count, server->worker_count);
+}
+
+/* Let the workers take over the next options. */
+static void change_workers(struct server *server)
+{
+    warn_of_workers(server);
+    server->changed_count = 0;
+    log_change(server->log, server->next.log_level, server->next.log_format);
+    atomic_store(&server->limit.max, max_connections(server, &server->next));
+    for (size_t i = 0; i < server->worker_count; i++)
+        worker_change(server->workers[i], &server->next,
+                      max_queued_bytes(server, &server->next, i));
+}
+
+static void request_change(struct server *server);
+
+/* The hosts of the next options have been looked up. */
+static void on_names(void *argument)
+{
+    struct server *server = argument;
+
+    if (server->is_draining) {
+        drop_change(server);
+    } else if (open_sockets(server) == 0) {
+        change_workers(server);
+    } else {
+        drop_change(server);
+        refuse_change(server);
+        if (server->is_change_wanted)
+            request_change(server);
+    }
+}
+
+/* The same, in the thread that looked them up. */
+static void on_names_found(void *argument)
+{
+    struct server *server = argument;
+
+    if (mailbox_post(server->mailbox, on_names, server) < 0)
+        abort(); /* it has room for one such message */
+}
+
+/* Read the options again, and begin to look up their hosts. Return 0, or -1 after a report. */
+static int read_change(struct server *server)
 {
     struct options *next = &server->next;
-    struct error error = {""};
 
     if (options_read_again(next, server->options, log_error, log_warning, server->log) < 0)
         goto free_next;
@@ -286,36 +369,24 @@ static int prepare_change(struct server *server)
         log_write(server->log, LOG_LEVEL_WARNING, "there is no configuration file to read again");
         goto free_next;
     }
-    if (sockets_change(server->sockets, &next->listen, (int)next->backlog, server->log, &error) <
-        0) {
-        log_error(&error, server->log);
-        goto free_next;
-    }
-    return 0;
+    server->names = names_look_up(&next->listen, on_names_found, server);
+    if (server->names != NULL)
+        return 0;
+    log_write(server->log, LOG_LEVEL_ERROR, "no thread can look up hosts: %s", strerror(errno));
 
 free_next:
     options_free(next);
     return -1;
 }
 
-/* Read the options again, and if nothing is wrong with them, let the workers take them over. */
+/* Change in three steps: this one, what follows in on_names, and the end in finish_change. */
 static void change(struct server *server)
 {
     supervise_tell_reloading(server->supervise);
     server->is_change_wanted = false;
-    server->first_new_number = server->sockets->next_number;
-    if (prepare_change(server) < 0) {
-        log_write(server->log, LOG_LEVEL_WARNING, "HUP: the configuration is not changed");
-        supervise_tell_ready(server->supervise);
-        return;
-    }
-    server->is_changing = true;
-    server->changed_count = 0;
-    log_change(server->log, server->next.log_level, server->next.log_format);
-    atomic_store(&server->limit.max, max_connections(server, &server->next));
-    for (size_t i = 0; i < server->worker_count; i++)
-        worker_change(server->workers[i], &server->next,
-                      max_queued_bytes(server, &server->next, i));
+    server->is_changing = read_change(server) == 0;
+    if (!server->is_changing)
+        refuse_change(server);
 }
 
 /* Change, at once or after the change that is under way; not on the way out. */
@@ -329,6 +400,15 @@ static void request_change(struct server *server)
         change(server);
 }
 
+/* Whoever passed a socket keeps it, and the kernel goes on to connect clients there. */
+static void warn_of_passed(const struct server *server, const struct endpoint *endpoint)
+{
+    log_write(server->log, LOG_LEVEL_WARNING,
+              "%s: clients may go on to connect there, and nobody serves them while whoever passed "
+              "it keeps it open; stop its socket unit, or listen there again and restart echod",
+              endpoint->name);
+}
+
 /* All workers have the new options: forget the old ones, and close what is leaving. */
 static void finish_change(struct server *server)
 {
@@ -339,11 +419,15 @@ static void finish_change(struct server *server)
             log_endpoint(server, endpoint, "no longer listening on");
         else if (endpoint->number >= server->first_new_number)
             log_endpoint(server, endpoint, "listening on");
+        if (endpoint->is_leaving && endpoint->is_passed)
+            warn_of_passed(server, endpoint);
     }
     sockets_close_leaving(server->sockets);
     options_free(server->options);
     *server->options = server->next;
     server->is_changing = false;
+    names_free(server->names);
+    server->names = NULL;
     log_write(server->log, LOG_LEVEL_INFO, "HUP: the configuration of %s is in effect",
               server->options->config_path);
     if (!server->is_draining)
@@ -543,7 +627,8 @@ static int init_loop(struct server *server)
     server->base = event_base_new();
     if (server->base == NULL)
         return -1;
-    server->mailbox = mailbox_new(server->base, 2 * server->worker_count + server->sockets->count);
+    server->mailbox =
+        mailbox_new(server->base, 2 * server->worker_count + server->sockets->count + 1);
     if (server->mailbox == NULL)
         goto free_base;
     if (supervise_start(server->supervise, server->base, &questions) < 0)
@@ -671,9 +756,9 @@ int server_run(struct options *options, struct sockets *sockets, size_t worker_c
         serve(&server);
         log_totals(&server);
         free_workers(&server);
-        fini_loop(&server);
         if (server.is_changing)
-            options_free(&server.next);
+            drop_change(&server);
+        fini_loop(&server);
     }
     log_write(log, LOG_LEVEL_INFO, "stopped");
     event_set_log_callback(NULL);

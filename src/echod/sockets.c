@@ -47,6 +47,18 @@ static int switch_on(int fd, int level, int option)
     return setsockopt(fd, level, option, &on, sizeof on);
 }
 
+/* Put in front of a sentence about an address where that was asked for. */
+static void locate(const struct address_list *addresses, size_t index, const struct error *cause,
+                   struct error *error)
+{
+    const struct origin *origin = &addresses->origins[index];
+
+    if (origin->kind == ORIGIN_FILE)
+        error_set(error, "%s: listen %s", origin->place, cause->text);
+    else
+        error_set(error, "--listen %s", cause->text);
+}
+
 static void sleep_ms(int milliseconds)
 {
     const struct timespec pause = {.tv_nsec = milliseconds * 1000000L};
@@ -63,7 +75,7 @@ static void set_no_delay(int fd)
 /* Say what the system answered for an address, and what may help. Saves and restores errno. */
 static void explain(struct error *error, const char *name, const char *advice)
 {
-    error_set(error, "--listen %s: %s; %s", name, strerror(errno), advice);
+    error_set(error, "%s: %s; %s", name, strerror(errno), advice);
 }
 
 #define ADVICE_ON_FILES "raise the limit of open files (ulimit -n), or ask for fewer --workers"
@@ -260,28 +272,21 @@ static int open_tcp_endpoint(struct sockets *sockets, const struct addrinfo *inf
         return -1;
     address_format_socket((struct sockaddr *)&address, length, text);
     (void)snprintf(endpoint->name, sizeof endpoint->name, "tcp://%.280s", text);
+    endpoint->bound = address;
     bound.ai_addr = (struct sockaddr *)&address; /* with the port that the system chose for 0 */
     bound.ai_addrlen = length;
     return open_group(endpoint, &bound, backlog, sockets->worker_count);
 }
 
-static struct addrinfo *resolve(const struct address *address, const char *name,
-                                struct error *error)
+static struct addrinfo *resolve(struct names *names, const struct address *address,
+                                const char *name, struct error *error)
 {
-    const struct addrinfo hints = {
-        .ai_family = AF_UNSPEC,
-        .ai_socktype = SOCK_STREAM,
-        .ai_flags = AI_NUMERICSERV | AI_PASSIVE,
-    };
     struct addrinfo *found = NULL;
-    char port[sizeof "65535"];
-    int failure;
+    const int failure = names_find(names, address, &found);
 
-    (void)snprintf(port, sizeof port, "%u", (unsigned)address->port);
-    failure = getaddrinfo(address->host, port, &hints, &found);
     if (failure == 0)
         return found;
-    error_set(error, "--listen %s: %s; choose a name or an address of this machine", name,
+    error_set(error, "%s: %s; choose a name or an address of this machine", name,
               gai_strerror(failure));
     return NULL;
 }
@@ -298,26 +303,36 @@ static int check_directory(const char *path, const char *name, struct error *err
     end[end == directory ? 1 : 0] = '\0';
     if (stat(directory, &found) == 0 && S_ISDIR(found.st_mode))
         return 0;
-    error_set(error, "--listen %s: there is no directory %s; make it, or choose another", name,
-              directory);
+    error_set(error, "%s: there is no directory %s; make it, or choose another", name, directory);
     return -1;
 }
 
-int sockets_check(const struct address *address, struct error *error)
+/* The same for a host, that it has an address. */
+static int check_host(const struct address *address, const char *name, struct error *error)
 {
-    char name[ADDRESS_TEXT_SIZE];
-    struct addrinfo *found;
+    struct addrinfo *found = resolve(NULL, address, name, error);
 
-    address_format(address, name);
-    if (address->scheme == ADDRESS_UNIX)
-        return check_directory(address->path, name, error);
-    if (address->scheme != ADDRESS_TCP)
-        return 0;
-    found = resolve(address, name, error);
     if (found == NULL)
         return -1;
     freeaddrinfo(found);
     return 0;
+}
+
+int sockets_check(const struct address_list *addresses, size_t index, struct error *error)
+{
+    const struct address *address = &addresses->addresses[index];
+    char name[ADDRESS_TEXT_SIZE];
+    struct error cause = {""};
+    int status = 0;
+
+    address_format(address, name);
+    if (address->scheme == ADDRESS_UNIX)
+        status = check_directory(address->path, name, &cause);
+    else if (address->scheme == ADDRESS_TCP)
+        status = check_host(address, name, &cause);
+    if (status < 0)
+        locate(addresses, index, &cause, error);
+    return status;
 }
 
 /* A name may list an address twice; it can be bound once. */
@@ -337,10 +352,55 @@ static bool is_missing_on_this_machine(int bind_errno)
     return bind_errno == EADDRNOTAVAIL || bind_errno == EAFNOSUPPORT;
 }
 
+/* Tell whether two addresses cannot both be bound: one may stand for all of its family. */
+static bool do_overlap(const struct sockaddr *one, const struct sockaddr *other)
+{
+    if (one->sa_family != other->sa_family)
+        return false;
+    if (one->sa_family == AF_INET) {
+        struct sockaddr_in v4, other_v4;
+
+        memcpy(&v4, one, sizeof v4);
+        memcpy(&other_v4, other, sizeof other_v4);
+        return v4.sin_port == other_v4.sin_port &&
+               (v4.sin_addr.s_addr == other_v4.sin_addr.s_addr ||
+                v4.sin_addr.s_addr == INADDR_ANY || other_v4.sin_addr.s_addr == INADDR_ANY);
+    }
+    if (one->sa_family == AF_INET6) {
+        struct sockaddr_in6 v6, other_v6;
+
+        memcpy(&v6, one, sizeof v6);
+        memcpy(&other_v6, other, sizeof other_v6);
+        return v6.sin6_port == other_v6.sin6_port &&
+               (IN6_ARE_ADDR_EQUAL(&v6.sin6_addr, &other_v6.sin6_addr) ||
+                IN6_IS_ADDR_UNSPECIFIED(&v6.sin6_addr) ||
+                IN6_IS_ADDR_UNSPECIFIED(&other_v6.sin6_addr));
+    }
+    return false;
+}
+
+/* Say why an address cannot be bound; it may be an endpoint of ours that is in the way. */
+static void explain_bind(const struct sockets *sockets, const struct sockaddr *wanted,
+                         const char *name, struct error *error)
+{
+    for (size_t i = 0; i < sockets->count && errno == EADDRINUSE; i++) {
+        const struct endpoint *own = &sockets->endpoints[i];
+
+        if (!do_overlap(wanted, (const struct sockaddr *)&own->bound))
+            continue;
+        error_set(error,
+                  "%s: %s; echod itself listens on %s: ask for one of them only, and to replace "
+                  "one by the other, reload twice, first without either, or restart echod",
+                  name, strerror(errno), own->name);
+        return;
+    }
+    explain(error, name, advice_on_bind(errno));
+}
+
 static int open_tcp(struct sockets *sockets, const struct address *address, const char *name,
                     int backlog, struct log *log, struct error *error)
 {
-    struct addrinfo *found = resolve(address, name, error);
+    struct addrinfo *found = resolve(sockets->names, address, name, error);
     size_t opened = 0;
 
     if (found == NULL)
@@ -354,7 +414,7 @@ static int open_tcp(struct sockets *sockets, const struct address *address, cons
             opened++;
             continue;
         }
-        explain(error, name, advice_on_bind(errno));
+        explain_bind(sockets, info->ai_addr, name, error);
         if (!is_missing_on_this_machine(errno)) {
             opened = 0;
             break;
@@ -544,8 +604,7 @@ static int take_fd(struct sockets *sockets, int fd, const char *name, struct err
         return -1;
     }
     if (type != SOCK_STREAM) {
-        error_set(error, "--listen %s: not a stream socket; pass one that listens or is connected",
-                  name);
+        error_set(error, "%s: not a stream socket; pass one that listens or is connected", name);
         return -1;
     }
     if (socket_option(fd, SO_ACCEPTCONN) == 1)
@@ -567,7 +626,7 @@ static int take_passed_fd(struct sockets *sockets, const struct passed *passed, 
 
     if (socket != NULL && socket->is_taken) {
         error_set(error,
-                  "--listen %s: another --listen serves \"%s\", which is this socket; "
+                  "%s: another listen serves \"%s\", which is this socket; "
                   "give it once",
                   name, socket->name);
         return -1;
@@ -593,19 +652,18 @@ static int take_systemd_socket(struct sockets *sockets, struct passed_socket *so
     (void)snprintf(name, sizeof name, "systemd://%.280s", socket->name);
     if (socket->is_taken) {
         error_set(error,
-                  "--listen %s: another --listen serves fd://%d, which is this socket; give "
+                  "%s: another listen serves fd://%d, which is this socket; give "
                   "it once",
                   name, socket->fd);
         return -1;
     }
     if (type >= 0 && type != SOCK_STREAM) {
-        error_set(error, "--listen %s: descriptor %d is not a stream socket; " ADVICE_ON_SYSTEMD,
-                  name, socket->fd);
+        error_set(error, "%s: descriptor %d is not a stream socket; " ADVICE_ON_SYSTEMD, name,
+                  socket->fd);
         return -1;
     }
     if (type >= 0 && socket_option(socket->fd, SO_ACCEPTCONN) != 1) {
-        error_set(error, "--listen %s: descriptor %d does not listen; " ADVICE_ON_SYSTEMD, name,
-                  socket->fd);
+        error_set(error, "%s: descriptor %d does not listen; " ADVICE_ON_SYSTEMD, name, socket->fd);
         return -1;
     }
     if (type < 0 || prepare_fd(socket->fd) < 0 || take_listener(sockets, socket->fd, name) < 0) {
@@ -774,30 +832,49 @@ static int open_listed(struct sockets *sockets, const struct address_list *addre
     return 0;
 }
 
-/* Open those addresses that were passed, or those that were not. */
+/* Say what is wrong with an address of a list. */
+static void report(const struct address_list *addresses, size_t index, const struct error *cause,
+                   sockets_error_callback *on_error, void *argument)
+{
+    struct error error = {""};
+
+    locate(addresses, index, cause, &error);
+    on_error(&error, argument);
+}
+
+/* Open those addresses that were passed, or those that were not. Report all that fail. */
 static int open_addresses(struct sockets *sockets, const struct address_list *addresses,
                           bool are_passed, int backlog, const struct passed *passed,
-                          struct log *log, struct error *error)
+                          struct log *log, sockets_error_callback *on_error, void *argument)
 {
+    int status = 0;
+
     for (size_t i = 0; i < addresses->count; i++) {
-        if (is_passed(&addresses->addresses[i]) == are_passed &&
-            open_listed(sockets, addresses, i, backlog, passed, log, error) < 0)
-            return -1;
+        struct error cause = {""};
+
+        if (is_passed(&addresses->addresses[i]) != are_passed ||
+            open_listed(sockets, addresses, i, backlog, passed, log, &cause) == 0)
+            continue;
+        report(addresses, i, &cause, on_error, argument);
+        status = -1;
     }
-    return 0;
+    return status;
 }
 
 int sockets_open(struct sockets *sockets, const struct address_list *addresses, int backlog,
                  size_t worker_count, const struct passed *passed, struct log *log,
-                 struct error *error)
+                 sockets_error_callback *on_error, void *argument)
 {
+    int status;
+
     *sockets = (struct sockets){.worker_count = worker_count};
     /* What was passed comes first, while no descriptor is our own that could be taken for it. */
-    if (open_addresses(sockets, addresses, true, backlog, passed, log, error) == 0 &&
-        open_addresses(sockets, addresses, false, backlog, passed, log, error) == 0)
-        return 0;
-    sockets_close(sockets);
-    return -1;
+    status = open_addresses(sockets, addresses, true, backlog, passed, log, on_error, argument);
+    if (open_addresses(sockets, addresses, false, backlog, passed, log, on_error, argument) < 0)
+        status = -1;
+    if (status < 0)
+        sockets_close(sockets);
+    return status;
 }
 
 void sockets_hand_over(const struct sockets *sockets, uid_t uid, gid_t gid, struct log *log)
@@ -827,7 +904,7 @@ static int open_late(struct sockets *sockets, const struct address_list *address
     if (!is_passed(&addresses->addresses[index]))
         return open_listed(sockets, addresses, index, backlog, NULL, log, error);
     address_format(&addresses->addresses[index], name);
-    error_set(error, "--listen %s: it can be passed at the start only; restart echod for it", name);
+    error_set(error, "%s: it can be passed at the start only; restart echod for it", name);
     return -1;
 }
 
@@ -840,17 +917,27 @@ static bool is_asked_for(const struct endpoint *endpoint, const struct address_l
     return false;
 }
 
-int sockets_change(struct sockets *sockets, const struct address_list *addresses, int backlog,
-                   struct log *log, struct error *error)
+int sockets_change(struct sockets *sockets, const struct address_list *addresses,
+                   struct names *names, int backlog, struct log *log,
+                   sockets_error_callback *on_error, void *argument)
 {
     const size_t before = sockets->count;
+    int status = 0;
 
+    sockets->names = names;
     for (size_t i = 0; i < addresses->count; i++) {
-        if (!is_open(sockets, before, addresses, i) &&
-            open_late(sockets, addresses, i, backlog, log, error) < 0) {
-            close_added(sockets, before);
-            return -1;
-        }
+        struct error cause = {""};
+
+        if (is_open(sockets, before, addresses, i) ||
+            open_late(sockets, addresses, i, backlog, log, &cause) == 0)
+            continue;
+        report(addresses, i, &cause, on_error, argument);
+        status = -1;
+    }
+    sockets->names = NULL;
+    if (status < 0) {
+        close_added(sockets, before);
+        return -1;
     }
     for (size_t i = 0; i < before; i++) {
         struct endpoint *endpoint = &sockets->endpoints[i];
@@ -859,6 +946,24 @@ int sockets_change(struct sockets *sockets, const struct address_list *addresses
             endpoint->kind == ENDPOINT_LISTENER && !is_asked_for(endpoint, addresses);
     }
     return 0;
+}
+
+void sockets_undo_change(struct sockets *sockets, unsigned long first_new_number)
+{
+    size_t count = 0;
+
+    while (count < sockets->count && sockets->endpoints[count].number < first_new_number)
+        sockets->endpoints[count++].is_leaving = false;
+    close_added(sockets, count);
+}
+
+size_t sockets_count_staying(const struct sockets *sockets)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < sockets->count; i++)
+        count += !sockets->endpoints[i].is_leaving;
+    return count;
 }
 
 void sockets_close_leaving(struct sockets *sockets)

@@ -11,10 +11,12 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/settings.h"
+#include "echod/names.h"
 #include "echod/passed.h"
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 enum endpoint_kind {
@@ -35,6 +37,7 @@ struct endpoint {
                           duplicates of one socket; -1 once a listener owns it */
     bool is_passed;    /* somebody else opened it, and it keeps its backlog */
     bool is_group;     /* of a listener: they are a SO_REUSEPORT group of ours */
+    struct sockaddr_storage bound;      /* of a TCP listener that we bound, or all zero */
     char bound_path[ADDRESS_PATH_SIZE]; /* of a Unix socket that we bound, or empty; */
     dev_t bound_device;                 /* sockets_close removes it if it is this one still */
     ino_t bound_inode;
@@ -48,16 +51,22 @@ struct sockets {
     size_t count;
     size_t worker_count;
     unsigned long next_number;
-    bool has_standard; /* standard input and output are served; before, they had these flags: */
+    struct names *names; /* hosts that were looked up already; NULL: none, the system is asked */
+    bool has_standard;   /* standard input and output are served; before, they had these flags: */
     int standard_flags[2];
 };
 
 /*
- * Check what can be known of an address without opening it: that its host has an address, or its
- * path a directory.
- * Return 0, or -1 with a sentence in `error` that names the address and what would be right.
+ * Called for each address that cannot be had, with a sentence that says where it stands and what
+ * would be right.
  */
-int sockets_check(const struct address *address, struct error *error)
+typedef void sockets_error_callback(const struct error *error, void *argument);
+
+/*
+ * Check what can be known of an address of a list without opening it: that its host has an address,
+ * or its path a directory. Return 0, or -1 with such a sentence in `error`.
+ */
+int sockets_check(const struct address_list *addresses, size_t index, struct error *error)
     __attribute__((warn_unused_result));
 
 /*
@@ -65,12 +74,12 @@ int sockets_check(const struct address *address, struct error *error)
  * this machine does not have are left out with a warning while one can be bound. An address that
  * another process listens on is an error, even where SO_REUSEPORT would let both have it. Of
  * `passed`, what an address asks for is taken.
- * Return 0; or -1 with a sentence in `error` that names the address and what would be right, and
- * nothing left open.
+ * Return 0; or -1 after a report of all that cannot be had, and nothing left open.
  */
 int sockets_open(struct sockets *sockets, const struct address_list *addresses, int backlog,
                  size_t worker_count, const struct passed *passed, struct log *log,
-                 struct error *error) __attribute__((warn_unused_result));
+                 sockets_error_callback *on_error, void *argument)
+    __attribute__((warn_unused_result));
 
 /*
  * Hand the Unix sockets that were bound over to a user and a group, of which -1 leaves what is, as
@@ -81,12 +90,23 @@ void sockets_hand_over(const struct sockets *sockets, uid_t uid, gid_t gid, stru
 /*
  * Open those of the addresses for which nothing is open yet, and mark the endpoints that are no
  * longer among them as leaving; what a client is connected to stays. The list may have an address
- * twice, such as one with port 0, which then is opened twice.
- * Return 0; or -1 with a sentence in `error`, and nothing has changed. What a parent passes can be
- * had at the start only.
+ * twice, such as one with port 0, which then is opened twice. Hosts are taken from `names`, so that
+ * nothing blocks. Return 0; or -1 after a report of all that cannot be had, and nothing has
+ * changed. What a parent passes can be had at the start only.
  */
-int sockets_change(struct sockets *sockets, const struct address_list *addresses, int backlog,
-                   struct log *log, struct error *error) __attribute__((warn_unused_result));
+int sockets_change(struct sockets *sockets, const struct address_list *addresses,
+                   struct names *names, int backlog, struct log *log,
+                   sockets_error_callback *on_error, void *argument)
+    __attribute__((warn_unused_result));
+
+/*
+ * Take a change back that no worker knows of: close the endpoints with this number and above, which
+ * it added, and let nothing leave.
+ */
+void sockets_undo_change(struct sockets *sockets, unsigned long first_new_number);
+
+/* Return how many endpoints there are without those that are leaving. */
+size_t sockets_count_staying(const struct sockets *sockets);
 
 /* Close what is leaving, once no worker serves it any more, and remove its Unix sockets. */
 void sockets_close_leaving(struct sockets *sockets);

@@ -27,6 +27,8 @@ enum {
     REPORT_LINES = 100,
     REPORT_PAUSE_MS = 5,
     LIMIT_RETRY_MS = 100,
+    /* The most that wait anywhere: the largest --backlog, and the one more that Linux queues. */
+    MAX_WAITING = 65535 + 1,
 };
 
 /* A listener, and the number of its endpoint. */
@@ -68,6 +70,7 @@ struct worker {
     atomic_bool is_reporting;
     atomic_bool is_pinged;
     bool is_draining;
+    bool is_leaving; /* a listener, with all who wait there: the limit does not count */
 
     const struct options *next_options; /* from worker_change to WORKER_CHANGED */
     uint64_t next_max_queued_bytes;
@@ -230,7 +233,7 @@ static void on_accept(evutil_socket_t fd, const struct sockaddr *address, void *
 
     if (serve(worker, fd, fd, &peer) == 0)
         refuse(worker);
-    if (is_at_limit(worker)) {
+    if (!worker->is_leaving && is_at_limit(worker)) {
         counters_add(&worker->counters, COUNTER_ACCEPT_LIMITS, 1);
         accept_within_limit(worker);
     }
@@ -281,18 +284,26 @@ static struct served *find_served(const struct worker *worker, const struct endp
     return NULL;
 }
 
-/* Serve whoever the kernel has connected already: they would be reset. */
-static void accept_backlog(struct worker *worker, struct listener *listener)
+/*
+ * Serve whoever the kernel has connected already, even above the limit of connections: they would
+ * be reset. How many that are is not known: the backlog may have changed, or be a parent's.
+ */
+static void accept_waiting(struct worker *worker, const struct served *served)
 {
-    uint64_t left = worker->backlog;
+    int left = MAX_WAITING;
 
-    while (left > 0 && !is_at_limit(worker) && listener_accept_one(listener))
+    worker->is_leaving = true;
+    while (left > 0 && listener_accept_one(served->listener))
         left--;
+    worker->is_leaving = false;
+    if (left > 0 && errno != EAGAIN && errno != EWOULDBLOCK)
+        log_write(worker->log, LOG_LEVEL_WARNING, "who still waits at %s is reset: %s",
+                  listener_name(served->listener), strerror(errno));
 }
 
 static void drop_listener(struct worker *worker, struct served *served)
 {
-    accept_backlog(worker, served->listener);
+    accept_waiting(worker, served);
     listener_free(served->listener);
     *served = worker->served[--worker->served_count];
 }
@@ -402,7 +413,7 @@ static void start_draining(void *argument)
     struct worker *worker = argument;
 
     for (size_t i = 0; i < worker->served_count; i++)
-        accept_backlog(worker, worker->served[i].listener);
+        accept_waiting(worker, &worker->served[i]);
     free_listeners(worker);
     worker->is_draining = true;
     set_timer(worker->drain_deadline, worker->drain_timeout_ms);

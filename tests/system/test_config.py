@@ -227,14 +227,14 @@ class CheckTest(ConfigTestCase):
     def test_a_host_without_address_is_an_error(self):
         """It needs no socket to see that; the status tells where the address stands."""
         path = self.write("\nlisten bad..name:7\nlisten 127.0.0.1:7\nlisten worse..name:7\n")
-        self.expect_errors(path, f"{path}:2: --listen tcp://bad..name:7: ",
-                           f"{path}:4: --listen tcp://worse..name:7: ", arguments=("--check",))
+        self.expect_errors(path, f"{path}:2: listen tcp://bad..name:7: ",
+                           f"{path}:4: listen tcp://worse..name:7: ", arguments=("--check",))
         result = harness.run_echod("--check", "--listen", "bad..name:7")
         self.assertEqual((result.returncode, result.stdout), (harness.STATUS_USAGE, ""))
 
     def test_a_path_without_directory_is_an_error(self):
         path = self.write("listen unix:///no/such/directory/echod.sock\n")
-        self.expect_errors(path, f"{path}:1: --listen unix:///no/such/directory/echod.sock: there is "
+        self.expect_errors(path, f"{path}:1: listen unix:///no/such/directory/echod.sock: there is "
                                  "no directory /no/such/directory; ", arguments=("--check",))
 
     def test_an_address_that_stands_there_twice(self):
@@ -263,6 +263,21 @@ class CheckTest(ConfigTestCase):
         self.assertEqual(result.returncode, harness.STATUS_CONFIG)
         self.assertIn('"a?b"', result.stderr)
         self.assertIn('"c??d"', result.stderr)
+
+    def test_every_address_that_cannot_be_had_is_named(self):
+        """At the start, too; each with its line, or with the option that gave it."""
+        path = self.write("\nlisten unix:///nowhere/x\nlisten 127.0.0.1:0\nlisten 192.0.2.1:7\n")
+        result = harness.run_echod("--config", path)
+        self.assertEqual(result.returncode, harness.STATUS_SYSTEM)
+        errors = [line.partition(" error: ")[2] for line in result.stderr.splitlines()
+                  if " error: " in line]
+        self.assertEqual(len(errors), 2, result.stderr)
+        self.assertTrue(errors[0].startswith(f"{path}:2: listen unix:///nowhere/x: No such file"))
+        self.assertTrue(errors[1].startswith(f"{path}:4: listen tcp://192.0.2.1:7: "))
+        result = harness.run_echod("--config", path, "--listen", "192.0.2.1:7")
+        self.assertEqual(result.returncode, harness.STATUS_SYSTEM)
+        self.assertEqual(result.stderr.count(" error: "), 1)
+        self.assertIn(" error: --listen tcp://192.0.2.1:7: ", result.stderr)
 
     def test_nothing_is_opened(self):
         """An address that is in use, or that needs rights, can be checked."""

@@ -185,11 +185,14 @@ class AddressInUseTest(harness.TestCase):
 
     def test_the_same_address_twice_is_refused(self):
         """Two --listen with one address are a mistake, and not two halves of the clients."""
-        address = f"tcp://127.0.0.1:{harness.free_port()}"
-        for workers in ("1", "2"):
-            with self.subTest(workers=workers):
-                self.assert_refused(harness.run_echod("--listen", address, "--listen", address,
-                                                      "--workers", workers), address)
+        self.need_ipv6()
+        for host in ("127.0.0.1", "[::1]"):
+            address = f"tcp://{host}:{harness.free_port()}"
+            for workers in ("1", "2"):
+                with self.subTest(workers=workers, host=host):
+                    self.assert_refused(harness.run_echod("--listen", address, "--listen", address,
+                                                          "--workers", workers),
+                                        address, f"echod itself listens on {address}: ")
 
     def test_after_a_refusal_nothing_is_left(self):
         """When the second address cannot be had, the first one is given back."""

@@ -8,6 +8,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import time
 
 import harness
@@ -108,16 +109,50 @@ class ListenersTest(ReloadTestCase):
                     self.reload(server, f"listen {self.first}", f"workers {workers}")
                     self.assertEqual(before, listening_inodes(server))
 
+    def expect_all_served(self, server, address, count, *lines):
+        """Fill the one place for connections and the queue; serve all when the listener goes."""
+        served = server.adopt(harness.connect(address))
+        harness.round_trip(served)
+        waiting = [server.adopt(harness.connect(address)) for _ in range(count)]
+        limits = server.report()[0].accept_limits
+        self.reload(server, f"listen {self.second}", "max-connections 1", *lines)
+        for client in (served, *waiting):
+            harness.round_trip(client)
+        self.assertEqual(server.report()[0].accept_limits, limits)
+        late = server.adopt(harness.connect(self.second))  # the limit holds for whoever comes
+        late.sendall(b"x")
+        for client in (served, *waiting):
+            harness.round_trip(client)
+            client.close()
+        self.assertEqual(harness.receive_exactly(late, 1), b"x")
+
     def test_who_waits_at_a_listener_that_goes_is_served(self):
-        """The kernel has connected these clients already: none is reset."""
+        """The kernel has connected these clients already, one more than the backlog says."""
+        unix = f"unix://{self.directory}/goes.sock"
+        for address in (self.first, unix):
+            for after in (5, 1):
+                with self.subTest(address=address, after=after):
+                    self.write(f"listen {address}", "max-connections 1", "backlog 5")
+                    with self.start() as server:
+                        self.expect_all_served(server, address, 6, f"backlog {after}")
+
+    def test_who_waits_at_a_passed_listener_that_goes_is_served(self):
+        """Its backlog is the parent's, and not the one of the options."""
+        with harness.listening_socket() as passed:
+            passed.listen(20)
+            self.write(f"listen fd://{passed.fileno()}", "max-connections 1", "backlog 2")
+            with self.start(pass_fds=(passed.fileno(),)) as server:
+                self.expect_all_served(server, harness.address_of(passed), 21, "backlog 2")
+
+    def test_who_is_reset_for_want_of_descriptors_is_said(self):
+        """Nobody can be served without one."""
         self.write(f"listen {self.first}", "max-connections 1")
-        with self.start() as server:
-            served = server.connect()
-            harness.round_trip(served)
-            waiting = [server.adopt(harness.connect(self.first)) for _ in range(5)]
-            self.reload(server, f"listen {self.second}", "max-connections 10")
-            for client in waiting:
-                harness.round_trip(client)
+        with self.start(prefix=harness.with_file_limit(40)) as server:
+            clients = [server.adopt(harness.connect(self.first)) for _ in range(60)]
+            harness.round_trip(clients[0])
+            text = self.reload(server, f"listen {self.second}", "max-connections 1")
+            self.assertIn(f"who still waits at {self.first} is reset: Too many open files", text)
+            harness.round_trip(clients[0])
 
     def test_unix_sockets_come_and_go(self):
         """The socket of a listener that goes is removed; one that stays is not touched."""
@@ -162,9 +197,10 @@ class ListenersTest(ReloadTestCase):
             with self.start(pass_fds=(passed.fileno(),), may_log="passed at the start") as server:
                 self.reload(server, f"listen {name}", f"listen {self.first}")
                 harness.round_trip(server.adopt(harness.connect(harness.address_of(passed))))
-                self.reload(server, f"listen {self.first}")
+                text = self.reload(server, f"listen {self.first}")
+                self.assertRegex(text, rf"warning: {name} \(.*\): clients may go on to connect there")
                 text = self.fail_to_reload(server, f"listen {self.first}", f"listen {name}")
-                self.assertIn(f"--listen {name}: it can be passed at the start only", text)
+                self.assertIn(f":2: listen {name}: it can be passed at the start only", text)
                 harness.round_trip(server.adopt(harness.connect(self.first)))
 
     def test_a_client_that_was_passed_stays(self):
@@ -275,6 +311,21 @@ class LimitsTest(ReloadTestCase):
             harness.round_trip(server.adopt(harness.connect(self.second)))
 
 
+    def test_workers_that_the_limit_of_connections_did_not_allow_need_a_restart(self):
+        """It allows no more workers than connections, and threads are made at the start."""
+        self.write(f"listen {self.first}", "workers 4", "max-connections 2")
+        with self.start() as server:
+            threads = server.thread_count()
+            text = self.reload(server, f"listen {self.first}", "workers 4", "max-connections 3")
+            self.assertIn("warning: workers: with this max-connections there are 3 when echod is "
+                          "restarted; until then there are 2", text)
+            self.assertEqual(server.thread_count(), threads)
+            for count in (2, 1):
+                text = self.reload(server, f"listen {self.first}", "workers 4",
+                                   f"max-connections {count}")
+                self.assertNotIn("workers", text)
+
+
 class FaultTest(ReloadTestCase):
 
     def test_a_bad_file_changes_nothing_and_says_why(self):
@@ -306,18 +357,35 @@ class FaultTest(ReloadTestCase):
         """Not even the other listeners, nor any limit."""
         third = f"unix://{self.directory}/third.sock"
         self.write(f"listen {self.first}")
-        with self.start(may_log="--listen") as server, harness.listening_socket() as busy:
+        with self.start(may_log="listen") as server, harness.listening_socket() as busy:
             before = listening_inodes(server)
             address = harness.address_of(busy)
             text = self.fail_to_reload(server, f"listen {third}", f"listen {self.second}",
-                                       f"listen {address}", f"idle-timeout {scaled_ms(1)}")
-            self.assertIn(f"--listen {address}: Address already in use", text)
+                                       f"listen {address}", "listen unix:///nowhere/x",
+                                       f"idle-timeout {scaled_ms(1)}")
+            self.assertIn(f"{self.path}:3: listen {address}: Address already in use", text)
+            self.assertIn(f"{self.path}:4: listen unix:///nowhere/x: No such file", text)
             self.assertEqual(before, listening_inodes(server))
             self.assertFalse(os.path.exists(third[len("unix://"):]))
             client = server.connect()
             harness.round_trip(client)
             self.assertTrue(harness.is_refused(self.second))
             harness.round_trip(client)
+
+    def test_an_address_that_overlaps_with_an_own_one_needs_two_reloads(self):
+        """It is echod itself that listens there, which the sentence says."""
+        all_of_them = f"tcp://0.0.0.0:{harness.port_of(self.first)}"
+        for workers in (1, 2):
+            for old, new in ((self.first, all_of_them), (all_of_them, self.first)):
+                with self.subTest(workers=workers, old=old):
+                    self.write(f"listen {old}", f"workers {workers}")
+                    with self.start(may_log="echod itself") as server:
+                        text = self.fail_to_reload(server, f"listen {new}", f"workers {workers}")
+                        self.assertIn(f"{self.path}:1: listen {new}: Address already in use; echod "
+                                      f"itself listens on {old}: ", text)
+                        self.reload(server, f"listen {self.second}", f"workers {workers}")
+                        self.reload(server, f"listen {new}", f"workers {workers}")
+                        harness.round_trip(server.adopt(harness.connect(self.first)))
 
     def test_hup_without_a_file_changes_nothing(self):
         """It is said, and no reason to end."""
@@ -381,11 +449,37 @@ class FaultTest(ReloadTestCase):
     def test_a_limit_of_files_stops_a_reload_and_not_the_service(self):
         """Without descriptors for a new listener nothing changes."""
         self.write(f"listen {self.first}", "workers 2")
-        with self.start(prefix=harness.with_file_limit(40), may_log="--listen") as server:
+        with self.start(prefix=harness.with_file_limit(40), may_log="listen") as server:
             lines = [f"listen {harness.LOOPBACK}" for _ in range(20)]
             text = self.fail_to_reload(server, f"listen {self.first}", *lines, "workers 2")
             self.assertIn("Too many open files", text)
             harness.round_trip(server.connect())
+
+
+    def test_listeners_that_leave_no_room_for_clients_are_refused(self):
+        """They could be opened, but nobody could be served there."""
+        path = f"{self.directory}/echod.sock"
+        self.write(f"listen {self.first}", "workers 2")
+        with self.start(prefix=harness.with_file_limit(40), may_log="open files") as server:
+            before = listening_inodes(server)
+            lines = [f"listen {harness.LOOPBACK}" for _ in range(6)]
+            text = self.fail_to_reload(server, f"listen unix://{path}", *lines, "workers 2")
+            self.assertIn("the limit of open files is 40, but 2 workers with 7 listeners need 41; "
+                          "raise it", text)
+            self.assertEqual(before, listening_inodes(server))
+            self.assertFalse(os.path.exists(path))
+            harness.round_trip(server.connect())
+            self.reload(server, f"listen {self.second}", "workers 2")
+            harness.round_trip(server.adopt(harness.connect(self.second)))
+
+    def test_listeners_that_go_leave_their_descriptors_to_clients(self):
+        """The limit that descriptors set is the same after one listener was replaced by another."""
+        self.write(f"listen {self.first}", "max-connections 100")
+        with self.start(prefix=harness.with_file_limit(100)) as server:
+            possible = r"allows about (\d+) connections, not 100"
+            before = server.log.wait_for(possible).group(1)
+            text = self.reload(server, f"listen {self.second}", "max-connections 100")
+            self.assertIn(f"allows about {before} connections, not 100", text)
 
 
 class LoadTest(ReloadTestCase):
@@ -453,6 +547,51 @@ class LoadTest(ReloadTestCase):
                 count, growth = self.reload_under_load(workers)
                 print(f"{count} connections, {growth // harness.KIB} KiB more ", end="", flush=True)
                 self.assertGreater(count, 100)
+
+
+class NamesTest(ReloadTestCase):
+
+    def setUp(self):
+        """A name server that never answers, and a prefix for an echod that asks it."""
+        super().setUp()
+        dead = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(dead.close)
+        try:
+            dead.bind(("127.0.0.77", 53))
+        except OSError as error:
+            self.skipTest(f"no name server can be played here: {error}")
+        self.prefix = self.with_file("/etc/resolv.conf",
+                                     "nameserver 127.0.0.77\noptions timeout:30 attempts:3\n")
+
+    def ask(self, server):
+        """Let echod look up a name, which takes a minute and a half."""
+        self.write(f"listen {self.first}", "listen nobody-answers.test:0", "idle-timeout 1h")
+        server.signal(signal.SIGHUP)
+        harness.wait_until(lambda: server.thread_count() > self.threads, "a thread looks it up")
+
+    def test_echod_serves_and_ends_while_a_name_is_looked_up(self):
+        self.write(f"listen {self.first}")
+        with self.start(prefix=self.prefix) as server:
+            self.threads = server.thread_count()
+            self.ask(server)
+            harness.round_trip(server.connect())
+            server.report()  # the main thread answers
+            begin = time.monotonic()
+            self.assertEqual(server.stop().open, 0)
+            self.assertLess(time.monotonic() - begin, harness.PATIENCE_SECONDS)
+
+    def test_a_client_is_drained_while_a_name_is_looked_up(self):
+        self.write(f"listen {self.first}", "drain-timeout 1h")
+        with self.start(prefix=self.prefix) as server:
+            self.threads = server.thread_count()
+            client = server.connect()
+            harness.round_trip(client)
+            self.ask(server)
+            server.signal(signal.SIGTERM)
+            server.log.wait_for("draining: 1 connection")
+            harness.round_trip(client)
+            self.assertEqual(harness.finish(client, b"rest"), b"rest")
+            server.wait_for_exit(0)
 
 
 class StartTest(ReloadTestCase):

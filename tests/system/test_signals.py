@@ -49,6 +49,23 @@ class DrainTest(harness.TestCase):
                 server.wait_for_exit(0)
                 server.wait_for_closed("client closed", count=2)
 
+    def test_drain_serves_who_waits_at_the_limit(self):
+        """The kernel has connected these clients already, one more than the backlog says."""
+        for count in (1, 2):
+            path = f"unix://{self.temporary_directory()}/echod.sock"
+            with self.subTest(workers=count), \
+                    Echod("--max-connections", str(count), "--workers", str(count),
+                          "--backlog", "5", "--drain-timeout", "1h", listen=path) as server:
+                clients = [server.connect() for _ in range(count)]
+                for client in clients:
+                    harness.round_trip(client)
+                clients += [server.connect() for _ in range(6)]
+                server.signal(signal.SIGTERM)
+                for client in clients:
+                    harness.round_trip(client)
+                server.close_clients()
+                server.wait_for_exit(0)
+
     def test_a_unix_path_is_free_while_echod_drains(self):
         """A successor can bind the path of an echod that still drains."""
         address = f"unix://{self.temporary_directory()}/echod.sock"

@@ -21,6 +21,7 @@ class Manager:
     """The socket that a service manager reads, and the notes that came."""
 
     def __init__(self, name):
+        self._name = name
         self.notes = []  # each a dict, with the time of its arrival as "at"
         self._changed = threading.Condition()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -41,6 +42,12 @@ class Manager:
     def close(self, name):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ours:
             ours.sendto(b"end", name)
+
+    def wait_for_all(self):
+        """Wait until all that was sent before has come."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ours:
+            ours.sendto(b"ALL=1", self._name)
+        self.wait_for(ALL="1")
 
     def wait_for(self, since=0, **fields):
         """Wait for a note that has these fields with values that match, and return it."""
@@ -118,6 +125,60 @@ class NotifyTest(ManagedTest):
                 self.assertGreaterEqual(int(note["MONOTONIC_USEC"]), before_us)
                 ready = manager.wait_for(manager.notes.index(note), READY="1")
                 self.assertGreaterEqual(ready["at"], note["at"])
+
+    @contextlib.contextmanager
+    def reload_under_way(self, server, manager):
+        """In the `with` block, echod waits for one of its workers to change."""
+        worker = max(map(int, os.listdir(f"/proc/{server.pid}/task")))
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(held_thread(worker))
+            except PermissionError as error:
+                self.skipTest(f"no thread may be held: {error}")
+            server.signal(signal.SIGHUP)
+            manager.wait_for(RELOADING="1")
+            yield
+
+    def test_a_reload_that_is_wanted_during_another_one_follows(self):
+        """What the file says by then is in effect in the end."""
+        manager, variables = self.manage()
+        path = f"{self.temporary_directory()}/echod.conf"
+        with open(path, "w", encoding="ascii") as file:
+            file.write("listen 127.0.0.1:0\nworkers 2\n")
+        with environment(**variables), Echod(config=path, listen=None) as server:
+            with self.reload_under_way(server, manager):
+                with open(path, "w", encoding="ascii") as file:
+                    file.write("listen 127.0.0.2:0\nworkers 2\n")
+                server.signal(signal.SIGHUP)
+                server.report()  # so the signal before has come
+                self.assertFalse(server.log.find("is in effect"))
+            server.log.wait_for("is in effect", count=2)
+            server.log.wait_for(r"info: listening on tcp://127\.0\.0\.2:")
+            manager.wait_for_all()
+            states = [name for note in manager.notes for name in ("READY", "RELOADING")
+                      if name in note]
+            self.assertEqual(states, ["READY", "RELOADING", "READY", "RELOADING", "READY"])
+
+    def test_a_reload_that_ends_while_echod_stops_is_not_ready(self):
+        """STOPPING is the last state."""
+        manager, variables = self.manage()
+        directory = self.temporary_directory()
+        path, socket_path = f"{directory}/echod.conf", f"{directory}/echod.sock"
+        text = "listen 127.0.0.1:0\nworkers 2\n"
+        with open(path, "w", encoding="ascii") as file:
+            file.write(text)
+        with environment(**variables), Echod(config=path, listen=None) as server:
+            with open(path, "w", encoding="ascii") as file:
+                file.write(f"{text}listen unix://{socket_path}\n")
+            with self.reload_under_way(server, manager):
+                harness.wait_until(lambda: os.path.exists(socket_path), "the sockets are open")
+                server.signal(signal.SIGTERM)
+                stopping = manager.wait_for(STOPPING="1")
+            server.wait_for_exit(0)
+            server.log.wait_for("is in effect")
+            manager.wait_for_all()
+            after = manager.notes[manager.notes.index(stopping):]
+            self.assertFalse([note for note in after if "READY" in note])
 
     def test_ready_once_every_address_is_served(self):
         """Whoever connects after READY is served, whichever address he asks."""
@@ -289,7 +350,8 @@ class SocketsTest(harness.TestCase):
             server.adopt(self.poke(f"tcp://127.0.0.1:{ports[0]}"))
             server.log.wait_for(r"listening on systemd://one \(", count=2)
             address = server.log.wait_for(r"listening on (tcp:\S+)").group(1)
-            server.log.wait_for(r'warning: nobody serves descriptor 4, which was passed as "two"')
+            server.log.wait_for(r'warning: nobody serves descriptor 4, which was passed as "two"'
+                                r": add --listen systemd://two, and restart echod$")
             for target in (*(f"tcp://127.0.0.1:{ports[index]}" for index in (0, 2)), address):
                 harness.round_trip(server.adopt(harness.connect(target)))
 
@@ -299,6 +361,28 @@ class SocketsTest(harness.TestCase):
         with self.activate([f"127.0.0.1:{port}"], listen="fd://3") as server:
             harness.round_trip(server.adopt(self.poke(f"tcp://127.0.0.1:{port}")))
             self.assertFalse(server.log.find("warning"))
+
+    def test_a_socket_that_a_reload_leaves_is_warned_of(self):
+        """It stays open in systemd, and its clients would wait in vain; a restart takes it again."""
+        port, path = harness.free_port(), f"{self.temporary_directory()}/echod.conf"
+        own = f"tcp://127.0.0.1:{harness.free_port()}"
+
+        def write(*addresses):
+            with open(path, "w", encoding="ascii") as file:
+                file.write("".join(f"listen {address}\n" for address in addresses))
+
+        write("systemd://echo", own)
+        with self.activate([f"127.0.0.1:{port}"], names="echo", listen=None, config=path,
+                           may_log="systemd://echo") as server:
+            harness.round_trip(server.adopt(self.poke(f"tcp://127.0.0.1:{port}")))
+            self.assertFalse(server.log.find("warning"))
+            write(own)
+            server.signal(signal.SIGHUP)
+            server.log.wait_for(r"warning: systemd://echo \(.*\): clients may go on to connect")
+            write("systemd://echo", own)
+            server.signal(signal.SIGHUP)
+            server.log.wait_for(f"error: {path}:1: listen systemd://echo: it can be passed at the "
+                                "start only; restart echod for it")
 
     def expect_refusal(self, *words, names=None, options=(), listen="systemd://echo"):
         """Check that an echod which gets a socket refuses to serve it."""

@@ -101,8 +101,7 @@ START_TEST(sockets_are_found_by_name)
     check_sockets_of("admin", "4");
     check_sockets_of("unknown", "6");
     check_sockets_of("other", "");
-    check_explanation("other",
-                      "^--listen systemd://other: no socket was passed .*: web, admin, unknown$");
+    check_explanation("other", "^systemd://other: no socket was passed .*: web, admin, unknown$");
     for (int fd = FIRST_FD; fd < FIRST_FD + COUNT; fd++)
         ck_assert(support_is_close_on_exec(fd));
     ck_assert_str_eq(support_log_text(), "");
@@ -142,7 +141,7 @@ START_TEST(what_nobody_took_is_a_warning_by_name)
     passed_find(&scene.passed, 4)->is_taken = true;
     passed_warn_of_rest(&scene.passed, support_log(LOG_FORMAT_TEXT));
     support_assert_matches(support_log_text(), "warning: nobody serves descriptor 3, .*\"a\": add "
-                                               "--listen systemd://a\n");
+                                               "--listen systemd://a, and restart echod\n");
     support_assert_matches(support_log_text(), "warning: nobody serves descriptor 5, .*\"c\"");
     ck_assert_uint_eq(support_count(support_log_text(), "warning"), 2);
 }
@@ -152,7 +151,7 @@ START_TEST(without_variables_nothing_was_passed)
 {
     read_variables(NULL, NULL, NULL);
     check_sockets_of("", "");
-    check_explanation("", "^--listen systemd://a?: nothing was passed: LISTEN_FDS is not set; ");
+    check_explanation("", "^systemd://a?: nothing was passed: LISTEN_FDS is not set; ");
     ck_assert_str_eq(support_log_text(), "");
 }
 END_TEST
@@ -160,7 +159,7 @@ END_TEST
 START_TEST(none_is_none)
 {
     read_variables("0", own_pid(), "");
-    check_explanation("a", "^--listen systemd://a?: nothing was passed: LISTEN_FDS is 0; ");
+    check_explanation("a", "^systemd://a?: nothing was passed: LISTEN_FDS is 0; ");
 }
 END_TEST
 
@@ -168,7 +167,7 @@ START_TEST(the_sockets_of_another_process_are_not_ours)
 {
     read_variables("2", "1", "a:b");
     check_sockets_of("", "");
-    check_explanation("", "^--listen systemd://a?: nothing was passed: LISTEN_PID is 1, and this "
+    check_explanation("", "^systemd://a?: nothing was passed: LISTEN_PID is 1, and this "
                           "is process [0-9]+; ");
     ck_assert_str_eq(support_log_text(), ""); /* a parent may well have left its variables */
 }
@@ -177,7 +176,7 @@ END_TEST
 START_TEST(sockets_without_a_process_are_not_ours)
 {
     read_variables("2", NULL, "a:b");
-    check_explanation("", "^--listen systemd://a?: nothing was passed: LISTEN_PID is not set, ");
+    check_explanation("", "^systemd://a?: nothing was passed: LISTEN_PID is not set, ");
 }
 END_TEST
 
@@ -187,7 +186,7 @@ START_TEST(a_wrong_count_is_a_warning)
 
     read_variables(counts[_i], own_pid(), NULL);
     check_sockets_of("", "");
-    check_explanation("", "^--listen systemd://a?: nothing was passed: LISTEN_FDS=");
+    check_explanation("", "^systemd://a?: nothing was passed: LISTEN_FDS=");
     support_assert_matches(support_log_text(), " warning: LISTEN_FDS=");
 }
 END_TEST

@@ -24,7 +24,8 @@ enum { BACKLOG = 64, LIST_SIZE = 8 };
 static struct {
     struct sockets sockets;
     struct passed passed;
-    struct error error;
+    struct error error;   /* the last that was reported, */
+    unsigned errors;      /* and how many were */
     unsigned descriptors; /* open before sockets_open */
     char directory[32];
     char path[64]; /* of a Unix socket in it */
@@ -72,9 +73,19 @@ static void teardown(void)
     ck_assert_int_eq(rmdir(scene.directory), 0);
 }
 
+static void on_error(const struct error *error, void *argument)
+{
+    (void)argument;
+    scene.error = *error;
+    scene.errors++;
+}
+
+/* Make a list of addresses; it is said that the second one stands in a file. */
 static struct address_list make_list(struct address addresses[LIST_SIZE], const char *const texts[])
 {
-    struct address_list list = {.addresses = addresses};
+    static struct origin origins[LIST_SIZE] = {
+        [1] = {.kind = ORIGIN_FILE, .place = "/etc/a.conf:7"}};
+    struct address_list list = {.addresses = addresses, .origins = origins};
     struct error error;
 
     for (; texts[list.count] != NULL; list.count++) {
@@ -90,7 +101,7 @@ static int open_into(struct sockets *sockets, size_t workers, const char *const 
     const struct address_list list = make_list(addresses, texts);
 
     return sockets_open(sockets, &list, BACKLOG, workers, &scene.passed,
-                        support_log(LOG_FORMAT_TEXT), &scene.error);
+                        support_log(LOG_FORMAT_TEXT), on_error, NULL);
 }
 
 #define TEXTS(...) ((const char *const[]){__VA_ARGS__, NULL})
@@ -882,6 +893,17 @@ START_TEST(a_socket_of_systemd_is_served_once)
 }
 END_TEST
 
+START_TEST(all_that_cannot_be_had_is_reported_with_its_place)
+{
+    const char *const bad[] = {"fd://999", "bad..name:1", "192.0.2.1:1", "127.0.0.1:0", NULL};
+
+    check_refused(1, bad, "--listen tcp://192.0.2.1:1: ");
+    ck_assert_uint_eq(scene.errors, 3);
+    check_refused(1, TEXTS("127.0.0.1:0", "unix:///nowhere/x"),
+                  "/etc/a.conf:7: listen unix:///nowhere/x: ");
+}
+END_TEST
+
 static TCase *add_case(Suite *suite, const char *name)
 {
     TCase *test_case = support_case(suite, name);
@@ -897,8 +919,8 @@ static int change_to(const char *const texts[])
     struct address addresses[LIST_SIZE];
     const struct address_list list = make_list(addresses, texts);
 
-    return sockets_change(&scene.sockets, &list, BACKLOG, support_log(LOG_FORMAT_TEXT),
-                          &scene.error);
+    return sockets_change(&scene.sockets, &list, NULL, BACKLOG, support_log(LOG_FORMAT_TEXT),
+                          on_error, NULL);
 }
 
 START_TEST(what_stays_is_not_touched_and_the_rest_comes_or_leaves)
@@ -944,10 +966,10 @@ START_TEST(an_address_is_checked_without_opening_it)
                                    "stdio:", "bad..name:1", "unix:///nowhere/x"));
 
     for (size_t i = 0; i + 2 < list.count; i++)
-        ck_assert_int_eq(sockets_check(&addresses[i], &scene.error), 0);
-    ck_assert_int_eq(sockets_check(&addresses[list.count - 2], &scene.error), -1);
+        ck_assert_int_eq(sockets_check(&list, i, &scene.error), 0);
+    ck_assert_int_eq(sockets_check(&list, list.count - 2, &scene.error), -1);
     ck_assert_ptr_nonnull(strstr(scene.error.text, "--listen tcp://bad..name:1: "));
-    ck_assert_int_eq(sockets_check(&addresses[list.count - 1], &scene.error), -1);
+    ck_assert_int_eq(sockets_check(&list, list.count - 1, &scene.error), -1);
     ck_assert_ptr_nonnull(strstr(scene.error.text, "there is no directory /nowhere; "));
     ck_assert_uint_eq(support_descriptor_count(), descriptors);
 }
@@ -999,6 +1021,16 @@ START_TEST(a_change_that_fails_changes_nothing)
     ck_assert_uint_eq(support_descriptor_count(), descriptors);
     ck_assert_int_lt(access(scene.path, F_OK), 0);
     support_close(&busy);
+}
+END_TEST
+
+START_TEST(a_change_reports_all_that_cannot_be_had)
+{
+    open_all(1, TEXTS("127.0.0.1:0"));
+    ck_assert_int_eq(change_to(TEXTS("fd://999", "bad..name:1", "127.0.0.1:0")), -1);
+    ck_assert_uint_eq(scene.errors, 2);
+    ck_assert_ptr_nonnull(strstr(scene.error.text, "/etc/a.conf:7: listen tcp://bad..name:1: "));
+    ck_assert_int_eq(change_to(TEXTS("127.0.0.1:0")), 0);
 }
 END_TEST
 
@@ -1074,6 +1106,7 @@ static Suite *sockets_suite(void)
     tcase_add_test(test_case, an_address_that_stands_there_twice_is_two);
     tcase_add_test(test_case, a_name_with_several_addresses_stays_whole);
     tcase_add_test(test_case, a_change_that_fails_changes_nothing);
+    tcase_add_test(test_case, a_change_reports_all_that_cannot_be_had);
     tcase_add_test(test_case, what_is_passed_comes_at_the_start_only);
     tcase_add_test(test_case, a_passed_client_never_leaves);
 
@@ -1090,6 +1123,7 @@ static Suite *sockets_suite(void)
     tcase_add_test(test_case, what_systemd_did_not_pass_is_refused);
     tcase_add_test(test_case, what_systemd_passed_must_listen);
     tcase_add_test(test_case, a_socket_of_systemd_is_served_once);
+    tcase_add_test(test_case, all_that_cannot_be_had_is_reported_with_its_place);
 
     test_case = add_case(suite, "standard");
     tcase_add_test(test_case, standard_input_and_output_are_one_client);
