@@ -88,17 +88,36 @@ static int write_pid(int fd)
     return pwrite(fd, content, (size_t)length, 0) == length ? 0 : -1;
 }
 
-/* Make what was opened ours. Return 0, or -1; `is_gone` tells whether its owner removed it. */
-static int take(int fd, const char *path, bool *is_gone, struct error *error)
+/*
+ * Tell whether nobody else has what was opened: a link may lead to the file of another, and an
+ * owner could write a number that a script of root's then sends signals to.
+ */
+static bool is_ours(int fd, const char *path, struct error *error)
 {
     struct stat status;
 
-    *is_gone = false;
-    if (fstat(fd, &status) == 0 && !S_ISREG(status.st_mode)) {
+    if (fstat(fd, &status) < 0)
+        explain(path, error);
+    else if (!S_ISREG(status.st_mode))
         error_set(error, "--pid-file %s: not a plain file; choose a path where nothing is", path);
-        return -1;
-    }
-    if (lock(fd, path, error) < 0)
+    else if (status.st_nlink > 1)
+        error_set(error,
+                  "--pid-file %s: a hard link, which has another name too; choose a path where "
+                  "nothing is",
+                  path);
+    else if (status.st_uid != geteuid() && status.st_uid != 0)
+        error_set(error, "--pid-file %s: belongs to user %lu; remove it, or choose another path",
+                  path, (unsigned long)status.st_uid);
+    else
+        return true;
+    return false;
+}
+
+/* Make what was opened ours. Return 0, or -1; `is_gone` tells whether its owner removed it. */
+static int take(int fd, const char *path, bool *is_gone, struct error *error)
+{
+    *is_gone = false;
+    if (!is_ours(fd, path, error) || lock(fd, path, error) < 0)
         return -1;
     *is_gone = !is_in_place(fd, path);
     if (*is_gone) {
@@ -144,13 +163,6 @@ int pidfile_open(struct pidfile *pidfile, const char *path, struct error *error)
         (void)close(fd);
     }
     return -1;
-}
-
-void pidfile_hand_over(const struct pidfile *pidfile, uid_t uid, gid_t gid, struct log *log)
-{
-    if (pidfile->fd >= 0 && fchown(pidfile->fd, uid, gid) < 0)
-        log_write(log, LOG_LEVEL_WARNING, "%s stays with its owner: %s", pidfile->path,
-                  strerror(errno));
 }
 
 void pidfile_close(struct pidfile *pidfile)

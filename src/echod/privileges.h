@@ -1,6 +1,6 @@
 /*
  * privileges: who echod becomes once it has bound, and the proof that it cannot go back.
- * Knows neither sockets nor files; sockets and pidfile hand theirs over to that user.
+ * Knows neither sockets nor files; sockets hands its own over to that user.
  * Called by options, to look up who that is, and by main.
  */
 #ifndef ECHOD_PRIVILEGES_H

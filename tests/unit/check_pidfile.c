@@ -75,6 +75,17 @@ static void check_content(const char *expected)
     support_close(&fd);
 }
 
+/* The same by its path. */
+static void check_file(const char *expected)
+{
+    int fd = open(scene.path, O_RDONLY);
+    char *content = support_read_file(fd);
+
+    ck_assert_str_eq(content, expected);
+    free(content);
+    support_close(&fd);
+}
+
 /* The number of this process as the file has it. */
 static const char *own_line(void)
 {
@@ -103,9 +114,7 @@ START_TEST(without_a_path_there_is_no_file)
 {
     ck_assert_int_eq(pidfile_open(&scene.pidfile, "", &scene.error), 0);
     ck_assert_int_eq(scene.pidfile.fd, -1);
-    pidfile_hand_over(&scene.pidfile, 1, 1, support_log(LOG_FORMAT_TEXT));
     pidfile_close(&scene.pidfile);
-    ck_assert_str_eq(support_log_text(), "");
 }
 END_TEST
 
@@ -123,16 +132,10 @@ START_TEST(what_holds_something_else_is_left_alone)
 {
     static const char *const contents[] = {"precious\n", "1\n2\n", " 1\n", "\n\n",
                                            "12345678901234567890123456789012345678901234567890"};
-    char *content;
-    int fd;
 
     write_file(contents[_i]);
     check_refused("holds something else than a number; choose");
-    fd = open(scene.path, O_RDONLY);
-    content = support_read_file(fd);
-    ck_assert_str_eq(content, contents[_i]);
-    free(content);
-    support_close(&fd);
+    check_file(contents[_i]);
 }
 END_TEST
 
@@ -147,6 +150,34 @@ START_TEST(what_is_no_plain_file_is_refused)
     ck_assert_int_eq(mkdir(scene.path, 0700), 0);
     check_refused("choose a path in a directory that echod may write to");
     ck_assert_int_eq(rmdir(scene.path), 0);
+}
+END_TEST
+
+START_TEST(a_link_to_another_file_is_refused)
+{
+    char other[80];
+
+    (void)snprintf(other, sizeof other, "%s/other", scene.directory);
+    write_file("1\n");
+    ck_assert_int_eq(link(scene.path, other), 0);
+    check_refused("a hard link, which has another name too; choose");
+    check_file("1\n");
+    ck_assert_int_eq(unlink(scene.path), 0);
+    ck_assert_int_eq(symlink(other, scene.path), 0);
+    check_refused("choose a path in a directory that echod may write to");
+    check_file("1\n");
+    ck_assert_int_eq(unlink(other), 0);
+}
+END_TEST
+
+START_TEST(a_file_of_another_user_is_refused)
+{
+    if (getuid() != 0)
+        return;
+    write_file("1\n");
+    ck_assert_int_eq(chown(scene.path, 2000000123, (gid_t)-1), 0);
+    check_refused("belongs to user 2000000123; remove it, or");
+    check_file("1\n");
 }
 END_TEST
 
@@ -222,6 +253,8 @@ static Suite *pidfile_suite(void)
     tcase_add_loop_test(file, a_stale_file_is_taken_over, 0, 4);
     tcase_add_loop_test(file, what_holds_something_else_is_left_alone, 0, 5);
     tcase_add_test(file, what_is_no_plain_file_is_refused);
+    tcase_add_test(file, a_link_to_another_file_is_refused);
+    tcase_add_test(file, a_file_of_another_user_is_refused);
     tcase_add_test(file, a_path_without_directory_is_refused);
     tcase_add_test(file, the_file_of_another_process_is_refused_with_its_number);
     tcase_add_test(file, a_file_that_took_its_place_is_left_alone);
