@@ -43,6 +43,19 @@ class PidFileTest(harness.TestCase):
             self.assertEqual(self.read(), f"{server.pid}\n")
             harness.round_trip(server.connect())
 
+    def test_a_reload_that_reads_it_does_not_unlock_it(self):
+        """Where the configuration includes the file itself, a second echod is refused still."""
+        directory = os.path.dirname(self.path)
+        with open(f"{directory}/echod.conf", "w", encoding="ascii") as file:
+            file.write("include *.pid\n")
+        with Echod("--pid-file", self.path, config=f"{directory}/echod.conf",
+                   may_log="echod.pid:1: ") as server:
+            server.signal(signal.SIGHUP)
+            server.log.wait_for("is not changed")
+            self.assert_refused(
+                harness.run_echod("--listen", harness.LOOPBACK, "--pid-file", self.path),
+                f"--pid-file {self.path}", f"process {server.pid} has it")
+
     def test_a_file_of_a_dead_echod_is_taken_over(self):
         """What a crash left behind is no obstacle."""
         with Echod("--pid-file", self.path) as server:

@@ -10,9 +10,11 @@
 #include "support.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -205,7 +207,8 @@ START_TEST(the_file_of_another_process_is_refused_with_its_number)
         (void)pause();
     }
     ck_assert_int_eq(read(ready[0], &byte, 1), 1);
-    (void)snprintf(pattern, sizeof pattern, ": process %d has it; stop that one, or", (int)other);
+    (void)snprintf(pattern, sizeof pattern, ": process %d has it, by what it holds; stop that",
+                   (int)other);
     check_refused(pattern);
     ck_assert_int_eq(kill(other, SIGKILL), 0);
     ck_assert_int_eq(waitpid(other, NULL, 0), other);
@@ -213,6 +216,47 @@ START_TEST(the_file_of_another_process_is_refused_with_its_number)
     check_content(own_line());
     support_close(&ready[0]);
     support_close(&ready[1]);
+}
+END_TEST
+
+START_TEST(what_this_process_opens_elsewhere_does_not_unlock_it)
+{
+    char pattern[80];
+    int fd;
+
+    open_pidfile();
+    fd = open(scene.path, O_RDONLY);
+    support_close(&fd);
+    (void)snprintf(pattern, sizeof pattern, ": process %d has it, by", (int)getpid());
+    check_refused(pattern);
+}
+END_TEST
+
+START_TEST(who_has_it_may_be_unknown)
+{
+    static const char *const contents[] = {"", "0\n", "x"};
+
+    open_pidfile();
+    write_file(contents[_i]);
+    check_refused(": another process has it; stop that one, or choose another path");
+    check_file(contents[_i]);
+}
+END_TEST
+
+START_TEST(what_cannot_be_written_is_not_left_behind)
+{
+    struct rlimit limit, none;
+    int status;
+
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    none = (struct rlimit){.rlim_cur = 0, .rlim_max = limit.rlim_max};
+    (void)signal(SIGXFSZ, SIG_IGN);
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &none), 0); /* as a disk that is full */
+    status = pidfile_open(&scene.pidfile, scene.path, &scene.error);
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    ck_assert_int_eq(status, -1);
+    support_assert_matches(scene.error.text, "^--pid-file .*/pid: .*; choose a path in");
+    ck_assert_int_eq(access(scene.path, F_OK), -1);
 }
 END_TEST
 
@@ -257,6 +301,9 @@ static Suite *pidfile_suite(void)
     tcase_add_test(file, a_file_of_another_user_is_refused);
     tcase_add_test(file, a_path_without_directory_is_refused);
     tcase_add_test(file, the_file_of_another_process_is_refused_with_its_number);
+    tcase_add_test(file, what_this_process_opens_elsewhere_does_not_unlock_it);
+    tcase_add_loop_test(file, who_has_it_may_be_unknown, 0, 3);
+    tcase_add_test(file, what_cannot_be_written_is_not_left_behind);
     tcase_add_test(file, a_file_that_took_its_place_is_left_alone);
     tcase_add_test(file, a_path_is_read);
     return suite;
