@@ -30,7 +30,12 @@ static int drop_privileges(const struct options *options, const struct sockets *
     if (!options->user.is_given && !options->group.is_given)
         return 0;
     sockets_hand_over(sockets, uid, gid, log);
-    return privileges_drop(&options->user, &options->group, error);
+    if (privileges_drop(&options->user, &options->group, error) < 0)
+        return -1;
+    if (getuid() == 0)
+        log_write(log, LOG_LEVEL_WARNING, "still runs as root: --user %s",
+                  options->user.is_given ? "names it" : "was not given");
+    return 0;
 }
 
 static int serve(struct options *options, const struct passed *passed, struct supervise *supervise,
