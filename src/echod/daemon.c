@@ -22,7 +22,7 @@
 
 /* Give up what is not needed once everything is bound, and hand over what stays. */
 static int drop_privileges(const struct options *options, const struct sockets *sockets,
-                           const struct pidfile *pidfile, struct log *log, struct error *error)
+                           struct log *log, struct error *error)
 {
     const uid_t uid = privileges_uid(&options->user);
     const gid_t gid = privileges_gid(&options->user, &options->group);
@@ -30,8 +30,12 @@ static int drop_privileges(const struct options *options, const struct sockets *
     if (!options->user.is_given && !options->group.is_given)
         return 0;
     sockets_hand_over(sockets, uid, gid, log);
-    pidfile_hand_over(pidfile, uid, gid, log);
-    return privileges_drop(&options->user, &options->group, error);
+    if (privileges_drop(&options->user, &options->group, error) < 0)
+        return -1;
+    if (getuid() == 0)
+        log_write(log, LOG_LEVEL_WARNING, "still runs as root: --user %s",
+                  options->user.is_given ? "names it" : "was not given");
+    return 0;
 }
 
 static void log_error(const struct error *error, void *argument)
@@ -53,7 +57,7 @@ static int serve(struct options *options, const struct passed *passed, struct su
         return status;
     if (pidfile_open(&pidfile, options->pid_file, &error) < 0)
         goto close_sockets;
-    if (drop_privileges(options, &sockets, &pidfile, log, &error) < 0)
+    if (drop_privileges(options, &sockets, log, &error) < 0)
         goto close_pidfile;
     passed_warn_of_rest(passed, log);
     status = server_run(options, &sockets, worker_count, supervise, log);

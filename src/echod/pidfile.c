@@ -6,9 +6,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -49,33 +51,50 @@ static bool is_in_place(int fd, const char *path)
            ours.st_ino == there.st_ino;
 }
 
-/* Lock a file, or say who has locked it. */
-static int lock(int fd, const char *path, struct error *error)
-{
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-
-    if (fcntl(fd, F_SETLK, &lock) == 0)
-        return 0;
-    if ((errno == EACCES || errno == EAGAIN) && fcntl(fd, F_GETLK, &lock) == 0)
-        error_set(error, "--pid-file %s: process %ld has it; stop that one, or choose another path",
-                  path, (long)lock.l_pid);
-    else
-        explain(path, error);
-    return -1;
-}
-
-/* Tell whether a file holds nothing but a number, or nothing. */
-static bool is_pid_or_empty(int fd)
+/* Read the number that a file holds, or 0 if it is empty. Return -1 if it holds something else. */
+static int read_pid(int fd, uint64_t *pid)
 {
     char content[CONTENT_SIZE];
     const ssize_t length = pread(fd, content, sizeof content - 1, 0);
-    uint64_t pid;
 
+    *pid = 0;
     if (length <= 0)
-        return length == 0;
+        return (int)length;
     content[length] = '\0';
     content[strcspn(content, "\n")] = '\0';
-    return (size_t)length <= strlen(content) + 1 && units_parse_count(content, &pid) == 0;
+    return (size_t)length <= strlen(content) + 1 ? units_parse_count(content, pid) : -1;
+}
+
+/* Lock what was opened, and not for this process: it would lose that with any descriptor of it. */
+static int set_lock(int fd)
+{
+#ifdef F_OFD_SETLK
+    return fcntl(fd, F_OFD_SETLK, &(struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET});
+#else
+    return flock(fd, LOCK_EX | LOCK_NB);
+#endif
+}
+
+/* Lock a file, or say who has locked it, as far as the file itself tells. */
+static int lock(int fd, const char *path, struct error *error)
+{
+    uint64_t pid;
+
+    if (set_lock(fd) == 0)
+        return 0;
+    if (errno != EACCES && errno != EAGAIN)
+        explain(path, error);
+    else if (read_pid(fd, &pid) == 0 && pid > 0)
+        error_set(error,
+                  "--pid-file %s: process %" PRIu64 " has it, by what it holds; stop that one, or "
+                  "choose another path",
+                  path, pid);
+    else
+        error_set(error,
+                  "--pid-file %s: another process has it; stop that one, or choose another "
+                  "path",
+                  path);
+    return -1;
 }
 
 static int write_pid(int fd)
@@ -88,17 +107,50 @@ static int write_pid(int fd)
     return pwrite(fd, content, (size_t)length, 0) == length ? 0 : -1;
 }
 
-/* Make what was opened ours. Return 0, or -1; `is_gone` tells whether its owner removed it. */
-static int take(int fd, const char *path, bool *is_gone, struct error *error)
+/* Remove a file that is locked, or empty it. */
+static void leave(int fd, const char *path)
+{
+    int status = 0;
+
+    if (is_in_place(fd, path))
+        status = unlink(path);
+    if (status < 0)
+        status = ftruncate(fd, 0);
+    (void)status; /* what is left is taken over as after a crash */
+}
+
+/*
+ * Tell whether nobody else has what was opened: a link may lead to the file of another, and an
+ * owner could write a number that a script of root's then sends signals to.
+ */
+static bool is_ours(int fd, const char *path, struct error *error)
 {
     struct stat status;
 
-    *is_gone = false;
-    if (fstat(fd, &status) == 0 && !S_ISREG(status.st_mode)) {
+    if (fstat(fd, &status) < 0)
+        explain(path, error);
+    else if (!S_ISREG(status.st_mode))
         error_set(error, "--pid-file %s: not a plain file; choose a path where nothing is", path);
-        return -1;
-    }
-    if (lock(fd, path, error) < 0)
+    else if (status.st_nlink > 1)
+        error_set(error,
+                  "--pid-file %s: a hard link, which has another name too; choose a path where "
+                  "nothing is",
+                  path);
+    else if (status.st_uid != geteuid() && status.st_uid != 0)
+        error_set(error, "--pid-file %s: belongs to user %lu; remove it, or choose another path",
+                  path, (unsigned long)status.st_uid);
+    else
+        return true;
+    return false;
+}
+
+/* Make what was opened ours. Return 0, or -1; `is_gone` tells whether its owner removed it. */
+static int take(int fd, const char *path, bool *is_gone, struct error *error)
+{
+    uint64_t stale;
+
+    *is_gone = false;
+    if (!is_ours(fd, path, error) || lock(fd, path, error) < 0)
         return -1;
     *is_gone = !is_in_place(fd, path);
     if (*is_gone) {
@@ -106,7 +158,7 @@ static int take(int fd, const char *path, bool *is_gone, struct error *error)
                   path);
         return -1;
     }
-    if (!is_pid_or_empty(fd)) {
+    if (read_pid(fd, &stale) < 0) {
         error_set(error,
                   "--pid-file %s: holds something else than a number; choose a path where nothing "
                   "is",
@@ -115,6 +167,7 @@ static int take(int fd, const char *path, bool *is_gone, struct error *error)
     }
     if (write_pid(fd) < 0) {
         explain(path, error);
+        leave(fd, path);
         return -1;
     }
     return 0;
@@ -146,24 +199,11 @@ int pidfile_open(struct pidfile *pidfile, const char *path, struct error *error)
     return -1;
 }
 
-void pidfile_hand_over(const struct pidfile *pidfile, uid_t uid, gid_t gid, struct log *log)
-{
-    if (pidfile->fd >= 0 && fchown(pidfile->fd, uid, gid) < 0)
-        log_write(log, LOG_LEVEL_WARNING, "%s stays with its owner: %s", pidfile->path,
-                  strerror(errno));
-}
-
 void pidfile_close(struct pidfile *pidfile)
 {
-    int status = 0;
-
     if (pidfile->fd < 0)
         return;
-    if (is_in_place(pidfile->fd, pidfile->path))
-        status = unlink(pidfile->path);
-    if (status < 0)
-        status = ftruncate(pidfile->fd, 0);
-    (void)status; /* what is left is taken over as after a crash */
+    leave(pidfile->fd, pidfile->path);
     (void)close(pidfile->fd);
     pidfile->fd = -1;
 }

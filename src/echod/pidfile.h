@@ -7,11 +7,9 @@
 #define ECHOD_PIDFILE_H
 
 #include "base/error.h"
-#include "base/log.h"
 #include "base/settings.h"
 
 #include <stdbool.h>
-#include <sys/types.h>
 
 enum { PIDFILE_PATH_SIZE = 1024 };
 
@@ -30,19 +28,16 @@ int pidfile_parse(const char *text, void *member, struct error *error);
 bool pidfile_format(const void *member, char text[SETTING_VALUE_SIZE]);
 
 /*
- * Write this process's number into the file, which stays locked (fcntl(2)) until pidfile_close. A
+ * Write this process's number into the file, which stays locked until pidfile_close, also if this
+ * process opens and closes it elsewhere (fcntl(2), F_OFD_SETLK; flock(2) where there is none). A
  * file that is not locked is left from a process that is gone, and is taken over, unless it holds
- * something else than a number. An empty path asks for no file.
- * Return 0, or -1 with a sentence in `error` that names the path and what would be right.
+ * something else than a number, has another name as well, or is another user's. It belongs to
+ * whoever calls this, and to nobody who could write another number. An empty path asks for no file.
+ * Return 0; or -1 with a sentence in `error` that names the path and what would be right, and no
+ * file left that it made itself.
  */
 int pidfile_open(struct pidfile *pidfile, const char *path, struct error *error)
     __attribute__((warn_unused_result));
-
-/*
- * Hand the file over to a user and a group, of which -1 leaves what is, as in chown(2). If the
- * system refuses that, it is a warning.
- */
-void pidfile_hand_over(const struct pidfile *pidfile, uid_t uid, gid_t gid, struct log *log);
 
 /*
  * Remove the file, or empty it where its directory may not be changed, and unlock it. A file that

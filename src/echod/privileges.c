@@ -130,20 +130,44 @@ static int set_group(gid_t gid)
 #endif
 }
 
+/* Tell whether the process is this user, or group, and has no other one saved (setuid(2)). */
 static bool is_user(uid_t uid)
 {
+#ifdef HAVE_SETRESUID
+    uid_t real, effective, saved;
+
+    return getresuid(&real, &effective, &saved) == 0 && real == uid && effective == uid &&
+           saved == uid;
+#else
     return getuid() == uid && geteuid() == uid;
+#endif
 }
 
 static bool is_group(gid_t gid)
 {
+#ifdef HAVE_SETRESUID
+    gid_t real, effective, saved;
+
+    return getresgid(&real, &effective, &saved) == 0 && real == gid && effective == gid &&
+           saved == gid;
+#else
     return getgid() == gid && getegid() == gid;
+#endif
 }
 
 /* Take the groups of a user, or no more than one. */
 static int set_groups(const struct privileges_user *user, gid_t gid)
 {
     return user->is_known ? initgroups(user->name, gid) : setgroups(1, &gid);
+}
+
+/* Tell whether there are no others than those; which ones a known user has, only the system knows.
+ */
+static bool has_groups_of(const struct privileges_user *user, gid_t gid)
+{
+    gid_t only;
+
+    return user->is_known || (getgroups(1, &only) == 1 && only == gid);
 }
 
 /* Tell whether the way back to root is open, from whichever user or group; that is to try it. */
@@ -158,10 +182,12 @@ int privileges_drop(const struct privileges_user *user, const struct privileges_
     const uid_t uid = user->is_given ? user->uid : getuid();
     const gid_t wanted_gid = privileges_gid(user, group);
     const gid_t gid = wanted_gid == (gid_t)-1 ? getgid() : wanted_gid;
+    const bool was_root = geteuid() == 0;
 
     if (!user->is_given && !group->is_given)
         return 0;
-    if ((!is_user(uid) || !is_group(gid)) &&
+    /* root has further groups as a rule, also where user and group are right. */
+    if ((was_root || !is_user(uid) || !is_group(gid)) &&
         (set_groups(user, gid) < 0 || set_group(gid) < 0 || set_user(uid) < 0)) {
         error_set(
             error,
@@ -171,7 +197,14 @@ int privileges_drop(const struct privileges_user *user, const struct privileges_
             (unsigned long)gid, strerror(errno));
         return -1;
     }
-    if (!is_user(uid) || !is_group(gid) || can_go_back(uid, gid)) {
+    if (!is_user(uid) || !is_group(gid) || (was_root && !has_groups_of(user, gid))) {
+        error_set(error,
+                  "--%s: the system did not give up all other users and groups than %lu and %lu; "
+                  "start echod as them",
+                  user->is_given ? "user" : "group", (unsigned long)uid, (unsigned long)gid);
+        return -1;
+    }
+    if (can_go_back(uid, gid)) {
         error_set(error,
                   "--user: user %lu could become root again; start echod without capabilities or "
                   "security bits that keep them",

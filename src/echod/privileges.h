@@ -1,6 +1,6 @@
 /*
  * privileges: who echod becomes once it has bound, and the proof that it cannot go back.
- * Knows neither sockets nor files; sockets and pidfile hand theirs over to that user.
+ * Knows neither sockets nor files; sockets hands its own over to that user.
  * Called by options, to look up who that is, and by main.
  */
 #ifndef ECHOD_PRIVILEGES_H
@@ -56,8 +56,9 @@ gid_t privileges_gid(const struct privileges_user *user, const struct privileges
 
 /*
  * Become the user, with his groups, and the group, as far as they are given, for good: the real,
- * the effective and the saved one. A user who is not known needs a group. If this process is them
- * already, nothing is to be done.
+ * the effective and the saved one. A user who is not known needs a group, and has no other. If this
+ * process is them already, without being root, nothing is to be done. Who is to be root can go back
+ * to everything, which is no error.
  * Return 0; or -1 with a sentence in `error` if the system refuses it or would let the process go
  * back: then it must not go on.
  */

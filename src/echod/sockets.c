@@ -170,14 +170,18 @@ static int share_first_socket(struct endpoint *endpoint, size_t worker_count)
     return 0;
 }
 
-/* Tell whether its path is the socket that was bound: another process may have put its own there.
- */
+/* Tell whether this is the socket that was bound: another process may have put its own there. */
+static bool is_bound(const struct endpoint *endpoint, const struct stat *now)
+{
+    return now->st_dev == endpoint->bound_device && now->st_ino == endpoint->bound_inode;
+}
+
 static bool has_bound_path(const struct endpoint *endpoint)
 {
     struct stat now;
 
     return endpoint->bound_path[0] != '\0' && lstat(endpoint->bound_path, &now) == 0 &&
-           now.st_dev == endpoint->bound_device && now.st_ino == endpoint->bound_inode;
+           is_bound(endpoint, &now);
 }
 
 static void close_endpoint(struct endpoint *endpoint, size_t worker_count)
@@ -877,12 +881,39 @@ int sockets_open(struct sockets *sockets, const struct address_list *addresses, 
     return status;
 }
 
+/*
+ * Hand over what was bound at a path, and nothing that was put there since: where the system lets
+ * us hold on to it, what is looked at is what is handed over. Return 0, or -1 with errno.
+ */
+static int change_owner(const struct endpoint *endpoint, uid_t uid, gid_t gid)
+{
+#if defined O_PATH && defined AT_EMPTY_PATH
+    const int fd = open(endpoint->bound_path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    struct stat now;
+    int status = -1;
+
+    if (fd < 0)
+        return -1;
+    if (fstat(fd, &now) == 0) {
+        /* A socket of somebody else's may have been linked there before we could look at ours. */
+        if (is_bound(endpoint, &now) && S_ISSOCK(now.st_mode) && now.st_nlink == 1)
+            status = fchownat(fd, "", uid, gid, AT_EMPTY_PATH);
+        else
+            errno = ESTALE;
+    }
+    close_and_keep_errno(fd);
+    return status;
+#else
+    return has_bound_path(endpoint) ? lchown(endpoint->bound_path, uid, gid) : 0;
+#endif
+}
+
 void sockets_hand_over(const struct sockets *sockets, uid_t uid, gid_t gid, struct log *log)
 {
     for (size_t i = 0; i < sockets->count; i++) {
         const struct endpoint *endpoint = &sockets->endpoints[i];
 
-        if (has_bound_path(endpoint) && lchown(endpoint->bound_path, uid, gid) < 0)
+        if (endpoint->bound_path[0] != '\0' && change_owner(endpoint, uid, gid) < 0)
             log_write(log, LOG_LEVEL_WARNING, "%s stays with its owner: %s", endpoint->name,
                       strerror(errno));
     }

@@ -83,7 +83,8 @@ int sockets_open(struct sockets *sockets, const struct address_list *addresses, 
 
 /*
  * Hand the Unix sockets that were bound over to a user and a group, of which -1 leaves what is, as
- * in chown(2). One that the system does not hand over is a warning.
+ * in chown(2). What was put in its place since, even by that user, is not touched. One that the
+ * system does not hand over is a warning.
  */
 void sockets_hand_over(const struct sockets *sockets, uid_t uid, gid_t gid, struct log *log);
 

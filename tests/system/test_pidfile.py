@@ -43,6 +43,19 @@ class PidFileTest(harness.TestCase):
             self.assertEqual(self.read(), f"{server.pid}\n")
             harness.round_trip(server.connect())
 
+    def test_a_reload_that_reads_it_does_not_unlock_it(self):
+        """Where the configuration includes the file itself, a second echod is refused still."""
+        directory = os.path.dirname(self.path)
+        with open(f"{directory}/echod.conf", "w", encoding="ascii") as file:
+            file.write("include *.pid\n")
+        with Echod("--pid-file", self.path, config=f"{directory}/echod.conf",
+                   may_log="echod.pid:1: ") as server:
+            server.signal(signal.SIGHUP)
+            server.log.wait_for("is not changed")
+            self.assert_refused(
+                harness.run_echod("--listen", harness.LOOPBACK, "--pid-file", self.path),
+                f"--pid-file {self.path}", f"process {server.pid} has it")
+
     def test_a_file_of_a_dead_echod_is_taken_over(self):
         """What a crash left behind is no obstacle."""
         with Echod("--pid-file", self.path) as server:
@@ -80,8 +93,22 @@ class PidFileTest(harness.TestCase):
         self.assert_refused(harness.run_echod("--listen", harness.LOOPBACK, "--pid-file",
                                               f"{self.path}/no"), f"--pid-file {self.path}/no")
 
+    def test_a_link_is_refused(self):
+        """A path that leads to another file, by whichever link, leaves that file as it is."""
+        other = f"{self.path}.other"
+        with open(other, "w", encoding="ascii") as file:
+            file.write("1\n")
+        for link in (os.link, os.symlink):
+            with self.subTest(link.__name__):
+                link(other, self.path)
+                self.assert_refused(
+                    harness.run_echod("--listen", harness.LOOPBACK, "--pid-file", self.path),
+                    f"--pid-file {self.path}")
+                self.assertEqual(self.read(), "1\n")
+                os.unlink(self.path)
+
     def test_another_user_removes_or_empties_it(self):
-        """After --user the file is the user's; where he may not remove it, it is empty."""
+        """After --user the file is root's still; where the user may not remove it, it is empty."""
         if os.getuid() != 0:
             self.skipTest("only root can become another user")
         user, group = 2000000123, 2000000124
@@ -94,7 +121,7 @@ class PidFileTest(harness.TestCase):
                         Echod("--user", str(user), "--group", str(group), "--pid-file",
                               self.path) as server:
                     status = os.stat(self.path)
-                    self.assertEqual((status.st_uid, status.st_gid), (user, group))
+                    self.assertEqual((status.st_uid, status.st_mode & 0o022), (0, 0))
                     self.assertEqual(self.read(), f"{server.pid}\n")
                 self.assertEqual(os.path.exists(self.path), owner == 0)
             if owner == 0:

@@ -103,11 +103,26 @@ class RootTest(harness.TestCase):
                 self.assertEqual(os.path.exists(path), owner == 0)
 
     def test_a_group_alone(self):
-        """--group without --user changes nothing but the group."""
+        """--group without --user changes nothing but the group, and a warning says so."""
         with Echod("--group", str(GROUP)) as server:
             for thread in status_of_threads(server):
                 self.assertEqual(thread["Uid"].split(), ["0"] * 4)
                 self.assertEqual(thread["Gid"].split(), [str(GROUP)] * 4)
+                self.assertEqual(thread["Groups"].split(), [str(GROUP)])
+            server.log.wait_for("warning: still runs as root: --user was not given$")
+
+    def test_root_as_user(self):
+        """--user root gives up groups at most, and a warning says so."""
+        with Echod("--user", "root") as server:
+            self.assertEqual({thread["Uid"] for thread in status_of_threads(server)},
+                             {"\t".join(["0"] * 4)})
+            server.log.wait_for("warning: still runs as root: --user names it$")
+
+    def test_another_user_is_no_warning(self):
+        """Who is root no more, or was not asked to give up anything, is not warned."""
+        for arguments in (("--user", str(USER), "--group", str(GROUP)), ()):
+            with self.subTest(arguments), Echod(*arguments) as server:
+                self.assertEqual(server.log.find("still runs as root"), [])
 
     def test_who_is_not_root_stays_what_he_is(self):
         """A user may name himself, and nobody else."""

@@ -118,20 +118,31 @@ class Supervisor(Process):
 
 class SupervisorTest(harness.TestCase):
 
-    def supervise(self, program_address="tcp://127.0.0.1:0", shared_address=None):
-        """A supervisord that has the file which is shipped, with our paths and addresses."""
+    def supervise(self, program_address="tcp://127.0.0.1:0", shared_address=None, config=None):
+        """
+        A supervisord that has the file which is shipped, with our paths and addresses, and with a
+        configuration file for echod, or none.
+        """
         daemon = self.need_program("supervisord")
         control = self.need_program("supervisorctl")
         directory = self.temporary_directory()
         with open(SHIPPED, encoding="ascii") as file:
             programs = file.read()
-        for ours, shipped in ((harness.ECHOD, "/usr/sbin/echod"),
+        options = f"--config {config}" if config else "--no-config"
+        for ours, shipped in ((f"{harness.ECHOD} {options}", "/usr/sbin/echod"),
                               (directory, "/var/log/supervisor"),
                               (program_address, PROGRAM_ADDRESS),
                               (shared_address or SHARED_ADDRESS, SHARED_ADDRESS)):
             self.assertIn(shipped, programs)
             programs = programs.replace(shipped, ours)
         return Supervisor(daemon, control, directory, programs)
+
+    def write_config(self, text, path=None):
+        """Write a configuration file, a new one without a path, and return its path."""
+        path = path or f"{self.temporary_directory()}/echod.conf"
+        with open(path, "w", encoding="ascii") as file:
+            file.write(text)
+        return path
 
 
 class ProgramTest(SupervisorTest):
@@ -213,6 +224,30 @@ class ProgramTest(SupervisorTest):
                     # Not one of its tries was taken for a start: it ended within startsecs.
                     self.assertNotIn("entered RUNNING", supervisor.read("supervisord.log"))
 
+    def test_a_wrong_configuration_file_is_fatal(self):
+        """It leads to FATAL within startsecs, too, and the log has each of its errors."""
+        config = self.write_config("workers 0\nuser nobody-at-all\n")
+        with self.supervise(config=config) as supervisor:
+            supervisor.wait_for_state("FATAL")
+            supervisor.wait_for_text("echod.log", f"^echod: {config}:1: workers: ", 2)
+            supervisor.wait_for_text("echod.log", f"^echod: {config}:2: user: ", 2)
+            self.assertIn("(exit status 78; not expected)", supervisor.read("supervisord.log"))
+            self.assertNotIn("entered RUNNING", supervisor.read("supervisord.log"))
+
+    def test_a_signal_reloads(self):
+        """`supervisorctl signal HUP` takes a new file over, and leaves a wrong one alone."""
+        config = self.write_config("")
+        with self.supervise(config=config) as supervisor:
+            supervisor.wait_for_text("echod.log", self.LISTENING)
+            supervisor.wait_for_state("RUNNING")
+            before = supervisor.pid_of()
+            for text, line in (("workers 0\n", "the configuration is not changed"),
+                               ("log-level debug\n", f"the configuration of {config} is in effect")):
+                self.write_config(text, config)
+                supervisor.control("signal", "HUP", "echod")
+                supervisor.wait_for_text("echod.log", line)
+            self.assertEqual(supervisor.pid_of(), before)
+
 
 class FcgiProgramTest(SupervisorTest):
 
@@ -242,6 +277,17 @@ class FcgiProgramTest(SupervisorTest):
             for line in lines:
                 self.assertRegex(line, rf"^\S+ (info|warning): \[echod-shared_0{index}\] ")
         self.assertNotIn("SIGKILL", supervisor.read("supervisord.log"))
+
+    def test_a_signal_reloads_each(self):
+        """`supervisorctl signal HUP` reaches every process of the group."""
+        config = self.write_config("")
+        address = f"tcp://127.0.0.1:{harness.free_port()}"
+        with self.supervise(shared_address=address, config=config) as supervisor:
+            self.start_group(supervisor)
+            supervisor.control("signal", "HUP", "echod-shared:*")
+            for index in range(2):
+                supervisor.wait_for_text(f"echod-shared_0{index}.log",
+                                         f"the configuration of {config} is in effect")
 
     def test_restart_one_by_one_refuses_nobody(self):
         """Under echoprobe's load, a new connection for each message, not one of them fails."""

@@ -10,9 +10,11 @@
 #include "support.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -75,6 +77,17 @@ static void check_content(const char *expected)
     support_close(&fd);
 }
 
+/* The same by its path. */
+static void check_file(const char *expected)
+{
+    int fd = open(scene.path, O_RDONLY);
+    char *content = support_read_file(fd);
+
+    ck_assert_str_eq(content, expected);
+    free(content);
+    support_close(&fd);
+}
+
 /* The number of this process as the file has it. */
 static const char *own_line(void)
 {
@@ -103,9 +116,7 @@ START_TEST(without_a_path_there_is_no_file)
 {
     ck_assert_int_eq(pidfile_open(&scene.pidfile, "", &scene.error), 0);
     ck_assert_int_eq(scene.pidfile.fd, -1);
-    pidfile_hand_over(&scene.pidfile, 1, 1, support_log(LOG_FORMAT_TEXT));
     pidfile_close(&scene.pidfile);
-    ck_assert_str_eq(support_log_text(), "");
 }
 END_TEST
 
@@ -123,16 +134,10 @@ START_TEST(what_holds_something_else_is_left_alone)
 {
     static const char *const contents[] = {"precious\n", "1\n2\n", " 1\n", "\n\n",
                                            "12345678901234567890123456789012345678901234567890"};
-    char *content;
-    int fd;
 
     write_file(contents[_i]);
     check_refused("holds something else than a number; choose");
-    fd = open(scene.path, O_RDONLY);
-    content = support_read_file(fd);
-    ck_assert_str_eq(content, contents[_i]);
-    free(content);
-    support_close(&fd);
+    check_file(contents[_i]);
 }
 END_TEST
 
@@ -147,6 +152,34 @@ START_TEST(what_is_no_plain_file_is_refused)
     ck_assert_int_eq(mkdir(scene.path, 0700), 0);
     check_refused("choose a path in a directory that echod may write to");
     ck_assert_int_eq(rmdir(scene.path), 0);
+}
+END_TEST
+
+START_TEST(a_link_to_another_file_is_refused)
+{
+    char other[80];
+
+    (void)snprintf(other, sizeof other, "%s/other", scene.directory);
+    write_file("1\n");
+    ck_assert_int_eq(link(scene.path, other), 0);
+    check_refused("a hard link, which has another name too; choose");
+    check_file("1\n");
+    ck_assert_int_eq(unlink(scene.path), 0);
+    ck_assert_int_eq(symlink(other, scene.path), 0);
+    check_refused("choose a path in a directory that echod may write to");
+    check_file("1\n");
+    ck_assert_int_eq(unlink(other), 0);
+}
+END_TEST
+
+START_TEST(a_file_of_another_user_is_refused)
+{
+    if (getuid() != 0)
+        return;
+    write_file("1\n");
+    ck_assert_int_eq(chown(scene.path, 2000000123, (gid_t)-1), 0);
+    check_refused("belongs to user 2000000123; remove it, or");
+    check_file("1\n");
 }
 END_TEST
 
@@ -174,7 +207,8 @@ START_TEST(the_file_of_another_process_is_refused_with_its_number)
         (void)pause();
     }
     ck_assert_int_eq(read(ready[0], &byte, 1), 1);
-    (void)snprintf(pattern, sizeof pattern, ": process %d has it; stop that one, or", (int)other);
+    (void)snprintf(pattern, sizeof pattern, ": process %d has it, by what it holds; stop that",
+                   (int)other);
     check_refused(pattern);
     ck_assert_int_eq(kill(other, SIGKILL), 0);
     ck_assert_int_eq(waitpid(other, NULL, 0), other);
@@ -182,6 +216,47 @@ START_TEST(the_file_of_another_process_is_refused_with_its_number)
     check_content(own_line());
     support_close(&ready[0]);
     support_close(&ready[1]);
+}
+END_TEST
+
+START_TEST(what_this_process_opens_elsewhere_does_not_unlock_it)
+{
+    char pattern[80];
+    int fd;
+
+    open_pidfile();
+    fd = open(scene.path, O_RDONLY);
+    support_close(&fd);
+    (void)snprintf(pattern, sizeof pattern, ": process %d has it, by", (int)getpid());
+    check_refused(pattern);
+}
+END_TEST
+
+START_TEST(who_has_it_may_be_unknown)
+{
+    static const char *const contents[] = {"", "0\n", "x"};
+
+    open_pidfile();
+    write_file(contents[_i]);
+    check_refused(": another process has it; stop that one, or choose another path");
+    check_file(contents[_i]);
+}
+END_TEST
+
+START_TEST(what_cannot_be_written_is_not_left_behind)
+{
+    struct rlimit limit, none;
+    int status;
+
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    none = (struct rlimit){.rlim_cur = 0, .rlim_max = limit.rlim_max};
+    (void)signal(SIGXFSZ, SIG_IGN);
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &none), 0); /* as a disk that is full */
+    status = pidfile_open(&scene.pidfile, scene.path, &scene.error);
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    ck_assert_int_eq(status, -1);
+    support_assert_matches(scene.error.text, "^--pid-file .*/pid: .*; choose a path in");
+    ck_assert_int_eq(access(scene.path, F_OK), -1);
 }
 END_TEST
 
@@ -222,8 +297,13 @@ static Suite *pidfile_suite(void)
     tcase_add_loop_test(file, a_stale_file_is_taken_over, 0, 4);
     tcase_add_loop_test(file, what_holds_something_else_is_left_alone, 0, 5);
     tcase_add_test(file, what_is_no_plain_file_is_refused);
+    tcase_add_test(file, a_link_to_another_file_is_refused);
+    tcase_add_test(file, a_file_of_another_user_is_refused);
     tcase_add_test(file, a_path_without_directory_is_refused);
     tcase_add_test(file, the_file_of_another_process_is_refused_with_its_number);
+    tcase_add_test(file, what_this_process_opens_elsewhere_does_not_unlock_it);
+    tcase_add_loop_test(file, who_has_it_may_be_unknown, 0, 3);
+    tcase_add_test(file, what_cannot_be_written_is_not_left_behind);
     tcase_add_test(file, a_file_that_took_its_place_is_left_alone);
     tcase_add_test(file, a_path_is_read);
     return suite;

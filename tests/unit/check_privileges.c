@@ -142,6 +142,37 @@ START_TEST(a_group_alone_leaves_the_user)
 }
 END_TEST
 
+START_TEST(root_keeps_no_other_groups)
+{
+    const gid_t others[] = {7, 8};
+    gid_t groups[2];
+
+    ck_assert_int_eq(setgroups(2, others), 0);
+    ck_assert_int_eq(privileges_parse_group("0", &group, &error), 0);
+    ck_assert_msg(privileges_drop(NOT_GIVEN_USER, &group, &error) == 0, "%s", error.text);
+    ck_assert_int_eq(getgroups(2, groups), 1);
+    ck_assert_uint_eq(groups[0], 0);
+}
+END_TEST
+
+START_TEST(what_only_was_saved_is_given_up)
+{
+#ifdef HAVE_SETRESUID
+    uid_t real, effective, saved;
+
+    ck_assert_int_eq(setresgid(UNKNOWN_ID, UNKNOWN_ID, 0), 0);
+    ck_assert_int_eq(setresuid(0, 0, UNKNOWN_ID), 0);
+    ck_assert_int_eq(privileges_parse_user("0", &user, &error), 0);
+    ck_assert_int_eq(privileges_parse_group("2000000123", &group, &error), 0);
+    ck_assert_msg(privileges_drop(&user, &group, &error) == 0, "%s", error.text);
+    ck_assert_int_eq(getresuid(&real, &effective, &saved), 0);
+    ck_assert_uint_eq(saved, 0);
+    ck_assert_int_eq(getresgid(&real, &effective, &saved), 0);
+    ck_assert_uint_eq(saved, UNKNOWN_ID);
+#endif
+}
+END_TEST
+
 START_TEST(who_one_is_already_one_may_become)
 {
     become_unknown();
@@ -215,6 +246,8 @@ static Suite *privileges_suite(void)
     tcase_add_test(root, what_was_given_up_does_not_come_back);
     tcase_add_test(root, a_known_user_comes_with_his_groups);
     tcase_add_test(root, a_group_alone_leaves_the_user);
+    tcase_add_test(root, root_keeps_no_other_groups);
+    tcase_add_test(root, what_only_was_saved_is_given_up);
     tcase_add_test(root, who_one_is_already_one_may_become);
     tcase_add_test(root, without_root_nobody_becomes_another);
     tcase_add_test(root, an_open_way_back_is_refused);

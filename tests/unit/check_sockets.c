@@ -19,7 +19,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { BACKLOG = 64, LIST_SIZE = 8 };
+enum { BACKLOG = 64, LIST_SIZE = 8, OTHER_ID = 2000000123 };
 
 static struct {
     struct sockets sockets;
@@ -433,6 +433,57 @@ START_TEST(a_path_that_somebody_listens_on_is_refused)
     ck_assert_uint_ge(accept_all(fd), 1);
     support_close(&client);
     support_close(&fd);
+}
+END_TEST
+
+/* Say whose the Unix socket's path is. */
+static uid_t owner_of_path(void)
+{
+    struct stat status;
+
+    ck_assert_int_eq(lstat(scene.path, &status), 0);
+    return status.st_uid;
+}
+
+START_TEST(a_unix_socket_is_handed_over)
+{
+    if (getuid() != 0)
+        return;
+    open_all(1, TEXTS(scene.url, "127.0.0.1:0"));
+    sockets_hand_over(&scene.sockets, OTHER_ID, OTHER_ID, support_log(LOG_FORMAT_TEXT));
+    ck_assert_uint_eq(owner_of_path(), OTHER_ID);
+    ck_assert_str_eq(support_log_text(), "");
+}
+END_TEST
+
+START_TEST(what_took_its_place_is_not_handed_over)
+{
+    char other[80];
+    struct stat status;
+
+    if (getuid() != 0)
+        return;
+    (void)snprintf(other, sizeof other, "%s/other", scene.directory);
+    open_all(1, TEXTS(scene.url));
+    switch (_i) {
+    case 0: /* a symbolic link to it */
+        ck_assert_int_eq(rename(scene.path, other), 0);
+        ck_assert_int_eq(symlink(other, scene.path), 0);
+        break;
+    case 1: /* a link, so that it might be the socket of another */
+        ck_assert_int_eq(link(scene.path, other), 0);
+        break;
+    case 2: /* a file */
+        ck_assert_int_eq(rename(scene.path, other), 0);
+        ck_assert_int_eq(mknod(scene.path, S_IFREG | 0600, 0), 0);
+        break;
+    }
+    sockets_hand_over(&scene.sockets, OTHER_ID, OTHER_ID, support_log(LOG_FORMAT_TEXT));
+    ck_assert_uint_eq(owner_of_path(), 0);
+    ck_assert_int_eq(stat(other, &status), 0);
+    ck_assert_uint_eq(status.st_uid, 0);
+    support_assert_matches(support_log_text(), "warning: .*/socket stays with its owner: ");
+    ck_assert_int_eq(unlink(other), 0);
 }
 END_TEST
 
@@ -1093,6 +1144,8 @@ static Suite *sockets_suite(void)
     tcase_add_loop_test(test_case, a_unix_socket_is_bound_and_removed, 0, 3);
     tcase_add_loop_test(test_case, a_path_that_nobody_listens_on_is_taken, 0, 2);
     tcase_add_test(test_case, a_path_that_somebody_listens_on_is_refused);
+    tcase_add_test(test_case, a_unix_socket_is_handed_over);
+    tcase_add_loop_test(test_case, what_took_its_place_is_not_handed_over, 0, 3);
     tcase_add_test(test_case, a_path_cannot_be_bound_twice);
     tcase_add_test(test_case, a_file_is_not_taken_for_a_socket);
     tcase_add_test(test_case, a_path_without_directory_is_refused);
