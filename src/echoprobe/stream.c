@@ -221,13 +221,14 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
     const int failure = errno;
 
     (void)what;
-    if (count > 0)
+    if (count > 0) {
         take(stream, stream->scratch->bytes, (size_t)count);
-    else if (count < 0 && (failure == EAGAIN || failure == EINTR))
         return;
-    else if (stream->evidence != NULL && !judge_evidence(stream))
+    }
+    if ((count < 0 && (failure == EAGAIN || failure == EINTR)) ||
+        (stream->evidence != NULL && !judge_evidence(stream)))
         return;
-    else if (count < 0)
+    if (count < 0)
         end_by_error(stream, failure);
     else
         end_by_fin(stream);
