@@ -84,7 +84,11 @@ uint64_t histogram_count_between(const struct histogram *histogram, uint64_t fro
 {
     uint64_t count = 0;
 
-    for (size_t i = step_of(from); i < LENGTH(histogram->counts) && value_of(i) < to; i++)
-        count += value_of(i) >= from ? histogram->counts[i] : 0;
+    for (size_t i = step_of(from); i < LENGTH(histogram->counts); i++) {
+        const uint64_t value = within(histogram, value_of(i));
+
+        if (value >= from && value < to)
+            count += histogram->counts[i];
+    }
     return count;
 }

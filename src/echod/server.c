@@ -428,10 +428,10 @@ static void finish_change(struct server *server)
     server->is_changing = false;
     names_free(server->names);
     server->names = NULL;
-    log_write(server->log, LOG_LEVEL_INFO, "HUP: the configuration of %s is in effect",
-              server->options->config_path);
     if (!server->is_draining)
         supervise_tell_ready(server->supervise);
+    log_write(server->log, LOG_LEVEL_INFO, "HUP: the configuration of %s is in effect",
+              server->options->config_path);
 }
 
 static void on_worker_changed(void *argument)

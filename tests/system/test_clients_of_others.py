@@ -4,6 +4,7 @@ A test is skipped where its program is not installed.
 Run by `run`, by automake, or alone.
 """
 
+import os
 import shutil
 import subprocess
 
@@ -39,6 +40,8 @@ class ClientsOfOthersTest(harness.TestCase):
         if subprocess.run([perl, "-MNet::Ping", "-e1"], stderr=subprocess.DEVNULL,
                           check=False).returncode != 0:
             self.skip_without("perl's Net::Ping")
+        if not os.path.exists("/etc/protocols"):  # Net::Ping looks up "tcp" there
+            self.skip_without("netbase")
         with Echod() as server:
             port = str(harness.port_of(server.addresses[0]))
             self.run_client(perl, "-e",

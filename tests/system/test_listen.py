@@ -190,9 +190,17 @@ class AddressInUseTest(harness.TestCase):
             address = f"tcp://{host}:{harness.free_port()}"
             for workers in ("1", "2"):
                 with self.subTest(workers=workers, host=host):
-                    self.assert_refused(harness.run_echod("--listen", address, "--listen", address,
-                                                          "--workers", workers),
-                                        address, f"echod itself listens on {address}: ")
+                    result = harness.run_echod("--listen", address, "--listen", address,
+                                               "--workers", workers)
+                    self.assertEqual(result.returncode, harness.STATUS_USAGE)
+                    self.assertIn(f"{address} is served already by another --listen", result.stderr)
+
+    def test_an_address_within_another_is_refused(self):
+        """What cannot be told from the words, the system tells: 0.0.0.0 has all addresses."""
+        port = harness.free_port()
+        self.assert_refused(harness.run_echod("--listen", f"127.0.0.1:{port}",
+                                              "--listen", f"0.0.0.0:{port}"),
+                            f"echod itself listens on tcp://127.0.0.1:{port}: ")
 
     def test_after_a_refusal_nothing_is_left(self):
         """When the second address cannot be had, the first one is given back."""

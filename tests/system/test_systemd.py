@@ -326,6 +326,7 @@ class SocketsTest(harness.TestCase):
 
     def test_all_sockets_are_served(self):
         """systemd:// serves whatever was passed, TCP and Unix, and the client who came first."""
+        self.need_program("systemd-socket-activate")
         port, path = harness.free_port(), f"{self.temporary_directory()}/passed.sock"
         addresses = [f"tcp://127.0.0.1:{port}", f"unix://{path}"]
         for workers in ("1", "2"):

@@ -104,6 +104,24 @@ START_TEST(values_between_two_are_counted_once)
 }
 END_TEST
 
+START_TEST(what_lies_between_bounds_adds_up)
+{
+    static const uint64_t factors[] = {7, 3, 5}; /* bounds that lie within steps */
+    uint64_t seed = 1;
+
+    for (int j = 0; j < 20000; j++) {
+        const uint64_t value = support_random(&seed) >> (24 + support_random(&seed) % 40);
+        uint64_t count = 0;
+
+        histogram = (struct histogram){0};
+        histogram_add(&histogram, value);
+        for (uint64_t from = 0, to = 1000, i = 1; from <= value; from = to, to *= factors[i++ % 3])
+            count += histogram_count_between(&histogram, from, to);
+        ck_assert_msg(count == 1, "%ju counts as %ju", (uintmax_t)value, (uintmax_t)count);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("histogram");
@@ -114,5 +132,6 @@ int main(void)
     tcase_add_test(values, an_empty_one_says_nothing);
     tcase_add_test(values, a_value_beyond_the_limit_counts_as_the_limit);
     tcase_add_test(values, values_between_two_are_counted_once);
+    tcase_add_test(values, what_lies_between_bounds_adds_up);
     return support_run(suite);
 }
