@@ -105,8 +105,8 @@ static void end_unproven(struct idle_timeout *state, const struct fault *fault)
 
 /* --- What connections report. ---------------------------------------------------------------- */
 
-/* Say how many are silent, once that is known of each. */
-static void count_proven(struct idle_timeout *state)
+/* A first echo came or will not come. Say how many are silent, once that is known of each. */
+static void settle_first_echo(struct idle_timeout *state)
 {
     size_t count = 0;
 
@@ -124,7 +124,7 @@ static void on_echo(void *context, struct silence *silence, uint64_t silent_ns, 
 
     if (silence != state->tried) {
         state->was_proven = true;
-        count_proven(state);
+        settle_first_echo(state);
     } else {
         state->tried = NULL;
         state->lives_since = true;
@@ -174,7 +174,7 @@ static void on_lost(void *context, struct silence *silence, uint64_t silent_ns,
     else if (silence_is_proven(silence))
         note_loss(state, silence, silent_ns, fault);
     else
-        count_proven(state);
+        settle_first_echo(state);
     if (was_first && state->unproven == 0)
         end_unproven(state, fault);
     look_soon(state);
