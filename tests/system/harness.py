@@ -534,7 +534,7 @@ def random_bytes(size, seed=1):
 class Pattern:
     """An endless stream of bytes, the same in every run; its period, a prime, hides no shift."""
 
-    PERIOD = 1048573
+    PERIOD = 1048583
 
     def __init__(self, seed=1):
         self._twice = random_bytes(self.PERIOD, seed) * 2
