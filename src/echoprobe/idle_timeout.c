@@ -25,7 +25,6 @@ enum {
 
 static const uint64_t ns_per_ms = 1000000;
 static const uint64_t tolerance_ns = 20 * 1000000; /* clocks and timers are not more exact */
-static const uint64_t late_ns = 5 * 1000000;       /* a try may come so much late */
 
 struct idle_timeout {
     struct check *check;
@@ -47,6 +46,11 @@ struct idle_timeout {
 static double seconds(uint64_t ns)
 {
     return (double)ns / 1e9;
+}
+
+static uint64_t distance(uint64_t one, uint64_t other)
+{
+    return one > other ? one - other : other - one;
 }
 
 static void look_soon(struct idle_timeout *state)
@@ -226,18 +230,38 @@ static void replace_one(struct idle_timeout *state)
         check_end(state->check, EXIT_STATUS_SYSTEM, "no memory for a connection");
 }
 
-/* Return the connection that reaches this silence next, or NULL. */
+/* Return how long a connection may be silent for its try to tell anything. */
+static uint64_t longest_telling(const struct idle_timeout *state, uint64_t silence_wanted_ns)
+{
+    const uint64_t failed_ns = state->bisect.failed;
+
+    if (failed_ns == BISECT_NONE)
+        return UINT64_MAX;
+    return silence_wanted_ns < failed_ns ? failed_ns - 1 : failed_ns + tolerance_ns;
+}
+
+/* Tell whether one silence is a better one to try: while nothing failed the longer, else the
+ * nearer. */
+static bool is_better(const struct idle_timeout *state, uint64_t silence_wanted_ns, uint64_t one_ns,
+                      uint64_t other_ns)
+{
+    if (state->bisect.failed == BISECT_NONE)
+        return one_ns > other_ns;
+    return distance(one_ns, silence_wanted_ns) < distance(other_ns, silence_wanted_ns);
+}
+
+/* Return the connection that reaches this silence next, or has just passed it; or NULL. */
 static struct silence *find_next(const struct idle_timeout *state, uint64_t silence_wanted_ns)
 {
-    const bool may_be_longer = state->bisect.failed == BISECT_NONE;
-    const uint64_t limit_ns = silence_wanted_ns + late_ns;
+    const uint64_t limit_ns = longest_telling(state, silence_wanted_ns);
     struct silence *found = NULL;
 
     for (size_t i = 0; i < state->count; i++) {
         struct silence *const each = state->pool[i];
 
-        if (silence_is_silent(each) && (may_be_longer || silence_ns(each) <= limit_ns) &&
-            (found == NULL || silence_ns(each) > silence_ns(found)))
+        if (silence_is_silent(each) && silence_ns(each) <= limit_ns &&
+            (found == NULL ||
+             is_better(state, silence_wanted_ns, silence_ns(each), silence_ns(found))))
             found = each;
     }
     return found;
