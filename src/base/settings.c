@@ -22,7 +22,7 @@ static const void *const_member(const void *options, const struct setting *setti
     return (const char *)options + setting->offset;
 }
 
-size_t settings_count(const struct setting *table)
+static size_t table_length(const struct setting *table)
 {
     size_t count = 0;
 
@@ -286,7 +286,7 @@ enum { FIRST_LONG_VALUE = 256 };
 
 static int command_line_init(struct command_line *line, const struct setting *table)
 {
-    const size_t length = settings_count(table);
+    const size_t length = table_length(table);
     size_t letters = 0, count = 0;
 
     line->long_options = calloc(length + 1, sizeof *line->long_options);

@@ -94,9 +94,6 @@ struct setting {
 int settings_set_defaults(const struct setting *table, void *options, struct error *error)
     __attribute__((warn_unused_result));
 
-/* Return how many entries a table has. */
-size_t settings_count(const struct setting *table);
-
 /*
  * Read the command line into `options`, which settings_set_defaults has filled. The first value of
  * a list replaces what is provisional in it; otherwise the last use of an option wins. Long options
