@@ -3,6 +3,7 @@
 #include "echoprobe/check.h"
 
 #include "base/clock.h"
+#include "base/process.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -77,6 +78,7 @@ static int watch_for_ends(struct ends *ends, const struct check *check)
 
 static void stop_watching(struct ends *ends)
 {
+    process_block_interrupts();
     if (ends->interrupt != NULL)
         event_free(ends->interrupt);
     if (ends->terminate != NULL)

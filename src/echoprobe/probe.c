@@ -3,6 +3,7 @@
 #include "echoprobe/probe.h"
 
 #include "base/clock.h"
+#include "base/process.h"
 #include "echoprobe/load.h"
 #include "echoprobe/report.h"
 
@@ -179,6 +180,7 @@ static void free_event(struct event *event)
 
 static void clean_up(struct probe *probe)
 {
+    process_block_interrupts();
     free_event(probe->interrupt);
     free_event(probe->terminate);
     free_event(probe->progress);

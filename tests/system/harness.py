@@ -258,6 +258,10 @@ class Process:
     def thread_count(self):
         return len(os.listdir(f"/proc/{self.pid}/task"))
 
+    def wait_for_threads(self, count):
+        """The system counts a thread that was joined for another moment."""
+        wait_until(lambda: self.thread_count() == count, f"it has {count} threads")
+
     def resident_bytes(self):
         return int(re.search(r"^VmRSS:\s+(\d+) kB", self._proc("status"), re.M).group(1)) * KIB
 
@@ -717,6 +721,15 @@ class ProbeResult:
 
     def json(self):
         return json.loads(self.output)
+
+
+def signal_until_ended(process, number):
+    """Send a signal again and again, also while the process ends."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while process.poll() is None:
+        if time.monotonic() > end:
+            raise AssertionError(f"{process.args[0]} outlives signal {number}")
+        process.send_signal(number)
 
 
 def probe(*arguments, seconds=3 * PATIENCE_SECONDS):

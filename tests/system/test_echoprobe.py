@@ -91,12 +91,7 @@ class PingTest(harness.TestCase):
                 [harness.ECHOPROBE, "--timeout", "1h", server.address], stdout=subprocess.PIPE,
                 text=True) as client:
             client.stdout.readline()
-
-            def ended():
-                client.send_signal(signal.SIGINT)
-                return client.poll() is not None
-
-            harness.wait_until(ended, "echoprobe ends")
+            harness.signal_until_ended(client, signal.SIGINT)
             self.assertEqual(client.returncode, 1 if "1 lost" in client.stdout.read() else 0)
 
     def test_a_deadline_ends_it(self):

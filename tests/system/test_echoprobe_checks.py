@@ -242,6 +242,18 @@ class HoldTest(CheckTestCase):
                 self.assertEqual(client.returncode, 1)
                 self.assertIn("interrupted after", rest)
 
+    def test_many_interrupts_keep_no_verdict_from_being_told(self):
+        with Echod() as server:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                with subprocess.Popen([harness.ECHOPROBE, "--hold", "1h", server.addresses[0]],
+                                      stdout=subprocess.PIPE, text=True) as client:
+                    client.stdout.readline()
+                    self.assertIn("silent for 1h", client.stdout.readline())
+                    harness.signal_until_ended(client, number)
+                    rest = client.stdout.read()
+                self.assertEqual(client.returncode, 1)
+                self.assertIn("interrupted after", rest)
+
 
 class FindIdleTimeoutTest(CheckTestCase):
 
@@ -258,7 +270,8 @@ class FindIdleTimeoutTest(CheckTestCase):
     def test_echod(self):
         with Echod("--idle-timeout", "700ms") as server:
             figures = self.expect_timeout(0.7, "10s", server.addresses[0])
-        self.assertIn("the other end closed the connection", figures["verdict"])
+        self.assertRegex(figures["verdict"], "the other end closed the connection|"
+                         "the connection ended after")  # before what was sent arrived, or then
 
     def test_a_path_that_forgets(self):
         with broken_servers.forgetting_after(0.6) as server:

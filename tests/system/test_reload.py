@@ -307,7 +307,7 @@ class LimitsTest(ReloadTestCase):
             text = self.reload(server, f"listen {self.second}")
             self.assertIn("warning: workers: 1 takes effect when echod is restarted; until then "
                           "it is 2", text)
-            self.assertEqual(server.thread_count(), threads)
+            server.wait_for_threads(threads)
             harness.round_trip(server.adopt(harness.connect(self.second)))
 
 
@@ -319,7 +319,7 @@ class LimitsTest(ReloadTestCase):
             text = self.reload(server, f"listen {self.first}", "workers 4", "max-connections 3")
             self.assertIn("warning: workers: with this max-connections there are 3 when echod is "
                           "restarted; until then there are 2", text)
-            self.assertEqual(server.thread_count(), threads)
+            server.wait_for_threads(threads)
             for count in (2, 1):
                 text = self.reload(server, f"listen {self.first}", "workers 4",
                                    f"max-connections {count}")
