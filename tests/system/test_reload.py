@@ -144,6 +144,31 @@ class ListenersTest(ReloadTestCase):
             with self.start(pass_fds=(passed.fileno(),)) as server:
                 self.expect_all_served(server, harness.address_of(passed), 21, "backlog 2")
 
+    def expect_room(self, server, address, *lines):
+        """After a reload, 20 clients are connected while another one is served."""
+        harness.round_trip(server.adopt(harness.connect(address)))
+        self.reload(server, *lines)
+        for _ in range(20):
+            server.adopt(harness.connect(address))
+
+    def test_a_larger_backlog_lets_more_clients_wait(self):
+        """It counts for a listener that stays, too."""
+        for address in (self.first, f"unix://{self.directory}/stays.sock"):
+            lines = f"listen {address}", "max-connections 1"
+            with self.subTest(address=address):
+                self.write(*lines, "backlog 1")
+                with self.start() as server:
+                    self.expect_room(server, address, *lines, "backlog 20")
+
+    def test_a_passed_listener_keeps_its_backlog(self):
+        """A reload leaves it as the parent has set it."""
+        with harness.listening_socket() as passed:
+            passed.listen(20)
+            lines = f"listen fd://{passed.fileno()}", "max-connections 1", "backlog 1"
+            self.write(*lines)
+            with self.start(pass_fds=(passed.fileno(),)) as server:
+                self.expect_room(server, harness.address_of(passed), *lines)
+
     def test_who_is_reset_for_want_of_descriptors_is_said(self):
         """Nobody can be served without one."""
         self.write(f"listen {self.first}", "max-connections 1")
