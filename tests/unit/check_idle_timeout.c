@@ -280,9 +280,19 @@ static uint64_t late_by_8_ms(void)
     return 8 * NS_PER_MS;
 }
 
+static uint64_t late_by_60_ms(void)
+{
+    return 60 * NS_PER_MS;
+}
+
 static uint64_t late_by_up_to_20_ms(void)
 {
     return support_random(&scene.seed) % (20 * NS_PER_MS);
+}
+
+static uint64_t late_by_up_to_200_ms(void)
+{
+    return support_random(&scene.seed) % (200 * NS_PER_MS);
 }
 
 START_TEST(each_timeout_is_found_soon)
@@ -307,6 +317,18 @@ START_TEST(timers_that_come_late_cost_no_time)
 }
 END_TEST
 
+START_TEST(timers_that_come_very_late_cost_no_answer)
+{
+    for (uint64_t timeout_ms = SHORTEST_MS; timeout_ms < SEARCHED_MS;
+         timeout_ms += timeout_ms / 10) {
+        (void)search(timeout_ms, late_by_60_ms);
+        check_found();
+        (void)search(timeout_ms, late_by_up_to_200_ms);
+        check_found();
+    }
+}
+END_TEST
+
 START_TEST(without_a_timeout_the_search_ends_with_its_longest_silence)
 {
     const struct verdict *verdict = &scene.check.verdict;
@@ -325,6 +347,7 @@ static Suite *idle_timeout_suite(void)
 
     tcase_add_test(tests, each_timeout_is_found_soon);
     tcase_add_test(tests, timers_that_come_late_cost_no_time);
+    tcase_add_test(tests, timers_that_come_very_late_cost_no_answer);
     tcase_add_test(tests, without_a_timeout_the_search_ends_with_its_longest_silence);
     return suite;
 }
