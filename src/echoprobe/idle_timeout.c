@@ -21,6 +21,7 @@ enum {
     PARTS = 200,    /* the answer is exact to one part of it */
     REPLACED = 50,  /* after so many new connections the search is given up */
     RETRY_MS = 100, /* until the next new connection */
+    LATE = 5,       /* so many new connections are a sign that timers come too late */
 };
 
 static const uint64_t ns_per_ms = 1000000;
@@ -224,6 +225,8 @@ static void replace_one(struct idle_timeout *state)
     if (state->unproven > 0 || now_ns - state->replaced_at_ns < RETRY_MS * ns_per_ms)
         return;
     state->replaced_at_ns = now_ns;
+    /* Where that happens often, timers come later than the bounds lie apart: be less exact. */
+    state->bisect.tolerance = tolerance_ns * (1 + state->replaced / LATE);
     if (++state->replaced > REPLACED)
         give_up(state, "too many connections were lost, the last: ", state->last.text);
     else if (open_connection(state, find_useless(state)) < 0)
@@ -237,7 +240,7 @@ static uint64_t longest_telling(const struct idle_timeout *state, uint64_t silen
 
     if (failed_ns == BISECT_NONE)
         return UINT64_MAX;
-    return silence_wanted_ns < failed_ns ? failed_ns - 1 : failed_ns + tolerance_ns;
+    return silence_wanted_ns < failed_ns ? failed_ns - 1 : failed_ns + state->bisect.tolerance;
 }
 
 /* Tell whether one silence is a better one to try: while nothing failed the longer, else the

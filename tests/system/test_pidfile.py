@@ -107,6 +107,15 @@ class PidFileTest(harness.TestCase):
                 self.assertEqual(self.read(), "1\n")
                 os.unlink(self.path)
 
+    def test_a_link_that_leads_nowhere_is_refused(self):
+        """What it names is not made."""
+        other = f"{self.path}.other"
+        os.symlink(other, self.path)
+        self.assert_refused(
+            harness.run_echod("--listen", harness.LOOPBACK, "--pid-file", self.path),
+            f"--pid-file {self.path}")
+        self.assertFalse(os.path.lexists(other))
+
     def test_another_user_removes_or_empties_it(self):
         """After --user the file is root's still; where the user may not remove it, it is empty."""
         if os.getuid() != 0:

@@ -10,6 +10,7 @@ import pwd
 import re
 import shutil
 import socket
+import subprocess
 
 import harness
 from harness import Echod
@@ -58,12 +59,17 @@ class RootTest(harness.TestCase):
         os.chown(path, owner, -1)
         return path
 
-    def run_as_user(self, *arguments):
-        """Run a copy of echod, which everybody may read, as USER."""
+    def readable_copy(self):
+        """A copy of echod that everybody may run."""
         program = f"{self.directory()}/echod"
         shutil.copy(harness.ECHOD, program)
-        return harness.run_echod("--listen", harness.LOOPBACK, *arguments, program=program,
-                                 user=USER, group=GROUP, extra_groups=[])
+        return program
+
+    def run_as_user(self, *arguments):
+        """Run a copy of echod as USER."""
+        return harness.run_echod("--listen", harness.LOOPBACK, *arguments,
+                                 program=self.readable_copy(), user=USER, group=GROUP,
+                                 extra_groups=[])
 
     def expect_owners(self, server, uid, gid, groups):
         """Check who each thread is: really, effectively, saved and for files."""
@@ -132,6 +138,22 @@ class RootTest(harness.TestCase):
         result = self.run_as_user("--user", str(USER), "--group", str(GROUP), "--listen", "stdio:")
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertEqual(result.stdout, "")
+
+    def test_a_way_back_to_root_is_refused(self):
+        """Who could take root's user, or only his group, does not serve."""
+        program = self.readable_copy()
+        for capability in ("setuid", "setgid"):
+            prefix = (self.need_program("setpriv"), f"--reuid={USER}", f"--regid={GROUP}",
+                      "--clear-groups", f"--inh-caps=-all,+{capability}",
+                      f"--ambient-caps=-all,+{capability}")
+            if subprocess.run([*prefix, "true"], stderr=subprocess.DEVNULL,
+                              check=False).returncode != 0:
+                self.skipTest("this system leaves nobody a single capability")
+            with self.subTest(capability):
+                self.assert_refused(
+                    harness.run_echod("--listen", "stdio:", "--user", str(USER), "--group",
+                                      str(GROUP), prefix=prefix, program=program),
+                    f"--user: user {USER} could become root again")
 
     def test_a_refusal_leaves_nothing_behind(self):
         """Who cannot become the user gives back what was bound."""

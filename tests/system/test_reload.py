@@ -7,6 +7,7 @@ Run by `run`, by automake, or alone.
 import contextlib
 import os
 import re
+import select
 import signal
 import socket
 import time
@@ -143,6 +144,31 @@ class ListenersTest(ReloadTestCase):
             self.write(f"listen fd://{passed.fileno()}", "max-connections 1", "backlog 2")
             with self.start(pass_fds=(passed.fileno(),)) as server:
                 self.expect_all_served(server, harness.address_of(passed), 21, "backlog 2")
+
+    def expect_room(self, server, address, *lines):
+        """After a reload, 20 clients are connected while another one is served."""
+        harness.round_trip(server.adopt(harness.connect(address)))
+        self.reload(server, *lines)
+        for _ in range(20):
+            server.adopt(harness.connect(address))
+
+    def test_a_larger_backlog_lets_more_clients_wait(self):
+        """It counts for a listener that stays, too."""
+        for address in (self.first, f"unix://{self.directory}/stays.sock"):
+            lines = f"listen {address}", "max-connections 1"
+            with self.subTest(address=address):
+                self.write(*lines, "backlog 1")
+                with self.start() as server:
+                    self.expect_room(server, address, *lines, "backlog 20")
+
+    def test_a_passed_listener_keeps_its_backlog(self):
+        """A reload leaves it as the parent has set it."""
+        with harness.listening_socket() as passed:
+            passed.listen(20)
+            lines = f"listen fd://{passed.fileno()}", "max-connections 1", "backlog 1"
+            self.write(*lines)
+            with self.start(pass_fds=(passed.fileno(),)) as server:
+                self.expect_room(server, harness.address_of(passed), *lines)
 
     def test_who_is_reset_for_want_of_descriptors_is_said(self):
         """Nobody can be served without one."""
@@ -552,22 +578,30 @@ class LoadTest(ReloadTestCase):
 class NamesTest(ReloadTestCase):
 
     def setUp(self):
-        """A name server that never answers, and a prefix for an echod that asks it."""
+        """A name server that answers when told to, and a prefix for an echod that asks it."""
         super().setUp()
-        dead = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.addCleanup(dead.close)
+        self.name_server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(self.name_server.close)
         try:
-            dead.bind(("127.0.0.77", 53))
+            self.name_server.bind(("127.0.0.77", 53))
         except OSError as error:
             self.skipTest(f"no name server can be played here: {error}")
         self.prefix = self.with_file("/etc/resolv.conf",
                                      "nameserver 127.0.0.77\noptions timeout:30 attempts:3\n")
 
     def ask(self, server):
-        """Let echod look up a name, which takes a minute and a half."""
+        """Let echod look up a name, which takes a minute and a half without an answer."""
         self.write(f"listen {self.first}", "listen nobody-answers.test:0", "idle-timeout 1h")
         server.signal(signal.SIGHUP)
         harness.wait_until(lambda: server.thread_count() > self.threads, "a thread looks it up")
+
+    def answer(self, server):
+        """Say of whatever is asked that there is no such name, until nobody looks it up."""
+        self.name_server.setblocking(False)
+        while server.thread_count() > self.threads:
+            if select.select([self.name_server], [], [], 0.01)[0]:
+                query, resolver = self.name_server.recvfrom(512)
+                self.name_server.sendto(query[:2] + b"\x81\x83" + query[4:], resolver)  # RFC 1035
 
     def test_echod_serves_and_ends_while_a_name_is_looked_up(self):
         self.write(f"listen {self.first}")
@@ -592,6 +626,22 @@ class NamesTest(ReloadTestCase):
             harness.round_trip(client)
             self.assertEqual(harness.finish(client, b"rest"), b"rest")
             server.wait_for_exit(0)
+
+    def test_a_look_up_that_ends_during_a_drain_changes_nothing(self):
+        """What it was for is forgotten: nothing is opened, and nobody told of an error."""
+        self.write(f"listen {self.first}", "drain-timeout 1h")
+        with self.start(prefix=self.prefix) as server:
+            self.threads = server.thread_count()
+            client = server.connect()
+            harness.round_trip(client)
+            self.ask(server)
+            server.signal(signal.SIGTERM)
+            server.log.wait_for("draining: 1 connection")
+            self.answer(server)
+            self.assertEqual(harness.finish(client, b"rest"), b"rest")
+            server.wait_for_exit(0)
+            server.log.wait_for_end()
+            self.assertFalse(server.log.find("HUP"))
 
 
 class StartTest(ReloadTestCase):

@@ -477,6 +477,10 @@ START_TEST(what_took_its_place_is_not_handed_over)
         ck_assert_int_eq(rename(scene.path, other), 0);
         ck_assert_int_eq(mknod(scene.path, S_IFREG | 0600, 0), 0);
         break;
+    case 3: /* a socket that somebody else bound */
+        ck_assert_int_eq(rename(scene.path, other), 0);
+        ck_assert_int_eq(mknod(scene.path, S_IFSOCK | 0600, 0), 0);
+        break;
     }
     sockets_hand_over(&scene.sockets, OTHER_ID, OTHER_ID, support_log(LOG_FORMAT_TEXT));
     ck_assert_uint_eq(owner_of_path(), 0);
@@ -1145,7 +1149,7 @@ static Suite *sockets_suite(void)
     tcase_add_loop_test(test_case, a_path_that_nobody_listens_on_is_taken, 0, 2);
     tcase_add_test(test_case, a_path_that_somebody_listens_on_is_refused);
     tcase_add_test(test_case, a_unix_socket_is_handed_over);
-    tcase_add_loop_test(test_case, what_took_its_place_is_not_handed_over, 0, 3);
+    tcase_add_loop_test(test_case, what_took_its_place_is_not_handed_over, 0, 4);
     tcase_add_test(test_case, a_path_cannot_be_bound_twice);
     tcase_add_test(test_case, a_file_is_not_taken_for_a_socket);
     tcase_add_test(test_case, a_path_without_directory_is_refused);

@@ -306,6 +306,31 @@ START_TEST(the_watchdog_is_fed_at_half_its_time)
 }
 END_TEST
 
+static void on_three_quarters(evutil_socket_t fd, short what, void *argument)
+{
+    (void)fd;
+    (void)what;
+    *(unsigned *)argument = scene.questions;
+    (void)event_base_loopbreak(support_base());
+}
+
+/* A loop that is late calls what is due in order all the same, so no clock decides this. */
+START_TEST(the_watchdog_is_fed_well_before_its_time)
+{
+    const struct timeval three_quarters = clock_timeval(300);
+    unsigned fed = 0;
+
+    set_variable("WATCHDOG_USEC", "400000");
+    start_with_manager();
+    ck_assert_int_eq(
+        event_base_once(support_base(), -1, EV_TIMEOUT, on_three_quarters, &fed, &three_quarters),
+        0);
+    ck_assert_int_eq(event_base_dispatch(support_base()), 0);
+    ck_assert_uint_ge(fed, 1);
+    check_note("WATCHDOG=1\n");
+}
+END_TEST
+
 START_TEST(a_watchdog_with_our_pid_is_fed)
 {
     char pid[16];
@@ -395,6 +420,7 @@ static Suite *supervise_suite(void)
     tcase_add_checked_fixture(watchdog, setup, teardown);
     tcase_add_test(watchdog, the_watchdog_is_fed_while_the_workers_live);
     tcase_add_test(watchdog, the_watchdog_is_fed_at_half_its_time);
+    tcase_add_test(watchdog, the_watchdog_is_fed_well_before_its_time);
     tcase_add_test(watchdog, a_watchdog_with_our_pid_is_fed);
     tcase_add_test(watchdog, a_watchdog_of_another_process_is_not_fed);
     tcase_add_test(watchdog, a_wrong_watchdog_is_a_warning);
