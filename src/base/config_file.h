@@ -7,7 +7,7 @@
  * word begins a comment. A word that holds blanks stands in double quotes, and in them \" is a
  * quote, \\ a backslash and \n a line feed. `include PATTERN` reads the files that a pattern of
  * glob(7) stands for, in the order of their names; the pattern begins at the directory of the file
- * that it stands in.
+ * that it stands in. A byte order mark (RFC 3629, 6) before the first line is skipped.
  */
 #ifndef BASE_CONFIG_FILE_H
 #define BASE_CONFIG_FILE_H

@@ -125,6 +125,9 @@ static const struct {
     {"a C:\\n\n", "a=C:\\n\n"},
     {"\"a\" b\n", "a=b\n"},
     {"a \xc3\xa4\n", "a=\xc3\xa4\n"},
+    {"\xef\xbb\xbfx y\nc d\n", "x=y\nc=d\n"},
+    {"\xef\xbb\xbf# a b\n", ""},
+    {"\xef\xbb\xbf", ""},
 };
 
 START_TEST(a_line_is_a_name_and_a_value)
