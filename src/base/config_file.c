@@ -338,7 +338,8 @@ static bool identify_file(struct reading *reading, int fd, struct file *file)
     file->device = status.st_dev;
     file->inode = status.st_ino;
     if (!S_ISREG(status.st_mode)) {
-        refuse_file(reading, file->path, includer, "it is no regular file", "name one");
+        refuse_file(reading, file->path, includer,
+                    "it is no regular file, which a reload could read again", "name one");
         return false;
     }
     if (is_in_loop(file)) {

@@ -139,7 +139,7 @@ class MistakeTest(ConfigTestCase):
         """Whoever asks for a file wants it."""
         self.expect_errors(f"{self.directory}/none",
                            f"{self.directory}/none: No such file or directory; ")
-        self.expect_errors(self.directory, f"{self.directory}: it is no regular file; ")
+        self.expect_errors(self.directory, f"{self.directory}: it is no regular file, ")
 
     def test_a_loop_is_an_error_that_names_both_files(self):
         """No file may include itself, not over others either."""
