@@ -387,6 +387,15 @@ class FaultTest(ReloadTestCase):
                         self.reload(server, f"listen {new}", f"workers {workers}")
                         harness.round_trip(server.adopt(harness.connect(self.first)))
 
+    def test_a_file_that_was_emptied_is_warned_of(self):
+        """An editor may write at this moment. Who never set anything there, or no more, knows."""
+        warning = f"warning: {self.path}: sets nothing any more"
+        self.write("idle-timeout 1h")
+        with harness.Echod(config=self.path) as server:
+            self.assertNotIn(warning, self.reload(server, "idle-timeout 2h"))
+            self.assertIn(warning, self.reload(server))
+            self.assertNotIn(warning, self.reload(server, "# nothing"))
+
     def test_hup_without_a_file_changes_nothing(self):
         """It is said, and no reason to end."""
         with harness.Echod() as server:
