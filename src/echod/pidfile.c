@@ -38,7 +38,7 @@ bool pidfile_format(const void *member, char text[SETTING_VALUE_SIZE])
 /* Say what the system answered. */
 static void explain(const char *path, struct error *error)
 {
-    error_set(error, "--pid-file %s: %s; choose a path in a directory that echod may write to",
+    error_set(error, "--pid-file %s: %s; choose a path in a directory that echod can write to",
               path, strerror(errno));
 }
 
@@ -104,6 +104,7 @@ static int write_pid(int fd)
 
     if (ftruncate(fd, 0) < 0)
         return -1;
+    errno = ENOSPC; /* where a part is written, pwrite leaves it as it is */
     return pwrite(fd, content, (size_t)length, 0) == length ? 0 : -1;
 }
 

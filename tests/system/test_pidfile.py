@@ -99,7 +99,7 @@ class PidFileTest(harness.TestCase):
         for log_format in ("text", "json"):
             self.assert_refused(
                 harness.run_echod("--listen", harness.LOOPBACK, "--pid-file", path, "--log-format",
-                                  log_format), f"--pid-file {self.path}", "that echod may write to")
+                                  log_format), f"--pid-file {self.path}", "that echod can write to")
 
     def test_a_link_is_refused(self):
         """A path that leads to another file, by whichever link, leaves that file as it is."""
