@@ -528,6 +528,20 @@ int options_read(struct options *options, int argument_count, char *arguments[],
     return worse(status, check_together(&reading));
 }
 
+int options_check_pid_file(const struct options *options, options_error_callback *on_error,
+                           void *argument)
+{
+    const struct origin *origin = origin_of(options, "pid-file");
+    struct error name = {""}, cause = {""}, error = {""};
+
+    if (pidfile_check(options->pid_file, &cause) == 0)
+        return 0;
+    name_value("pid-file", origin, &name);
+    error_set(&error, "%s %s: %s", name.text, options->pid_file, cause.text);
+    on_error(&error, argument);
+    return status_of(origin, origin);
+}
+
 static void on_kept(const struct setting *setting, const char *wanted, const char *kept,
                     void *argument)
 {

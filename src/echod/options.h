@@ -81,6 +81,13 @@ int options_read(struct options *options, int argument_count, char *arguments[],
     __attribute__((warn_unused_result));
 
 /*
+ * Check what can be known of the pid file without making it.
+ * Return 0, or the exit status after a report.
+ */
+int options_check_pid_file(const struct options *options, options_error_callback *on_error,
+                           void *argument) __attribute__((warn_unused_result));
+
+/*
  * Read the same again into `options`, since the file may have changed. What is fixed keeps the
  * value of `current`; each such setting that has another one now is told to `on_warning`, and so is
  * a file that sets nothing any more.

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <libgen.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -33,6 +34,20 @@ bool pidfile_format(const void *member, char text[SETTING_VALUE_SIZE])
 {
     (void)snprintf(text, SETTING_VALUE_SIZE, "%s", (const char *)member);
     return text[0] != '\0';
+}
+
+int pidfile_check(const char *path, struct error *error)
+{
+    char copy[PIDFILE_PATH_SIZE];
+    struct stat found;
+    const char *directory;
+
+    memcpy(copy, path, strlen(path) + 1);
+    directory = dirname(copy);
+    if (*path == '\0' || (stat(directory, &found) == 0 && S_ISDIR(found.st_mode)))
+        return 0;
+    error_set(error, "there is no directory %s; make it, or choose another", directory);
+    return -1;
 }
 
 /* Say what the system answered. */
