@@ -18,12 +18,6 @@ IN_EFFECT = r"HUP: the configuration of \S+ is in effect"
 NOT_CHANGED = r"HUP: the configuration is not changed"
 
 
-def free_port():
-    """A port of the loopback on which nobody listens."""
-    with harness.listening_socket() as listener:
-        return harness.port_of(harness.address_of(listener))
-
-
 def listening_inodes(server):
     """The sockets of a process that listen on TCP, each by its number in the kernel."""
     listening = set()
@@ -44,7 +38,7 @@ class ReloadTestCase(harness.TestCase):
     def setUp(self):
         self.directory = self.temporary_directory()
         self.path = os.path.join(self.directory, "echod.conf")
-        self.first, self.second = (f"tcp://127.0.0.1:{free_port()}" for _ in range(2))
+        self.first, self.second = (f"tcp://127.0.0.1:{harness.free_port()}" for _ in range(2))
 
     def write(self, *lines):
         """Replace the configuration file whole."""
@@ -185,7 +179,7 @@ class ListenersTest(ReloadTestCase):
         """What the command line gives wins over every file."""
         self.write(f"listen {self.second}")
         with self.start("--listen", self.first) as server:
-            self.reload(server, f"listen tcp://127.0.0.1:{free_port()}", "idle-timeout 1h")
+            self.reload(server, f"listen tcp://127.0.0.1:{harness.free_port()}", "idle-timeout 1h")
             harness.round_trip(server.connect())
             self.assertTrue(harness.is_refused(self.second))
 
