@@ -240,9 +240,9 @@ class CheckTest(ConfigTestCase):
     def test_a_pid_file_without_directory_is_an_error(self):
         """The status tells where the path stands; what has no slash lies in the current one."""
         path = self.write("pid-file /no/such/directory/pid\nlisten unix:///nowhere/x\n")
-        self.expect_errors(path, f"{path}:1: pid-file /no/such/directory/pid: there is no directory "
-                                 "/no/such/directory; ", f"{path}:2: listen unix:///nowhere/x: ",
-                           arguments=("--check",))
+        self.expect_errors(path, f"{path}:1: pid-file /no/such/directory/pid: there is no "
+                                 "directory /no/such/directory; ",
+                           f"{path}:2: listen unix:///nowhere/x: ", arguments=("--check",))
         result = harness.run_echod("--check", "--pid-file", "/nowhere/pid")
         self.assertEqual((result.returncode, result.stdout), (harness.STATUS_USAGE, ""))
         self.assertIn("echod: --pid-file /nowhere/pid: there is no directory /nowhere; ",
