@@ -186,7 +186,7 @@ class PluginTest(harness.TestCase):
         text, _ = self.plugin(CRITICAL, f"unix://{path}")
         self.assertIn("a?b", text)
         text, _ = self.plugin(CRITICAL, f"unix://{self.temporary_directory()}/a\nb")
-        self.assertIn("a?b", text)
+        self.assertIn("a\\x0ab", text)
 
 
 if __name__ == "__main__":
