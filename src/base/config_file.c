@@ -277,8 +277,11 @@ static void read_line(struct reading *reading, const struct file *file, char *te
 /* Read what a file holds; behind its `length` bytes there is room for one more. */
 static void read_lines(struct reading *reading, struct file *file, char *text, size_t length)
 {
+    static const char mark[] = {'\xef', '\xbb', '\xbf'}; /* U+FEFF, which some editors write */
     char *const end = text + length;
 
+    if (length >= sizeof mark && memcmp(text, mark, sizeof mark) == 0)
+        text += sizeof mark;
     while (text < end && !reading->is_over) {
         char *line_end = memchr(text, '\n', (size_t)(end - text));
         char *const next = line_end == NULL ? end : line_end + 1;
@@ -335,7 +338,8 @@ static bool identify_file(struct reading *reading, int fd, struct file *file)
     file->device = status.st_dev;
     file->inode = status.st_ino;
     if (!S_ISREG(status.st_mode)) {
-        refuse_file(reading, file->path, includer, "it is no regular file", "name one");
+        refuse_file(reading, file->path, includer,
+                    "it is no regular file, which a reload could read again", "name one");
         return false;
     }
     if (is_in_loop(file)) {

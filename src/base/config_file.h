@@ -7,7 +7,7 @@
  * word begins a comment. A word that holds blanks stands in double quotes, and in them \" is a
  * quote, \\ a backslash and \n a line feed. `include PATTERN` reads the files that a pattern of
  * glob(7) stands for, in the order of their names; the pattern begins at the directory of the file
- * that it stands in.
+ * that it stands in. A byte order mark (RFC 3629, 6) before the first line is skipped.
  */
 #ifndef BASE_CONFIG_FILE_H
 #define BASE_CONFIG_FILE_H
@@ -43,9 +43,10 @@ struct config_reader {
 };
 
 /*
- * Read a file to its end, whatever is wrong with it: only a regular file is read, and only when
- * it can be read whole. A file that includes itself, over others too, is an error.
- * Return 0, or -1 if there was an error; each has been reported.
+ * Read a file to its end, whatever is wrong with it: only a regular file is read, since a pipe
+ * holds nothing when it is read again, and only when it can be read whole. A file that includes
+ * itself, over others too, is an error. Return 0, or -1 if there was an error; each has been
+ * reported.
  */
 int config_file_read(const char *path, const struct config_reader *reader)
     __attribute__((warn_unused_result));

@@ -6,16 +6,17 @@
 #ifndef BASE_ERROR_H
 #define BASE_ERROR_H
 
-enum { ERROR_TEXT_SIZE = 1024 };
+enum { ERROR_TEXT_SIZE = 800 }; /* so that a line of the log has room for it (LOG_LINE_SIZE) */
 
 struct error {
-    char text[ERROR_TEXT_SIZE]; /* a whole sentence without a newline; cut if it is longer */
+    char text[ERROR_TEXT_SIZE]; /* a sentence without a newline */
 };
 
 /*
- * Write the sentence, printf-style. Control characters and bytes that are not UTF-8, which can
- * only come from outside, become question marks, so that it stays one line. Saves and restores
- * errno.
+ * Write the sentence, printf-style. In one that is too long "..." stands for the middle, which is
+ * something very long from outside: its end says what would be right. Control characters and bytes
+ * that are not UTF-8, which can only come from there too, become question marks, so that it stays
+ * one line. Saves and restores errno.
  */
 void error_set(struct error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

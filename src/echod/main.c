@@ -45,8 +45,11 @@ static int check_addresses(const struct address_list *list)
 
 static int check(const struct options *options)
 {
-    const int status = check_addresses(&options->listen);
+    const int of_pid_file = options_check_pid_file(options, print_error, NULL);
+    int status = check_addresses(&options->listen);
 
+    if (of_pid_file > status)
+        status = of_pid_file;
     if (status != EXIT_STATUS_STOPPED)
         return status;
     options_print(options, stdout);

@@ -528,6 +528,20 @@ int options_read(struct options *options, int argument_count, char *arguments[],
     return worse(status, check_together(&reading));
 }
 
+int options_check_pid_file(const struct options *options, options_error_callback *on_error,
+                           void *argument)
+{
+    const struct origin *origin = origin_of(options, "pid-file");
+    struct error name = {""}, cause = {""}, error = {""};
+
+    if (pidfile_check(options->pid_file, &cause) == 0)
+        return 0;
+    name_value("pid-file", origin, &name);
+    error_set(&error, "%s %s: %s", name.text, options->pid_file, cause.text);
+    on_error(&error, argument);
+    return status_of(origin, origin);
+}
+
 static void on_kept(const struct setting *setting, const char *wanted, const char *kept,
                     void *argument)
 {
@@ -540,16 +554,42 @@ static void on_kept(const struct setting *setting, const char *wanted, const cha
     report(&error, reading);
 }
 
+/* Tell whether any value is the file's. */
+static bool is_file_used(const struct options *options)
+{
+    for (size_t i = 0; i < TABLE_LENGTH; i++) {
+        if (options->origins[i].kind == ORIGIN_FILE)
+            return true;
+    }
+    return false;
+}
+
+/* Who reads a file while an editor writes it finds it empty, and an empty one is right. */
+static void warn_of_empty_file(const struct options *options, const struct options *current,
+                               struct reading *reading)
+{
+    struct error error = {""};
+
+    if (options->config_path == NULL || is_file_used(options) || !is_file_used(current))
+        return;
+    error_set(&error,
+              "%s: sets nothing any more, so the defaults count; if it was read while it "
+              "was written, send HUP again",
+              options->config_path);
+    report(&error, reading);
+}
+
 int options_read_again(struct options *options, const struct options *current,
-                       options_error_callback *on_error, options_error_callback *on_fixed,
+                       options_error_callback *on_error, options_error_callback *on_warning,
                        void *argument)
 {
-    struct reading fixed = {options, on_fixed, argument};
+    struct reading warnings = {options, on_warning, argument};
     struct error error = {"no memory for the options"};
 
     if (options_read(options, current->argument_count, current->arguments, on_error, argument) != 0)
         return -1;
-    if (settings_keep_fixed(table, options, current, on_kept, &fixed) == 0)
+    warn_of_empty_file(options, current, &warnings);
+    if (settings_keep_fixed(table, options, current, on_kept, &warnings) == 0)
         return 0;
     on_error(&error, argument);
     return -1;

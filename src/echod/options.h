@@ -81,12 +81,20 @@ int options_read(struct options *options, int argument_count, char *arguments[],
     __attribute__((warn_unused_result));
 
 /*
+ * Check what can be known of the pid file without making it.
+ * Return 0, or the exit status after a report.
+ */
+int options_check_pid_file(const struct options *options, options_error_callback *on_error,
+                           void *argument) __attribute__((warn_unused_result));
+
+/*
  * Read the same again into `options`, since the file may have changed. What is fixed keeps the
- * value of `current`; each such setting that has another one now is told to `on_fixed`.
+ * value of `current`; each such setting that has another one now is told to `on_warning`, and so is
+ * a file that sets nothing any more.
  * Return 0, or -1 after a report. Call options_free in either case.
  */
 int options_read_again(struct options *options, const struct options *current,
-                       options_error_callback *on_error, options_error_callback *on_fixed,
+                       options_error_callback *on_error, options_error_callback *on_warning,
                        void *argument) __attribute__((warn_unused_result));
 
 /* Return how much output may be left when reading goes on; auto: a quarter of the high mark. */

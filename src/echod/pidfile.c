@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <libgen.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,10 +36,24 @@ bool pidfile_format(const void *member, char text[SETTING_VALUE_SIZE])
     return text[0] != '\0';
 }
 
+int pidfile_check(const char *path, struct error *error)
+{
+    char copy[PIDFILE_PATH_SIZE];
+    struct stat found;
+    const char *directory;
+
+    memcpy(copy, path, strlen(path) + 1);
+    directory = dirname(copy);
+    if (*path == '\0' || (stat(directory, &found) == 0 && S_ISDIR(found.st_mode)))
+        return 0;
+    error_set(error, "there is no directory %s; make it, or choose another", directory);
+    return -1;
+}
+
 /* Say what the system answered. */
 static void explain(const char *path, struct error *error)
 {
-    error_set(error, "--pid-file %s: %s; choose a path in a directory that echod may write to",
+    error_set(error, "--pid-file %s: %s; choose a path in a directory that echod can write to",
               path, strerror(errno));
 }
 
@@ -104,6 +119,7 @@ static int write_pid(int fd)
 
     if (ftruncate(fd, 0) < 0)
         return -1;
+    errno = ENOSPC; /* where a part is written, pwrite leaves it as it is */
     return pwrite(fd, content, (size_t)length, 0) == length ? 0 : -1;
 }
 

@@ -28,6 +28,12 @@ int pidfile_parse(const char *text, void *member, struct error *error);
 bool pidfile_format(const void *member, char text[SETTING_VALUE_SIZE]);
 
 /*
+ * Check what can be known of a path without making the file: that it has a directory. An empty path
+ * is right. Return 0, or -1 with what would be right in `error`.
+ */
+int pidfile_check(const char *path, struct error *error) __attribute__((warn_unused_result));
+
+/*
  * Write this process's number into the file, which stays locked until pidfile_close, also if this
  * process opens and closes it elsewhere (fcntl(2), F_OFD_SETLK; flock(2) where there is none). A
  * file that is not locked is left from a process that is gone, and is taken over, unless it holds

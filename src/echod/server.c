@@ -287,7 +287,7 @@ static void drop_change(struct server *server)
 static void refuse_change(const struct server *server)
 {
     log_write(server->log, LOG_LEVEL_WARNING, "HUP: the configuration is not changed");
-    supervise_tell_ready(server->supervise);
+    supervise_tell_reload_failed(server->supervise);
 }
 
 /*

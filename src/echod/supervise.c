@@ -39,14 +39,19 @@ static void tell_state(struct supervise *supervise)
     supervise->is_state_due = !send_note(supervise, supervise->state);
 }
 
-/* Write the number of connections; remember which. */
+/* Write what is to be known, and the number of connections; remember which. */
 static void format_status(struct supervise *supervise, char *note, size_t size)
 {
     const struct supervise_questions *questions = &supervise->questions;
+    const char *what = "";
 
+    if (supervise->is_stopping)
+        what = "draining, ";
+    else if (supervise->has_reload_failed)
+        what = "reload failed, see the log; ";
     supervise->told_connections = questions->count_connections(questions->owner);
-    (void)snprintf(note, size, "STATUS=%s%" PRIu64 " connections\n",
-                   supervise->is_stopping ? "draining, " : "", supervise->told_connections);
+    (void)snprintf(note, size, "STATUS=%s%" PRIu64 " connections\n", what,
+                   supervise->told_connections);
 }
 
 /* Write a note of a state and of the number of connections. */
@@ -247,10 +252,21 @@ void supervise_stop(struct supervise *supervise)
 
 /* --- What server tells. ---------------------------------------------------------------------- */
 
-void supervise_tell_ready(struct supervise *supervise)
+static void tell_serving(struct supervise *supervise, bool has_reload_failed)
 {
+    supervise->has_reload_failed = has_reload_failed;
     if (supervise->fd >= 0)
         set_state(supervise, "READY=1\n");
+}
+
+void supervise_tell_ready(struct supervise *supervise)
+{
+    tell_serving(supervise, false);
+}
+
+void supervise_tell_reload_failed(struct supervise *supervise)
+{
+    tell_serving(supervise, true);
 }
 
 void supervise_tell_reloading(struct supervise *supervise)

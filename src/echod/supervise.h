@@ -30,6 +30,7 @@ struct supervise {
     struct event *status_timer, *watchdog_timer; /* NULL while it is not started */
     char state[SUPERVISE_NOTE_SIZE];             /* the last note that is not just a number ... */
     bool is_state_due;                           /* ... which the manager had no room for yet */
+    bool has_reload_failed;                      /* the last one; the status says so */
     bool is_stopping;
     bool is_refused; /* the last note could not be sent, and a line said so */
     bool is_hanging; /* a worker hung when it was last asked, and a line said so */
@@ -64,12 +65,15 @@ void supervise_stop(struct supervise *supervise);
 /*
  * Tell that echod serves: once it does, and after each reload. A note takes one datagram and never
  * blocks; what the manager has no room for is told again with the next number of connections. To be
- * called between supervise_start and supervise_stop, as are the next two.
+ * called between supervise_start and supervise_stop, as are the next three.
  */
 void supervise_tell_ready(struct supervise *supervise);
 
+/* The same after a reload that failed, which the status says until the next one. */
+void supervise_tell_reload_failed(struct supervise *supervise);
+
 /*
- * Tell that a reload begins; supervise_tell_ready has to follow. With a time of the clock that is
+ * Tell that a reload begins; one of the two above has to follow. With a time of the clock that is
  * monotonic, as Type=notify-reload of systemd.service(5) demands.
  */
 void supervise_tell_reloading(struct supervise *supervise);

@@ -2,9 +2,12 @@
 
 #include "echoprobe/plugin.h"
 
+#include "base/escape.h"
+
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 /* Without --warning any loss is one. */
 static const struct threshold any_loss = {.has_loss = true, .loss_millionths = 0};
@@ -16,11 +19,15 @@ static const char *const states[] = {
     [PLUGIN_UNKNOWN] = "UNKNOWN",
 };
 
-/* A bar would begin the performance data. */
+/* Print a text from anywhere, escaped as in the log; a bar would begin the performance data. */
 static void print_text(const char *text)
 {
-    for (; *text != '\0'; text++)
-        (void)putchar(*text == '|' || *text == '\n' ? '?' : *text);
+    while (*text != '\0') {
+        char escaped[ESCAPE_SIZE];
+
+        text += escape_character(ESCAPE_TEXT, text, escaped);
+        (void)fputs(strcmp(escaped, "|") == 0 ? "?" : escaped, stdout);
+    }
 }
 
 static uint64_t median_ns(const struct tally *tally)

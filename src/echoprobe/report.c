@@ -14,7 +14,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { TEXT_SIZE = 32, LINE_SIZE = 256, BAR_WIDTH = 50, PROGRESS_WIDTH = 20 };
+enum { TEXT_SIZE = 32, LINE_SIZE = 1024, BAR_WIDTH = 50, PROGRESS_WIDTH = 20 };
 
 static const double percentiles[] = {50, 90, 95, 99, 99.9, 99.99};
 
@@ -53,6 +53,35 @@ static double rate(const struct tally *tally, uint64_t elapsed_ns)
     return elapsed_ns == 0 ? 0 : (double)tally->received / seconds(elapsed_ns);
 }
 
+/* --- A line of text. ------------------------------------------------------------------------- */
+
+/* Print a line, printf-style, in one piece, and escape what comes from outside as the log does. */
+__attribute__((format(printf, 2, 0))) static void vprint_line(FILE *stream, const char *format,
+                                                              va_list arguments)
+{
+    char line[LINE_SIZE], shown[LINE_SIZE * ESCAPE_SIZE] = "";
+    const char *from = line;
+    char *to = shown;
+
+    (void)vsnprintf(line, sizeof line, format, arguments);
+    while (*from != '\0') {
+        from += escape_character(ESCAPE_TEXT, from, to);
+        to += strlen(to);
+    }
+    (void)fprintf(stream, "%s\n", shown);
+}
+
+static void print_line(FILE *stream, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void print_line(FILE *stream, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vprint_line(stream, format, arguments);
+    va_end(arguments);
+}
+
 /* --- While it runs. -------------------------------------------------------------------------- */
 
 static void clear_line(struct report *report)
@@ -71,17 +100,19 @@ static bool is_for_program(const struct options *options)
 void report_begin(struct report *report, const struct options *options, const struct target *target)
 {
     const char *const check = options_check(options);
+    const char *const peer = target->places[0].text;
 
-    *report = (struct report){.options = options, .target = target, .peer = target->places[0].text};
+    *report = (struct report){.options = options, .target = target, .peer = peer};
     report->shows_progress =
         options->is_load && !options->quiet && !is_for_program(options) && isatty(STDERR_FILENO);
     if (is_for_program(options))
         return;
-    (void)printf("echoprobe %s (%s), ", target->name, target->places[0].text);
-    if (!options->mtu)
-        (void)printf("%" PRIu64 " %s%s", options->size_bytes, units_bytes(options->size_bytes),
-                     check != NULL ? ", " : "");
-    (void)puts(check != NULL ? check : "");
+    if (options->mtu)
+        print_line(stdout, "echoprobe %s (%s), %s", target->name, peer, check);
+    else
+        print_line(stdout, "echoprobe %s (%s), %" PRIu64 " %s%s%s", target->name, peer,
+                   options->size_bytes, units_bytes(options->size_bytes), check != NULL ? ", " : "",
+                   check != NULL ? check : "");
     (void)fflush(stdout);
 }
 
@@ -92,12 +123,9 @@ static bool shows_lines(const struct report *report)
 
 void report_echo(struct report *report, const char *peer, uint64_t sequence, uint64_t rtt_ns)
 {
-    if (!shows_lines(report))
-        return;
-    (void)printf("%" PRIu64 " %s from %s: seq=%" PRIu64 " time=%.3f ms\n",
-                 report->options->size_bytes, units_bytes(report->options->size_bytes), peer,
-                 sequence + 1, ms(rtt_ns));
-    (void)fflush(stdout);
+    report_line(report, "%" PRIu64 " %s from %s: seq=%" PRIu64 " time=%.3f ms",
+                report->options->size_bytes, units_bytes(report->options->size_bytes), peer,
+                sequence + 1, ms(rtt_ns));
 }
 
 void report_line(struct report *report, const char *format, ...)
@@ -107,9 +135,8 @@ void report_line(struct report *report, const char *format, ...)
     if (!shows_lines(report))
         return;
     va_start(arguments, format);
-    (void)vprintf(format, arguments);
+    vprint_line(stdout, format, arguments);
     va_end(arguments);
-    (void)putchar('\n');
     (void)fflush(stdout);
 }
 
@@ -134,13 +161,12 @@ void report_fault(struct report *report, uint64_t sequence, const struct fault *
     }
     clear_line(report);
     if (is_connect && !report->options->plugin)
-        (void)fprintf(stderr, "echoprobe: %s\n", fault->text);
+        print_line(stderr, "echoprobe: %s", fault->text);
     else if (shows_lines(report))
-        (void)printf("seq=%" PRIu64 " %s: %s\n", sequence + 1, fault_name(fault->kind),
-                     fault->text);
+        report_line(report, "seq=%" PRIu64 " %s: %s", sequence + 1, fault_name(fault->kind),
+                    fault->text);
     else if (!is_for_program(report->options))
-        (void)fprintf(stderr, "echoprobe: %s: %s\n", fault_name(fault->kind), fault->text);
-    (void)fflush(stdout);
+        print_line(stderr, "echoprobe: %s: %s", fault_name(fault->kind), fault->text);
 }
 
 /* Return which part of the run is over, from 0 to 1; below 0: nobody knows. */
@@ -326,7 +352,7 @@ static void print_load(const struct report *report, const struct tally *tally, u
 static void print_summary(const struct report *report, const struct tally *tally,
                           uint64_t elapsed_ns)
 {
-    (void)printf("--- %s ---\n", report->target->name);
+    print_line(stdout, "--- %s ---", report->target->name);
     print_counts(tally);
     print_faults(tally);
     if (tally->connects_failed > 0)
@@ -506,9 +532,9 @@ int report_verdict(struct report *report, const struct verdict *verdict, uint64_
     else if (report->options->json)
         print_json_verdict(report, verdict, elapsed_ns);
     else if (status == EXIT_STATUS_UNCHANGED || status == EXIT_STATUS_FAULT)
-        (void)puts(verdict->text);
+        print_line(stdout, "%s", verdict->text);
     else
-        (void)fprintf(stderr, "echoprobe: %s\n", verdict->text);
+        print_line(stderr, "echoprobe: %s", verdict->text);
     return close_output(report->options, status);
 }
 
@@ -530,7 +556,7 @@ int report_failure(const struct options *options, int status, const char *text)
         return close_output(
             options, plugin_print_failure(
                          status == EXIT_STATUS_CONNECT ? PLUGIN_CRITICAL : PLUGIN_UNKNOWN, text));
-    (void)fprintf(stderr, "echoprobe: %s\n", text);
+    print_line(stderr, "echoprobe: %s", text);
     if (options->json && status != EXIT_STATUS_USAGE)
         print_json_failure(options, status, text);
     return close_output(options, status);

@@ -139,7 +139,7 @@ class MistakeTest(ConfigTestCase):
         """Whoever asks for a file wants it."""
         self.expect_errors(f"{self.directory}/none",
                            f"{self.directory}/none: No such file or directory; ")
-        self.expect_errors(self.directory, f"{self.directory}: it is no regular file; ")
+        self.expect_errors(self.directory, f"{self.directory}: it is no regular file, ")
 
     def test_a_loop_is_an_error_that_names_both_files(self):
         """No file may include itself, not over others either."""
@@ -236,6 +236,19 @@ class CheckTest(ConfigTestCase):
         path = self.write("listen unix:///no/such/directory/echod.sock\n")
         self.expect_errors(path, f"{path}:1: listen unix:///no/such/directory/echod.sock: there is "
                                  "no directory /no/such/directory; ", arguments=("--check",))
+
+    def test_a_pid_file_without_directory_is_an_error(self):
+        """The status tells where the path stands; what has no slash lies in the current one."""
+        path = self.write("pid-file /no/such/directory/pid\nlisten unix:///nowhere/x\n")
+        self.expect_errors(path, f"{path}:1: pid-file /no/such/directory/pid: there is no "
+                                 "directory /no/such/directory; ",
+                           f"{path}:2: listen unix:///nowhere/x: ", arguments=("--check",))
+        result = harness.run_echod("--check", "--pid-file", "/nowhere/pid")
+        self.assertEqual((result.returncode, result.stdout), (harness.STATUS_USAGE, ""))
+        self.assertIn("echod: --pid-file /nowhere/pid: there is no directory /nowhere; ",
+                      result.stderr)
+        for right in ("pid", "/pid", "./pid"):
+            self.assertIn(f"pid-file {right} ", self.check("--pid-file", right))
 
     def test_an_address_that_stands_there_twice(self):
         path = self.write("listen 127.0.0.1:7\nlisten tcp://127.0.0.1:7\n")

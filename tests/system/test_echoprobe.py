@@ -215,13 +215,9 @@ class NobodyThereTest(harness.TestCase):
                     output = client.communicate(timeout=harness.PATIENCE_SECONDS)[0]
         self.assertIn('"received": 1', output)
 
-    def free_address(self):
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            return f"127.0.0.1:{taken.getsockname()[1]}"
-
     def test_a_closed_port(self):
-        address = self.free_address()
-        for scheme in ("tcp", "udp"):
+        for scheme, kind in (("tcp", socket.SOCK_STREAM), ("udp", socket.SOCK_DGRAM)):
+            address = f"127.0.0.1:{harness.free_port(kind)}"
             for more in ((), ("-c", "3"), ("--json",)):
                 with self.subTest(scheme=scheme, more=more):
                     result = probe("-n", "1", *more, f"{scheme}://{address}")
@@ -229,7 +225,7 @@ class NobodyThereTest(harness.TestCase):
                     self.assertIn(f"echoprobe: {address}: Connection refused", result.errors)
 
     def test_churn_to_a_closed_port(self):
-        result = probe("--churn", "-n", "3", self.free_address())
+        result = probe("--churn", "-n", "3", f"127.0.0.1:{harness.free_port()}")
         self.assertEqual(result.status, 2, result.text)
 
     def test_a_name_that_nobody_has(self):

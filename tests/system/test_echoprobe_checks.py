@@ -21,12 +21,6 @@ KIB = 1024
 SHORT = ("-W", harness.scaled_ms(300))
 
 
-def closed_address():
-    """An address on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return f"127.0.0.1:{taken.getsockname()[1]}"
-
-
 class CheckTestCase(harness.ProbeTestCase):
 
     def figures(self, *arguments, status=0):
@@ -156,7 +150,7 @@ class HalfCloseTest(CheckTestCase):
         self.expect(TcpServer(serve), ("--half-close", *SHORT), r"(?m)^reset: .* after 0 of 64 bytes$")
 
     def test_nobody_there(self):
-        result = probe("--half-close", closed_address())
+        result = probe("--half-close", f"127.0.0.1:{harness.free_port()}")
         self.assertEqual((result.status, result.output.count("\n")), (2, 1))
         self.assertRegex(result.errors, r"^echoprobe: 127\.0\.0\.1:\d+: Connection refused\n$")
 
@@ -223,7 +217,7 @@ class HoldTest(CheckTestCase):
                     r"(?m)^corrupted after 0\.1\d\d s of silence: 1 byte differs at offset 64")
 
     def test_nobody_there(self):
-        result = probe("--hold", "1s", closed_address())
+        result = probe("--hold", "1s", f"127.0.0.1:{harness.free_port()}")
         self.assertEqual(result.status, 2)
         self.assertIn("Connection refused", result.errors)
 
@@ -360,7 +354,7 @@ class FindIdleTimeoutTest(CheckTestCase):
         self.assertGreaterEqual(figures["survived_seconds"], 0.5)
 
     def test_nobody_there(self):
-        result = probe("--find-idle-timeout", closed_address())
+        result = probe("--find-idle-timeout", f"127.0.0.1:{harness.free_port()}")
         self.assertEqual(result.status, 2, result.text)
         self.assertIn("Connection refused", result.errors)
 
@@ -482,7 +476,7 @@ class MtuTest(CheckTestCase):
                     r"(?m)^64 bytes: corrupted: ")
 
     def test_nobody_there(self):
-        result = probe("--mtu", f"udp://{closed_address()}")
+        result = probe("--mtu", f"udp://127.0.0.1:{harness.free_port(socket.SOCK_DGRAM)}")
         self.assertEqual(result.status, 2, result.text)
         self.assertIn("Connection refused", result.errors)
 

@@ -313,6 +313,22 @@ class EndsTest(harness.TestCase):
         self.assertIn(os.strerror(2), result.errors)
 
 
+    def test_a_path_with_control_characters(self):
+        """They reach no terminal, whatever is said of the path; JSON has them as they are."""
+        path = f"{self.temporary_directory()}/a\nb\x1b[31m"
+        with Echod(listen=f"unix://{path}"):
+            results = [probe(*arguments, f"unix://{path}")
+                       for arguments in (("-n", "1"), ("--half-close",), ("--plugin",))]
+            self.assertEqual(probe("--json", "-n", "1", f"unix://{path}").json()["address"], path)
+        results += [probe(*arguments, f"unix://{path}")
+                    for arguments in (("-n", "1"), ("--half-close",), ("--plugin",))]
+        for result in results:
+            self.assertNotIn("\x1b", result.text)
+            self.assertNotIn("a\nb", result.text)
+        self.assertIn("(" + path.replace("\n", "\\x0a").replace("\x1b", "\\x1b") + "), 64 bytes\n",
+                      results[0].output)
+
+
 class TerminalTest(harness.TestCase):
 
     def screen(self, *arguments, columns=80):

@@ -93,6 +93,14 @@ class PidFileTest(harness.TestCase):
         self.assert_refused(harness.run_echod("--listen", harness.LOOPBACK, "--pid-file",
                                               f"{self.path}/no"), f"--pid-file {self.path}/no")
 
+    def test_what_would_be_right_is_said_of_a_long_path_too(self):
+        """A line of the log leaves out the middle of the path, and not its own end."""
+        path = f"{self.path}/{'x' * 900}"
+        for log_format in ("text", "json"):
+            self.assert_refused(
+                harness.run_echod("--listen", harness.LOOPBACK, "--pid-file", path, "--log-format",
+                                  log_format), f"--pid-file {self.path}", "that echod can write to")
+
     def test_a_link_is_refused(self):
         """A path that leads to another file, by whichever link, leaves that file as it is."""
         other = f"{self.path}.other"

@@ -19,12 +19,6 @@ IN_EFFECT = r"HUP: the configuration of \S+ is in effect"
 NOT_CHANGED = r"HUP: the configuration is not changed"
 
 
-def free_port():
-    """A port of the loopback on which nobody listens."""
-    with harness.listening_socket() as listener:
-        return harness.port_of(harness.address_of(listener))
-
-
 def listening_inodes(server):
     """The sockets of a process that listen on TCP, each by its number in the kernel."""
     listening = set()
@@ -45,7 +39,7 @@ class ReloadTestCase(harness.TestCase):
     def setUp(self):
         self.directory = self.temporary_directory()
         self.path = os.path.join(self.directory, "echod.conf")
-        self.first, self.second = (f"tcp://127.0.0.1:{free_port()}" for _ in range(2))
+        self.first, self.second = (f"tcp://127.0.0.1:{harness.free_port()}" for _ in range(2))
 
     def write(self, *lines):
         """Replace the configuration file whole."""
@@ -211,7 +205,7 @@ class ListenersTest(ReloadTestCase):
         """What the command line gives wins over every file."""
         self.write(f"listen {self.second}")
         with self.start("--listen", self.first) as server:
-            self.reload(server, f"listen tcp://127.0.0.1:{free_port()}", "idle-timeout 1h")
+            self.reload(server, f"listen tcp://127.0.0.1:{harness.free_port()}", "idle-timeout 1h")
             harness.round_trip(server.connect())
             self.assertTrue(harness.is_refused(self.second))
 
@@ -412,6 +406,15 @@ class FaultTest(ReloadTestCase):
                         self.reload(server, f"listen {self.second}", f"workers {workers}")
                         self.reload(server, f"listen {new}", f"workers {workers}")
                         harness.round_trip(server.adopt(harness.connect(self.first)))
+
+    def test_a_file_that_was_emptied_is_warned_of(self):
+        """An editor may write at this moment. Who never set anything there, or no more, knows."""
+        warning = f"warning: {self.path}: sets nothing any more"
+        self.write("idle-timeout 1h")
+        with harness.Echod(config=self.path) as server:
+            self.assertNotIn(warning, self.reload(server, "idle-timeout 2h"))
+            self.assertIn(warning, self.reload(server))
+            self.assertNotIn(warning, self.reload(server, "# nothing"))
 
     def test_hup_without_a_file_changes_nothing(self):
         """It is said, and no reason to end."""

@@ -107,7 +107,10 @@ class ManagedTest(harness.TestCase):
 class NotifyTest(ManagedTest):
 
     def test_a_reload_begins_and_ends(self):
-        """Whether or not the new file is right, RELOADING with its time is followed by READY."""
+        """Whether or not the new file is right, RELOADING with its time is followed by READY.
+
+        Which of both it was, the status tells.
+        """
         manager, variables = self.manage()
         path = f"{self.temporary_directory()}/echod.conf"
         with open(path, "w", encoding="ascii") as file:
@@ -115,9 +118,10 @@ class NotifyTest(ManagedTest):
         with environment(**variables), Echod(config=path, listen=None,
                                              may_log="idle-timeout") as server:
             manager.wait_for(READY="1")
-            for text in ("listen 127.0.0.1:0\nidle-timeout 1h\n", "idle-timeout never\n"):
+            for idle_timeout, status in (("1h", ""), ("never", "reload failed, see the log; "),
+                                         ("2h", "")):
                 with open(path, "w", encoding="ascii") as file:
-                    file.write(text)
+                    file.write(f"listen 127.0.0.1:0\nidle-timeout {idle_timeout}\n")
                 since = len(manager.notes)
                 before_us = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
                 server.signal(signal.SIGHUP)
@@ -125,6 +129,7 @@ class NotifyTest(ManagedTest):
                 self.assertGreaterEqual(int(note["MONOTONIC_USEC"]), before_us)
                 ready = manager.wait_for(manager.notes.index(note), READY="1")
                 self.assertGreaterEqual(ready["at"], note["at"])
+                self.assertEqual(ready["STATUS"], f"{status}0 connections")
 
     @contextlib.contextmanager
     def reload_under_way(self, server, manager):

@@ -125,6 +125,9 @@ static const struct {
     {"a C:\\n\n", "a=C:\\n\n"},
     {"\"a\" b\n", "a=b\n"},
     {"a \xc3\xa4\n", "a=\xc3\xa4\n"},
+    {"\xef\xbb\xbfx y\nc d\n", "x=y\nc=d\n"},
+    {"\xef\xbb\xbf# a b\n", ""},
+    {"\xef\xbb\xbf", ""},
 };
 
 START_TEST(a_line_is_a_name_and_a_value)
@@ -150,7 +153,7 @@ static const struct {
     {"include\n", "a.conf:1: include: a value is missing; "},
     {"include \"\"\n", "a.conf:1: include: a value is missing; "},
     {"include none\n", "a.conf:1: include: none: No such file or directory; "},
-    {"include .\n", "a.conf:1: include: .: it is no regular file; "},
+    {"include .\n", "a.conf:1: include: .: it is no regular file, "},
 };
 
 START_TEST(what_is_wrong_is_reported_and_the_rest_is_read)
@@ -214,7 +217,8 @@ START_TEST(what_is_no_file_is_refused_and_blocks_nobody)
 {
     ck_assert_int_eq(mkfifo("fifo", 0600), 0);
     ck_assert_int_eq(read_path("fifo"), -1);
-    ck_assert_str_eq(seen, "fifo: it is no regular file; name one\n");
+    ck_assert_str_eq(seen,
+                     "fifo: it is no regular file, which a reload could read again; name one\n");
     ck_assert_int_eq(read_path("."), -1);
     ck_assert_int_eq(read_path("none"), -1);
     ck_assert_str_eq(seen, "none: No such file or directory; name a file that can be read\n");

@@ -147,10 +147,10 @@ START_TEST(what_is_no_plain_file_is_refused)
     check_refused("not a plain file; choose");
     ck_assert_int_eq(unlink(scene.path), 0);
     ck_assert_int_eq(symlink("/tmp", scene.path), 0);
-    check_refused("choose a path in a directory that echod may write to");
+    check_refused("choose a path in a directory that echod can write to");
     ck_assert_int_eq(unlink(scene.path), 0);
     ck_assert_int_eq(mkdir(scene.path, 0700), 0);
-    check_refused("choose a path in a directory that echod may write to");
+    check_refused("choose a path in a directory that echod can write to");
     ck_assert_int_eq(rmdir(scene.path), 0);
 }
 END_TEST
@@ -166,7 +166,7 @@ START_TEST(a_link_to_another_file_is_refused)
     check_file("1\n");
     ck_assert_int_eq(unlink(scene.path), 0);
     ck_assert_int_eq(symlink(other, scene.path), 0);
-    check_refused("choose a path in a directory that echod may write to");
+    check_refused("choose a path in a directory that echod can write to");
     check_file("1\n");
     ck_assert_int_eq(unlink(other), 0);
 }
@@ -245,17 +245,21 @@ END_TEST
 
 START_TEST(what_cannot_be_written_is_not_left_behind)
 {
-    struct rlimit limit, none;
+    static const char *const reasons[] = {"File too large", "No space left on device"};
+    struct rlimit limit, full;
+    char pattern[80];
     int status;
 
     ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
-    none = (struct rlimit){.rlim_cur = 0, .rlim_max = limit.rlim_max};
+    full = (struct rlimit){.rlim_cur = (rlim_t)_i, .rlim_max = limit.rlim_max};
     (void)signal(SIGXFSZ, SIG_IGN);
-    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &none), 0); /* as a disk that is full */
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &full), 0); /* as a disk that is full */
     status = pidfile_open(&scene.pidfile, scene.path, &scene.error);
     ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
     ck_assert_int_eq(status, -1);
-    support_assert_matches(scene.error.text, "^--pid-file .*/pid: .*; choose a path in");
+    (void)snprintf(pattern, sizeof pattern, "^--pid-file .*/pid: %s; choose a path in",
+                   reasons[_i]);
+    support_assert_matches(scene.error.text, pattern);
     ck_assert_int_eq(access(scene.path, F_OK), -1);
 }
 END_TEST
@@ -303,7 +307,7 @@ static Suite *pidfile_suite(void)
     tcase_add_test(file, the_file_of_another_process_is_refused_with_its_number);
     tcase_add_test(file, what_this_process_opens_elsewhere_does_not_unlock_it);
     tcase_add_loop_test(file, who_has_it_may_be_unknown, 0, 3);
-    tcase_add_test(file, what_cannot_be_written_is_not_left_behind);
+    tcase_add_loop_test(file, what_cannot_be_written_is_not_left_behind, 0, 2);
     tcase_add_test(file, a_file_that_took_its_place_is_left_alone);
     tcase_add_test(file, a_path_is_read);
     return suite;

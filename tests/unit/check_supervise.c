@@ -133,6 +133,7 @@ START_TEST(without_a_manager_nothing_happens)
     start();
     ck_assert_int_eq(scene.supervise.fd, -1);
     supervise_tell_ready(&scene.supervise);
+    supervise_tell_reload_failed(&scene.supervise);
     supervise_tell_reloading(&scene.supervise);
     supervise_tell_stopping(&scene.supervise);
     ck_assert_uint_lt(support_loop_for(100), 20);
@@ -168,6 +169,23 @@ START_TEST(a_reload_is_told_with_its_time)
     ck_assert_uint_le(told_us, clock_now_ns() / 1000);
     supervise_tell_ready(&scene.supervise);
     check_note("READY=1\nSTATUS=0 connections\n");
+}
+END_TEST
+
+START_TEST(a_reload_that_failed_is_told_until_the_next)
+{
+    start_with_manager();
+    supervise_tell_reload_failed(&scene.supervise);
+    check_note("READY=1\nSTATUS=reload failed, see the log; 0 connections\n");
+    scene.connections = 3;
+    support_loop_until(take_note, NULL);
+    ck_assert_str_eq(scene.note, "STATUS=reload failed, see the log; 3 connections\n");
+    supervise_tell_ready(&scene.supervise);
+    check_note("READY=1\nSTATUS=3 connections\n");
+    supervise_tell_reload_failed(&scene.supervise);
+    ck_assert(take_note(NULL));
+    supervise_tell_stopping(&scene.supervise);
+    check_note("STOPPING=1\nSTATUS=draining, 3 connections\n");
 }
 END_TEST
 
@@ -407,6 +425,7 @@ static Suite *supervise_suite(void)
     tcase_add_test(notes, without_a_manager_nothing_happens);
     tcase_add_test(notes, each_state_is_one_datagram);
     tcase_add_test(notes, a_reload_is_told_with_its_time);
+    tcase_add_test(notes, a_reload_that_failed_is_told_until_the_next);
     tcase_add_test(notes, an_abstract_name_is_a_manager_too);
     tcase_add_test(notes, the_socket_neither_blocks_nor_is_inherited);
     tcase_add_test(notes, the_environment_is_left_without_its_variables);
