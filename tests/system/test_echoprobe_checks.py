@@ -250,6 +250,7 @@ class HoldTest(CheckTestCase):
 
 
 class FindIdleTimeoutTest(CheckTestCase):
+    """How exact the search is, and how soon over, is check_idle_timeout's."""
 
     def expect_timeout(self, seconds, maximum, address, *arguments):
         """Search, and fail unless what is found lies around a time-out of the server's."""
@@ -257,8 +258,6 @@ class FindIdleTimeoutTest(CheckTestCase):
         survived, lost = figures["survived_seconds"], figures["lost_seconds"]
         self.assertLess(survived, lost)
         self.assertGreaterEqual(lost, seconds - 0.03, figures)  # echod's clock ticks every 10 ms
-        if harness.SLOWNESS == 1:
-            self.assertLess(survived, seconds + 0.2, figures)
         return figures
 
     def test_echod(self):
@@ -282,12 +281,6 @@ class FindIdleTimeoutTest(CheckTestCase):
             figures = self.figures("--find-idle-timeout=5s", server.address)
         self.assertLess(figures["survived_seconds"], figures["lost_seconds"])
         self.assertGreaterEqual(figures["lost_seconds"], 0.05)
-
-    def test_the_search_takes_little_more_than_the_longest_silence(self):
-        """Trying one connection after the other would take 13 times as long."""
-        with broken_servers.forgetting_after(2, forget=broken_servers.reset) as server:
-            figures = self.expect_timeout(2, "1h", server.address)
-        self.assertLess(figures["elapsed_seconds"], 7 * figures["lost_seconds"])
 
     def test_one_loss_by_coincidence(self):
         """One connection is lost early; what comes after shows that it was no time-out."""
