@@ -9,7 +9,7 @@ import re
 
 import harness
 
-SHIPPED = os.path.join(harness.HERE, "../../packaging/echod.conf")
+SHIPPED = os.path.join(harness.HERE, "../../packaging/echod.conf.in")
 DEFAULTS = ["listen tcp://127.0.0.1:13265", "backlog 4096", "workers 1", "max-connections auto",
             "high-water 256KiB", "low-water auto", "max-queued 256MiB", "write-timeout 30s",
             "idle-timeout 0", "lifetime 0", "linger-timeout 2s", "drain-timeout 5s",
