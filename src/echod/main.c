@@ -27,29 +27,33 @@ static void print_error(const struct error *error, void *argument)
     process_complain("echod", "%s", error->text);
 }
 
+static int worse(int status, int other)
+{
+    return status > other ? status : other;
+}
+
 /* Check the addresses as well, as far as that opens none. */
 static int check_addresses(const struct address_list *list)
 {
     int status = EXIT_STATUS_STOPPED;
 
     for (size_t i = 0; i < list->count; i++) {
+        const bool is_file = list->origins[i].kind == ORIGIN_FILE;
         struct error error = {""};
 
         if (sockets_check(list, i, &error) == 0)
             continue;
         print_error(&error, NULL);
-        status = list->origins[i].kind == ORIGIN_FILE ? EXIT_STATUS_CONFIG : EXIT_STATUS_USAGE;
+        status = worse(status, is_file ? EXIT_STATUS_CONFIG : EXIT_STATUS_USAGE);
     }
     return status;
 }
 
-static int check(const struct options *options)
+/* Check the rest as well if the file is wrong, so that all errors are told at once. */
+static int check(const struct options *options, int status)
 {
-    const int of_pid_file = options_check_pid_file(options, print_error, NULL);
-    int status = check_addresses(&options->listen);
-
-    if (of_pid_file > status)
-        status = of_pid_file;
+    status = worse(status, options_check_pid_file(options, print_error, NULL));
+    status = worse(status, check_addresses(&options->listen));
     if (status != EXIT_STATUS_STOPPED)
         return status;
     options_print(options, stdout);
@@ -67,8 +71,8 @@ int main(int argument_count, char *arguments[])
         status = print(options_print_help);
     else if (status == 0 && options.show_version)
         status = print(options_print_version);
-    else if (status == 0 && options.check)
-        status = check(&options);
+    else if (status != EXIT_STATUS_USAGE && options.check)
+        status = check(&options, status);
     else if (status == 0)
         status = daemon_run(&options);
     options_free(&options);

@@ -184,6 +184,18 @@ static bool has_bound_path(const struct endpoint *endpoint)
            is_bound(endpoint, &now);
 }
 
+/* Tell whether somebody removed the path of a Unix socket, or put something else there. */
+static bool has_lost_path(const struct endpoint *endpoint)
+{
+    struct stat now;
+
+    if (endpoint->bound_path[0] == '\0')
+        return false;
+    if (lstat(endpoint->bound_path, &now) == 0)
+        return !is_bound(endpoint, &now);
+    return errno == ENOENT || errno == ENOTDIR;
+}
+
 static void close_endpoint(struct endpoint *endpoint, size_t worker_count)
 {
     for (size_t i = 0; endpoint->listener_fds != NULL && i < worker_count; i++)
@@ -808,12 +820,13 @@ static bool is_endpoint_of(const struct endpoint *endpoint, const struct address
            endpoint->occurrence == occurrence_of(addresses, index);
 }
 
-/* Tell whether one of the first `count` endpoints was opened for an address of a list. */
+/* Tell whether one of the first `count` endpoints was opened for an address of a list, and stays. */
 static bool is_open(const struct sockets *sockets, size_t count,
                     const struct address_list *addresses, size_t index)
 {
     for (size_t i = 0; i < count; i++) {
-        if (is_endpoint_of(&sockets->endpoints[i], addresses, index))
+        if (!sockets->endpoints[i].is_leaving &&
+            is_endpoint_of(&sockets->endpoints[i], addresses, index))
             return true;
     }
     return false;
@@ -948,6 +961,14 @@ static bool is_asked_for(const struct endpoint *endpoint, const struct address_l
     return false;
 }
 
+/* Close the endpoints behind the first `before`, which all stay. */
+static void undo_change(struct sockets *sockets, size_t before)
+{
+    for (size_t i = 0; i < before; i++)
+        sockets->endpoints[i].is_leaving = false;
+    close_added(sockets, before);
+}
+
 int sockets_change(struct sockets *sockets, const struct address_list *addresses,
                    struct names *names, int backlog, struct log *log,
                    sockets_error_callback *on_error, void *argument)
@@ -955,6 +976,12 @@ int sockets_change(struct sockets *sockets, const struct address_list *addresses
     const size_t before = sockets->count;
     int status = 0;
 
+    for (size_t i = 0; i < before; i++) {
+        struct endpoint *endpoint = &sockets->endpoints[i];
+
+        endpoint->is_leaving = endpoint->kind == ENDPOINT_LISTENER &&
+                               (!is_asked_for(endpoint, addresses) || has_lost_path(endpoint));
+    }
     sockets->names = names;
     for (size_t i = 0; i < addresses->count; i++) {
         struct error cause = {""};
@@ -966,26 +993,18 @@ int sockets_change(struct sockets *sockets, const struct address_list *addresses
         status = -1;
     }
     sockets->names = NULL;
-    if (status < 0) {
-        close_added(sockets, before);
-        return -1;
-    }
-    for (size_t i = 0; i < before; i++) {
-        struct endpoint *endpoint = &sockets->endpoints[i];
-
-        endpoint->is_leaving =
-            endpoint->kind == ENDPOINT_LISTENER && !is_asked_for(endpoint, addresses);
-    }
-    return 0;
+    if (status < 0)
+        undo_change(sockets, before);
+    return status;
 }
 
 void sockets_undo_change(struct sockets *sockets, unsigned long first_new_number)
 {
-    size_t count = 0;
+    size_t before = 0;
 
-    while (count < sockets->count && sockets->endpoints[count].number < first_new_number)
-        sockets->endpoints[count++].is_leaving = false;
-    close_added(sockets, count);
+    while (before < sockets->count && sockets->endpoints[before].number < first_new_number)
+        before++;
+    undo_change(sockets, before);
 }
 
 size_t sockets_count_staying(const struct sockets *sockets)

@@ -90,7 +90,8 @@ void sockets_hand_over(const struct sockets *sockets, uid_t uid, gid_t gid, stru
 
 /*
  * Open those of the addresses for which nothing is open yet, and mark the endpoints that are no
- * longer among them as leaving; what a client is connected to stays. The list may have an address
+ * longer among them as leaving; what a client is connected to stays. A Unix socket whose path
+ * somebody removed leaves, and is opened anew. The list may have an address
  * twice, such as one with port 0, which then is opened twice. Hosts are taken from `names`, so that
  * nothing blocks. Return 0; or -1 after a report of all that cannot be had, and nothing has
  * changed. What a parent passes can be had at the start only.

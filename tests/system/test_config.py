@@ -250,6 +250,13 @@ class CheckTest(ConfigTestCase):
         for right in ("pid", "/pid", "./pid"):
             self.assertIn(f"pid-file {right} ", self.check("--pid-file", right))
 
+    def test_all_errors_are_told_at_once(self):
+        """A wrong line hides no address, and no path, that is wrong too."""
+        path = self.write("idle-timout 1\nlisten unix:///nowhere/x\npid-file /nowhere/pid\n")
+        self.expect_errors(path, f'{path}:1: "idle-timout" is no setting',
+                           f"{path}:3: pid-file /nowhere/pid: ",
+                           f"{path}:2: listen unix:///nowhere/x: ", arguments=("--check",))
+
     def test_an_address_that_stands_there_twice(self):
         path = self.write("listen 127.0.0.1:7\nlisten tcp://127.0.0.1:7\n")
         self.expect_errors(path, f"{path}:2: listen: tcp://127.0.0.1:7 is served already by another ")

@@ -104,6 +104,37 @@ class ListenersTest(ReloadTestCase):
                     self.reload(server, f"listen {self.first}", f"workers {workers}")
                     self.assertEqual(before, listening_inodes(server))
 
+    def test_a_unix_socket_that_was_removed_is_made_anew(self):
+        """A new one is at its path after a reload, whether or not the listeners changed."""
+        path = f"{self.temporary_directory()}/echod.sock"
+        self.write(f"listen {self.first}", f"listen unix://{path}")
+        with self.start(ready=2) as server:
+            inode = os.stat(path).st_ino
+            for replace in (os.remove, lambda path: os.rename(path, f"{path}.old")):
+                replace(path)
+                text = self.hang_up(server)
+                self.assertIn(f"no longer listening on unix://{path}", text)
+                self.assertIn(f": listening on unix://{path}", text)
+                harness.round_trip(server.adopt(harness.connect(f"unix://{path}")))
+            self.assertNotIn("listening", self.hang_up(server))
+            harness.round_trip(server.adopt(harness.connect(f"unix://{path}")))
+        self.assertFalse(os.path.exists(path))
+
+    def test_what_took_the_place_of_a_unix_socket_is_left_alone(self):
+        """It is an error then, and all listeners stay."""
+        path = f"{self.temporary_directory()}/echod.sock"
+        self.write(f"listen {self.first}", f"listen unix://{path}")
+        with self.start(ready=2, may_log=path) as server:
+            os.remove(path)
+            with socket.socket(socket.AF_UNIX) as other:
+                other.bind(path)
+                other.listen()
+                text = self.fail_to_reload(server, f"listen {self.second}", f"listen unix://{path}")
+                self.assertIn(f"error: {self.path}:2: listen unix://{path}: ", text)
+                harness.round_trip(server.connect())
+                self.assertTrue(harness.is_refused(self.second))
+        self.assertTrue(os.path.exists(path))
+
     def expect_all_served(self, server, address, count, *lines):
         """Fill the one place for connections and the queue; serve all when the listener goes."""
         served = server.adopt(harness.connect(address))
