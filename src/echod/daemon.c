@@ -105,6 +105,7 @@ int daemon_run(struct options *options)
     int status;
 
     (void)signal(SIGPIPE, SIG_IGN);
+    server_end_on_stop();
     process_fill_standard_descriptors();
     process_raise_file_limit();
     privileges_forbid_gain();

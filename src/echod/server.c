@@ -729,6 +729,22 @@ void server_hold_signals(void)
     (void)sigprocmask(SIG_BLOCK, &held, NULL);
 }
 
+static void on_early_stop(int number)
+{
+    (void)number;
+    _exit(EXIT_STATUS_STOPPED);
+}
+
+void server_end_on_stop(void)
+{
+    const struct sigaction action = {.sa_handler = on_early_stop};
+
+    for (size_t i = 0; i < SIGNAL_COUNT; i++) {
+        if (signals[i] != SIGUSR1 && signals[i] != SIGHUP)
+            (void)sigaction(signals[i], &action, NULL);
+    }
+}
+
 int server_run(struct options *options, struct sockets *sockets, size_t worker_count,
                struct supervise *supervise, struct log *log)
 {

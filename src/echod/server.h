@@ -24,6 +24,12 @@ size_t server_worker_count(const struct options *options);
 void server_hold_signals(void);
 
 /*
+ * Let TERM, INT and QUIT end the process at once, with status 0, until server_run answers them.
+ * Without a handler a container's first process would not hear them.
+ */
+void server_end_on_stop(void);
+
+/*
  * Serve until a stop is requested: TERM and INT drain, a second one of them or QUIT stops at once,
  * USR1 logs the totals and a line for each connection, HUP replaces the options by what their file
  * says now, if nothing is wrong with it. A client that was passed is served to its end, which then

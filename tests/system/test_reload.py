@@ -678,6 +678,31 @@ class NamesTest(ReloadTestCase):
             self.assertFalse(server.log.find("HUP"))
 
 
+    def end_before_it_serves(self, number, prefix, pid_of):
+        """Stop an echod that looks up a name at its start, which is another one for each signal."""
+        command = [*self.prefix, *prefix, harness.ECHOD, "--no-config", "--listen",
+                   f"{number.name}.test:0"]
+        with harness.Process(command) as process:
+            self.name_server.settimeout(harness.PATIENCE_SECONDS)
+            while number.name.encode() not in self.name_server.recvfrom(512)[0]:
+                pass
+            os.kill(pid_of(process), number)
+            process.wait_for_exit(0)
+
+    def test_a_stop_ends_a_start_that_waits_for_a_name(self):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            with self.subTest(number):
+                self.end_before_it_serves(number, (), lambda process: process.pid)
+
+    def test_a_stop_ends_process_1_that_waits_for_a_name(self):
+        """What the entry point of a container does not catch, it does not hear."""
+        def child_of(process):
+            with open(f"/proc/{process.pid}/task/{process.pid}/children", encoding="ascii") as file:
+                return int(file.read())
+
+        self.end_before_it_serves(signal.SIGTERM, ("unshare", "-pf", "--kill-child"), child_of)
+
+
 class StartTest(ReloadTestCase):
 
     def test_hup_during_the_start_is_answered_afterwards(self):
