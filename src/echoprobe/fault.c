@@ -238,6 +238,8 @@ static void judge(const struct evidence *evidence, struct fault *fault)
         if (!pattern_locate(evidence->pattern, evidence->bytes + skipped, length - skipped, &owner,
                             &place))
             continue;
+        if (owner == own && place >= evidence->sent)
+            continue; /* by chance the byte before the stream's first */
         if (owner != own)
             judge_foreign(evidence, owner, fault);
         else

@@ -101,6 +101,16 @@ START_TEST(bytes_in_between_are_inserted)
 }
 END_TEST
 
+START_TEST(a_banner_may_end_with_what_stands_before_the_stream)
+{
+    memset(came, sent[0] ^ 0xff, 6);
+    pattern_fill(&pattern, NUMBER, UINT64_MAX, came + 5, 1);
+    memcpy(came + 6, sent, SENT);
+    judge(SENT + 6);
+    check_fault(FAULT_INSERTED, 0, 6);
+}
+END_TEST
+
 START_TEST(bytes_that_come_again_are_duplicated)
 {
     for (size_t place = 64; place < 400; place++) {
@@ -202,6 +212,7 @@ int main(void)
     tcase_add_test(faults, changed_bytes_far_from_each_other_are_two_faults);
     tcase_add_test(faults, all_bytes_may_be_changed);
     tcase_add_test(faults, bytes_in_between_are_inserted);
+    tcase_add_test(faults, a_banner_may_end_with_what_stands_before_the_stream);
     tcase_add_test(faults, bytes_that_come_again_are_duplicated);
     tcase_add_test(faults, more_than_was_sent_is_duplicated_or_inserted);
     tcase_add_test(faults, parts_that_change_places_are_reordered);
