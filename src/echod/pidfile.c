@@ -50,11 +50,20 @@ int pidfile_check(const char *path, struct error *error)
     return -1;
 }
 
+/* Say that the path leads to a directory, a link, a pipe or the like. */
+static void refuse_kind(const char *path, struct error *error)
+{
+    error_set(error, "--pid-file %s: not a plain file; choose a path where nothing is", path);
+}
+
 /* Say what the system answered. */
 static void explain(const char *path, struct error *error)
 {
-    error_set(error, "--pid-file %s: %s; choose a path in a directory that echod can write to",
-              path, strerror(errno));
+    if (errno == EISDIR || errno == ELOOP) /* a link: O_NOFOLLOW */
+        refuse_kind(path, error);
+    else
+        error_set(error, "--pid-file %s: %s; choose a path in a directory that echod can write to",
+                  path, strerror(errno));
 }
 
 /* Tell whether the path leads to the open file still. */
@@ -146,7 +155,7 @@ static bool is_ours(int fd, const char *path, struct error *error)
     if (fstat(fd, &status) < 0)
         explain(path, error);
     else if (!S_ISREG(status.st_mode))
-        error_set(error, "--pid-file %s: not a plain file; choose a path where nothing is", path);
+        refuse_kind(path, error);
     else if (status.st_nlink > 1)
         error_set(error,
                   "--pid-file %s: a hard link, which has another name too; choose a path where "

@@ -147,10 +147,10 @@ START_TEST(what_is_no_plain_file_is_refused)
     check_refused("not a plain file; choose");
     ck_assert_int_eq(unlink(scene.path), 0);
     ck_assert_int_eq(symlink("/tmp", scene.path), 0);
-    check_refused("choose a path in a directory that echod can write to");
+    check_refused("not a plain file; choose");
     ck_assert_int_eq(unlink(scene.path), 0);
     ck_assert_int_eq(mkdir(scene.path, 0700), 0);
-    check_refused("choose a path in a directory that echod can write to");
+    check_refused("not a plain file; choose");
     ck_assert_int_eq(rmdir(scene.path), 0);
 }
 END_TEST
@@ -166,7 +166,7 @@ START_TEST(a_link_to_another_file_is_refused)
     check_file("1\n");
     ck_assert_int_eq(unlink(scene.path), 0);
     ck_assert_int_eq(symlink(other, scene.path), 0);
-    check_refused("choose a path in a directory that echod can write to");
+    check_refused("not a plain file; choose");
     check_file("1\n");
     ck_assert_int_eq(unlink(other), 0);
 }
