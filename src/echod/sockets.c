@@ -820,7 +820,7 @@ static bool is_endpoint_of(const struct endpoint *endpoint, const struct address
            endpoint->occurrence == occurrence_of(addresses, index);
 }
 
-/* Tell whether one of the first `count` endpoints was opened for an address of a list, and stays. */
+/* Tell whether one of the first `count` endpoints serves an address of a list, and stays. */
 static bool is_open(const struct sockets *sockets, size_t count,
                     const struct address_list *addresses, size_t index)
 {
