@@ -61,6 +61,7 @@ int main(int argument_count, char *arguments[])
     struct options options;
     struct error error;
 
+    process_fill_standard_descriptors();
     if (options_parse(&options, argument_count, arguments, &error) < 0) {
         options.plugin = options_ask_for_plugin(argument_count, arguments);
         return report_failure(&options, EXIT_STATUS_USAGE, error.text);

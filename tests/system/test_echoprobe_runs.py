@@ -329,6 +329,24 @@ class EndsTest(harness.TestCase):
                       results[0].output)
 
 
+class OutputTest(harness.TestCase):
+
+    def test_closed_standard_descriptors(self):
+        """Output that nobody gets is an error, and its descriptors become nobody else's."""
+        with Echod() as server:
+            for arguments, status in (
+                    (("-n", "1"), 71), (("-n", "1", "--json"), 71), (("--plugin",), 3),
+                    (("--half-close",), 71), (("--help",), 71)):
+                with self.subTest(arguments=arguments):
+                    result = subprocess.run(
+                        ["sh", "-c", 'exec "$0" "$@" <&- >&-', harness.ECHOPROBE, *arguments,
+                         server.addresses[0]], stderr=subprocess.PIPE, text=True, check=False,
+                        timeout=harness.PATIENCE_SECONDS)
+                    self.assertEqual(result.returncode, status, result.stderr)
+                    self.assertEqual(result.stderr,
+                                     f"echoprobe: standard output: {os.strerror(9)}\n")
+
+
 class TerminalTest(harness.TestCase):
 
     def screen(self, *arguments, columns=80):
