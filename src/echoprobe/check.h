@@ -48,6 +48,9 @@ struct check_kind {
 int check_run(const struct check_kind *kind, const struct options *options,
               const struct target *target);
 
+/* Say how it goes on, printf-style, in a line. Where nobody reads that the check ends. */
+void check_say(struct check *check, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* Set a timer, whether or not it is pending. Without memory for it the check ends. */
 void check_set_timer(struct check *check, struct event *timer, uint64_t delay_ns);
 

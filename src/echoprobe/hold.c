@@ -28,8 +28,7 @@ static void on_echo(void *context, struct silence *silence, uint64_t silent_ns, 
     (void)silence;
     units_format_duration(state->check->options->hold_ms, duration);
     if (!state->was_tried) {
-        report_line(&state->check->report, "echo in %.3f ms; silent for %s", (double)rtt_ns / 1e6,
-                    duration);
+        check_say(state->check, "echo in %.3f ms; silent for %s", (double)rtt_ns / 1e6, duration);
         check_set_timer(state->check, state->over, state->check->options->hold_ms * 1000000);
         return;
     }

@@ -120,7 +120,7 @@ static void settle_first_echo(struct idle_timeout *state)
     for (size_t i = 0; i < state->count; i++)
         count += silence_is_proven(state->pool[i]);
     if (count > 0)
-        report_line(&state->check->report, "%zu connections are silent", count);
+        check_say(state->check, "%zu connections are silent", count);
 }
 
 static void on_echo(void *context, struct silence *silence, uint64_t silent_ns, uint64_t rtt_ns)
@@ -134,8 +134,8 @@ static void on_echo(void *context, struct silence *silence, uint64_t silent_ns, 
         state->tried = NULL;
         state->lives_since = true;
         bisect_note_passed(&state->bisect, silent_ns);
-        report_line(&state->check->report, "silent for %.3f s: lives, echo in %.3f ms",
-                    seconds(silent_ns), (double)rtt_ns / 1e6);
+        check_say(state->check, "silent for %.3f s: lives, echo in %.3f ms", seconds(silent_ns),
+                  (double)rtt_ns / 1e6);
     }
     look_soon(state);
 }
@@ -156,8 +156,7 @@ static void note_loss(struct idle_timeout *state, const struct silence *silence,
     if (silent_ns < bisect->passed + tolerance_ns / 2)
         silent_ns = bisect->passed + tolerance_ns / 2;
     if (silent_ns < bisect->failed) {
-        report_line(&state->check->report, "silent for %.3f s: lost, %s", seconds(silent_ns),
-                    fault->text);
+        check_say(state->check, "silent for %.3f s: lost, %s", seconds(silent_ns), fault->text);
         state->loss = *fault;
         state->loss_at_ns = clock_now_ns();
         state->lives_since = false;

@@ -44,6 +44,13 @@ struct probe {
 
 /* --- In the threads. ------------------------------------------------------------------------- */
 
+/* Nobody reads what a run goes on to say. */
+static void break_without_output(struct probe *probe)
+{
+    if (probe->report.output_failure != 0)
+        atomic_store(&probe->order, LOAD_BREAK);
+}
+
 static void on_echo(void *context, const char *peer, uint64_t sequence, uint64_t rtt_ns)
 {
     struct probe *const probe = context;
@@ -53,6 +60,7 @@ static void on_echo(void *context, const char *peer, uint64_t sequence, uint64_t
         return;
     pthread_mutex_lock(&probe->mutex);
     report_echo(&probe->report, peer, sequence, rtt_ns);
+    break_without_output(probe);
     pthread_mutex_unlock(&probe->mutex);
 }
 
@@ -62,6 +70,7 @@ static void on_fault(void *context, uint64_t sequence, const struct fault *fault
 
     pthread_mutex_lock(&probe->mutex);
     report_fault(&probe->report, sequence, fault);
+    break_without_output(probe);
     pthread_mutex_unlock(&probe->mutex);
 }
 
@@ -280,6 +289,7 @@ static int run(struct probe *probe, const struct target *target)
     if (probe->threads == NULL || prepare(probe) < 0)
         return errno;
     report_begin(&probe->report, probe->options, target);
+    break_without_output(probe);
     probe->begin_ns = clock_now_ns();
     if (start_threads(probe, target) < 0) {
         failure = errno;
@@ -298,7 +308,8 @@ static void note_no_connection(struct probe *probe, const struct target *target)
 {
     struct fault fault;
 
-    if (probe->tally.sent > 0 || probe->tally.connects_failed > 0)
+    if (probe->tally.sent > 0 || probe->tally.connects_failed > 0 ||
+        probe->report.output_failure != 0)
         return;
     fault_set(&fault, FAULT_CONNECT, 0, 0, "%s: no connection yet when it had to end",
               target->places[0].text);

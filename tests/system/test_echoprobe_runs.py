@@ -5,6 +5,7 @@ Run by `run`, by automake, or alone.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import pty
@@ -344,7 +345,33 @@ class OutputTest(harness.TestCase):
                         timeout=harness.PATIENCE_SECONDS)
                     self.assertEqual(result.returncode, status, result.stderr)
                     self.assertEqual(result.stderr,
-                                     f"echoprobe: standard output: {os.strerror(9)}\n")
+                                     f"echoprobe: standard output: {os.strerror(errno.EBADF)}\n")
+
+    def test_a_reader_that_goes_away(self):
+        """The next line fails, and the run ends there."""
+        with Echod() as server:
+            for arguments in (("-i", "1ms"), ("--find-idle-timeout=1h",)):
+                with self.subTest(arguments=arguments), subprocess.Popen(
+                        [harness.ECHOPROBE, *arguments, server.addresses[0]],
+                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as client:
+                    client.stdout.readline()
+                    client.stdout.close()
+                    errors = harness.Background(client.stderr.read).result()
+                    self.assertEqual(client.wait(harness.PATIENCE_SECONDS), 71, errors)
+                    self.assertEqual(errors,
+                                     f"echoprobe: standard output: {os.strerror(errno.EPIPE)}\n")
+
+    def test_a_full_disk_ends_a_run_at_its_first_line(self):
+        with Echod() as server, open("/dev/full", "w", encoding="ascii") as full:
+            for arguments in ((), ("-c", "2"), ("--hold", "1h")):
+                with self.subTest(arguments=arguments):
+                    result = subprocess.run(
+                        [harness.ECHOPROBE, *arguments, server.addresses[0]], stdout=full,
+                        stderr=subprocess.PIPE, text=True, check=False,
+                        timeout=harness.PATIENCE_SECONDS)
+                    self.assertEqual(result.returncode, 71, result.stderr)
+                    self.assertEqual(result.stderr, "echoprobe: standard output: "
+                                                    f"{os.strerror(errno.ENOSPC)}\n")
 
 
 class TerminalTest(harness.TestCase):
