@@ -423,6 +423,30 @@ class TerminalTest(harness.TestCase):
 
 class ResourcesTest(harness.TestCase):
 
+    def expect_refusal(self, files, words, *arguments):
+        """Run with few files, in each form of output: the system is to blame, and the path not."""
+        for form, status in ((), 71), (("--json",), 71), (("--plugin",), 3):
+            with self.subTest(arguments=arguments, form=form):
+                client = subprocess.run(
+                    [*harness.with_file_limit(files), harness.ECHOPROBE, *form, *arguments],
+                    capture_output=True, text=True, check=False, timeout=harness.PATIENCE_SECONDS)
+                result = harness.ProbeResult(client.returncode, client.stdout, client.stderr)
+                self.assertEqual(result.status, status, result.text)
+                if "--json" in form:
+                    self.assertEqual(result.json()["status"], status)
+                    self.assertRegex(result.json()["error"], words)
+                elif form:
+                    self.assertRegex(result.output, f"^ECHO UNKNOWN - {words}.*\n$")
+                    self.assertEqual(result.errors, "")
+                else:
+                    self.assertRegex(result.errors, f"^echoprobe: {words}.*\n$")
+
+    def test_too_few_files_for_a_loop(self):
+        """libevent would end the process with a status of its own."""
+        with Echod() as server:
+            self.expect_refusal(5, f"libevent: .*{os.strerror(errno.EMFILE)}", "--half-close",
+                                server.addresses[0])
+
     def thread_count(self, server, threads):
         """How many threads echoprobe has with --threads, once it has echoes."""
         before = server.report()[0].bytes_out
