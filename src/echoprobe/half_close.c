@@ -158,6 +158,7 @@ static void free_state(void *context)
 static void *start(struct check *check)
 {
     struct half_close *const state = calloc(1, sizeof *state);
+    int failure;
 
     if (state == NULL)
         return NULL;
@@ -172,7 +173,9 @@ static void *start(struct check *check)
         await_progress(state);
         return state;
     }
+    failure = errno;
     free_state(state);
+    errno = failure;
     return NULL;
 }
 

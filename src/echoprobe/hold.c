@@ -104,16 +104,20 @@ static void free_state(void *context)
 static void *start(struct check *check)
 {
     struct hold *const state = calloc(1, sizeof *state);
+    int failure;
 
     if (state == NULL)
         return NULL;
     state->check = check;
     state->over = evtimer_new(check->base, on_over, state);
-    state->silence = silence_new(check, &silence_events, state);
-    if (state->over != NULL && state->silence != NULL)
-        return state;
-    free_state(state);
     errno = ENOMEM;
+    if (state->over != NULL)
+        state->silence = silence_new(check, &silence_events, state);
+    if (state->silence != NULL)
+        return state;
+    failure = errno;
+    free_state(state);
+    errno = failure;
     return NULL;
 }
 

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 /*
  * All connections are opened at once. For each silence that bisect asks for, the connection that
@@ -229,7 +230,7 @@ static void replace_one(struct idle_timeout *state)
     if (++state->replaced > REPLACED)
         give_up(state, "too many connections were lost, the last: ", state->last.text);
     else if (open_connection(state, find_useless(state)) < 0)
-        check_end(state->check, EXIT_STATUS_SYSTEM, "no memory for a connection");
+        check_end(state->check, EXIT_STATUS_SYSTEM, "%s", strerror(errno));
 }
 
 /* Return how long a connection may be silent for its try to tell anything. */
@@ -346,6 +347,7 @@ static int open_pool(struct idle_timeout *state)
     state->count = count_silences(state->bisect) + SPARE;
     state->pool = calloc(state->count, sizeof(struct silence *));
     state->next = evtimer_new(state->check->base, on_next, state);
+    errno = ENOMEM;
     if (state->pool == NULL || state->next == NULL)
         return -1;
     for (size_t i = 0; i < state->count; i++) {
@@ -358,14 +360,16 @@ static int open_pool(struct idle_timeout *state)
 static void *start(struct check *check)
 {
     struct idle_timeout *const state = calloc(1, sizeof *state);
+    int failure;
 
     if (state == NULL)
         return NULL;
     state->check = check;
     if (open_pool(state) == 0)
         return state;
+    failure = errno;
     free_state(state);
-    errno = ENOMEM;
+    errno = failure;
     return NULL;
 }
 

@@ -9,9 +9,11 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -102,8 +104,10 @@ static void *run_thread(void *context)
     struct thread *const thread = context;
     const char byte = 0;
 
-    if (load_run(&thread->plan) < 0)
+    if (load_run(&thread->plan) < 0) {
         thread->failure = errno;
+        atomic_store(&thread->probe->order, LOAD_BREAK);
+    }
     while (write(thread->probe->pipe[1], &byte, 1) < 0 && errno == EINTR)
         continue;
     return NULL;
@@ -332,12 +336,36 @@ static int status_of(const struct tally *tally)
     return tally->connects_failed > 0 ? EXIT_STATUS_CONNECT : EXIT_STATUS_UNCHANGED;
 }
 
+/*
+ * Return how many files a run has open: the standard ones, the pipe of the threads, for each loop
+ * epoll, a timer and libevent's pair for signals, and the connections.
+ */
+static uint64_t needed_files(const struct options *options)
+{
+    return 3 + 2 + 4 * (1 + options->threads) + options->connections;
+}
+
+static int refuse_files(const struct options *options)
+{
+    char text[160];
+
+    (void)snprintf(text, sizeof text,
+                   "the limit of open files is %" PRIu64 ", but %" PRIu64 " %s about %" PRIu64
+                   "; raise it (ulimit -n), or ask for fewer of them",
+                   process_file_limit(), options->connections,
+                   options->connections == 1 ? "connection needs" : "connections need",
+                   needed_files(options));
+    return report_failure(options, EXIT_STATUS_SYSTEM, text);
+}
+
 int probe_run(const struct options *options, const struct target *target)
 {
     static struct probe probe; /* large, and one to a process */
     uint64_t elapsed_ns;
     int failure, status;
 
+    if (process_file_limit() < needed_files(options))
+        return refuse_files(options);
     probe.options = options;
     probe.pipe[0] = probe.pipe[1] = -1;
     (void)pthread_mutex_init(&probe.mutex, NULL);

@@ -136,6 +136,7 @@ static void on_unanswered(evutil_socket_t fd, short what, void *context)
 struct silence *silence_new(struct check *check, const struct silence_events *events, void *context)
 {
     struct silence *const silence = calloc(1, sizeof *silence);
+    int failure;
 
     if (silence == NULL)
         return NULL;
@@ -151,7 +152,9 @@ struct silence *silence_new(struct check *check, const struct silence_events *ev
         await_answer(silence);
         return silence;
     }
+    failure = errno;
     silence_free(silence);
+    errno = failure;
     return NULL;
 }
 

@@ -423,13 +423,14 @@ class TerminalTest(harness.TestCase):
 
 class ResourcesTest(harness.TestCase):
 
-    def expect_refusal(self, files, words, *arguments):
+    def expect_refusal(self, files, words, *arguments, inherited=()):
         """Run with few files, in each form of output: the system is to blame, and the path not."""
         for form, status in ((), 71), (("--json",), 71), (("--plugin",), 3):
             with self.subTest(arguments=arguments, form=form):
                 client = subprocess.run(
                     [*harness.with_file_limit(files), harness.ECHOPROBE, *form, *arguments],
-                    capture_output=True, text=True, check=False, timeout=harness.PATIENCE_SECONDS)
+                    pass_fds=inherited, capture_output=True, text=True, check=False,
+                    timeout=harness.PATIENCE_SECONDS)
                 result = harness.ProbeResult(client.returncode, client.stdout, client.stderr)
                 self.assertEqual(result.status, status, result.text)
                 if "--json" in form:
@@ -446,6 +447,29 @@ class ResourcesTest(harness.TestCase):
         with Echod() as server:
             self.expect_refusal(5, f"libevent: .*{os.strerror(errno.EMFILE)}", "--half-close",
                                 server.addresses[0])
+
+    def test_too_few_files_for_the_connections(self):
+        """The limit is named before anything is sent."""
+        with Echod() as server:
+            for arguments in (("-c", "100", "-n", "200"), ("-c", "100", "--churn", "-n", "200"),
+                              ("-c", "20", "--threads", "10", "-n", "200")):
+                self.expect_refusal(40, "the limit of open files is 40, but .*ulimit -n",
+                                    *arguments, server.addresses[0])
+
+    def test_too_few_files_for_a_check(self):
+        with Echod() as server:
+            self.expect_refusal(40, os.strerror(errno.EMFILE), "--find-idle-timeout=2h",
+                                server.addresses[0])
+            self.expect_refusal(6, os.strerror(errno.EMFILE), "--hold", "1h", server.addresses[0])
+
+    def test_files_that_run_out_later(self):
+        """What the parent left open is counted by no limit."""
+        with Echod() as server, contextlib.ExitStack() as stack:
+            inherited = [stack.enter_context(open(os.devnull, "rb")).fileno() for _ in range(12)]
+            for arguments in (("-c", "30", "-n", "300"), ("-c", "30", "--churn", "-n", "300"),
+                              ("-c", "30", "--threads", "2", "--churn", "-n", "300")):
+                self.expect_refusal(50, os.strerror(errno.EMFILE), *arguments,
+                                    server.addresses[0], inherited=inherited)
 
     def thread_count(self, server, threads):
         """How many threads echoprobe has with --threads, once it has echoes."""
