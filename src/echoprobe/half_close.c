@@ -53,6 +53,7 @@ static void on_open(void *context, const char *peer)
     struct half_close *const state = context;
 
     state->check->report.peer = peer;
+    state->check->was_connected = true;
     state->begin_ns = clock_now_ns();
     await_progress(state);
     stream_send(state->stream, state->check->options->size_bytes);
@@ -135,7 +136,7 @@ static void on_interrupt(void *context, const char *reason)
     struct half_close *const state = context;
 
     finish(state);
-    if (stream_is_open(state->stream))
+    if (state->check->was_connected)
         check_end(state->check, EXIT_STATUS_FAULT, "%s after %" PRIu64 " of %" PRIu64 " bytes",
                   reason, stream_returned(state->stream), state->check->options->size_bytes);
     else

@@ -85,8 +85,9 @@ static void on_interrupt(void *context, const char *reason)
         check_end(state->check, EXIT_STATUS_FAULT, "%s after %.3f s of silence", reason,
                   (double)silent_ns / 1e9);
     else
-        check_end(state->check, EXIT_STATUS_CONNECT, "%s before there was an echo from %s", reason,
-                  state->check->target->name);
+        check_end(state->check,
+                  state->check->was_connected ? EXIT_STATUS_FAULT : EXIT_STATUS_CONNECT,
+                  "%s before there was an echo from %s", reason, state->check->target->name);
 }
 
 static void free_state(void *context)

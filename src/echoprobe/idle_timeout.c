@@ -302,8 +302,9 @@ static void on_interrupt(void *context, const char *reason)
     if (state->was_proven)
         give_up(context, reason, "");
     else
-        check_end(state->check, EXIT_STATUS_CONNECT, "%s before there was an echo from %s", reason,
-                  state->check->target->name);
+        check_end(state->check,
+                  state->check->was_connected ? EXIT_STATUS_FAULT : EXIT_STATUS_CONNECT,
+                  "%s before there was an echo from %s", reason, state->check->target->name);
 }
 
 /* --- The check. ------------------------------------------------------------------------------ */

@@ -67,6 +67,7 @@ static void on_open(void *context, const char *peer)
     struct silence *const silence = context;
 
     silence->check->report.peer = peer;
+    silence->check->was_connected = true;
     silence->phase = PHASE_PROVING;
     send_message(silence);
 }
