@@ -16,6 +16,9 @@
 #define KNOWN_FORMS  "tcp://HOST:PORT, HOST:PORT, unix:///PATH, fd://N, systemd://[NAME] or stdio:"
 #define TARGET_FORMS "HOST, tcp://HOST:PORT, udp://HOST:PORT or unix:///PATH"
 
+/* What an address is for: a server's may have any host and port, a client's needs its own. */
+enum use { USE_LISTEN, USE_CONNECT };
+
 static const char *skip_prefix(const char *text, const char *prefix)
 {
     const size_t length = strlen(prefix);
@@ -23,18 +26,17 @@ static const char *skip_prefix(const char *text, const char *prefix)
     return strncmp(text, prefix, length) == 0 ? text + length : NULL;
 }
 
-static int parse_port(const char *text, const char *whole, struct address *address,
+static int parse_port(const char *text, const char *whole, enum use use, struct address *address,
                       struct error *error)
 {
+    const unsigned lowest = use == USE_CONNECT ? 1 : 0;
     uint64_t port;
 
-    if (*text == '\0' && address->port != 0)
-        return 0;
-    if (units_parse_count(text, &port) < 0 || port > UINT16_MAX) {
+    if (units_parse_count(text, &port) < 0 || port < lowest || port > UINT16_MAX) {
         error_set(error,
-                  "\"%s\" has no port from 0 to 65535 at its end; write for example "
+                  "\"%s\" has no port from %u to 65535 at its end; write for example "
                   "tcp://127.0.0.1:13265 or tcp://[::1]:13265",
-                  whole);
+                  whole, lowest);
         return -1;
     }
     address->port = (uint16_t)port;
@@ -42,11 +44,11 @@ static int parse_port(const char *text, const char *whole, struct address *addre
 }
 
 /*
- * Read HOST:PORT, where an IPv6 host stands in brackets. The port may be left out if the address
- * has one already.
+ * Read HOST:PORT, where an IPv6 host stands in brackets. To connect the port may be left out: then
+ * the address keeps its own.
  */
-static int parse_host_port(const char *text, const char *whole, struct address *address,
-                           struct error *error)
+static int parse_host_port(const char *text, const char *whole, enum use use,
+                           struct address *address, struct error *error)
 {
     const bool is_bracketed = text[0] == '[';
     const char *host = is_bracketed ? text + 1 : text;
@@ -64,10 +66,10 @@ static int parse_host_port(const char *text, const char *whole, struct address *
     }
     if (host_length == 0 || host_length >= sizeof address->host ||
         memchr(host, '/', host_length) != NULL) {
-        error_set(error,
-                  "\"%s\" has no host of 1 to %zu characters without a slash; write 0.0.0.0 "
-                  "or [::] for all addresses of this machine",
-                  whole, sizeof address->host - 1);
+        error_set(error, "\"%s\" has no host of 1 to %zu characters without a slash; write %s",
+                  whole, sizeof address->host - 1,
+                  use == USE_CONNECT ? "for example tcp://127.0.0.1:13265"
+                                     : "0.0.0.0 or [::] for all addresses of this machine");
         return -1;
     }
     if (!is_bracketed && strchr(host, ':') != strrchr(host, ':')) {
@@ -79,10 +81,9 @@ static int parse_host_port(const char *text, const char *whole, struct address *
     }
     memcpy(address->host, host, host_length);
     address->host[host_length] = '\0';
-    if (*behind == '\0')
-        return parse_port("", whole, address, error);
-    return parse_port(*behind == ':' && behind[1] != '\0' ? behind + 1 : "?", whole, address,
-                      error);
+    if (*behind == '\0' && use == USE_CONNECT)
+        return 0;
+    return parse_port(*behind == ':' ? behind + 1 : "", whole, use, address, error);
 }
 
 static int parse_unix(const char *path, const char *whole, struct address *address,
@@ -150,7 +151,7 @@ int address_parse(const char *text, struct address *address, struct error *error
         return 0;
     }
     if ((rest = skip_prefix(text, "tcp://")) != NULL)
-        return parse_host_port(rest, text, address, error);
+        return parse_host_port(rest, text, USE_LISTEN, address, error);
     if ((rest = skip_prefix(text, "unix://")) != NULL)
         return parse_unix(rest, text, address, error);
     if ((rest = skip_prefix(text, "fd://")) != NULL)
@@ -158,7 +159,7 @@ int address_parse(const char *text, struct address *address, struct error *error
     if ((rest = skip_prefix(text, "systemd://")) != NULL)
         return parse_systemd(rest, text, address, error);
     if (strstr(text, "://") == NULL && strchr(text, ':') != NULL)
-        return parse_host_port(text, text, address, error);
+        return parse_host_port(text, text, USE_LISTEN, address, error);
     error_set(error, "\"%s\" is no address; write " KNOWN_FORMS, text);
     return -1;
 }
@@ -196,13 +197,7 @@ int address_parse_target(const char *text, uint16_t default_port, struct address
         memcpy(address->host, rest, strlen(rest) + 1);
         return 0;
     }
-    if (parse_host_port(rest, text, address, error) < 0)
-        return -1;
-    if (address->port == 0) {
-        error_set(error, "\"%s\" has no port from 1 to 65535 at its end", text);
-        return -1;
-    }
-    return 0;
+    return parse_host_port(rest, text, USE_CONNECT, address, error);
 }
 
 bool address_is_equal(const struct address *address, const struct address *other)

@@ -34,6 +34,13 @@ void process_raise_file_limit(void)
     }
 }
 
+uint64_t process_file_limit(void)
+{
+    struct rlimit limit;
+
+    return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : UINT64_MAX;
+}
+
 static bool standard_error_is_client(void)
 {
     struct stat input, errors;

@@ -6,6 +6,7 @@
 #ifndef BASE_PROCESS_H
 #define BASE_PROCESS_H
 
+#include <stdint.h>
 #include <stdio.h>
 
 /*
@@ -16,6 +17,9 @@ void process_fill_standard_descriptors(void);
 
 /* Raise the soft limit of open files to the hard one, as far as the system lets us. */
 void process_raise_file_limit(void);
+
+/* Return how many files the process may have open. */
+uint64_t process_file_limit(void);
 
 /*
  * Say in a sentence, printf-style, what keeps a program from running: on standard error; or to

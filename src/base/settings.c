@@ -63,7 +63,7 @@ static const char *describe_number(const struct setting *setting)
     if (setting->type == SETTING_SIZE)
         return "an amount of bytes; write for example 65536, 64KiB or 1MB";
     if (setting->type == SETTING_DURATION)
-        return "a duration; write for example 90, 1m30s or 250ms";
+        return "a duration; write for example 90, 0.5, 1m30s or 250ms";
     if (setting->type == SETTING_INTERVAL)
         return "a duration; write for example 1, 0.2, 10ms or 500us";
     if (setting->type == SETTING_RATE)

@@ -159,15 +159,6 @@ static int read_durations(const char *text, const struct unit *units, size_t cou
     return 0;
 }
 
-int units_parse_duration(const char *text, uint64_t *milliseconds)
-{
-    uint64_t seconds;
-
-    if (units_parse_count(text, &seconds) == 0)
-        return multiply(seconds, 1000, milliseconds);
-    return read_durations(text, duration_units, LENGTH(duration_units), milliseconds);
-}
-
 /* Read a number with up to `decimals` decimals, and this text behind it, in its smallest parts. */
 static int parse_decimal(const char *text, unsigned decimals, const char *suffix, uint64_t *parts)
 {
@@ -196,6 +187,15 @@ static int parse_decimal(const char *text, unsigned decimals, const char *suffix
     }
     *parts = whole + fraction;
     return 0;
+}
+
+int units_parse_duration(const char *text, uint64_t *milliseconds)
+{
+    const int status = parse_decimal(text, 3, "", milliseconds);
+
+    if (status == 0 || errno == ERANGE)
+        return status;
+    return read_durations(text, duration_units, LENGTH(duration_units), milliseconds);
 }
 
 int units_parse_interval(const char *text, uint64_t *microseconds)

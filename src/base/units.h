@@ -27,15 +27,14 @@ int units_parse_size(const char *text, uint64_t *bytes) __attribute__((warn_unus
 
 /*
  * Read a duration: numbers with the units d, h, m, s, ms, each at most once and from large to
- * small ("1m30s", "250ms"); a number alone is seconds.
+ * small ("1m30s", "250ms"); a number alone is seconds and may have up to three decimals ("0.5").
  * Return 0, or -1 with errno EINVAL (no such form) or ERANGE (does not fit).
  */
 int units_parse_duration(const char *text, uint64_t *milliseconds)
     __attribute__((warn_unused_result));
 
 /*
- * Read a short duration: as units_parse_duration, with the unit us too; a number alone is seconds
- * and may have up to six decimals ("0.2"), as ping(8) takes it.
+ * Read a short duration: as units_parse_duration, with the unit us too, and up to six decimals.
  * Return 0, or -1 with errno EINVAL (no such form) or ERANGE (does not fit).
  */
 int units_parse_interval(const char *text, uint64_t *microseconds)

@@ -605,7 +605,7 @@ void options_print_help(FILE *stream)
     settings_print_help(table, stream);
     (void)fputs("\n"
                 "SIZE is a number of bytes, or one with a unit: 64KiB, 1MB. DURATION is a number\n"
-                "of seconds, or numbers with units: 1m30s, 250ms.\n\n"
+                "of seconds, or numbers with units: 0.5, 1m30s, 250ms.\n\n"
                 "Without --config and --no-config, settings are read from\n" DEFAULT_CONFIG ",\n"
                 "if it exists; what the command line gives wins.\n\n"
                 "TERM and INT drain and end echod, a second one or QUIT ends it at once, USR1\n"

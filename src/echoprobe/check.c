@@ -29,6 +29,24 @@ void check_set_timer(struct check *check, struct event *timer, uint64_t delay_ns
         check_end(check, EXIT_STATUS_SYSTEM, "no memory for a timer");
 }
 
+static void end_without_output(struct check *check)
+{
+    const int failure = check->report.output_failure;
+
+    if (failure != 0)
+        check_end(check, EXIT_STATUS_SYSTEM, "standard output: %s", strerror(failure));
+}
+
+void check_say(struct check *check, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    report_vline(&check->report, format, arguments);
+    va_end(arguments);
+    end_without_output(check);
+}
+
 void check_end(struct check *check, int status, const char *format, ...)
 {
     va_list arguments;
@@ -94,6 +112,7 @@ static int find_verdict(const struct check_kind *kind, struct check *check)
     int failure = 0;
 
     ends.state = kind->start(check);
+    end_without_output(check); /* of report_begin */
     if (ends.state == NULL || watch_for_ends(&ends, check) < 0 ||
         (!check->has_ended && event_base_dispatch(check->base) < 0))
         failure = errno;

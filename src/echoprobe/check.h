@@ -27,6 +27,7 @@ struct check {
     struct report report;
     struct verdict verdict;
     uint64_t next_number; /* for the next connection */
+    bool was_connected;   /* one was made */
     bool has_ended;
 };
 
@@ -34,7 +35,9 @@ struct check {
 struct check_kind {
     /* Make the state and begin. Return NULL with errno. */
     void *(*start)(struct check *check);
-    /* It has to end early, for this reason: add to the verdict what is known, and call check_end.
+    /*
+     * It has to end early, for this reason: add to the verdict what is known, and call check_end,
+     * with EXIT_STATUS_CONNECT only if no connection was made.
      */
     void (*on_interrupt)(void *state, const char *reason);
     /* Free the state, which may be half-built. NULL is fine. */
@@ -47,6 +50,9 @@ struct check_kind {
  */
 int check_run(const struct check_kind *kind, const struct options *options,
               const struct target *target);
+
+/* Say how it goes on, printf-style, in a line. Where nobody reads that the check ends. */
+void check_say(struct check *check, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Set a timer, whether or not it is pending. Without memory for it the check ends. */
 void check_set_timer(struct check *check, struct event *timer, uint64_t delay_ns);

@@ -223,8 +223,9 @@ static void on_retry(evutil_socket_t fd, short what, void *context)
     (void)fd;
     (void)what;
     if (!flow->plan->is_churn && flow->datagram == NULL && open_stream(flow) < 0)
-        retry_later(flow);
-    announce_room(flow);
+        flow->plan->events->on_refused(flow->plan->context, errno);
+    else
+        announce_room(flow);
 }
 
 /* --- Datagrams. ------------------------------------------------------------------------------ */
@@ -372,12 +373,9 @@ void flow_send(struct flow *flow)
 {
     if (flow->datagram != NULL || flow->first == flow->next)
         return;
-    if (flow->stream == NULL) {
-        if (open_stream(flow) < 0) {
-            flow_abandon(flow);
-            retry_later(flow);
-            return;
-        }
+    if (flow->stream == NULL && open_stream(flow) < 0) {
+        flow->plan->events->on_refused(flow->plan->context, errno);
+        return;
     }
     stream_send(flow->stream, (flow->next - flow->stream_sequence) * flow->plan->size);
 }

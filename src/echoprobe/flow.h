@@ -27,6 +27,8 @@ struct flow_events {
     void (*on_echo)(void *context, struct flow *flow, uint64_t sequence, uint64_t rtt_ns);
     /* Something is wrong with message `sequence`, or with what follows it. */
     void (*on_fault)(void *context, uint64_t sequence, const struct fault *fault);
+    /* The system is short of what a new connection needs: the flow cannot go on. */
+    void (*on_refused)(void *context, int failure);
     /* Messages were settled, or the connection is new: there may be room. */
     void (*on_room)(void *context, struct flow *flow);
 };

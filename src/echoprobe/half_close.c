@@ -9,12 +9,15 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+enum { LOOKS = 20 }; /* in a time-out: no event tells that bytes have left the system */
+
 struct half_close {
     struct check *check;
     struct stream *stream;
-    struct event *stalled; /* nothing came for --timeout */
+    struct event *look;
     uint64_t begin_ns;
-    uint64_t moved;       /* bytes, in both directions, when the timer was set */
+    uint64_t moved;       /* bytes, in both directions, as far as that was seen */
+    uint64_t moved_ns;    /* when it was */
     struct fault changed; /* the first bytes that were changed in place */
 };
 
@@ -42,10 +45,20 @@ static uint64_t count_moved(const struct half_close *state)
     return stream_delivered(state->stream) + stream_returned(state->stream);
 }
 
-static void await_progress(struct half_close *state)
+static void note_progress(struct half_close *state)
 {
     state->moved = count_moved(state);
-    check_set_timer(state->check, state->stalled, state->check->options->timeout_ms * 1000000);
+    state->moved_ns = clock_now_ns();
+}
+
+static uint64_t timeout_ns(const struct half_close *state)
+{
+    return state->check->options->timeout_ms * 1000000;
+}
+
+static void look_later(struct half_close *state)
+{
+    check_set_timer(state->check, state->look, timeout_ns(state) / LOOKS);
 }
 
 static void on_open(void *context, const char *peer)
@@ -53,8 +66,9 @@ static void on_open(void *context, const char *peer)
     struct half_close *const state = context;
 
     state->check->report.peer = peer;
+    state->check->was_connected = true;
     state->begin_ns = clock_now_ns();
-    await_progress(state);
+    note_progress(state);
     stream_send(state->stream, state->check->options->size_bytes);
     stream_finish(state->stream);
 }
@@ -62,7 +76,7 @@ static void on_open(void *context, const char *peer)
 static void on_returned(void *context, uint64_t position)
 {
     (void)position;
-    await_progress(context);
+    note_progress(context);
 }
 
 static void on_fault(void *context, const struct fault *fault)
@@ -103,19 +117,12 @@ static const struct stream_events stream_events = {
     .on_end = on_end,
 };
 
-static void on_stalled(evutil_socket_t fd, short what, void *context)
+static void give_up(struct half_close *state)
 {
-    struct half_close *const state = context;
     const uint64_t size = state->check->options->size_bytes;
     const uint64_t returned = stream_returned(state->stream);
     char limit[UNITS_TEXT_SIZE];
 
-    (void)fd;
-    (void)what;
-    if (stream_judge(state->stream, ETIMEDOUT) || count_moved(state) > state->moved) {
-        await_progress(state); /* to the next place, behind changed bytes, or just slowly */
-        return;
-    }
     units_format_duration(state->check->options->timeout_ms, limit);
     finish(state);
     if (returned == size)
@@ -130,12 +137,30 @@ static void on_stalled(evutil_socket_t fd, short what, void *context)
                   returned, size, limit);
 }
 
+static void on_look(evutil_socket_t fd, short what, void *context)
+{
+    struct half_close *const state = context;
+
+    (void)fd;
+    (void)what;
+    if (count_moved(state) > state->moved)
+        note_progress(state);
+    if (clock_now_ns() - state->moved_ns >= timeout_ns(state)) {
+        if (!stream_judge(state->stream, ETIMEDOUT)) {
+            give_up(state);
+            return;
+        }
+        note_progress(state); /* to the next place, or behind changed bytes */
+    }
+    look_later(state);
+}
+
 static void on_interrupt(void *context, const char *reason)
 {
     struct half_close *const state = context;
 
     finish(state);
-    if (stream_is_open(state->stream))
+    if (state->check->was_connected)
         check_end(state->check, EXIT_STATUS_FAULT, "%s after %" PRIu64 " of %" PRIu64 " bytes",
                   reason, stream_returned(state->stream), state->check->options->size_bytes);
     else
@@ -150,29 +175,33 @@ static void free_state(void *context)
     if (state == NULL)
         return;
     stream_free(state->stream);
-    if (state->stalled != NULL)
-        event_free(state->stalled);
+    if (state->look != NULL)
+        event_free(state->look);
     free(state);
 }
 
 static void *start(struct check *check)
 {
     struct half_close *const state = calloc(1, sizeof *state);
+    int failure;
 
     if (state == NULL)
         return NULL;
     state->check = check;
     state->begin_ns = clock_now_ns();
-    state->stalled = evtimer_new(check->base, on_stalled, state);
+    state->look = evtimer_new(check->base, on_look, state);
     errno = ENOMEM;
-    if (state->stalled != NULL)
+    if (state->look != NULL)
         state->stream = stream_new(check->base, &check->scratch, check->target, &check->pattern,
                                    check->next_number++, &stream_events, state);
     if (state->stream != NULL) {
-        await_progress(state);
+        note_progress(state);
+        look_later(state);
         return state;
     }
+    failure = errno;
     free_state(state);
+    errno = failure;
     return NULL;
 }
 

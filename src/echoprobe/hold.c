@@ -28,8 +28,7 @@ static void on_echo(void *context, struct silence *silence, uint64_t silent_ns, 
     (void)silence;
     units_format_duration(state->check->options->hold_ms, duration);
     if (!state->was_tried) {
-        report_line(&state->check->report, "echo in %.3f ms; silent for %s", (double)rtt_ns / 1e6,
-                    duration);
+        check_say(state->check, "echo in %.3f ms; silent for %s", (double)rtt_ns / 1e6, duration);
         check_set_timer(state->check, state->over, state->check->options->hold_ms * 1000000);
         return;
     }
@@ -86,8 +85,9 @@ static void on_interrupt(void *context, const char *reason)
         check_end(state->check, EXIT_STATUS_FAULT, "%s after %.3f s of silence", reason,
                   (double)silent_ns / 1e9);
     else
-        check_end(state->check, EXIT_STATUS_CONNECT, "%s before there was an echo from %s", reason,
-                  state->check->target->name);
+        check_end(state->check,
+                  state->check->was_connected ? EXIT_STATUS_FAULT : EXIT_STATUS_CONNECT,
+                  "%s before there was an echo from %s", reason, state->check->target->name);
 }
 
 static void free_state(void *context)
@@ -105,16 +105,20 @@ static void free_state(void *context)
 static void *start(struct check *check)
 {
     struct hold *const state = calloc(1, sizeof *state);
+    int failure;
 
     if (state == NULL)
         return NULL;
     state->check = check;
     state->over = evtimer_new(check->base, on_over, state);
-    state->silence = silence_new(check, &silence_events, state);
-    if (state->over != NULL && state->silence != NULL)
-        return state;
-    free_state(state);
     errno = ENOMEM;
+    if (state->over != NULL)
+        state->silence = silence_new(check, &silence_events, state);
+    if (state->silence != NULL)
+        return state;
+    failure = errno;
+    free_state(state);
+    errno = failure;
     return NULL;
 }
 

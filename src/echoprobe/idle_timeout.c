@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 /*
  * All connections are opened at once. For each silence that bisect asks for, the connection that
@@ -120,7 +121,7 @@ static void settle_first_echo(struct idle_timeout *state)
     for (size_t i = 0; i < state->count; i++)
         count += silence_is_proven(state->pool[i]);
     if (count > 0)
-        report_line(&state->check->report, "%zu connections are silent", count);
+        check_say(state->check, "%zu connections are silent", count);
 }
 
 static void on_echo(void *context, struct silence *silence, uint64_t silent_ns, uint64_t rtt_ns)
@@ -134,8 +135,8 @@ static void on_echo(void *context, struct silence *silence, uint64_t silent_ns, 
         state->tried = NULL;
         state->lives_since = true;
         bisect_note_passed(&state->bisect, silent_ns);
-        report_line(&state->check->report, "silent for %.3f s: lives, echo in %.3f ms",
-                    seconds(silent_ns), (double)rtt_ns / 1e6);
+        check_say(state->check, "silent for %.3f s: lives, echo in %.3f ms", seconds(silent_ns),
+                  (double)rtt_ns / 1e6);
     }
     look_soon(state);
 }
@@ -156,8 +157,7 @@ static void note_loss(struct idle_timeout *state, const struct silence *silence,
     if (silent_ns < bisect->passed + tolerance_ns / 2)
         silent_ns = bisect->passed + tolerance_ns / 2;
     if (silent_ns < bisect->failed) {
-        report_line(&state->check->report, "silent for %.3f s: lost, %s", seconds(silent_ns),
-                    fault->text);
+        check_say(state->check, "silent for %.3f s: lost, %s", seconds(silent_ns), fault->text);
         state->loss = *fault;
         state->loss_at_ns = clock_now_ns();
         state->lives_since = false;
@@ -230,7 +230,7 @@ static void replace_one(struct idle_timeout *state)
     if (++state->replaced > REPLACED)
         give_up(state, "too many connections were lost, the last: ", state->last.text);
     else if (open_connection(state, find_useless(state)) < 0)
-        check_end(state->check, EXIT_STATUS_SYSTEM, "no memory for a connection");
+        check_end(state->check, EXIT_STATUS_SYSTEM, "%s", strerror(errno));
 }
 
 /* Return how long a connection may be silent for its try to tell anything. */
@@ -302,8 +302,9 @@ static void on_interrupt(void *context, const char *reason)
     if (state->was_proven)
         give_up(context, reason, "");
     else
-        check_end(state->check, EXIT_STATUS_CONNECT, "%s before there was an echo from %s", reason,
-                  state->check->target->name);
+        check_end(state->check,
+                  state->check->was_connected ? EXIT_STATUS_FAULT : EXIT_STATUS_CONNECT,
+                  "%s before there was an echo from %s", reason, state->check->target->name);
 }
 
 /* --- The check. ------------------------------------------------------------------------------ */
@@ -347,6 +348,7 @@ static int open_pool(struct idle_timeout *state)
     state->count = count_silences(state->bisect) + SPARE;
     state->pool = calloc(state->count, sizeof(struct silence *));
     state->next = evtimer_new(state->check->base, on_next, state);
+    errno = ENOMEM;
     if (state->pool == NULL || state->next == NULL)
         return -1;
     for (size_t i = 0; i < state->count; i++) {
@@ -359,14 +361,16 @@ static int open_pool(struct idle_timeout *state)
 static void *start(struct check *check)
 {
     struct idle_timeout *const state = calloc(1, sizeof *state);
+    int failure;
 
     if (state == NULL)
         return NULL;
     state->check = check;
     if (open_pool(state) == 0)
         return state;
+    failure = errno;
     free_state(state);
-    errno = ENOMEM;
+    errno = failure;
     return NULL;
 }
 

@@ -22,6 +22,7 @@ struct load {
     size_t starting;     /* flows whose first attempt to connect is under way */
     bool has_connected;  /* one of these attempts succeeded */
     bool is_running, is_finishing;
+    int failure;   /* errno of what the system refused; 0: nothing */
     uint64_t left; /* messages that may still be sent */
     uint64_t begin_ns;
     uint64_t next_due; /* the first message of the schedule that was not looked at */
@@ -165,7 +166,7 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
     publish(load);
     if (order != LOAD_GO_ON)
         load->is_finishing = true;
-    if (order == LOAD_BREAK)
+    if (order == LOAD_BREAK || load->failure != 0)
         (void)event_base_loopbreak(load->flows_plan.base);
     end_if_done(load);
 }
@@ -199,6 +200,13 @@ static void on_fault(void *context, uint64_t sequence, const struct fault *fault
     load->plan->events->on_fault(load->plan->context, sequence, fault);
 }
 
+static void on_refused(void *context, int failure)
+{
+    struct load *const load = context;
+
+    load->failure = failure; /* the tick ends it */
+}
+
 static void on_room(void *context, struct flow *flow)
 {
     struct load *const load = context;
@@ -212,6 +220,7 @@ static const struct flow_events flow_events = {
     .on_started = on_started,
     .on_echo = on_echo,
     .on_fault = on_fault,
+    .on_refused = on_refused,
     .on_room = on_room,
 };
 
@@ -308,6 +317,8 @@ int load_run(const struct load_plan *plan)
             begin(load);
         if (event_base_dispatch(load->flows_plan.base) < 0)
             failure = errno;
+        if (failure == 0)
+            failure = load->failure;
         for (size_t i = 0; i < plan->connections; i++)
             flow_abandon(load->flows[i]);
         publish(load);

@@ -17,9 +17,11 @@
 #include "echoprobe/report.h"
 #include "echoprobe/target.h"
 
+#include <event2/event.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 static int print(void (*print_text)(FILE *stream))
 {
@@ -39,6 +41,23 @@ static int run(const struct options *options, const struct target *target)
     return probe_run(options, target);
 }
 
+/* The one mutable global: libevent hands its log callback nothing but the message. */
+static const struct options *libevent_options;
+
+/*
+ * What libevent calls an error is the last that it says before it ends the process with a status of
+ * its own. What it calls a warning is told by the call that failed.
+ */
+static void on_libevent_log(int severity, const char *message)
+{
+    char text[512];
+
+    if (severity != EVENT_LOG_ERR)
+        return;
+    (void)snprintf(text, sizeof text, "libevent: %s", message);
+    _exit(report_failure(libevent_options, EXIT_STATUS_SYSTEM, text));
+}
+
 static int start(const struct options *options)
 {
     static struct target target;
@@ -50,6 +69,8 @@ static int start(const struct options *options)
     else if (options->ipv6)
         family = AF_INET6;
     (void)signal(SIGPIPE, SIG_IGN);
+    libevent_options = options;
+    event_set_log_callback(on_libevent_log);
     process_raise_file_limit();
     if (target_resolve(&target, &options->target, family, &error) < 0)
         return report_failure(options, EXIT_STATUS_CONNECT, error.text);
@@ -61,6 +82,7 @@ int main(int argument_count, char *arguments[])
     struct options options;
     struct error error;
 
+    process_fill_standard_descriptors();
     if (options_parse(&options, argument_count, arguments, &error) < 0) {
         options.plugin = options_ask_for_plugin(argument_count, arguments);
         return report_failure(&options, EXIT_STATUS_USAGE, error.text);

@@ -81,9 +81,9 @@ static void settle(struct mtu *state, const char *reason)
         bisect_note_passed(&state->bisect, state->size);
     else
         bisect_note_failed(&state->bisect, state->size, true);
-    report_line(&state->check->report, "%" PRIu64 " bytes%s: %s%s", state->size,
-                state->search == SEARCH_WHOLE ? " in one piece" : "",
-                reason == NULL ? "return" : "lost, ", reason == NULL ? "" : reason);
+    check_say(state->check, "%" PRIu64 " bytes%s: %s%s", state->size,
+              state->search == SEARCH_WHOLE ? " in one piece" : "",
+              reason == NULL ? "return" : "lost, ", reason == NULL ? "" : reason);
     check_set_timer(state->check, state->next, 0);
 }
 

@@ -450,7 +450,7 @@ void options_print_help(FILE *stream)
     (void)fputs(
         "\n"
         "SIZE is a number of bytes, or one with a unit: 64KiB, 1MB. DURATION is a number\n"
-        "of seconds, or numbers with units: 1m30s, 250ms; an interval may be 0.2 or 500us.\n\n"
+        "of seconds, or numbers with units: 0.2, 1m30s, 250ms; an interval may be 500us.\n\n"
         "INT (Ctrl-C) and TERM end it once what is under way has returned, a second one at\n"
         "once. Exit status: 0 if all returned unchanged, 1 if something was lost or changed,\n"
         "2 if a connection could not be made, 64 if the command line is wrong, 71 if the\n"

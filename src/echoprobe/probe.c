@@ -9,9 +9,11 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -44,6 +46,13 @@ struct probe {
 
 /* --- In the threads. ------------------------------------------------------------------------- */
 
+/* Nobody reads what a run goes on to say. */
+static void break_without_output(struct probe *probe)
+{
+    if (probe->report.output_failure != 0)
+        atomic_store(&probe->order, LOAD_BREAK);
+}
+
 static void on_echo(void *context, const char *peer, uint64_t sequence, uint64_t rtt_ns)
 {
     struct probe *const probe = context;
@@ -53,6 +62,7 @@ static void on_echo(void *context, const char *peer, uint64_t sequence, uint64_t
         return;
     pthread_mutex_lock(&probe->mutex);
     report_echo(&probe->report, peer, sequence, rtt_ns);
+    break_without_output(probe);
     pthread_mutex_unlock(&probe->mutex);
 }
 
@@ -62,6 +72,7 @@ static void on_fault(void *context, uint64_t sequence, const struct fault *fault
 
     pthread_mutex_lock(&probe->mutex);
     report_fault(&probe->report, sequence, fault);
+    break_without_output(probe);
     pthread_mutex_unlock(&probe->mutex);
 }
 
@@ -93,8 +104,10 @@ static void *run_thread(void *context)
     struct thread *const thread = context;
     const char byte = 0;
 
-    if (load_run(&thread->plan) < 0)
+    if (load_run(&thread->plan) < 0) {
         thread->failure = errno;
+        atomic_store(&thread->probe->order, LOAD_BREAK);
+    }
     while (write(thread->probe->pipe[1], &byte, 1) < 0 && errno == EINTR)
         continue;
     return NULL;
@@ -280,6 +293,7 @@ static int run(struct probe *probe, const struct target *target)
     if (probe->threads == NULL || prepare(probe) < 0)
         return errno;
     report_begin(&probe->report, probe->options, target);
+    break_without_output(probe);
     probe->begin_ns = clock_now_ns();
     if (start_threads(probe, target) < 0) {
         failure = errno;
@@ -298,7 +312,8 @@ static void note_no_connection(struct probe *probe, const struct target *target)
 {
     struct fault fault;
 
-    if (probe->tally.sent > 0 || probe->tally.connects_failed > 0)
+    if (probe->tally.sent > 0 || probe->tally.connects_failed > 0 ||
+        probe->report.output_failure != 0)
         return;
     fault_set(&fault, FAULT_CONNECT, 0, 0, "%s: no connection yet when it had to end",
               target->places[0].text);
@@ -321,12 +336,36 @@ static int status_of(const struct tally *tally)
     return tally->connects_failed > 0 ? EXIT_STATUS_CONNECT : EXIT_STATUS_UNCHANGED;
 }
 
+/*
+ * Return how many files a run has open: the standard ones, the pipe of the threads, for each loop
+ * epoll, a timer and libevent's pair for signals, and the connections.
+ */
+static uint64_t needed_files(const struct options *options)
+{
+    return 3 + 2 + 4 * (1 + options->threads) + options->connections;
+}
+
+static int refuse_files(const struct options *options)
+{
+    char text[160];
+
+    (void)snprintf(text, sizeof text,
+                   "the limit of open files is %" PRIu64 ", but %" PRIu64 " %s about %" PRIu64
+                   "; raise it (ulimit -n), or ask for fewer of them",
+                   process_file_limit(), options->connections,
+                   options->connections == 1 ? "connection needs" : "connections need",
+                   needed_files(options));
+    return report_failure(options, EXIT_STATUS_SYSTEM, text);
+}
+
 int probe_run(const struct options *options, const struct target *target)
 {
     static struct probe probe; /* large, and one to a process */
     uint64_t elapsed_ns;
     int failure, status;
 
+    if (process_file_limit() < needed_files(options))
+        return refuse_files(options);
     probe.options = options;
     probe.pipe[0] = probe.pipe[1] = -1;
     (void)pthread_mutex_init(&probe.mutex, NULL);

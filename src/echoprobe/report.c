@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -84,6 +83,13 @@ static void print_line(FILE *stream, const char *format, ...)
 
 /* --- While it runs. -------------------------------------------------------------------------- */
 
+/* Let a line be seen at once. */
+static void flush_lines(struct report *report)
+{
+    if (fflush(stdout) != 0 && report->output_failure == 0)
+        report->output_failure = errno;
+}
+
 static void clear_line(struct report *report)
 {
     if (report->has_line)
@@ -113,7 +119,7 @@ void report_begin(struct report *report, const struct options *options, const st
         print_line(stdout, "echoprobe %s (%s), %" PRIu64 " %s%s%s", target->name, peer,
                    options->size_bytes, units_bytes(options->size_bytes), check != NULL ? ", " : "",
                    check != NULL ? check : "");
-    (void)fflush(stdout);
+    flush_lines(report);
 }
 
 static bool shows_lines(const struct report *report)
@@ -121,23 +127,31 @@ static bool shows_lines(const struct report *report)
     return !report->options->is_load && !report->options->quiet && !is_for_program(report->options);
 }
 
-void report_echo(struct report *report, const char *peer, uint64_t sequence, uint64_t rtt_ns)
+void report_vline(struct report *report, const char *format, va_list arguments)
 {
-    report_line(report, "%" PRIu64 " %s from %s: seq=%" PRIu64 " time=%.3f ms",
-                report->options->size_bytes, units_bytes(report->options->size_bytes), peer,
-                sequence + 1, ms(rtt_ns));
+    if (!shows_lines(report))
+        return;
+    vprint_line(stdout, format, arguments);
+    flush_lines(report);
 }
 
-void report_line(struct report *report, const char *format, ...)
+static void say_line(struct report *report, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void say_line(struct report *report, const char *format, ...)
 {
     va_list arguments;
 
-    if (!shows_lines(report))
-        return;
     va_start(arguments, format);
-    vprint_line(stdout, format, arguments);
+    report_vline(report, format, arguments);
     va_end(arguments);
-    (void)fflush(stdout);
+}
+
+void report_echo(struct report *report, const char *peer, uint64_t sequence, uint64_t rtt_ns)
+{
+    say_line(report, "%" PRIu64 " %s from %s: seq=%" PRIu64 " time=%.3f ms",
+             report->options->size_bytes, units_bytes(report->options->size_bytes), peer,
+             sequence + 1, ms(rtt_ns));
 }
 
 static void leave_out(struct report *report)
@@ -163,8 +177,8 @@ void report_fault(struct report *report, uint64_t sequence, const struct fault *
     if (is_connect && !report->options->plugin)
         print_line(stderr, "echoprobe: %s", fault->text);
     else if (shows_lines(report))
-        report_line(report, "seq=%" PRIu64 " %s: %s", sequence + 1, fault_name(fault->kind),
-                    fault->text);
+        say_line(report, "seq=%" PRIu64 " %s: %s", sequence + 1, fault_name(fault->kind),
+                 fault->text);
     else if (!is_for_program(report->options))
         print_line(stderr, "echoprobe: %s: %s", fault_name(fault->kind), fault->text);
 }
@@ -500,19 +514,26 @@ static void print_json_verdict(const struct report *report, const struct verdict
 
 /* --- The end. -------------------------------------------------------------------------------- */
 
+static int lose_output(const struct options *options, int failure)
+{
+    (void)fprintf(stderr, "echoprobe: standard output: %s\n", strerror(failure));
+    return options->plugin ? PLUGIN_UNKNOWN : EXIT_STATUS_SYSTEM;
+}
+
 /* Return the status, if all of the output arrived. */
 static int close_output(const struct options *options, int status)
 {
     if (fflush(stdout) == 0 && !ferror(stdout))
         return status;
-    (void)fprintf(stderr, "echoprobe: standard output: %s\n", strerror(errno));
-    return options->plugin ? PLUGIN_UNKNOWN : EXIT_STATUS_SYSTEM;
+    return lose_output(options, errno);
 }
 
 int report_messages(struct report *report, const struct tally *tally, uint64_t elapsed_ns,
                     int status)
 {
     clear_line(report);
+    if (report->output_failure != 0)
+        return lose_output(report->options, report->output_failure);
     if (report->options->plugin)
         status = plugin_print_messages(report->options, report->target->name, tally,
                                        report->fault_count == 0 ? NULL : &report->faults[0]);
@@ -527,6 +548,8 @@ int report_verdict(struct report *report, const struct verdict *verdict, uint64_
 {
     int status = verdict->status;
 
+    if (report->output_failure != 0)
+        return lose_output(report->options, report->output_failure);
     if (report->options->plugin)
         status = plugin_print_verdict(options_check(report->options), verdict);
     else if (report->options->json)

@@ -13,6 +13,7 @@
 #include "echoprobe/target.h"
 #include "echoprobe/verdict.h"
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,11 +27,15 @@ struct report {
     bool shows_progress; /* a live line on the terminal */
     bool has_line;       /* it stands there now */
     bool leaves_out;     /* faults that are only counted, and has said so */
+    int output_failure;  /* errno of the first line that did not arrive; 0: all did */
     size_t fault_count;  /* kept in `faults` */
     struct fault faults[REPORT_FAULTS];
 };
 
-/* Begin: say what is probed. The options and the target must outlive the report. */
+/*
+ * Begin: say what is probed. The options and the target must outlive the report. Whoever calls this
+ * or what says a line looks at `output_failure` afterwards, and ends the run: nobody reads it.
+ */
 void report_begin(struct report *report, const struct options *options,
                   const struct target *target);
 
@@ -43,9 +48,9 @@ void report_fault(struct report *report, uint64_t sequence, const struct fault *
 /* Renew the live line, if there is one. */
 void report_progress(struct report *report, const struct tally *tally, uint64_t elapsed_ns);
 
-/* Say how a check goes on, printf-style, in a line. */
-void report_line(struct report *report, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+/* Say how a check goes on, vprintf-style, in a line. */
+void report_vline(struct report *report, const char *format, va_list arguments)
+    __attribute__((format(printf, 2, 0)));
 
 /*
  * The end: print the summary, an object or a plugin's line on standard output. Each returns the

@@ -67,6 +67,7 @@ static void on_open(void *context, const char *peer)
     struct silence *const silence = context;
 
     silence->check->report.peer = peer;
+    silence->check->was_connected = true;
     silence->phase = PHASE_PROVING;
     send_message(silence);
 }
@@ -136,6 +137,7 @@ static void on_unanswered(evutil_socket_t fd, short what, void *context)
 struct silence *silence_new(struct check *check, const struct silence_events *events, void *context)
 {
     struct silence *const silence = calloc(1, sizeof *silence);
+    int failure;
 
     if (silence == NULL)
         return NULL;
@@ -151,7 +153,9 @@ struct silence *silence_new(struct check *check, const struct silence_events *ev
         await_answer(silence);
         return silence;
     }
+    failure = errno;
     silence_free(silence);
+    errno = failure;
     return NULL;
 }
 

@@ -323,6 +323,11 @@ static void on_start_failed(evutil_socket_t fd, short what, void *context)
     connect_next(stream, failure);
 }
 
+static bool is_shortage(int failure)
+{
+    return failure == EMFILE || failure == ENFILE || failure == ENOBUFS || failure == ENOMEM;
+}
+
 struct stream *stream_new(struct event_base *base, struct stream_scratch *scratch,
                           const struct target *target, const struct pattern *pattern,
                           uint64_t number, const struct stream_events *events, void *context)
@@ -346,14 +351,17 @@ struct stream *stream_new(struct event_base *base, struct stream_scratch *scratc
         return stream;
     failure = errno;
     close_socket(stream);
-    stream->send_failure = failure;
-    stream->writer = event_new(base, -1, 0, on_start_failed, stream);
-    if (stream->writer != NULL) {
-        event_active(stream->writer, EV_TIMEOUT, 1);
-        return stream;
+    if (!is_shortage(failure)) {
+        stream->send_failure = failure;
+        stream->writer = event_new(base, -1, 0, on_start_failed, stream);
+        if (stream->writer != NULL) {
+            event_active(stream->writer, EV_TIMEOUT, 1);
+            return stream;
+        }
+        failure = ENOMEM;
     }
     free(stream);
-    errno = ENOMEM;
+    errno = failure;
     return NULL;
 }
 

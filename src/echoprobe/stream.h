@@ -36,7 +36,8 @@ struct stream_scratch {
 /*
  * Make a stream with a number of its own and begin to connect, to each place of the target until
  * one answers. Everything that is handed in must outlive it. The caller frees it.
- * Return NULL with errno. What goes wrong later is reported by on_end.
+ * Return NULL with errno if the system is short of descriptors or memory. What else goes wrong, and
+ * what goes wrong later, is reported by on_end.
  */
 struct stream *stream_new(struct event_base *base, struct stream_scratch *scratch,
                           const struct target *target, const struct pattern *pattern,

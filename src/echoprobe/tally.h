@@ -13,7 +13,7 @@
 
 /* One of zeros is empty. */
 struct tally {
-    uint64_t sent, received, lost, corrupted; /* messages; the last three end one each */
+    uint64_t sent, received, lost, corrupted; /* messages: due, and the three ends of one */
     uint64_t late;                            /* of `lost`: came back unchanged after all */
     uint64_t duplicated, reordered;           /* datagrams; no loss by themselves */
     uint64_t connects, connects_failed;

@@ -273,6 +273,15 @@ class UsageTest(harness.TestCase):
                 self.assertRegex(result.errors, r"^echoprobe: .+\n$")
                 self.assertIn(word, result.errors)
 
+    def test_durations_are_alike(self):
+        """Each takes seconds with decimals, as --interval does."""
+        for option in ("-i", "-W", "-d", "--deadline"):
+            with self.subTest(option=option):
+                result = probe(option, "0.25", "-n", "1", f"127.0.0.1:{harness.free_port()}")
+                self.assertEqual(result.status, 2, result.text)
+        result = probe("--hold", "0.25", f"127.0.0.1:{harness.free_port()}")
+        self.assertEqual(result.status, 2, result.text)
+
     def test_help_and_version(self):
         for option, words in (("--help", "Usage: echoprobe"), ("--version", "echoprobe (Echo) ")):
             result = probe(option)

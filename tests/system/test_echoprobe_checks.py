@@ -133,6 +133,27 @@ class HalfCloseTest(CheckTestCase):
             self.assertEqual(result.status, 1)
             self.assertIn("--deadline reached after 0 of 64 bytes", result.output)
 
+    def test_a_deadline_before_the_first_echo(self):
+        """It did not come to its end; only where nobody took the connection nobody is there."""
+        checks = (("--hold", "1h"), ("--find-idle-timeout",), ("--half-close",))
+        early = ("-W", "1h", "--deadline", harness.scaled_ms(500))
+        with TcpServer(lambda connection, _: threading.Event().wait(60)) as server:
+            for check in checks:
+                with self.subTest(check=check):
+                    result = probe(*check, *early, server.address)
+                    self.assertEqual(result.status, 1, result.text)
+                    self.assertIn("--deadline reached", result.output)
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen(0)
+            address = listener.getsockname()
+            with socket.create_connection(address):
+                for check in checks:
+                    with self.subTest(check=check, full=True):
+                        result = probe(*check, *early, f"127.0.0.1:{address[1]}")
+                        self.assertEqual(result.status, 2, result.text)
+                        self.assertIn("--deadline reached", result.errors)
+
     def test_a_reset_behind_a_changed_byte(self):
         def serve(connection, _):
             data = broken_servers.read_exactly(connection, 64)[:40]

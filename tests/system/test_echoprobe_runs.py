@@ -5,6 +5,7 @@ Run by `run`, by automake, or alone.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import pty
@@ -329,6 +330,50 @@ class EndsTest(harness.TestCase):
                       results[0].output)
 
 
+class OutputTest(harness.TestCase):
+
+    def test_closed_standard_descriptors(self):
+        """Output that nobody gets is an error, and its descriptors become nobody else's."""
+        with Echod() as server:
+            for arguments, status in (
+                    (("-n", "1"), 71), (("-n", "1", "--json"), 71), (("--plugin",), 3),
+                    (("--half-close",), 71), (("--help",), 71)):
+                with self.subTest(arguments=arguments):
+                    result = subprocess.run(
+                        ["sh", "-c", 'exec "$0" "$@" <&- >&-', harness.ECHOPROBE, *arguments,
+                         server.addresses[0]], stderr=subprocess.PIPE, text=True, check=False,
+                        timeout=harness.PATIENCE_SECONDS)
+                    self.assertEqual(result.returncode, status, result.stderr)
+                    self.assertEqual(result.stderr,
+                                     f"echoprobe: standard output: {os.strerror(errno.EBADF)}\n")
+
+    def test_a_reader_that_goes_away(self):
+        """The next line fails, and the run ends there."""
+        with Echod() as server:
+            for arguments in (("-i", "1ms"), ("--find-idle-timeout=1h",)):
+                with self.subTest(arguments=arguments), subprocess.Popen(
+                        [harness.ECHOPROBE, *arguments, server.addresses[0]],
+                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as client:
+                    client.stdout.readline()
+                    client.stdout.close()
+                    errors = harness.Background(client.stderr.read).result()
+                    self.assertEqual(client.wait(harness.PATIENCE_SECONDS), 71, errors)
+                    self.assertEqual(errors,
+                                     f"echoprobe: standard output: {os.strerror(errno.EPIPE)}\n")
+
+    def test_a_full_disk_ends_a_run_at_its_first_line(self):
+        with Echod() as server, open("/dev/full", "w", encoding="ascii") as full:
+            for arguments in ((), ("-c", "2"), ("--hold", "1h")):
+                with self.subTest(arguments=arguments):
+                    result = subprocess.run(
+                        [harness.ECHOPROBE, *arguments, server.addresses[0]], stdout=full,
+                        stderr=subprocess.PIPE, text=True, check=False,
+                        timeout=harness.PATIENCE_SECONDS)
+                    self.assertEqual(result.returncode, 71, result.stderr)
+                    self.assertEqual(result.stderr, "echoprobe: standard output: "
+                                                    f"{os.strerror(errno.ENOSPC)}\n")
+
+
 class TerminalTest(harness.TestCase):
 
     def screen(self, *arguments, columns=80):
@@ -377,6 +422,54 @@ class TerminalTest(harness.TestCase):
 
 
 class ResourcesTest(harness.TestCase):
+
+    def expect_refusal(self, files, words, *arguments, inherited=()):
+        """Run with few files, in each form of output: the system is to blame, and the path not."""
+        for form, status in ((), 71), (("--json",), 71), (("--plugin",), 3):
+            with self.subTest(arguments=arguments, form=form):
+                client = subprocess.run(
+                    [*harness.with_file_limit(files), harness.ECHOPROBE, *form, *arguments],
+                    pass_fds=inherited, capture_output=True, text=True, check=False,
+                    timeout=harness.PATIENCE_SECONDS)
+                result = harness.ProbeResult(client.returncode, client.stdout, client.stderr)
+                self.assertEqual(result.status, status, result.text)
+                if "--json" in form:
+                    self.assertEqual(result.json()["status"], status)
+                    self.assertRegex(result.json()["error"], words)
+                elif form:
+                    self.assertRegex(result.output, f"^ECHO UNKNOWN - {words}.*\n$")
+                    self.assertEqual(result.errors, "")
+                else:
+                    self.assertRegex(result.errors, f"^echoprobe: {words}.*\n$")
+
+    def test_too_few_files_for_a_loop(self):
+        """libevent would end the process with a status of its own."""
+        with Echod() as server:
+            self.expect_refusal(5, f"libevent: .*{os.strerror(errno.EMFILE)}", "--half-close",
+                                server.addresses[0])
+
+    def test_too_few_files_for_the_connections(self):
+        """The limit is named before anything is sent."""
+        with Echod() as server:
+            for arguments in (("-c", "100", "-n", "200"), ("-c", "100", "--churn", "-n", "200"),
+                              ("-c", "20", "--threads", "10", "-n", "200")):
+                self.expect_refusal(40, "the limit of open files is 40, but .*ulimit -n",
+                                    *arguments, server.addresses[0])
+
+    def test_too_few_files_for_a_check(self):
+        with Echod() as server:
+            self.expect_refusal(40, os.strerror(errno.EMFILE), "--find-idle-timeout=2h",
+                                server.addresses[0])
+            self.expect_refusal(6, os.strerror(errno.EMFILE), "--hold", "1h", server.addresses[0])
+
+    def test_files_that_run_out_later(self):
+        """What the parent left open is counted by no limit."""
+        with Echod() as server, contextlib.ExitStack() as stack:
+            inherited = [stack.enter_context(open(os.devnull, "rb")).fileno() for _ in range(12)]
+            for arguments in (("-c", "30", "-n", "300"), ("-c", "30", "--churn", "-n", "300"),
+                              ("-c", "30", "--threads", "2", "--churn", "-n", "300")):
+                self.expect_refusal(50, os.strerror(errno.EMFILE), *arguments,
+                                    server.addresses[0], inherited=inherited)
 
     def thread_count(self, server, threads):
         """How many threads echoprobe has with --threads, once it has echoes."""

@@ -447,6 +447,29 @@ START_TEST(a_target_is_read_or_refused)
 }
 END_TEST
 
+/* What would be right for a client: no address of all, and no port that the system chooses. */
+static const struct {
+    const char *text;
+    const char *words;
+} target_mistakes[] = {
+    {":7", "no host of 1 to 255 characters without a slash; write for example tcp://127.0.0.1:"},
+    {"tcp://",
+     "no host of 1 to 255 characters without a slash; write for example tcp://127.0.0.1:"},
+    {"host:65536", "no port from 1 to 65535 at its end; write for example tcp://127.0.0.1:13265"},
+    {"host:", "no port from 1 to 65535 at its end; write for example tcp://127.0.0.1:13265"},
+    {"host:0", "no port from 1 to 65535 at its end; write for example tcp://127.0.0.1:13265"},
+};
+
+START_TEST(a_sentence_about_a_target_says_what_would_be_right)
+{
+    struct address address;
+    struct error error = {""};
+
+    ck_assert_int_eq(address_parse_target(target_mistakes[_i].text, 7, &address, &error), -1);
+    ck_assert_msg(strstr(error.text, target_mistakes[_i].words) != NULL, "%s", error.text);
+}
+END_TEST
+
 static Suite *address_suite(void)
 {
     Suite *suite = suite_create("address");
@@ -464,6 +487,8 @@ static Suite *address_suite(void)
     tcase_add_loop_test(text, a_sentence_says_what_would_be_right, 0, COUNT_OF(mistakes));
     tcase_add_test(text, a_text_of_any_length_is_refused_without_harm);
     tcase_add_loop_test(text, a_target_is_read_or_refused, 0, COUNT_OF(targets));
+    tcase_add_loop_test(text, a_sentence_about_a_target_says_what_would_be_right, 0,
+                        COUNT_OF(target_mistakes));
     tcase_add_test(peers, an_ipv4_peer_is_shown_with_its_port);
     tcase_add_loop_test(peers, an_ipv6_peer_is_shown_in_brackets_with_its_scope, 0,
                         COUNT_OF(ipv6_peers));

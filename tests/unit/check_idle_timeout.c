@@ -69,7 +69,7 @@ struct timeval clock_timeval(uint64_t milliseconds)
                             .tv_usec = (suseconds_t)(milliseconds % 1000 * 1000)};
 }
 
-/* --- check and report. ----------------------------------------------------------------------- */
+/* --- check. ---------------------------------------------------------------------------------- */
 
 void check_set_timer(struct check *check, struct event *timer, uint64_t delay_ns)
 {
@@ -89,9 +89,9 @@ void check_end(struct check *check, int status, const char *format, ...)
     va_end(arguments);
 }
 
-void report_line(struct report *report, const char *format, ...)
+void check_say(struct check *check, const char *format, ...)
 {
-    (void)report;
+    (void)check;
     (void)format;
 }
 
