@@ -2,6 +2,7 @@
 
 #include "echod/server.h"
 
+#include "base/process.h"
 #include "base/units.h"
 #include "echod/counters.h"
 #include "echod/mailbox.h"
@@ -16,7 +17,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 enum { SIGNAL_COUNT = 5 };
@@ -105,13 +105,6 @@ static uint64_t needed_files(const struct server *server)
     return 3 + 3 + of_loop + server->worker_count * (of_loop + of_pipe + listeners);
 }
 
-static uint64_t file_limit(void)
-{
-    struct rlimit limit;
-
-    return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : UINT64_MAX;
-}
-
 /*
  * Check that there can be a client for each worker. At the start libevent would end the process,
  * without a word of ours, when it lacks descriptors for a new loop.
@@ -120,12 +113,13 @@ static int check_file_limit(const struct server *server)
 {
     const uint64_t needed = needed_files(server) + server->worker_count; /* a client for each */
 
-    if (file_limit() >= needed)
+    if (process_file_limit() >= needed)
         return 0;
     log_write(server->log, LOG_LEVEL_ERROR,
               "the limit of open files is %" PRIu64 ", but %zu workers with %zu listeners need "
               "%" PRIu64 "; raise it (ulimit -n), or ask for fewer of them",
-              file_limit(), server->worker_count, sockets_count_staying(server->sockets), needed);
+              process_file_limit(), server->worker_count, sockets_count_staying(server->sockets),
+              needed);
     return -1;
 }
 
@@ -133,7 +127,7 @@ static int check_file_limit(const struct server *server)
 static uint64_t max_connections(const struct server *server, const struct options *options)
 {
     const uint64_t spare = 16, asked = options->max_connections;
-    uint64_t possible = file_limit() - needed_files(server);
+    uint64_t possible = process_file_limit() - needed_files(server);
 
     possible = possible > spare + server->worker_count ? possible - spare : server->worker_count;
     if (asked == SETTING_AUTO)

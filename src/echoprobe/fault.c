@@ -12,9 +12,11 @@
 enum {
     SHOWN = 8,    /* bytes of each side that a sentence shows */
     PROOF = 4,    /* so many equal bytes are no coincidence */
-    NEAR = 65536, /* the numbers of one run lie close together */
+    NEAR = 65536, /* the numbers of one run lie close together, */
     RESUMED = 16, /* so many right bytes in a row end a run of wrong ones */
 };
+
+static const uint64_t ahead = UINT64_C(1) << 32; /* and its connections get about equally far */
 
 static const char *const names[FAULT_KINDS] = {
     [FAULT_NONE] = "none",
@@ -182,11 +184,13 @@ static void judge_shifted(const struct evidence *evidence, size_t skipped, uint6
     show_bytes(fault, evidence);
 }
 
-static void judge_foreign(const struct evidence *evidence, uint64_t owner, struct fault *fault)
+/* The bytes stand at `place` in the stream of another connection, of this run or of any other. */
+static void judge_foreign(const struct evidence *evidence, uint64_t owner, uint64_t place,
+                          struct fault *fault)
 {
     const uint64_t offset = evidence->position - evidence->begin;
 
-    if (owner <= evidence->number + NEAR)
+    if (owner <= evidence->number + NEAR && place <= 2 * evidence->sent + ahead)
         fault_set(fault, FAULT_FOREIGN, offset, evidence->length,
                   "bytes of connection %" PRIu64 " at offset %" PRIu64, owner, offset);
     else
@@ -241,7 +245,7 @@ static void judge(const struct evidence *evidence, struct fault *fault)
         if (owner == own && place >= evidence->sent)
             continue; /* by chance the byte before the stream's first */
         if (owner != own)
-            judge_foreign(evidence, owner, fault);
+            judge_foreign(evidence, owner, place, fault);
         else
             judge_shifted(evidence, skipped, place, fault);
         return;

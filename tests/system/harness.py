@@ -516,11 +516,13 @@ def connect(address, receive_buffer=None, send_buffer=None):
 
 
 def is_refused(address):
-    """Tell whether nobody listens on an address any more."""
+    """Tell whether nobody listens on an address any more; who comes while it closes is reset."""
     try:
         connect(address).close()
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:
+        pass
     return False
 
 

@@ -161,6 +161,11 @@ START_TEST(bytes_of_others_are_foreign)
     judge(SENT);
     ck_assert_int_eq((int)fault.kind, FAULT_FOREIGN);
     ck_assert_ptr_nonnull(strstr(fault.text, "another echoprobe"));
+    /* The number is by chance one of this run's, but nobody has got so far. */
+    pattern_fill(&pattern, NUMBER + 2, UINT64_C(1) << 42, came + 100, SENT - 100);
+    judge(SENT);
+    ck_assert_int_eq((int)fault.kind, FAULT_FOREIGN);
+    ck_assert_ptr_nonnull(strstr(fault.text, "another echoprobe"));
 }
 END_TEST
 
