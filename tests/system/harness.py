@@ -519,7 +519,7 @@ def is_refused(address):
     """Tell whether nobody listens on an address any more; who comes while it closes is reset."""
     try:
         connect(address).close()
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, FileNotFoundError):
         return True
     except ConnectionResetError:
         pass

@@ -73,7 +73,7 @@ class DrainTest(harness.TestCase):
             client = server.connect()
             harness.round_trip(client)
             server.signal(signal.SIGTERM)
-            server.log.wait_for("draining: 1 connection")
+            harness.wait_until(lambda: harness.is_refused(address), "the door closes")
             with Echod(listen=address) as successor:
                 harness.round_trip(client)
                 client.close()
