@@ -620,8 +620,10 @@ class NamesTest(ReloadTestCase):
             self.name_server.bind(("127.0.0.77", 53))
         except OSError as error:
             self.skipTest(f"no name server can be played here: {error}")
-        self.prefix = self.with_file("/etc/resolv.conf",
-                                     "nameserver 127.0.0.77\noptions timeout:30 attempts:3\n")
+        self.prefix = self.prefix_that_asks("timeout:30 attempts:3")
+
+    def prefix_that_asks(self, options):
+        return self.with_file("/etc/resolv.conf", f"nameserver 127.0.0.77\noptions {options}\n")
 
     def ask(self, server):
         """Let echod look up a name, which takes a minute and a half without an answer."""
@@ -679,9 +681,12 @@ class NamesTest(ReloadTestCase):
 
 
     def end_before_it_serves(self, number, prefix, pid_of):
-        """Stop an echod that looks up a name at its start, which is another one for each signal."""
-        command = [*self.prefix, *prefix, harness.ECHOD, "--no-config", "--listen",
-                   f"{number.name}.test:0"]
+        """
+        Stop an echod that looks up a name at its start, another one for each signal. It is soon over,
+        since under the sanitizer of threads a handler waits until the look-up has ended.
+        """
+        command = [*self.prefix_that_asks("timeout:5 attempts:1"), *prefix, harness.ECHOD,
+                   "--no-config", "--listen", f"{number.name}.test:0"]
         with harness.Process(command) as process:
             self.name_server.settimeout(harness.PATIENCE_SECONDS)
             while number.name.encode() not in self.name_server.recvfrom(512)[0]:
