@@ -650,7 +650,9 @@ class NamesTest(ReloadTestCase):
             self.assertEqual(server.stop().open, 0)
             self.assertLess(time.monotonic() - begin, harness.PATIENCE_SECONDS)
 
-    def test_a_client_is_drained_while_a_name_is_looked_up(self):
+    @contextlib.contextmanager
+    def draining_while_a_name_is_looked_up(self):
+        """An echod, and the client that it waits for."""
         self.write(f"listen {self.first}", "drain-timeout 1h")
         with self.start(prefix=self.prefix) as server:
             self.threads = server.thread_count()
@@ -659,20 +661,17 @@ class NamesTest(ReloadTestCase):
             self.ask(server)
             server.signal(signal.SIGTERM)
             server.log.wait_for("draining: 1 connection")
+            yield server, client
+
+    def test_a_client_is_drained_while_a_name_is_looked_up(self):
+        with self.draining_while_a_name_is_looked_up() as (server, client):
             harness.round_trip(client)
             self.assertEqual(harness.finish(client, b"rest"), b"rest")
             server.wait_for_exit(0)
 
     def test_a_look_up_that_ends_during_a_drain_changes_nothing(self):
         """What it was for is forgotten: nothing is opened, and nobody told of an error."""
-        self.write(f"listen {self.first}", "drain-timeout 1h")
-        with self.start(prefix=self.prefix) as server:
-            self.threads = server.thread_count()
-            client = server.connect()
-            harness.round_trip(client)
-            self.ask(server)
-            server.signal(signal.SIGTERM)
-            server.log.wait_for("draining: 1 connection")
+        with self.draining_while_a_name_is_looked_up() as (server, client):
             self.answer(server)
             self.assertEqual(harness.finish(client, b"rest"), b"rest")
             server.wait_for_exit(0)

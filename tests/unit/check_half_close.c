@@ -8,16 +8,12 @@
 
 #include "echoprobe/half_close.h"
 
-#include "base/clock.h"
+#include "stand_in.h"
 #include "support.h"
 
-#include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { SIZE = 1000, TIMEOUT_MS = 1000, MOST_TURNS = 10000 };
-
-#define NS_PER_MS UINT64_C(1000000)
 
 struct stream {
     const struct stream_events *events;
@@ -25,54 +21,11 @@ struct stream {
 };
 
 static struct {
-    uint64_t now_ns;
-    struct options options;
-    struct check check;
-    struct event *timer;
-    uint64_t timer_ns; /* when it is due */
     struct stream stream;
     uint64_t departs_ns;    /* from one byte that leaves the system to the next */
     uint64_t delivered_max; /* no more of them leave */
     uint64_t returned;
 } scene;
-
-/* --- clock. ---------------------------------------------------------------------------------- */
-
-uint64_t clock_now_ns(void)
-{
-    return scene.now_ns;
-}
-
-uint64_t clock_now_ms(void)
-{
-    return scene.now_ns / NS_PER_MS;
-}
-
-struct timeval clock_timeval(uint64_t milliseconds)
-{
-    return (struct timeval){.tv_sec = (time_t)(milliseconds / 1000),
-                            .tv_usec = (suseconds_t)(milliseconds % 1000 * 1000)};
-}
-
-/* --- check. ---------------------------------------------------------------------------------- */
-
-void check_set_timer(struct check *check, struct event *timer, uint64_t delay_ns)
-{
-    ck_assert_ptr_eq(check, &scene.check);
-    scene.timer = timer;
-    scene.timer_ns = scene.now_ns + delay_ns;
-}
-
-void check_end(struct check *check, int status, const char *format, ...)
-{
-    va_list arguments;
-
-    ck_assert(!check->has_ended);
-    check->has_ended = true;
-    va_start(arguments, format);
-    verdict_set(&check->verdict, status, format, arguments);
-    va_end(arguments);
-}
 
 /* --- stream. --------------------------------------------------------------------------------- */
 
@@ -107,7 +60,7 @@ void stream_finish(struct stream *stream)
 
 uint64_t stream_delivered(const struct stream *stream)
 {
-    const uint64_t departed = scene.now_ns / scene.departs_ns;
+    const uint64_t departed = stand_in.now_ns / scene.departs_ns;
 
     (void)stream;
     return departed < scene.delivered_max ? departed : scene.delivered_max;
@@ -144,31 +97,30 @@ static double run(uint64_t delivered, uint64_t departs_ms, uint64_t returned)
     uint64_t last_ns;
     void *state;
 
+    stand_in_reset(0);
     memset(&scene, 0, sizeof scene);
     scene.departs_ns = departs_ms * NS_PER_MS;
     scene.delivered_max = delivered;
-    scene.options.size_bytes = SIZE;
-    scene.options.timeout_ms = TIMEOUT_MS;
-    scene.check.options = &scene.options;
-    scene.check.base = support_base();
+    stand_in.options.size_bytes = SIZE;
+    stand_in.options.timeout_ms = TIMEOUT_MS;
     last_ns = delivered * scene.departs_ns;
-    state = kind->start(&scene.check);
+    state = kind->start(&stand_in.check);
     ck_assert_ptr_nonnull(state);
     scene.stream.events->on_open(scene.stream.context, "peer");
-    for (int turns = 0; !scene.check.has_ended; turns++) {
+    for (int turns = 0; !stand_in.check.has_ended; turns++) {
         ck_assert_int_lt(turns, MOST_TURNS);
-        if (scene.returned < returned && scene.timer_ns >= last_ns) {
-            scene.now_ns = last_ns;
+        if (scene.returned < returned && stand_in.timer_ns >= last_ns) {
+            stand_in.now_ns = last_ns;
             scene.returned = returned;
             scene.stream.events->on_returned(scene.stream.context, returned);
             continue;
         }
-        scene.now_ns = scene.timer_ns;
-        event_get_callback(scene.timer)(-1, EV_TIMEOUT, event_get_callback_arg(scene.timer));
+        stand_in.now_ns = stand_in.timer_ns;
+        stand_in_fire();
     }
     kind->free(state);
-    ck_assert_int_eq(scene.check.verdict.status, EXIT_STATUS_FAULT);
-    return (double)(scene.now_ns - last_ns) / 1e6;
+    ck_assert_int_eq(stand_in.check.verdict.status, EXIT_STATUS_FAULT);
+    return (double)(stand_in.now_ns - last_ns) / 1e6;
 }
 
 static void check_waited_once(double still_ms)
@@ -180,7 +132,7 @@ static void check_waited_once(double still_ms)
 START_TEST(bytes_that_left_at_once_are_awaited_for_one_timeout)
 {
     check_waited_once(run(1, 1, 0));
-    ck_assert_str_eq(scene.check.verdict.text, "lost: nothing came back for 1s");
+    ck_assert_str_eq(stand_in.check.verdict.text, "lost: nothing came back for 1s");
 }
 END_TEST
 
@@ -193,7 +145,7 @@ END_TEST
 START_TEST(the_wait_begins_anew_with_each_byte_that_returns)
 {
     check_waited_once(run(1, TIMEOUT_MS * 9 / 10, 500));
-    ck_assert_str_eq(scene.check.verdict.text,
+    ck_assert_str_eq(stand_in.check.verdict.text,
                      "lost: only 500 of 1000 bytes came back, then nothing for 1s");
 }
 END_TEST

@@ -8,17 +8,15 @@
 
 #include "echoprobe/idle_timeout.h"
 
-#include "base/clock.h"
 #include "echoprobe/silence.h"
+#include "stand_in.h"
 #include "support.h"
 
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { MOST_CONNECTIONS = 256, MOST_TURNS = 10000, SHORTEST_MS = 50, SEARCHED_MS = 3600000 };
 
-#define NS_PER_MS     UINT64_C(1000000)
 #define ROUND_TRIP_NS (NS_PER_MS / 2)
 
 enum { SURVIVED, LOST }; /* the figures of a verdict */
@@ -39,61 +37,12 @@ struct silence {
 typedef uint64_t lateness(void);
 
 static struct {
-    uint64_t now_ns;
     uint64_t timeout_ns; /* of the path, which forgets who was silent for so long */
     lateness *late_ns;
     uint64_t seed;
-    struct options options;
-    struct check check;
-    struct event *timer;
-    uint64_t timer_ns; /* when it is due, or UINT64_MAX */
     struct silence *silences[MOST_CONNECTIONS];
     size_t opened;
 } scene;
-
-/* --- clock. ---------------------------------------------------------------------------------- */
-
-uint64_t clock_now_ns(void)
-{
-    return scene.now_ns;
-}
-
-uint64_t clock_now_ms(void)
-{
-    return scene.now_ns / NS_PER_MS;
-}
-
-struct timeval clock_timeval(uint64_t milliseconds)
-{
-    return (struct timeval){.tv_sec = (time_t)(milliseconds / 1000),
-                            .tv_usec = (suseconds_t)(milliseconds % 1000 * 1000)};
-}
-
-/* --- check. ---------------------------------------------------------------------------------- */
-
-void check_set_timer(struct check *check, struct event *timer, uint64_t delay_ns)
-{
-    ck_assert_ptr_eq(check, &scene.check);
-    scene.timer = timer;
-    scene.timer_ns = scene.now_ns + delay_ns;
-}
-
-void check_end(struct check *check, int status, const char *format, ...)
-{
-    va_list arguments;
-
-    ck_assert(!check->has_ended);
-    check->has_ended = true;
-    va_start(arguments, format);
-    verdict_set(&check->verdict, status, format, arguments);
-    va_end(arguments);
-}
-
-void check_say(struct check *check, const char *format, ...)
-{
-    (void)check;
-    (void)format;
-}
 
 /* --- silence. -------------------------------------------------------------------------------- */
 
@@ -106,7 +55,7 @@ struct silence *silence_new(struct check *check, const struct silence_events *ev
     ck_assert_uint_lt(scene.opened, MOST_CONNECTIONS);
     silence->events = events;
     silence->context = context;
-    silence->due_ns = scene.now_ns + ROUND_TRIP_NS;
+    silence->due_ns = stand_in.now_ns + ROUND_TRIP_NS;
     scene.silences[scene.opened++] = silence;
     return silence;
 }
@@ -125,7 +74,7 @@ void silence_try(struct silence *silence)
     ck_assert(silence_is_silent(silence));
     silence->silent_ns = silence_ns(silence);
     silence->phase = PHASE_TRYING;
-    silence->due_ns = scene.now_ns + ROUND_TRIP_NS;
+    silence->due_ns = stand_in.now_ns + ROUND_TRIP_NS;
 }
 
 bool silence_is_silent(const struct silence *silence)
@@ -145,7 +94,7 @@ bool silence_is_lost(const struct silence *silence)
 
 uint64_t silence_ns(const struct silence *silence)
 {
-    return silence_is_silent(silence) ? scene.now_ns - silence->began_ns : silence->silent_ns;
+    return silence_is_silent(silence) ? stand_in.now_ns - silence->began_ns : silence->silent_ns;
 }
 
 uint64_t silence_began_ns(const struct silence *silence)
@@ -170,7 +119,7 @@ static void answer(struct silence *silence)
     }
     silence->phase = PHASE_SILENT;
     silence->is_proven = true;
-    silence->began_ns = scene.now_ns;
+    silence->began_ns = stand_in.now_ns;
     silence->events->on_echo(silence->context, silence, silence->silent_ns, ROUND_TRIP_NS);
 }
 
@@ -194,18 +143,17 @@ static struct silence *next_to_answer(void)
 static void turn(void)
 {
     struct silence *silence = next_to_answer();
-    const bool is_answer = silence != NULL && silence->due_ns <= scene.timer_ns;
-    const uint64_t due_ns = is_answer ? silence->due_ns : scene.timer_ns;
+    const bool is_answer = silence != NULL && silence->due_ns <= stand_in.timer_ns;
+    const uint64_t due_ns = is_answer ? silence->due_ns : stand_in.timer_ns;
 
     ck_assert_uint_ne(due_ns, UINT64_MAX);
-    if (due_ns > scene.now_ns)
-        scene.now_ns = due_ns + scene.late_ns();
+    if (due_ns > stand_in.now_ns)
+        stand_in.now_ns = due_ns + scene.late_ns();
     if (is_answer) {
         answer(silence);
         return;
     }
-    scene.timer_ns = UINT64_MAX;
-    event_get_callback(scene.timer)(-1, EV_TIMEOUT, event_get_callback_arg(scene.timer));
+    stand_in_fire();
 }
 
 /* Search up to an hour on a path with a time-out. Return how long that took. */
@@ -216,24 +164,21 @@ static uint64_t search(uint64_t timeout_ms, lateness *late_ns)
     void *state;
     int turns = 0;
 
+    stand_in_reset(begin_ns);
     memset(&scene, 0, sizeof scene);
-    scene.now_ns = begin_ns;
     scene.timeout_ns = timeout_ms * NS_PER_MS;
     scene.late_ns = late_ns;
-    scene.timer_ns = UINT64_MAX;
-    scene.options.find_idle_timeout_ms = SEARCHED_MS;
-    scene.check.options = &scene.options;
-    scene.check.base = support_base();
-    state = kind->start(&scene.check);
+    stand_in.options.find_idle_timeout_ms = SEARCHED_MS;
+    state = kind->start(&stand_in.check);
     ck_assert_ptr_nonnull(state);
-    while (!scene.check.has_ended) {
+    while (!stand_in.check.has_ended) {
         turn();
         ck_assert_int_lt(turns++, MOST_TURNS);
     }
     kind->free(state);
     for (size_t i = 0; i < scene.opened; i++)
         ck_assert_ptr_null(scene.silences[i]);
-    return scene.now_ns - begin_ns;
+    return stand_in.now_ns - begin_ns;
 }
 
 /* --- What comes of it. ----------------------------------------------------------------------- */
@@ -245,7 +190,7 @@ static double seconds(uint64_t ns)
 
 static void check_found(void)
 {
-    const struct verdict *verdict = &scene.check.verdict;
+    const struct verdict *verdict = &stand_in.check.verdict;
 
     ck_assert_msg(verdict->status == EXIT_STATUS_UNCHANGED, "%s", verdict->text);
     ck_assert_uint_eq(verdict->figure_count, 2);
@@ -258,7 +203,7 @@ static void check_found(void)
 /* The same, to half a percent or 20 ms. */
 static void check_found_exactly(void)
 {
-    const struct figure *figures = scene.check.verdict.figures;
+    const struct figure *figures = stand_in.check.verdict.figures;
     const double exact = figures[LOST].value > 4 ? figures[LOST].value / 200 : 0.02;
 
     check_found();
@@ -331,7 +276,7 @@ END_TEST
 
 START_TEST(without_a_timeout_the_search_ends_with_its_longest_silence)
 {
-    const struct verdict *verdict = &scene.check.verdict;
+    const struct verdict *verdict = &stand_in.check.verdict;
 
     ck_assert_double_lt(seconds(search(10 * SEARCHED_MS, in_time)), SEARCHED_MS / 1e3 * 1.25);
     ck_assert_int_eq(verdict->status, EXIT_STATUS_UNCHANGED);
