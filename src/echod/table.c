@@ -3,29 +3,27 @@
 #include "echod/table.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
-/* A slot is free (value NULL, in the list of free slots), used, or retired (neither). */
+/* A slot is used, free (in the list of free slots), or retired (neither). */
 struct slot {
-    void *value;
-    uint32_t uses;      /* how often it was used before; the upper part of its ids */
+    void *value;        /* NULL if the slot is not used */
+    uint64_t number;    /* of what is stored, or of what will be stored next */
     uint32_t next_free; /* of a free slot: the one that was freed before it */
 };
 
 struct table {
     struct slot *slots;
-    uint32_t slot_count; /* slots that were ever used */
-    uint32_t capacity;   /* slots that there is memory for */
+    uint32_t capacity;   /* a power of 2, or 0 */
     uint32_t first_free; /* the slot that was freed last */
     size_t count;
+    uint64_t number_max;
     uint32_t first, stride;
 };
 
-enum { FIRST_CAPACITY = 16 };
-
-#define NO_SLOT    UINT32_MAX
-#define NUMBER_MAX ((UINT32_C(1) << TABLE_NUMBER_BITS) - 1)
-#define USES_MAX   ((uint32_t)(TABLE_ID_MAX >> TABLE_NUMBER_BITS))
+#define NO_SLOT      UINT32_MAX
+#define CAPACITY_MAX (UINT32_C(1) << 31)
 
 struct table *table_new(uint32_t first, uint32_t stride)
 {
@@ -33,7 +31,12 @@ struct table *table_new(uint32_t first, uint32_t stride)
 
     if (table == NULL)
         return NULL;
-    *table = (struct table){.first_free = NO_SLOT, .first = first, .stride = stride};
+    *table = (struct table){
+        .first_free = NO_SLOT,
+        .number_max = (TABLE_ID_MAX - first - 1) / stride,
+        .first = first,
+        .stride = stride,
+    };
     return table;
 }
 
@@ -45,35 +48,69 @@ void table_free(struct table *table)
     free(table);
 }
 
-static uint64_t slot_id(const struct table *table, uint32_t slot)
+static uint64_t slot_id(const struct table *table, const struct slot *slot)
 {
-    const uint64_t number = (uint64_t)slot * table->stride + table->first + 1;
-
-    return (uint64_t)table->slots[slot].uses << TABLE_NUMBER_BITS | number;
+    return slot->number * table->stride + table->first + 1;
 }
 
 /* Return the slot that holds `id` now, or NULL. */
 static struct slot *find_slot(const struct table *table, uint64_t id)
 {
-    const uint64_t place = (id & NUMBER_MAX) - 1 - table->first;
-    const uint64_t slot = place / table->stride;
+    const uint64_t number = (id - 1 - table->first) / table->stride;
+    struct slot *slot;
 
-    if (slot >= table->slot_count || table->slots[slot].value == NULL ||
-        slot_id(table, (uint32_t)slot) != id)
+    if (table->capacity == 0)
         return NULL;
-    return &table->slots[slot];
+    slot = &table->slots[number & (table->capacity - 1)];
+    return slot->value != NULL && slot_id(table, slot) == id ? slot : NULL;
 }
 
-/* Make room for more slots, as long as their numbers fit into an id. */
+/* Let a slot that is not used be the next one, unless its numbers are used up. */
+static void release_slot(struct table *table, struct slot *slot)
+{
+    if (slot->number > table->number_max)
+        return;
+    slot->next_free = table->first_free;
+    table->first_free = (uint32_t)(slot - table->slots);
+}
+
+/*
+ * Split each slot in two: its numbers fall to the one or the other, as the next of their bits says.
+ * The half that the slot's own number does not fall to is free. Of these, low ones come first.
+ */
+static void split_slots(struct table *table)
+{
+    const uint32_t before = table->capacity;
+
+    table->capacity = before * 2;
+    for (uint32_t i = before; i-- > 0;) {
+        const struct slot slot = table->slots[i];
+        const uint32_t place = (uint32_t)(slot.number & (table->capacity - 1));
+        struct slot *other = &table->slots[place ^ before];
+
+        table->slots[place] = slot;
+        *other = (struct slot){.number = slot.number + before};
+        release_slot(table, other);
+    }
+}
+
+/* Tell whether twice as many slots would have a number that is still free. */
+static bool has_numbers_left(const struct table *table)
+{
+    for (uint32_t i = 0; i < table->capacity; i++) {
+        if (table->slots[i].number + table->capacity <= table->number_max)
+            return true;
+    }
+    return table->capacity == 0;
+}
+
+/* Make room, when no slot is free. Return 0, or -1 with errno ENOMEM. */
 static int grow(struct table *table)
 {
-    const uint64_t limit = (NUMBER_MAX - table->first - 1) / table->stride + 1;
-    uint64_t capacity = table->capacity == 0 ? FIRST_CAPACITY : (uint64_t)table->capacity * 2;
+    const size_t capacity = table->capacity == 0 ? 1 : (size_t)table->capacity * 2;
     struct slot *slots;
 
-    if (capacity > limit)
-        capacity = limit;
-    if (capacity == table->capacity) {
+    if (capacity > CAPACITY_MAX || !has_numbers_left(table)) {
         errno = ENOMEM;
         return -1;
     }
@@ -81,23 +118,25 @@ static int grow(struct table *table)
     if (slots == NULL)
         return -1;
     table->slots = slots;
-    table->capacity = (uint32_t)capacity;
+    if (table->capacity > 0) {
+        split_slots(table);
+        return 0;
+    }
+    table->capacity = 1;
+    slots[0] = (struct slot){.number = 0};
+    release_slot(table, &slots[0]);
     return 0;
 }
 
 uint64_t table_insert(struct table *table, void *value)
 {
-    uint32_t slot = table->first_free;
+    struct slot *slot;
 
-    if (slot != NO_SLOT) {
-        table->first_free = table->slots[slot].next_free;
-    } else {
-        if (table->slot_count == table->capacity && grow(table) < 0)
-            return 0;
-        slot = table->slot_count++;
-        table->slots[slot].uses = 0;
-    }
-    table->slots[slot].value = value;
+    if (table->first_free == NO_SLOT && grow(table) < 0)
+        return 0;
+    slot = &table->slots[table->first_free];
+    table->first_free = slot->next_free;
+    slot->value = value;
     table->count++;
     return slot_id(table, slot);
 }
@@ -118,12 +157,9 @@ void *table_remove(struct table *table, uint64_t id)
         return NULL;
     value = slot->value;
     slot->value = NULL;
+    slot->number += table->capacity;
+    release_slot(table, slot);
     table->count--;
-    if (slot->uses < USES_MAX) {
-        slot->uses++;
-        slot->next_free = table->first_free;
-        table->first_free = (uint32_t)(slot - table->slots);
-    }
     return value;
 }
 
@@ -132,13 +168,19 @@ size_t table_count(const struct table *table)
     return table->count;
 }
 
-void *table_next(const struct table *table, size_t *cursor)
+void *table_next(const struct table *table, struct table_cursor *cursor)
 {
-    while (*cursor < table->slot_count) {
-        void *value = table->slots[(*cursor)++].value;
+    if (cursor->capacity == 0)
+        cursor->capacity = table->capacity;
+    while (cursor->slot < cursor->capacity) {
+        const uint64_t place = cursor->slot + (uint64_t)cursor->split++ * cursor->capacity;
 
-        if (value != NULL)
-            return value;
+        if (place >= table->capacity) {
+            cursor->slot++;
+            cursor->split = 0;
+        } else if (table->slots[place].value != NULL) {
+            return table->slots[place].value;
+        }
     }
     return NULL;
 }

@@ -3,12 +3,15 @@
  * A pure container: knows nothing of connections, owns nothing that is stored, takes no lock.
  * Called by worker, which has one table for its connections.
  *
- * An id is made of the slot's number, which says where to look, and of how often the slot has been
- * used, so that an id never comes back:
+ * What is stored has a number, whose lower bits say which slot it is in; each use of a slot has the
+ * next number of that slot, so that a number never comes back:
  *
- *     id = uses << TABLE_NUMBER_BITS | (slot * stride + first + 1)
+ *     slot = number % capacity              capacity is a power of 2
+ *     id   = number * stride + first + 1
  *
- * Tables that share a stride and differ in `first` never hand out the same id.
+ * So ids are small where little is stored at a time: the first three are 1, 2 and 3, and while
+ * clients come one after the other they are counted through. Tables that share a stride and differ
+ * in `first` never hand out the same id.
  */
 #ifndef ECHOD_TABLE_H
 #define ECHOD_TABLE_H
@@ -16,16 +19,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { TABLE_NUMBER_BITS = 28 };
-
 /* The largest id; it is exact in a double, and so in every JSON reader. */
 #define TABLE_ID_MAX ((UINT64_C(1) << 53) - 1)
 
 struct table;
 
+/* Where a walk through a table is. It begins with all zeros. */
+struct table_cursor {
+    uint32_t capacity; /* of the table when the walk began */
+    uint32_t slot;     /* as it was numbered then */
+    uint32_t split;    /* of the slots that it has become since */
+};
+
 /*
- * Make an empty table whose ids are those of place `first` among `stride` tables:
- * first < stride < 1 << TABLE_NUMBER_BITS.
+ * Make an empty table whose ids are those of place `first` among `stride` tables: first < stride.
  * Return NULL with errno ENOMEM.
  */
 struct table *table_new(uint32_t first, uint32_t stride);
@@ -35,7 +42,7 @@ void table_free(struct table *table);
 
 /*
  * Store a pointer, not NULL, and return its id, which is positive and was never returned before;
- * 0 with errno ENOMEM if memory or numbers ran out. A slot that has used up its ids is retired.
+ * 0 with errno ENOMEM if memory or ids ran out. A slot that has used up its ids is retired.
  */
 uint64_t table_insert(struct table *table, void *value) __attribute__((warn_unused_result));
 
@@ -49,10 +56,10 @@ void *table_remove(struct table *table, uint64_t id);
 size_t table_count(const struct table *table);
 
 /*
- * Return the next stored pointer at or after slot `*cursor`, and move the cursor behind it; NULL
- * at the end. Start with 0. Between calls anything may be inserted or removed: what stays is
- * visited exactly once, what comes or goes at most once.
+ * Return the next stored pointer of a walk, and move its cursor on; NULL at the end. Between calls
+ * anything may be inserted or removed: what stays is visited exactly once, what comes or goes at
+ * most once.
  */
-void *table_next(const struct table *table, size_t *cursor);
+void *table_next(const struct table *table, struct table_cursor *cursor);
 
 #endif

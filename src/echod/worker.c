@@ -66,7 +66,7 @@ struct worker {
     struct event *limit_retry; /* at the limit: another worker's client may have left */
     struct event *drain_deadline;
     struct event *report_slice;
-    size_t report_cursor;
+    struct table_cursor report_cursor;
     atomic_bool is_reporting;
     atomic_bool is_pinged;
     bool is_draining;
@@ -424,7 +424,7 @@ static void on_drain_deadline(evutil_socket_t fd, short what, void *argument)
 {
     struct worker *worker = argument;
     struct connection *connection;
-    size_t cursor = 0;
+    struct table_cursor cursor = {0};
 
     (void)fd;
     (void)what;
@@ -436,7 +436,7 @@ static void stop_at_once(void *argument)
 {
     struct worker *worker = argument;
     struct connection *connection;
-    size_t cursor = 0;
+    struct table_cursor cursor = {0};
 
     worker->is_draining = true;
     free_listeners(worker);
@@ -467,7 +467,7 @@ static void start_report(void *argument)
 {
     struct worker *worker = argument;
 
-    worker->report_cursor = 0;
+    worker->report_cursor = (struct table_cursor){0};
     on_report_slice(-1, 0, worker);
 }
 
@@ -690,7 +690,7 @@ static int take_endpoints(struct worker *worker, struct sockets *sockets)
 static void free_connections(struct worker *worker)
 {
     struct connection *connection;
-    size_t cursor = 0;
+    struct table_cursor cursor = {0};
 
     while ((connection = table_next(worker->table, &cursor)) != NULL)
         connection_free(connection);

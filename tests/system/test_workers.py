@@ -13,12 +13,11 @@ import harness
 from harness import MIB, Echod, Stream
 
 SO_INCOMING_CPU = 49  # socket(7); python has it from 3.11 on
-NUMBER_BITS = 28  # of an id; the number behind them is the worker's place (src/echod/table.h)
 
 
 def workers_of(lines, count):
     """Which of so many workers served the connections of these log lines."""
-    return {(line.id % (1 << NUMBER_BITS) - 1) % count for line in lines}
+    return {(line.id - 1) % count for line in lines}
 
 
 class WorkersTest(harness.TestCase):
@@ -33,6 +32,19 @@ class WorkersTest(harness.TestCase):
             self.assertEqual((totals.open, totals.bytes_in), (64, 4 * 64))
             self.assertEqual(len({line.id for line in lines}), 64)
             self.assertEqual(workers_of(lines, 2), {0, 1})
+
+    def test_ids_are_small(self):
+        """The first clients have the ids 1, 2, 3, and those who follow one another are counted."""
+        with Echod() as server:
+            clients = [server.connect() for _ in range(3)]
+            for client in clients:
+                harness.round_trip(client)
+            self.assertEqual(sorted(line.id for line in server.report()[1]), [1, 2, 3])
+        with Echod() as server:
+            for expected in range(1, 6):
+                with harness.connect(server.addresses[0]) as client:
+                    harness.round_trip(client)
+                self.assertEqual(server.wait_for_closed(count=expected)[-1].id, expected)
 
     def test_ids_never_come_back(self):
         """Over thousands of connections no worker gives out an id twice."""
