@@ -42,9 +42,10 @@ class WorkersTest(harness.TestCase):
             self.assertEqual(sorted(line.id for line in server.report()[1]), [1, 2, 3])
         with Echod() as server:
             for expected in range(1, 6):
+                since = len(server.log.lines)
                 with harness.connect(server.addresses[0]) as client:
                     harness.round_trip(client)
-                self.assertEqual(server.wait_for_closed(count=expected)[-1].id, expected)
+                self.assertEqual(server.wait_for_closed(since=since).id, expected)
 
     def test_ids_never_come_back(self):
         """Over thousands of connections no worker gives out an id twice."""
