@@ -3,8 +3,8 @@
 # Called by brew, and here by `make homebrew`.
 class Echod < Formula
   desc "Echo service (RFC 862) and a client that verifies every byte"
-  homepage "https://github.com/echod/echod"
-  url "https://github.com/echod/echod/releases/download/v0.9.0/echod-0.9.0.tar.xz"
+  homepage "@HOME@"
+  url "@HOME@/releases/v0.9.0/echod-0.9.0.tar.xz"
   sha256 "@SHA256@"
   license "BSD-2-Clause"
 
