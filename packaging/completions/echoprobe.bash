@@ -25,7 +25,7 @@ _echoprobe() {
     fi
     case $before in
     -i | --interval | -s | --size | --window) words=auto ;;
-    -n | --count | -W | --timeout | --deadline | -c | --connections) return ;;
+    -c | -n | --count | -W | --timeout | --deadline | -P | --connections) return ;;
     -d | --duration | --rate | --threads | --hold | --warning | --critical) return ;;
     *)
         words=$options

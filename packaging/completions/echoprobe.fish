@@ -9,7 +9,7 @@ function __echoprobe_addresses
 end
 
 complete -c echoprobe -f -a '(__echoprobe_addresses)'
-complete -c echoprobe -s n -l count -x -d 'stop after so many echoes'
+complete -c echoprobe -s c -s n -l count -x -d 'stop after so many echoes'
 complete -c echoprobe -s i -l interval -x -a auto -d 'time between messages'
 complete -c echoprobe -s s -l size -x -a auto -d 'bytes of a message'
 complete -c echoprobe -s W -l timeout -x -d 'an echo is lost after so long'
@@ -17,7 +17,7 @@ complete -c echoprobe -l deadline -x -d 'end after so long, whatever happens'
 complete -c echoprobe -s 4 -l ipv4 -d 'use IPv4 alone'
 complete -c echoprobe -s 6 -l ipv6 -d 'use IPv6 alone'
 complete -c echoprobe -s q -l quiet -d 'print only the summary'
-complete -c echoprobe -s c -l connections -x -d 'connections at a time'
+complete -c echoprobe -s P -l connections -x -d 'connections at a time'
 complete -c echoprobe -s d -l duration -x -d 'send for so long'
 complete -c echoprobe -l window -x -a auto -d 'messages under way on each connection'
 complete -c echoprobe -l rate -x -d 'messages a second over all connections'

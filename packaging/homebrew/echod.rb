@@ -31,12 +31,12 @@ class Echod < Formula
     echod = spawn sbin/"echod", "--listen", address
     begin
       20.times do
-        break if quiet_system bin/"echoprobe", "-q", "-n", "1", address
+        break if quiet_system bin/"echoprobe", "-q", "-c", "1", address
 
         sleep 0.1
       end
       assert_match "3 sent, 3 received, 0 lost (0.0%), 0 corrupted",
-                   shell_output("#{bin}/echoprobe -n 3 -i 0 #{address}")
+                   shell_output("#{bin}/echoprobe -c 3 -i 0 #{address}")
       system bin/"echoprobe", "-q", "--half-close", "-s", "1MB", address
     ensure
       Process.kill "TERM", echod

@@ -284,13 +284,24 @@ struct command_line {
 /* Values of long options; they lie beyond all letters. */
 enum { FIRST_LONG_VALUE = 256 };
 
+/* Add a short option, unless it is 0, and return how many characters there are then. */
+static size_t add_letter(char *letters, size_t count, char letter, int takes_value)
+{
+    if (letter == 0)
+        return count;
+    letters[count++] = letter;
+    if (takes_value == required_argument)
+        letters[count++] = ':';
+    return count;
+}
+
 static int command_line_init(struct command_line *line, const struct setting *table)
 {
     const size_t length = table_length(table);
     size_t letters = 0, count = 0;
 
     line->long_options = calloc(length + 1, sizeof *line->long_options);
-    line->letters = malloc(2 * length + 3);
+    line->letters = malloc(4 * length + 2);
     if (line->long_options == NULL || line->letters == NULL) {
         free(line->long_options);
         free(line->letters);
@@ -311,11 +322,8 @@ static int command_line_init(struct command_line *line, const struct setting *ta
             .has_arg = takes_value,
             .val = FIRST_LONG_VALUE + (int)i,
         };
-        if (table[i].letter == 0)
-            continue;
-        line->letters[letters++] = table[i].letter;
-        if (takes_value == required_argument)
-            line->letters[letters++] = ':';
+        letters = add_letter(line->letters, letters, table[i].letter, takes_value);
+        letters = add_letter(line->letters, letters, table[i].other_letter, takes_value);
     }
     line->letters[letters] = '\0';
     return 0;
@@ -331,7 +339,7 @@ static const struct setting *setting_of_value(const struct setting *table, int v
 {
     if (value >= FIRST_LONG_VALUE)
         return &table[value - FIRST_LONG_VALUE];
-    while (table->letter != value)
+    while (table->letter != value && table->other_letter != value)
         table++;
     return table;
 }

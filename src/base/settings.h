@@ -78,6 +78,7 @@ struct setting {
     setting_format format;      /* SETTING_PARSED that a file may have */
     size_t size;                /* SETTING_PARSED that is fixed: of the member */
     char letter;                /* short option, or 0 */
+    char other_letter;          /* another short option for the same, not in --help, or 0 */
     bool is_command;            /* has a meaning on the command line only */
     bool is_fixed;              /* cannot change while the program runs */
     const char *help;           /* one sentence; lines are broken by settings_print_help */

@@ -47,13 +47,14 @@ static const struct setting table[] = {
     },
     {
         .name = "count",
-        .letter = 'n',
+        .letter = 'c',
+        .other_letter = 'n',
         .type = SETTING_COUNT,
         .offset = offsetof(struct options, count),
         .argument = "N",
         .fallback = "0",
         .maximum = UINT64_C(1000000000000000),
-        .help = "end after so many messages; 0: no limit",
+        .help = "end after so many messages, as ping does; -n is the same; 0: no limit",
     },
     {
         .name = "interval",
@@ -128,7 +129,7 @@ static const struct setting table[] = {
     },
     {
         .name = "connections",
-        .letter = 'c',
+        .letter = 'P',
         .type = SETTING_COUNT,
         .offset = offsetof(struct options, connections),
         .argument = "N",

@@ -29,7 +29,7 @@ class PingTest(harness.TestCase):
 
     def test_a_line_for_each_echo_and_a_summary(self):
         with Echod() as server:
-            result = probe("-n", "3", "-i", "10ms", server.addresses[0])
+            result = probe("-c", "3", "-i", "10ms", server.addresses[0])
         self.assertEqual(result.status, 0, result.text)
         self.assertEqual(re.findall(ECHO_LINE, result.output), ["1", "2", "3"])
         self.assertRegex(result.output, r"(?m)^--- tcp://127\.0\.0\.1:\d+ ---$")
@@ -38,9 +38,16 @@ class PingTest(harness.TestCase):
         self.assertRegex(result.output, ROUND_TRIPS)
         self.assertEqual(result.errors, "")
 
+    def test_the_letters_of_ping_and_of_iperf3(self):
+        with Echod() as server:
+            for arguments in (("-c", "3"), ("-n", "3"), ("-c3", "-P", "1")):
+                with self.subTest(arguments=arguments):
+                    result = probe(*arguments, "-i", "0", server.addresses[0])
+                    self.assertEqual(re.findall(ECHO_LINE, result.output), ["1", "2", "3"])
+
     def test_quiet(self):
         with Echod() as server:
-            result = probe("-q", "-n", "3", "-i", "0", server.addresses[0])
+            result = probe("-q", "-c", "3", "-i", "0", server.addresses[0])
         self.assertEqual(result.status, 0)
         self.assertNotIn("seq=", result.output)
         self.assertIn("3 received", result.output)
@@ -49,7 +56,7 @@ class PingTest(harness.TestCase):
         with Echod() as server:
             for size in ("1", "2", "7", "8", "9", "63", "4097", "100000", "3MiB"):
                 with self.subTest(size=size):
-                    result = probe("-n", "5", "-i", "0", "-s", size, server.addresses[0])
+                    result = probe("-c", "5", "-i", "0", "-s", size, server.addresses[0])
                     self.assertEqual(result.status, 0, result.text)
                     self.assertIn("5 sent, 5 received", result.output)
 
@@ -57,23 +64,23 @@ class PingTest(harness.TestCase):
         with udp_echo() as server:
             for size in ("1", "7", "8", "15", "16", "64", "1472", "65507"):
                 with self.subTest(size=size):
-                    result = probe("-n", "5", "-i", "0", "-s", size, server.address)
+                    result = probe("-c", "5", "-i", "0", "-s", size, server.address)
                     self.assertEqual(result.status, 0, result.text)
                     self.assertIn("5 sent, 5 received", result.output)
 
     def test_a_unix_socket(self):
         address = f"unix://{self.temporary_directory()}/echod.sock"
         with Echod(listen=address):
-            result = probe("-n", "2", "-i", "0", address)
+            result = probe("-c", "2", "-i", "0", address)
         self.assertEqual(result.status, 0, result.text)
         self.assertIn("2 received", result.output)
 
     def test_ipv6(self):
         self.need_ipv6()
         with Echod(listen="tcp://[::1]:0") as server:
-            result = probe("-6", "-n", "1", server.addresses[0])
+            result = probe("-6", "-c", "1", server.addresses[0])
             self.assertEqual(result.status, 0, result.text)
-            self.assertEqual(probe("-4", "-n", "1", server.addresses[0]).status, 2)
+            self.assertEqual(probe("-4", "-c", "1", server.addresses[0]).status, 2)
 
     def test_an_interrupt_ends_it_with_a_summary(self):
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -108,7 +115,7 @@ class PingTest(harness.TestCase):
 
         timeout = harness.scaled_ms(200)
         with broken_servers.TcpServer(serve) as server:
-            result = probe("-n", "2", "-i", harness.scaled_ms(400), "-W", timeout, server.address)
+            result = probe("-c", "2", "-i", harness.scaled_ms(400), "-W", timeout, server.address)
         self.assertEqual(result.status, 1)
         self.assertRegex(result.output, r"2 sent, 1 received, 1 lost \(50\.0%\), 0 corrupted, 1 late")
 
@@ -129,29 +136,29 @@ class LoadTest(harness.TestCase):
         return figures
 
     def test_a_count_is_exact(self):
-        for arguments in (("-c", "7"), ("-c", "7", "--threads", "3"), ("--window", "9"),
-                          ("-c", "3", "--churn"), ("--stream",), ("-c", "2", "--rate", "2000/s")):
+        for arguments in (("-P", "7"), ("-P", "7", "--threads", "3"), ("--window", "9"),
+                          ("-P", "3", "--churn"), ("--stream",), ("-P", "2", "--rate", "2000/s")):
             with self.subTest(arguments=arguments):
-                self.assertEqual(self.load(*arguments, "-n", "1000")["sent"], 1000)
+                self.assertEqual(self.load(*arguments, "-c", "1000")["sent"], 1000)
 
     def test_a_duration_ends_it(self):
-        figures = self.load("-c", "5", "--threads", "2", "-d", "300ms")
+        figures = self.load("-P", "5", "--threads", "2", "-d", "300ms")
         self.assertGreaterEqual(figures["elapsed_seconds"], 0.3)
         self.assertEqual(figures["connects"], 5)
 
     def test_churn_connects_for_each_message(self):
-        self.assertEqual(self.load("--churn", "-c", "4", "-n", "300")["connects"], 300)
+        self.assertEqual(self.load("--churn", "-P", "4", "-c", "300")["connects"], 300)
 
     def test_a_rate_sends_what_is_due(self):
-        self.assertEqual(self.load("-c", "3", "--rate", "500/s", "-d", "500ms")["sent"], 250)
+        self.assertEqual(self.load("-P", "3", "--rate", "500/s", "-d", "500ms")["sent"], 250)
 
     def test_udp(self):
         with udp_echo() as server:
-            figures = self.load("-c", "2", "-n", "100", address=server.address)
+            figures = self.load("-P", "2", "-c", "100", address=server.address)
         self.assertEqual(figures["transport"], "udp")
 
     def test_the_percentiles_stand_in_order(self):
-        rtt = self.load("-c", "4", "-n", "5000")["rtt_us"]
+        rtt = self.load("-P", "4", "-c", "5000")["rtt_us"]
         values = [rtt[name] for name in ("min", "p50", "p90", "p95", "p99", "p99_9", "p99_99",
                                          "max")]
         self.assertEqual(values, sorted(values))
@@ -165,7 +172,7 @@ class LoadTest(harness.TestCase):
             connection.recv(1)
 
         with broken_servers.TcpServer(serve) as server:
-            figures = self.load("--rate", "100/s", "-n", "40", "-W", "1m", address=server.address)
+            figures = self.load("--rate", "100/s", "-c", "40", "-W", "1m", address=server.address)
         self.assertGreater(figures["rtt_us"]["p50"], 150000)
 
     def test_a_message_that_had_to_wait_counts_from_when_it_was_due(self):
@@ -178,13 +185,13 @@ class LoadTest(harness.TestCase):
                 data = connection.recv(65536)
 
         with broken_servers.TcpServer(serve) as server:
-            figures = self.load("--rate", "100/s", "--window", "1", "-n", "30", "-W", "1m",
+            figures = self.load("--rate", "100/s", "--window", "1", "-c", "30", "-W", "1m",
                                 address=server.address)
         self.assertGreater(figures["rtt_us"]["p50"], 100000)
 
     def test_a_summary_with_a_histogram(self):
         with Echod() as server:
-            result = probe("-c", "2", "-n", "500", server.addresses[0])
+            result = probe("-P", "2", "-c", "500", server.addresses[0])
         self.assertEqual(result.status, 0, result.text)
         self.assertRegex(result.output, r"2 connections, 1 thread: \d+ echoes/s, \S+ .?B/s each way")
         self.assertRegex(result.output, r"(?m)^ +\S+ ms \|#+ +\d+\.\d\d%$")
@@ -193,7 +200,7 @@ class LoadTest(harness.TestCase):
     def test_a_connection_that_ended_is_replaced(self):
         """Each connection returns one message and ends; every message comes back all the same."""
         with broken_servers.ending_after(64) as server:
-            figures = self.load("--rate", "1/s", "-n", "3", address=server.address)
+            figures = self.load("--rate", "1/s", "-c", "3", address=server.address)
         self.assertEqual(figures["connects"], 3)
 
 
@@ -205,7 +212,7 @@ class NobodyThereTest(harness.TestCase):
             listener.bind(("127.0.0.1", 0))
             listener.listen(0)  # as long as one client waits, the next has no answer
             address = f"127.0.0.1:{listener.getsockname()[1]}"
-            with subprocess.Popen([harness.ECHOPROBE, "--json", "-c", "4", "-n", "1", "-W",
+            with subprocess.Popen([harness.ECHOPROBE, "--json", "-P", "4", "-c", "1", "-W",
                                    harness.scaled_ms(500), address],
                                   stdout=subprocess.PIPE, text=True) as client:
                 with listener.accept()[0] as first:
@@ -218,18 +225,18 @@ class NobodyThereTest(harness.TestCase):
     def test_a_closed_port(self):
         for scheme, kind in (("tcp", socket.SOCK_STREAM), ("udp", socket.SOCK_DGRAM)):
             address = f"127.0.0.1:{harness.free_port(kind)}"
-            for more in ((), ("-c", "3"), ("--json",)):
+            for more in ((), ("-P", "3"), ("--json",)):
                 with self.subTest(scheme=scheme, more=more):
-                    result = probe("-n", "1", *more, f"{scheme}://{address}")
+                    result = probe("-c", "1", *more, f"{scheme}://{address}")
                     self.assertEqual(result.status, 2, result.text)
                     self.assertIn(f"echoprobe: {address}: Connection refused", result.errors)
 
     def test_churn_to_a_closed_port(self):
-        result = probe("--churn", "-n", "3", f"127.0.0.1:{harness.free_port()}")
+        result = probe("--churn", "-c", "3", f"127.0.0.1:{harness.free_port()}")
         self.assertEqual(result.status, 2, result.text)
 
     def test_a_name_that_nobody_has(self):
-        result = probe("-n", "1", "nobody.invalid")
+        result = probe("-c", "1", "nobody.invalid")
         self.assertEqual(result.status, 2)
         self.assertRegex(result.errors, r"^echoprobe: nobody\.invalid: .+\n$")
         figures = probe("--json", "nobody.invalid").json()
@@ -277,7 +284,7 @@ class UsageTest(harness.TestCase):
         """Each takes seconds with decimals, as --interval does."""
         for option in ("-i", "-W", "-d", "--deadline"):
             with self.subTest(option=option):
-                result = probe(option, "0.25", "-n", "1", f"127.0.0.1:{harness.free_port()}")
+                result = probe(option, "0.25", "-c", "1", f"127.0.0.1:{harness.free_port()}")
                 self.assertEqual(result.status, 2, result.text)
         result = probe("--hold", "0.25", f"127.0.0.1:{harness.free_port()}")
         self.assertEqual(result.status, 2, result.text)
@@ -290,7 +297,7 @@ class UsageTest(harness.TestCase):
 
     def test_a_full_disk_is_an_error(self):
         with open("/dev/full", "w", encoding="ascii") as full, Echod() as server:
-            for arguments in (["--help"], ["-n", "1", server.addresses[0]]):
+            for arguments in (["--help"], ["-c", "1", server.addresses[0]]):
                 self.assertEqual(subprocess.run([harness.ECHOPROBE, *arguments], stdout=full,
                                                 stderr=subprocess.DEVNULL, check=False).returncode,
                                  71)

@@ -21,23 +21,23 @@ class StreamFaultsTest(harness.ProbeTestCase):
     """
 
     def test_a_byte_that_is_left_out(self):
-        self.expect(broken_servers.without_byte(10), ("-n", "1", *SHORT),
+        self.expect(broken_servers.without_byte(10), ("-c", "1", *SHORT),
                     r"(?m)^seq=1 lost: 1 byte is missing at offset 1\d: expected")
 
     def test_a_byte_that_is_left_out_of_a_stream(self):
-        self.expect(broken_servers.without_byte(300000), ("--stream", "-n", "20", *SHORT),
+        self.expect(broken_servers.without_byte(300000), ("--stream", "-c", "20", *SHORT),
                     r"lost: 1 byte is missing at offset 30000\d")
 
     def test_a_changed_byte(self):
         """It is one corrupted message, and the connection goes on."""
-        result = self.expect(broken_servers.with_changed_byte(74), ("-n", "3", "-i", "0"),
+        result = self.expect(broken_servers.with_changed_byte(74), ("-c", "3", "-i", "0"),
                              r"(?m)^seq=2 corrupted: 1 byte differs at offset 74: expected ([0-9a-f]"
                              r"{2}).*, found (?!\1)")
         self.assertRegex(result.text, r"3 sent, 2 received, 0 lost \(0.0%\), 1 corrupted")
 
     def test_several_changed_messages(self):
         """Each message with a wrong byte is corrupted, also of several under way at once."""
-        result = self.expect(broken_servers.with_changed_bytes(256), ("--window", "16", "-n", "16"),
+        result = self.expect(broken_servers.with_changed_bytes(256), ("--window", "16", "-c", "16"),
                              r"16 sent, 12 received, 0 lost \(0.0%\), 4 corrupted")
         for offset in (128, 384, 640, 896):
             self.assertRegex(result.text, f"corrupted: 1 byte differs at offset {offset}:")
@@ -52,28 +52,28 @@ class StreamFaultsTest(harness.ProbeTestCase):
             return bytes(data)
 
         result = self.expect(broken_servers.echo_changed(change),
-                             ("-s", "256", "-n", "1", *SHORT), "corrupted: 1 byte differs at offset 10")
+                             ("-s", "256", "-c", "1", *SHORT), "corrupted: 1 byte differs at offset 10")
         self.assertRegex(result.text, r"lost: 1 byte is missing at offset 10\d")
 
     def test_a_changed_byte_of_a_stream(self):
-        self.expect(broken_servers.with_changed_byte(1000001), ("--stream", "-n", "40"),
+        self.expect(broken_servers.with_changed_byte(1000001), ("--stream", "-c", "40"),
                     r"corrupted: 1 byte differs at offset 1000001")
 
     def test_a_banner(self):
-        self.expect(broken_servers.with_banner(b"Hello!"), ("-n", "1"),
+        self.expect(broken_servers.with_banner(b"Hello!"), ("-c", "1"),
                     r"seq=1 inserted: 6 bytes that nobody sent at offset \d: "
                     r"expected [0-9a-f ]+, found (48 )?65 6c 6c 6f 21")
 
     def test_a_message_that_comes_twice(self):
-        self.expect(broken_servers.doubling(64), ("--window", "2", "-n", "2"),
+        self.expect(broken_servers.doubling(64), ("--window", "2", "-c", "2"),
                     r"duplicated: 64 bytes come once more at offset 6\d")
 
     def test_swapped_messages(self):
-        self.expect(broken_servers.swapping(64), ("--window", "2", "-n", "2"),
+        self.expect(broken_servers.swapping(64), ("--window", "2", "-c", "2"),
                     r"reordered: the bytes at offset 6\d come before those at offset \d")
 
     def test_bytes_of_another_connection(self):
-        self.expect(broken_servers.mixing(64), ("-c", "2", "-n", "2"),
+        self.expect(broken_servers.mixing(64), ("-P", "2", "-c", "2"),
                     r"foreign: bytes of connection [12] at offset \d")
 
     def test_the_bytes_of_another_run(self):
@@ -85,49 +85,49 @@ class StreamFaultsTest(harness.ProbeTestCase):
             connection.sendall(kept[0])
 
         with broken_servers.TcpServer(serve) as server:
-            probe("-n", "1", server.address)
-            result = probe("-n", "1", server.address)
+            probe("-c", "1", server.address)
+            result = probe("-c", "1", server.address)
         self.assertEqual(result.status, 1)
         self.assertRegex(result.text, r"foreign: bytes of another echoprobe at offset \d")
 
     def test_an_end_that_comes_too_early(self):
-        self.expect(broken_servers.ending_after(32), ("-n", "1"),
+        self.expect(broken_servers.ending_after(32), ("-c", "1"),
                     r"seq=1 (truncated: the connection ended after 32 of 64 bytes|"
                     r"reset: .* after 32 of 64 bytes)")
 
     def test_a_reset(self):
-        self.expect(broken_servers.ending_after(100, broken_servers.reset), ("-n", "2", "--window", "2"),
+        self.expect(broken_servers.ending_after(100, broken_servers.reset), ("-c", "2", "--window", "2"),
                     r"reset: Connection reset by peer after \d+ of 128 bytes")
 
     def test_silence(self):
-        result = self.expect(broken_servers.silent_after(0), ("-n", "2", "-i", "0", *SHORT),
+        result = self.expect(broken_servers.silent_after(0), ("-c", "2", "-i", "0", *SHORT),
                              r"seq=1 lost: no answer within ")
         self.assertRegex(result.text, r"2 sent, 0 received, 2 lost \(100.0%\), 0 corrupted")
 
     def test_a_changed_byte_among_many(self):
         """More than is kept to judge it comes behind it; one byte is wrong, and none is lost."""
         with broken_servers.with_changed_byte(1000000) as server:
-            result = probe("--json", "-n", "3", "-i", "0", "-s", "1MiB", "-W", "1m", server.address)
+            result = probe("--json", "-c", "3", "-i", "0", "-s", "1MiB", "-W", "1m", server.address)
         self.assertEqual(result.status, 1)
         faults = {kind: count for kind, count in result.json()["faults"].items() if count}
         self.assertEqual(faults, {"corrupted": 1})
         self.assertEqual(result.json()["received"], 2)
 
     def test_half_an_answer_and_silence(self):
-        self.expect(broken_servers.silent_after(32), ("-n", "1", *SHORT),
+        self.expect(broken_servers.silent_after(32), ("-c", "1", *SHORT),
                     r"seq=1 lost: only 32 of 64 bytes came back within ")
-        result = self.expect(broken_servers.silent_after(74), ("-n", "3", "--window", "3", *SHORT),
+        result = self.expect(broken_servers.silent_after(74), ("-c", "3", "--window", "3", *SHORT),
                              r"lost: only 10 of 64 bytes came back within ")
         self.assertRegex(result.text, r"lost: no answer within ")
 
     def test_small_messages(self):
         """A byte is little to judge by, but wrong bytes stay wrong."""
-        self.expect(broken_servers.with_changed_byte(1), ("-n", "3", "-s", "1", "-i", "0"),
+        self.expect(broken_servers.with_changed_byte(1), ("-c", "3", "-s", "1", "-i", "0"),
                     r"seq=2 (corrupted|inserted|duplicated): ")
 
     def test_json_counts_faults(self):
         with broken_servers.with_changed_byte(5) as server:
-            result = probe("-n", "2", "-i", "0", "--json", server.address)
+            result = probe("-c", "2", "-i", "0", "--json", server.address)
         self.assertEqual(result.status, 1)
         facts = result.json()
         self.assertEqual((facts["sent"], facts["received"], facts["corrupted"]), (2, 1, 1))
@@ -140,10 +140,10 @@ class DatagramFaultsTest(harness.ProbeTestCase):
 
     def test_lost_datagrams(self):
         self.expect(broken_servers.answer_changed(lambda data, number: [] if number % 3 == 2 else [data]),
-                    ("-n", "6", "-i", "0", *SHORT), r"6 sent, 4 received, 2 lost \(33.3%\)")
+                    ("-c", "6", "-i", "0", *SHORT), r"6 sent, 4 received, 2 lost \(33.3%\)")
 
     def test_doubled_datagrams_are_no_loss(self):
-        self.expect(broken_servers.answer_changed(lambda data, _: [data, data]), ("-n", "5", "-i", "0"),
+        self.expect(broken_servers.answer_changed(lambda data, _: [data, data]), ("-c", "5", "-i", "0"),
                     r"5 sent, 5 received, 0 lost \(0.0%\), 0 corrupted, [45] duplicated", status=0)
 
     def test_swapped_datagrams_are_no_loss(self):
@@ -153,20 +153,20 @@ class DatagramFaultsTest(harness.ProbeTestCase):
             kept.append(data)
             return [data, kept[number - 1]] if number % 2 == 1 else []
 
-        self.expect(broken_servers.answer_changed(change), ("-n", "4", "--window", "2"),
+        self.expect(broken_servers.answer_changed(change), ("-c", "4", "--window", "2"),
                     r"4 received, 0 lost \(0.0%\), 0 corrupted, 2 reordered", status=0)
 
     def test_a_short_datagram(self):
-        self.expect(broken_servers.answer_changed(lambda data, _: [data[:32]]), ("-n", "1"),
+        self.expect(broken_servers.answer_changed(lambda data, _: [data[:32]]), ("-c", "1"),
                     "seq=1 truncated: only 32 of 64 bytes came back")
 
     def test_a_long_datagram(self):
-        self.expect(broken_servers.answer_changed(lambda data, _: [data + b"more"]), ("-n", "1"),
+        self.expect(broken_servers.answer_changed(lambda data, _: [data + b"more"]), ("-c", "1"),
                     "seq=1 inserted: 4 bytes that nobody sent at offset 64")
 
     def test_a_changed_datagram(self):
         self.expect(broken_servers.answer_changed(lambda data, _: [data[:9] + bytes([data[9] ^ 255]) + data[10:]]),
-                    ("-n", "1"), "seq=1 corrupted: 1 byte differs at offset 9")
+                    ("-c", "1"), "seq=1 corrupted: 1 byte differs at offset 9")
 
     def test_a_datagram_of_another_socket(self):
         kept = []
@@ -175,7 +175,7 @@ class DatagramFaultsTest(harness.ProbeTestCase):
             kept.append(data)
             return [] if number % 2 == 0 else [kept[number - 1]]
 
-        self.expect(broken_servers.answer_changed(change), ("-c", "2", "-n", "2", *SHORT),
+        self.expect(broken_servers.answer_changed(change), ("-P", "2", "-c", "2", *SHORT),
                     r"foreign: bytes of connection [12] at offset 0")
 
     def test_an_answer_from_another_address(self):
@@ -184,7 +184,7 @@ class DatagramFaultsTest(harness.ProbeTestCase):
                 other.bind(("127.0.0.2", 0))
                 other.sendto(data, client)
 
-        self.expect(UdpServer(answer), ("-n", "1"),
+        self.expect(UdpServer(answer), ("-c", "1"),
                     r"seq=1 misaddressed: the answer comes from 127\.0\.0\.2:\d+")
 
 

@@ -98,7 +98,7 @@ class SuperServerTests:
 
     def expect_all(self, count, *arguments):
         """Probe, and check that all came back unchanged; return the figures."""
-        result = probe("--json", "-n", str(count), *PATIENT, *arguments)
+        result = probe("--json", "-c", str(count), *PATIENT, *arguments)
         self.assertEqual((result.status, result.errors), (0, ""), result.text)
         figures = result.json()
         self.assertEqual((figures["sent"], figures["received"]), (count, count), result.text)
@@ -114,13 +114,13 @@ class SuperServerTests:
     def test_tcp_churn(self):
         """Each message has a connection of its own, for which the server forks."""
         with self.start():
-            figures = self.expect_all(20, "--churn", "-c", "4", self.tcp)
+            figures = self.expect_all(20, "--churn", "-P", "4", self.tcp)
         self.assertEqual(figures["connects"], 20)
 
     def test_tcp_load(self):
         """Several connections at a time, each with several messages under way."""
         with self.start():
-            self.expect_all(3000, "-c", "8", "--window", "8", "-s", "100", self.tcp)
+            self.expect_all(3000, "-P", "8", "--window", "8", "-s", "100", self.tcp)
 
     def test_udp(self):
         """A datagram comes back up to the size of the server's buffer."""
@@ -134,7 +134,7 @@ class SuperServerTests:
         """Of a datagram that is larger only the beginning comes back, and echoprobe says so."""
         size = self.largest_datagram + 1
         with self.start():
-            result = probe("-n", "1", "-s", str(size), *PATIENT, self.udp)
+            result = probe("-c", "1", "-s", str(size), *PATIENT, self.udp)
         self.assertEqual(result.status, 1, result.text)
         self.assertIn(f"truncated: only {size - 1} of {size} bytes came back", result.output)
 
@@ -152,7 +152,7 @@ class InetdTest(SuperServerTests, harness.TestCase):
     def test_udp_load(self):
         """Datagrams that come faster than it answers wait for it."""
         with self.start():
-            self.expect_all(500, "-c", "2", "--window", "8", self.udp)
+            self.expect_all(500, "-P", "2", "--window", "8", self.udp)
 
 
 class XinetdTest(SuperServerTests, harness.TestCase):
@@ -177,7 +177,7 @@ class XinetdTest(SuperServerTests, harness.TestCase):
         """xinetd answers one datagram and discards what waits behind it: that is named as lost."""
         with self.start() as server:
             server.signal(signal.SIGSTOP)
-            client = harness.Background(probe, "--json", "-n", "10", "--window", "10", "-s", "2KiB",
+            client = harness.Background(probe, "--json", "-c", "10", "--window", "10", "-s", "2KiB",
                                         "-W", harness.scaled_ms(1000), self.udp)
             harness.wait_until(lambda: self.waiting_bytes() >= 10 * 2 * KIB, "datagrams wait")
             server.signal(signal.SIGCONT)

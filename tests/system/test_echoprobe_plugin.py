@@ -70,7 +70,7 @@ class PluginTest(harness.TestCase):
             arguments += ["--critical", critical] if critical else []
             with self.subTest(arguments=arguments), \
                     answer_changed(lambda data, number: [] if number == 2 else [data]) as server:
-                text, data = self.plugin(state, "-n", "4", "-i", "0", *SHORT, *arguments,
+                text, data = self.plugin(state, "-c", "4", "-i", "0", *SHORT, *arguments,
                                          server.address)
                 self.assertRegex(text, r"^3 of 4 messages .*; lost: no answer within ")
                 self.assertEqual(data["loss"][0], "25%")
@@ -112,14 +112,14 @@ class PluginTest(harness.TestCase):
             broken_servers.reset(connection)
 
         with broken_servers.TcpServer(serve) as server:
-            arguments = ("-n", "10", "-i", "0", server.address)
+            arguments = ("-c", "10", "-i", "0", server.address)
             text, data = self.plugin(WARNING, "--critical", "1m,90%", *arguments)
             self.assertRegex(text, r"^9 of 10 messages returned")
             self.assertEqual(data["loss"], ("10%", "0", "90", "0", "100"))
 
     def test_a_small_loss_has_no_exponent(self):
         with answer_changed(lambda data, number: [] if number == 5 else [data]) as server:
-            _, data = self.plugin(OK, "-n", "30000", "--window", "8", *SHORT, "--warning", "1m,1%",
+            _, data = self.plugin(OK, "-c", "30000", "--window", "8", *SHORT, "--warning", "1m,1%",
                                   server.address)
         self.assertEqual(data["loss"][0], "0.0033%")
 
@@ -129,7 +129,7 @@ class PluginTest(harness.TestCase):
             listener.bind(("127.0.0.1", 0))
             listener.listen(0)  # as long as one client waits, the next has no answer
             waiting.setblocking(False)
-            with subprocess.Popen([harness.ECHOPROBE, "--plugin", "-c", "4", "-n", "1", "--warning",
+            with subprocess.Popen([harness.ECHOPROBE, "--plugin", "-P", "4", "-c", "1", "--warning",
                                    "1m,100%", "-W", harness.scaled_ms(500),
                                    f"127.0.0.1:{listener.getsockname()[1]}"],
                                   stdout=subprocess.PIPE, text=True) as client:
@@ -142,7 +142,7 @@ class PluginTest(harness.TestCase):
 
     def test_a_load(self):
         with Echod() as server:
-            text, _ = self.plugin(OK, "-c", "4", "-n", "100", server.addresses[0])
+            text, _ = self.plugin(OK, "-P", "4", "-c", "100", server.addresses[0])
         self.assertIn("100 of 100 messages", text)
 
     def test_checks(self):

@@ -60,7 +60,7 @@ class SumsTest(harness.TestCase):
             for name, address in (("tcp", server.addresses[0]), ("unix", path),
                                   ("udp", udp.address)):
                 with self.subTest(transport=name):
-                    result = probe("--json", "-n", "3", "-i", "0", address)
+                    result = probe("--json", "-c", "3", "-i", "0", address)
                     self.assertEqual((result.status, result.errors), (0, ""))
                     figures = result.json()
                     self.assertEqual((figures["transport"], figures["target"]), (name, address))
@@ -72,10 +72,10 @@ class SumsTest(harness.TestCase):
         served, missing = (f"{directory}/{name}-\u00e4\u20ac\U0001f600.sock"
                            for name in ("served", "missing"))
         with Echod(listen=f"unix://{served}"):
-            figures = probe("--json", "-n", "1", f"unix://{served}").json()
+            figures = probe("--json", "-c", "1", f"unix://{served}").json()
         self.assertEqual((figures["target"], figures["address"], figures["received"]),
                          (f"unix://{served}", served, 1))
-        figures = probe("--json", "-n", "1", f"unix://{missing}").json()
+        figures = probe("--json", "-c", "1", f"unix://{missing}").json()
         self.assertEqual(figures["target"], f"unix://{missing}")
         self.assertIn(f"connect: {missing}: ", figures["first_faults"][0])
 
@@ -87,9 +87,9 @@ class SumsTest(harness.TestCase):
                 ("inserted", broken_servers.with_banner(b"220 hello\r\n"), ()),
                 ("duplicated", broken_servers.doubling(64), ("--window", "2")),
                 ("reordered", broken_servers.swapping(64), ("--window", "2")),
-                ("foreign", broken_servers.mixing(64), ("-c", "2"))):
+                ("foreign", broken_servers.mixing(64), ("-P", "2"))):
             with self.subTest(kind=kind):
-                figures = self.figures(server, "-n", "2", *SHORT, *arguments)
+                figures = self.figures(server, "-c", "2", *SHORT, *arguments)
                 self.assertGreaterEqual(figures["faults"][kind], 1, figures)
 
     def test_every_kind_of_datagrams_is_counted(self):
@@ -100,24 +100,24 @@ class SumsTest(harness.TestCase):
                              ("corrupted", lambda data, _: [data[:-1] + bytes([data[-1] ^ 1])]),
                              ("inserted", lambda data, _: [data + b"x"])):
             with self.subTest(kind=kind):
-                figures = self.figures(answer_changed(change), "-n", "1", *SHORT)
+                figures = self.figures(answer_changed(change), "-c", "1", *SHORT)
                 self.assertEqual(figures["faults"][kind], 1, figures)
 
     def test_doubled_datagrams_are_counted(self):
         """Of five doubled datagrams the last copy may come too late to be counted."""
-        figures = self.figures(answer_changed(lambda d, _: [d, d]), "-n", "5", "-i", "0", status=0)
+        figures = self.figures(answer_changed(lambda d, _: [d, d]), "-c", "5", "-i", "0", status=0)
         self.assertIn(figures["duplicated"], (4, 5))
 
     def test_every_third_datagram(self):
         """Of 30 datagrams to a server that drops every third, ten are lost."""
         figures = self.figures(answer_changed(lambda d, n: [] if n % 3 == 2 else [d]),
-                               "-n", "30", "--window", "30", *SHORT)
+                               "-c", "30", "--window", "30", *SHORT)
         self.assertEqual((figures["received"], figures["lost"]), (20, 10))
 
     def test_a_load_prints_ten_faults(self):
         """Of 30 faults ten are printed; the summary counts all."""
         with answer_changed(lambda d, _: []) as server:
-            result = probe("-n", "30", "--window", "30", *SHORT, server.address)
+            result = probe("-c", "30", "--window", "30", *SHORT, server.address)
         self.assertEqual(result.errors.count("lost: "), 10, result.errors)
         self.assertIn("faults: 30 lost", result.output)
 
@@ -130,7 +130,7 @@ class SumsTest(harness.TestCase):
             while connection.recv(65536):
                 pass
 
-        figures = self.figures(TcpServer(serve), "-c", "4", "--threads", "2",
+        figures = self.figures(TcpServer(serve), "-P", "4", "--threads", "2",
                                "--window", "8", "-W", "1h", "--deadline", harness.scaled_ms(2000))
         self.assertEqual((figures["received"], figures["lost"]), (4 * 15, 4 * 8))
 
@@ -140,22 +140,22 @@ class StreamsTest(harness.ProbeTestCase):
     def test_changed_bytes_at_the_edges(self):
         """The first and the last byte of a message are seen as any other."""
         for place in (0, 63):
-            self.expect(broken_servers.with_changed_byte(place), ("-n", "1"),
+            self.expect(broken_servers.with_changed_byte(place), ("-c", "1"),
                         rf"corrupted: 1 byte differs at offset {place}: ")
 
     def test_all_bytes_changed(self):
         """A service that inverts every byte is not an echo."""
         self.expect(broken_servers.echo_changed(lambda d, _: bytes(b ^ 255 for b in d)),
-                    ("-n", "1", *SHORT), r"seq=1 (corrupted|inserted): ")
+                    ("-c", "1", *SHORT), r"seq=1 (corrupted|inserted): ")
 
     def test_zeroes(self):
         """Zeroes of the right length are not taken for an echo either."""
-        self.expect(broken_servers.echo_changed(lambda d, _: bytes(len(d))), ("-n", "1", *SHORT),
+        self.expect(broken_servers.echo_changed(lambda d, _: bytes(len(d))), ("-c", "1", *SHORT),
                     r"seq=1 (corrupted|inserted): ")
 
     def test_bytes_behind_each_message(self):
         """What follows the whole echo is named at its offset."""
-        self.expect(broken_servers.echo_changed(lambda d, _: d + b"!!"), ("-n", "2", "-i", "0"),
+        self.expect(broken_servers.echo_changed(lambda d, _: d + b"!!"), ("-c", "2", "-i", "0"),
                     r"inserted: 2 bytes that nobody sent at offset 64")
 
     def test_a_page_left_out_of_a_stream(self):
@@ -170,12 +170,12 @@ class StreamsTest(harness.ProbeTestCase):
                 connection.sendall(change(data, offset))
                 offset += len(data)
 
-        self.expect(TcpServer(serve), ("--stream", "-n", "20", *SHORT),
+        self.expect(TcpServer(serve), ("--stream", "-c", "20", *SHORT),
                     r"lost: 4096 bytes are missing at offset 200001")
 
     def test_an_end_at_once(self):
         """FIN before any byte: nothing of 64 came back."""
-        self.expect(broken_servers.ending_after(0), ("-n", "1", *SHORT),
+        self.expect(broken_servers.ending_after(0), ("-c", "1", *SHORT),
                     r"(truncated|reset): .* after 0 of 64 bytes")
 
     def test_a_half_and_fin(self):
@@ -183,7 +183,7 @@ class StreamsTest(harness.ProbeTestCase):
         def serve(connection, _):
             connection.sendall(broken_servers.read_exactly(connection, 64)[:32])
 
-        self.expect(TcpServer(serve), ("-n", "1"),
+        self.expect(TcpServer(serve), ("-c", "1"),
                     r"(?m)^seq=1 truncated: the connection ended after 32 of 64 bytes$")
 
     def test_a_reset_at_a_known_place(self):
@@ -194,7 +194,7 @@ class StreamsTest(harness.ProbeTestCase):
             broken_servers.read_exactly(connection, 64)
             broken_servers.reset(connection)
 
-        self.expect(TcpServer(serve), ("-n", "11", "-i", "0"),
+        self.expect(TcpServer(serve), ("-c", "11", "-i", "0"),
                     r"(?m)^seq=11 reset: .* after 640 of 704 bytes$")
 
     def test_one_bad_connection_of_several(self):
@@ -206,7 +206,7 @@ class StreamsTest(harness.ProbeTestCase):
             copying(connection, number)
 
         with TcpServer(serve) as server:
-            result = probe("--json", "-c", "4", "-n", "400", server.address)
+            result = probe("--json", "-P", "4", "-c", "400", server.address)
         self.assertEqual(result.status, 1, result.text)
         figures = result.json()
         self.assertEqual((figures["received"], figures["lost"]), (399, 1))
@@ -214,15 +214,15 @@ class StreamsTest(harness.ProbeTestCase):
     def test_a_delay_is_measured(self):
         """No round trip is shorter than the server's delay."""
         with delaying(0.1) as server:
-            result = probe("--json", "-n", "2", "-i", "0", "-W", "1m", server.address)
+            result = probe("--json", "-c", "2", "-i", "0", "-W", "1m", server.address)
         self.assertEqual(result.status, 0, result.text)
         self.assertGreaterEqual(result.json()["rtt_us"]["min"], 100000)
 
     def test_silence_while_many_are_lost(self):
         """A server that reads and never answers does not keep a count from ending."""
-        for arguments in (("-i", "0"), ("--window", "2"), ("-c", "2"), ("--churn",), ("--stream",)):
+        for arguments in (("-i", "0"), ("--window", "2"), ("-P", "2"), ("--churn",), ("--stream",)):
             with self.subTest(arguments=arguments):
-                self.expect(broken_servers.silent_after(0), ("-n", "4", *arguments, *SHORT),
+                self.expect(broken_servers.silent_after(0), ("-c", "4", *arguments, *SHORT),
                             r"4 sent, 0 received, 4 lost \(100\.0%\)")
 
 
@@ -236,7 +236,7 @@ class DatagramsTest(harness.TestCase):
                 other.sendto(data, client)
 
         with UdpServer(answer) as server:
-            result = probe("-n", "1", server.address)
+            result = probe("-c", "1", server.address)
         self.assertEqual(result.status, 1)
         self.assertRegex(result.text, r"seq=1 misaddressed: .*127\.0\.0\.1:\d+")
 
@@ -249,8 +249,8 @@ class DatagramsTest(harness.TestCase):
             return [kept[max(number - 1, 0)]]
 
         with answer_changed(change) as server:
-            self.assertEqual(probe("-n", "1", server.address).status, 0)
-            result = probe("-n", "1", server.address)
+            self.assertEqual(probe("-c", "1", server.address).status, 0)
+            result = probe("-c", "1", server.address)
         self.assertEqual(result.status, 1)
         self.assertIn("foreign: bytes of another echoprobe", result.text)
 
@@ -278,7 +278,7 @@ class EndsTest(harness.TestCase):
         for number in (signal.SIGINT, signal.SIGTERM):
             with self.subTest(number=number), Echod() as self.server:
                 status, output, errors = self.run_until(
-                    self.server.addresses[0], "-c", "4", "--threads", "2", number=number)
+                    self.server.addresses[0], "-P", "4", "--threads", "2", number=number)
                 self.assertEqual((status, errors), (0, ""))
                 self.assertRegex(output, r"(?m)^(\d+) sent, \1 received, 0 lost")
 
@@ -293,7 +293,7 @@ class EndsTest(harness.TestCase):
         """--deadline ends a ping and a load, of both protocols, whatever --timeout says."""
         with broken_servers.silent_after(0) as tcp, answer_changed(lambda d, _: []) as udp:
             for address in (tcp.address, udp.address):
-                for arguments in ((), ("-c", "3"), ("--window", "4")):
+                for arguments in ((), ("-P", "3"), ("--window", "4")):
                     with self.subTest(address=address[:3], arguments=arguments):
                         result = probe("-W", "1h", "--deadline", "300ms", *arguments, address)
                         self.assertEqual(result.status, 1, result.text)
@@ -302,13 +302,13 @@ class EndsTest(harness.TestCase):
     def test_a_duration_against_silence(self):
         """-d ends a load whose server says nothing."""
         with broken_servers.silent_after(0) as server:
-            result = probe("-c", "2", "-d", "300ms", *SHORT, server.address)
+            result = probe("-P", "2", "-d", "300ms", *SHORT, server.address)
         self.assertEqual(result.status, 1, result.text)
 
     def test_a_path_that_is_not_there(self):
         """A Unix socket that nobody made is named with the system's word."""
         path = f"{self.temporary_directory()}/nobody.sock"
-        result = probe("-n", "1", f"unix://{path}")
+        result = probe("-c", "1", f"unix://{path}")
         self.assertEqual(result.status, 2, result.text)
         self.assertIn(path, result.errors)
         self.assertIn(os.strerror(2), result.errors)
@@ -319,10 +319,10 @@ class EndsTest(harness.TestCase):
         path = f"{self.temporary_directory()}/a\nb\x1b[31m"
         with Echod(listen=f"unix://{path}"):
             results = [probe(*arguments, f"unix://{path}")
-                       for arguments in (("-n", "1"), ("--half-close",), ("--plugin",))]
-            self.assertEqual(probe("--json", "-n", "1", f"unix://{path}").json()["address"], path)
+                       for arguments in (("-c", "1"), ("--half-close",), ("--plugin",))]
+            self.assertEqual(probe("--json", "-c", "1", f"unix://{path}").json()["address"], path)
         results += [probe(*arguments, f"unix://{path}")
-                    for arguments in (("-n", "1"), ("--half-close",), ("--plugin",))]
+                    for arguments in (("-c", "1"), ("--half-close",), ("--plugin",))]
         for result in results:
             self.assertNotIn("\x1b", result.text)
             self.assertNotIn("a\nb", result.text)
@@ -336,7 +336,7 @@ class OutputTest(harness.TestCase):
         """Output that nobody gets is an error, and its descriptors become nobody else's."""
         with Echod() as server:
             for arguments, status in (
-                    (("-n", "1"), 71), (("-n", "1", "--json"), 71), (("--plugin",), 3),
+                    (("-c", "1"), 71), (("-c", "1", "--json"), 71), (("--plugin",), 3),
                     (("--half-close",), 71), (("--help",), 71)):
                 with self.subTest(arguments=arguments):
                     result = subprocess.run(
@@ -363,7 +363,7 @@ class OutputTest(harness.TestCase):
 
     def test_a_full_disk_ends_a_run_at_its_first_line(self):
         with Echod() as server, open("/dev/full", "w", encoding="ascii") as full:
-            for arguments in ((), ("-c", "2"), ("--hold", "1h")):
+            for arguments in ((), ("-P", "2"), ("--hold", "1h")):
                 with self.subTest(arguments=arguments):
                     result = subprocess.run(
                         [harness.ECHOPROBE, *arguments, server.addresses[0]], stdout=full,
@@ -397,7 +397,7 @@ class TerminalTest(harness.TestCase):
         return shown.decode()
 
     def test_a_live_line_while_a_load_runs(self):
-        lines, summary = self.screen("-c", "2", "-d", harness.scaled_ms(900))
+        lines, summary = self.screen("-P", "2", "-d", harness.scaled_ms(900))
         self.assertGreater(len(lines), 2)
         for line in lines[:-1]:
             self.assertRegex(line, r"^\[#* *\] \d+\.\d s, \d+ echoes/s, \S+ .?B/s, p99 \d+\.\d{3} ms$")
@@ -406,18 +406,18 @@ class TerminalTest(harness.TestCase):
         self.assertIn("0 lost", summary)
 
     def test_no_bar_without_an_end(self):
-        lines, _ = self.screen("-c", "2", "--rate", "10/s", "--deadline", harness.scaled_ms(700))
+        lines, _ = self.screen("-P", "2", "--rate", "10/s", "--deadline", harness.scaled_ms(700))
         self.assertRegex(lines[0], r"^\d+\.\d s, ")
 
     def test_the_line_fits_a_narrow_terminal(self):
-        lines, _ = self.screen("-c", "2", "-d", harness.scaled_ms(700), columns=30)
+        lines, _ = self.screen("-P", "2", "-d", harness.scaled_ms(700), columns=30)
         for line in lines:
             self.assertLess(len(line), 30)
 
     def test_none_where_it_is_not_wanted(self):
         for option in ("--quiet", "--json", "--plugin"):
             with self.subTest(option=option):
-                lines, _ = self.screen("-c", "2", "-d", harness.scaled_ms(400), option)
+                lines, _ = self.screen("-P", "2", "-d", harness.scaled_ms(400), option)
                 self.assertEqual(lines, [""])
 
 
@@ -451,8 +451,8 @@ class ResourcesTest(harness.TestCase):
     def test_too_few_files_for_the_connections(self):
         """The limit is named before anything is sent."""
         with Echod() as server:
-            for arguments in (("-c", "100", "-n", "200"), ("-c", "100", "--churn", "-n", "200"),
-                              ("-c", "20", "--threads", "10", "-n", "200")):
+            for arguments in (("-P", "100", "-c", "200"), ("-P", "100", "--churn", "-c", "200"),
+                              ("-P", "20", "--threads", "10", "-c", "200")):
                 self.expect_refusal(40, "the limit of open files is 40, but .*ulimit -n",
                                     *arguments, server.addresses[0])
 
@@ -466,15 +466,15 @@ class ResourcesTest(harness.TestCase):
         """What the parent left open is counted by no limit."""
         with Echod() as server, contextlib.ExitStack() as stack:
             inherited = [stack.enter_context(open(os.devnull, "rb")).fileno() for _ in range(12)]
-            for arguments in (("-c", "30", "-n", "300"), ("-c", "30", "--churn", "-n", "300"),
-                              ("-c", "30", "--threads", "2", "--churn", "-n", "300")):
+            for arguments in (("-P", "30", "-c", "300"), ("-P", "30", "--churn", "-c", "300"),
+                              ("-P", "30", "--threads", "2", "--churn", "-c", "300")):
                 self.expect_refusal(50, os.strerror(errno.EMFILE), *arguments,
                                     server.addresses[0], inherited=inherited)
 
     def thread_count(self, server, threads):
         """How many threads echoprobe has with --threads, once it has echoes."""
         before = server.report()[0].bytes_out
-        with harness.Process([harness.ECHOPROBE, "-c", "3", "--threads", threads,
+        with harness.Process([harness.ECHOPROBE, "-P", "3", "--threads", threads,
                               server.addresses[0]], stdout=subprocess.DEVNULL) as client:
             harness.wait_until(lambda: server.report()[0].bytes_out > before + 10000, "bytes flow")
             count = client.thread_count()
@@ -490,7 +490,7 @@ class ResourcesTest(harness.TestCase):
     def test_churn_keeps_no_descriptors(self):
         """After a thousand connections echoprobe has no more descriptors than it began with."""
         with Echod() as server, harness.Process(
-                [harness.ECHOPROBE, "--churn", "-c", "4", server.addresses[0]],
+                [harness.ECHOPROBE, "--churn", "-P", "4", server.addresses[0]],
                 stdout=subprocess.DEVNULL) as client:
             harness.wait_until(lambda: server.report()[0].accepted > 1000, "clients come")
             self.assertLess(client.descriptor_count(), 40)
@@ -507,7 +507,7 @@ class ResourcesTest(harness.TestCase):
             broken_servers.reset(connection)
 
         with TcpServer(serve) as server, harness.Process(
-                [harness.ECHOPROBE, "--churn", "-c", "2", "--json", *SHORT, server.address],
+                [harness.ECHOPROBE, "--churn", "-P", "2", "--json", *SHORT, server.address],
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as client:
             harness.wait_until(lambda: len(counts) > 30, "connections come")
             self.assertLess(client.descriptor_count(), 40)

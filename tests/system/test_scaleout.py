@@ -150,7 +150,7 @@ class ScaleOutTest(harness.TestCase):
 
     def clients_that_stay(self):
         """A load whose connections last, once all are there and every server has some of them."""
-        load = self.load("-c", str(CLIENTS))
+        load = self.load("-P", str(CLIENTS))
 
         def are_there():
             counts = [len(self.staying_clients(server)) for server in SERVERS]
@@ -168,7 +168,7 @@ class ScaleOutTest(harness.TestCase):
     def probe_often(self):
         """Connect a hundred times, one after the other, and return the figures."""
         result = subprocess.run([*self.network.inside("client"), harness.ECHOPROBE, "--json",
-                                 "--churn", "-n", "100", BALANCER], stdout=subprocess.PIPE,
+                                 "--churn", "-c", "100", BALANCER], stdout=subprocess.PIPE,
                                 check=False, text=True, timeout=harness.PATIENCE_SECONDS)
         return harness.ProbeResult(result.returncode, result.stdout, "").json()
 
@@ -186,7 +186,7 @@ class RollingRestartTest(ScaleOutTest):
         """By the commands of haproxy.cfg; clients that stay leave when it waits for that."""
         self.need_program("socat")
         with self.three_servers():
-            churn = self.load("--churn", "-c", "4")
+            churn = self.load("--churn", "-P", "4")
             for server in SERVERS:
                 staying = self.clients_that_stay()
                 self.assertEqual(self.haproxy.follow("state drain", server), "")

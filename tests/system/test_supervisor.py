@@ -294,7 +294,7 @@ class FcgiProgramTest(SupervisorTest):
         supervisor, address = self.start_shared()
         with supervisor:
             self.start_group(supervisor)
-            load = Process([harness.ECHOPROBE, "--churn", "-c", "8", "--deadline", "2m", "--json",
+            load = Process([harness.ECHOPROBE, "--churn", "-P", "8", "--deadline", "2m", "--json",
                             address], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
             with load:
                 output = Background(load.stdout.read)
