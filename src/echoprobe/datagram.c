@@ -21,7 +21,7 @@ struct datagram {
     const struct target *target;
     const struct pattern *pattern;
     const struct datagram_events *events;
-    void *context;
+    void *argument;
     uint64_t number;
     size_t size;
     int fd;
@@ -64,19 +64,20 @@ static uint64_t find_sequence(const struct datagram *datagram, size_t length)
     return datagram->settled < datagram->next ? datagram->settled : datagram->next - 1;
 }
 
-static bool is_same_place(const struct sockaddr_storage *one, const struct sockaddr_storage *other)
+static bool is_same_address(const struct sockaddr_storage *one,
+                            const struct sockaddr_storage *other)
 {
     if (one->ss_family != other->ss_family)
         return false;
     if (one->ss_family == AF_INET) {
-        const struct sockaddr_in *const left = (const struct sockaddr_in *)one;
-        const struct sockaddr_in *const right = (const struct sockaddr_in *)other;
+        const struct sockaddr_in *left = (const struct sockaddr_in *)one;
+        const struct sockaddr_in *right = (const struct sockaddr_in *)other;
 
         return left->sin_port == right->sin_port && left->sin_addr.s_addr == right->sin_addr.s_addr;
     }
     if (one->ss_family == AF_INET6) {
-        const struct sockaddr_in6 *const left = (const struct sockaddr_in6 *)one;
-        const struct sockaddr_in6 *const right = (const struct sockaddr_in6 *)other;
+        const struct sockaddr_in6 *left = (const struct sockaddr_in6 *)one;
+        const struct sockaddr_in6 *right = (const struct sockaddr_in6 *)other;
 
         return left->sin6_port == right->sin6_port &&
                memcmp(&left->sin6_addr, &right->sin6_addr, sizeof left->sin6_addr) == 0;
@@ -84,10 +85,10 @@ static bool is_same_place(const struct sockaddr_storage *one, const struct socka
     return false;
 }
 
-static void take(struct datagram *datagram, size_t length, const struct sockaddr_storage *from,
-                 socklen_t from_length)
+static void take_datagram(struct datagram *datagram, size_t length,
+                          const struct sockaddr_storage *from, socklen_t from_length)
 {
-    const bool is_from_target = is_same_place(from, &datagram->target->places[0].address);
+    const bool is_from_target = is_same_address(from, &datagram->target->places[0].address);
     struct fault fault;
     uint64_t sequence;
 
@@ -104,7 +105,7 @@ static void take(struct datagram *datagram, size_t length, const struct sockaddr
         address_format_socket((const struct sockaddr *)from, from_length, text);
         fault_set(&fault, FAULT_MISADDRESSED, 0, 0, "the answer comes from %.200s", text);
     }
-    datagram->events->on_returned(datagram->context, sequence, &fault);
+    datagram->events->on_returned(datagram->argument, sequence, &fault);
 }
 
 /* Throw away what the system keeps about an error, so that it does not wake us again. */
@@ -120,9 +121,9 @@ static void discard_error(int fd)
 #endif
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *context)
+static void on_datagram_readable(evutil_socket_t fd, short what, void *argument)
 {
-    struct datagram *const datagram = context;
+    struct datagram *datagram = argument;
 
     (void)what;
     for (int i = 0; i < READS_PER_TURN; i++) {
@@ -137,18 +138,18 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
             discard_error(fd);
             if (failure == EAGAIN || failure == EINTR)
                 return;
-            datagram->events->on_error(datagram->context, failure);
+            datagram->events->on_error(datagram->argument, failure);
             continue;
         }
-        take(datagram, (size_t)count, &from, length);
+        take_datagram(datagram, (size_t)count, &from, length);
     }
 }
 
 struct datagram *datagram_new(struct event_base *base, const struct target *target,
                               const struct pattern *pattern, uint64_t number, size_t size,
-                              const struct datagram_events *events, void *context)
+                              const struct datagram_events *events, void *argument)
 {
-    struct datagram *const datagram = malloc(sizeof *datagram);
+    struct datagram *datagram = malloc(sizeof *datagram);
     int failure;
 
     if (datagram == NULL)
@@ -156,7 +157,7 @@ struct datagram *datagram_new(struct event_base *base, const struct target *targ
     datagram->target = target;
     datagram->pattern = pattern;
     datagram->events = events;
-    datagram->context = context;
+    datagram->argument = argument;
     datagram->number = number;
     datagram->size = size;
     datagram->settled = datagram->next = 0;
@@ -164,7 +165,7 @@ struct datagram *datagram_new(struct event_base *base, const struct target *targ
     datagram->fd = target_socket(target, 0);
     if (datagram->fd >= 0) {
         datagram->reader =
-            event_new(base, datagram->fd, EV_READ | EV_PERSIST, on_readable, datagram);
+            event_new(base, datagram->fd, EV_READ | EV_PERSIST, on_datagram_readable, datagram);
         if (datagram->reader != NULL && event_add(datagram->reader, NULL) == 0)
             return datagram;
         errno = ENOMEM;

@@ -22,9 +22,9 @@ struct datagram;
 /* What a socket reports, from the loop; it must not be freed from there. */
 struct datagram_events {
     /* Datagram `sequence` came back: unchanged, or with a fault. */
-    void (*on_returned)(void *context, uint64_t sequence, const struct fault *fault);
+    void (*on_returned)(void *argument, uint64_t sequence, const struct fault *fault);
     /* The system refused to send, or the network answered with an error. */
-    void (*on_error)(void *context, int failure);
+    void (*on_error)(void *argument, int failure);
 };
 
 /*
@@ -34,7 +34,7 @@ struct datagram_events {
  */
 struct datagram *datagram_new(struct event_base *base, const struct target *target,
                               const struct pattern *pattern, uint64_t number, size_t size,
-                              const struct datagram_events *events, void *context);
+                              const struct datagram_events *events, void *argument);
 
 /* Close it. NULL is fine. */
 void datagram_free(struct datagram *datagram);

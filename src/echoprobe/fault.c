@@ -232,7 +232,7 @@ static void judge_short(const struct evidence *evidence, struct fault *fault)
     show_bytes(fault, evidence);
 }
 
-static void judge(const struct evidence *evidence, struct fault *fault)
+static void judge_bytes(const struct evidence *evidence, struct fault *fault)
 {
     const uint64_t own = evidence->number & ((UINT64_C(1) << PATTERN_NUMBER_BITS) - 1);
     const size_t length = evidence->length;
@@ -259,7 +259,7 @@ void fault_judge_stream(const struct pattern *pattern, uint64_t number, uint64_t
 {
     const struct evidence evidence = {pattern, number, position, sent, bytes, length, 0};
 
-    judge(&evidence, fault);
+    judge_bytes(&evidence, fault);
 }
 
 void fault_judge_datagram(const struct pattern *pattern, uint64_t number, uint64_t position,
@@ -273,7 +273,7 @@ void fault_judge_datagram(const struct pattern *pattern, uint64_t number, uint64
                                       position};
 
     if (matching < common)
-        judge(&evidence, fault);
+        judge_bytes(&evidence, fault);
     else if (length < size)
         fault_set(fault, FAULT_TRUNCATED, length, size - length, "only %zu of %zu bytes came back",
                   length, size);

@@ -48,7 +48,7 @@ static bool is_waiting(const struct flow *flow, uint64_t sequence)
 
 static void note_rtt(struct flow *flow, uint64_t rtt_ns)
 {
-    struct tally *const tally = flow->plan->tally;
+    struct tally *tally = flow->plan->tally;
 
     tally->received++;
     histogram_add(&tally->rtt_ns, rtt_ns);
@@ -62,7 +62,7 @@ static void note_rtt(struct flow *flow, uint64_t rtt_ns)
 
 static void settle_echo(struct flow *flow, uint64_t sequence, uint64_t now_ns)
 {
-    struct message *const message = message_at(flow, sequence);
+    struct message *message = message_at(flow, sequence);
     const uint64_t rtt_ns = now_ns > message->due_ns ? now_ns - message->due_ns : 0;
     const bool is_late = message->state == STATE_LOST;
 
@@ -72,13 +72,13 @@ static void settle_echo(struct flow *flow, uint64_t sequence, uint64_t now_ns)
         return;
     }
     note_rtt(flow, rtt_ns);
-    flow->plan->events->on_echo(flow->plan->context, flow, sequence, rtt_ns);
+    flow->plan->events->on_echo(flow->plan->argument, flow, sequence, rtt_ns);
 }
 
 static void report_fault(struct flow *flow, uint64_t sequence, const struct fault *fault)
 {
     flow->plan->tally->faults[fault->kind]++;
-    flow->plan->events->on_fault(flow->plan->context, sequence, fault);
+    flow->plan->events->on_fault(flow->plan->argument, sequence, fault);
 }
 
 /* End a message that waits as corrupted or as lost. */
@@ -102,12 +102,12 @@ static void announce_start(struct flow *flow, bool is_open)
     if (flow->was_started)
         return;
     flow->was_started = true;
-    flow->plan->events->on_started(flow->plan->context, is_open);
+    flow->plan->events->on_started(flow->plan->argument, is_open);
 }
 
 static void announce_room(struct flow *flow)
 {
-    flow->plan->events->on_room(flow->plan->context, flow);
+    flow->plan->events->on_room(flow->plan->argument, flow);
 }
 
 /* --- Streams. -------------------------------------------------------------------------------- */
@@ -119,9 +119,9 @@ static void retry_later(struct flow *flow)
     (void)event_add(flow->retry, &delay); /* without memory the flow has ended */
 }
 
-static void on_stream_open(void *context, const char *peer)
+static void on_stream_open(void *argument, const char *peer)
 {
-    struct flow *const flow = context;
+    struct flow *flow = argument;
 
     flow->peer = peer;
     flow->plan->tally->connects++;
@@ -131,15 +131,15 @@ static void on_stream_open(void *context, const char *peer)
 }
 
 /* Return the message that a position stands in. */
-static uint64_t sequence_at(const struct flow *flow, uint64_t position)
+static uint64_t sequence_holding(const struct flow *flow, uint64_t position)
 {
     return flow->stream_sequence + position / flow->plan->size;
 }
 
-static void on_stream_returned(void *context, uint64_t position)
+static void on_stream_returned(void *argument, uint64_t position)
 {
-    struct flow *const flow = context;
-    const uint64_t whole = sequence_at(flow, position);
+    struct flow *flow = argument;
+    const uint64_t whole = sequence_holding(flow, position);
     uint64_t now_ns;
 
     if (whole == flow->first)
@@ -157,11 +157,11 @@ static void on_stream_returned(void *context, uint64_t position)
 }
 
 /* The messages that the wrong bytes stand in are corrupted. */
-static void on_stream_fault(void *context, const struct fault *fault)
+static void on_stream_fault(void *argument, const struct fault *fault)
 {
-    struct flow *const flow = context;
-    const uint64_t wrong = sequence_at(flow, fault->offset);
-    const uint64_t last = sequence_at(flow, fault->offset + fault->extent - 1);
+    struct flow *flow = argument;
+    const uint64_t wrong = sequence_holding(flow, fault->offset);
+    const uint64_t last = sequence_holding(flow, fault->offset + fault->extent - 1);
 
     for (uint64_t i = wrong; i <= last; i++) {
         if (is_waiting(flow, i))
@@ -178,9 +178,9 @@ static bool spoils_bytes(enum fault_kind kind)
            kind == FAULT_INSERTED;
 }
 
-static void on_stream_end(void *context, const struct fault *fault)
+static void on_stream_end(void *argument, const struct fault *fault)
 {
-    struct flow *const flow = context;
+    struct flow *flow = argument;
 
     stream_free(flow->stream);
     flow->stream = NULL;
@@ -197,7 +197,7 @@ static void on_stream_end(void *context, const struct fault *fault)
     announce_room(flow);
 }
 
-static const struct stream_events stream_events = {
+static const struct stream_events flow_stream_events = {
     .on_open = on_stream_open,
     .on_returned = on_stream_returned,
     .on_fault = on_stream_fault,
@@ -206,34 +206,34 @@ static const struct stream_events stream_events = {
 
 static int open_stream(struct flow *flow)
 {
-    struct flow_plan *const plan = flow->plan;
+    struct flow_plan *plan = flow->plan;
 
     flow->stream_sequence = flow->first;
     flow->opened_ns = clock_now_ns();
     flow->stream = stream_new(plan->base, plan->scratch, plan->target, plan->pattern,
-                              plan->next_number, &stream_events, flow);
+                              plan->next_number, &flow_stream_events, flow);
     plan->next_number += plan->number_step;
     return flow->stream == NULL ? -1 : 0;
 }
 
-static void on_retry(evutil_socket_t fd, short what, void *context)
+static void on_flow_retry(evutil_socket_t fd, short what, void *argument)
 {
-    struct flow *const flow = context;
+    struct flow *flow = argument;
 
     (void)fd;
     (void)what;
     if (!flow->plan->is_churn && flow->datagram == NULL && open_stream(flow) < 0)
-        flow->plan->events->on_refused(flow->plan->context, errno);
+        flow->plan->events->on_refused(flow->plan->argument, errno);
     else
         announce_room(flow);
 }
 
 /* --- Datagrams. ------------------------------------------------------------------------------ */
 
-static void on_datagram_returned(void *context, uint64_t sequence, const struct fault *fault)
+static void on_datagram_returned(void *argument, uint64_t sequence, const struct fault *fault)
 {
-    struct flow *const flow = context;
-    struct tally *const tally = flow->plan->tally;
+    struct flow *flow = argument;
+    struct tally *tally = flow->plan->tally;
 
     if (fault->kind != FAULT_NONE) {
         if (is_waiting(flow, sequence))
@@ -254,9 +254,9 @@ static void on_datagram_returned(void *context, uint64_t sequence, const struct 
     announce_room(flow);
 }
 
-static void on_datagram_error(void *context, int failure)
+static void on_datagram_error(void *argument, int failure)
 {
-    struct flow *const flow = context;
+    struct flow *flow = argument;
     struct fault fault;
 
     fault_set(&fault, FAULT_CONNECT, 0, 0, "%s: %s", flow->peer, strerror(failure));
@@ -267,23 +267,23 @@ static void on_datagram_error(void *context, int failure)
     announce_room(flow);
 }
 
-static const struct datagram_events datagram_events = {
+static const struct datagram_events flow_datagram_events = {
     .on_returned = on_datagram_returned,
     .on_error = on_datagram_error,
 };
 
 static int open_datagram(struct flow *flow)
 {
-    struct flow_plan *const plan = flow->plan;
+    struct flow_plan *plan = flow->plan;
 
     flow->datagram = datagram_new(plan->base, plan->target, plan->pattern, plan->next_number,
-                                  plan->size, &datagram_events, flow);
+                                  plan->size, &flow_datagram_events, flow);
     plan->next_number += plan->number_step;
     flow->was_started = true;
     return flow->datagram == NULL ? -1 : 0;
 }
 
-/* --- Flows. ---------------------------------------------------------------------------------- */
+/* --- Construction and destruction. ------------------------------------------------------------ */
 
 static int open_first(struct flow *flow)
 {
@@ -295,7 +295,7 @@ static int open_first(struct flow *flow)
 
 struct flow *flow_new(struct flow_plan *plan, size_t index)
 {
-    struct flow *const flow = calloc(1, sizeof *flow);
+    struct flow *flow = calloc(1, sizeof *flow);
     int failure;
 
     if (flow == NULL)
@@ -304,7 +304,7 @@ struct flow *flow_new(struct flow_plan *plan, size_t index)
     flow->index = index;
     flow->peer = plan->target->places[0].text;
     flow->messages = calloc(plan->window, sizeof *flow->messages);
-    flow->retry = evtimer_new(plan->base, on_retry, flow);
+    flow->retry = evtimer_new(plan->base, on_flow_retry, flow);
     errno = ENOMEM;
     if (flow->messages != NULL && flow->retry != NULL && open_first(flow) == 0)
         return flow;
@@ -374,7 +374,7 @@ void flow_send(struct flow *flow)
     if (flow->datagram != NULL || flow->first == flow->next)
         return;
     if (flow->stream == NULL && open_stream(flow) < 0) {
-        flow->plan->events->on_refused(flow->plan->context, errno);
+        flow->plan->events->on_refused(flow->plan->argument, errno);
         return;
     }
     stream_send(flow->stream, (flow->next - flow->stream_sequence) * flow->plan->size);

@@ -1,8 +1,8 @@
 /*
- * flow: messages on one connection or socket: when they are due, how many are under way, when they
- * are lost, and a new connection where one ended.
- * Knows neither how bytes are verified nor when the next message is due; stream, datagram and load
- * do. Called by load.
+ * flow: messages on one connection or socket: which are under way, back or lost, and a new
+ * connection where one ended.
+ * Knows neither how bytes are verified (stream, datagram) nor when messages are due (load).
+ * Called by load.
  */
 #ifndef ECHOPROBE_FLOW_H
 #define ECHOPROBE_FLOW_H
@@ -22,15 +22,15 @@ struct flow;
 struct flow_events {
     /* The first attempt to connect succeeded or failed; once for each flow, not for churn or UDP.
      */
-    void (*on_started)(void *context, bool is_open);
+    void (*on_started)(void *argument, bool is_open);
     /* A message came back unchanged. */
-    void (*on_echo)(void *context, struct flow *flow, uint64_t sequence, uint64_t rtt_ns);
+    void (*on_echo)(void *argument, struct flow *flow, uint64_t sequence, uint64_t rtt_ns);
     /* Something is wrong with message `sequence`, or with what follows it. */
-    void (*on_fault)(void *context, uint64_t sequence, const struct fault *fault);
+    void (*on_fault)(void *argument, uint64_t sequence, const struct fault *fault);
     /* The system is short of what a new connection needs: the flow cannot go on. */
-    void (*on_refused)(void *context, int failure);
+    void (*on_refused)(void *argument, int failure);
     /* Messages were settled, or the connection is new: there may be room. */
-    void (*on_room)(void *context, struct flow *flow);
+    void (*on_room)(void *argument, struct flow *flow);
 };
 
 /* What the flows of a thread share. Outlives them. */
@@ -48,7 +48,7 @@ struct flow_plan {
     struct tally *tally;
     uint64_t next_number, number_step; /* numbers for new connections */
     const struct flow_events *events;
-    void *context;
+    void *argument;
 };
 
 /* Make a flow and begin to connect, unless it is churn. The caller frees it. Return NULL with

@@ -12,7 +12,7 @@
 
 enum { TICK_MS = 10 };
 
-static const uint64_t ns_per_ms = 1000000;
+static const uint64_t exact_below_ns = UINT64_C(100000000); /* shorter periods need exact timers */
 
 struct load {
     const struct load_plan *plan;
@@ -33,7 +33,7 @@ struct load {
     struct stream_scratch scratch;
 };
 
-/* --- When messages are due. ------------------------------------------------------------------ */
+/* --- Schedule. -------------------------------------------------------------------------------- */
 
 /* Flows take turns: message i of the schedule is the next of flow i modulo their number. */
 static uint64_t due_ns(const struct load *load, size_t flow, uint64_t message)
@@ -54,7 +54,7 @@ static void pump(struct load *load, struct flow *flow)
 {
     const size_t index = flow_index(flow);
     const uint64_t now_ns = clock_now_ns();
-    uint64_t *const scheduled = &load->scheduled[index];
+    uint64_t *scheduled = &load->scheduled[index];
 
     if (!load->is_running || load->is_finishing)
         return;
@@ -100,26 +100,26 @@ static void follow_schedule(struct load *load)
     wait_for_schedule(load, now_ns);
 }
 
-static void on_schedule(evutil_socket_t fd, short what, void *context)
+static void on_schedule(evutil_socket_t fd, short what, void *argument)
 {
     (void)fd;
     (void)what;
-    follow_schedule(context);
+    follow_schedule(argument);
 }
 
-/* --- Beginning and end. ---------------------------------------------------------------------- */
+/* --- Start and end. --------------------------------------------------------------------------- */
 
 static void publish(struct load *load)
 {
     load->under_way += load->tally.sent;
     load->under_way -= load->tally.received + load->tally.lost + load->tally.corrupted;
-    load->plan->events->on_count(load->plan->context, &load->tally);
+    load->plan->events->on_count(load->plan->argument, &load->tally);
     memset(&load->tally, 0, sizeof load->tally);
 }
 
 static bool has_settled(const struct load *load)
 {
-    const struct tally *const tally = &load->tally;
+    const struct tally *tally = &load->tally;
 
     return load->under_way + tally->sent == tally->received + tally->lost + tally->corrupted;
 }
@@ -148,10 +148,10 @@ static void begin(struct load *load)
         pump(load, load->flows[i]);
 }
 
-static void on_tick(evutil_socket_t fd, short what, void *context)
+static void on_tick(evutil_socket_t fd, short what, void *argument)
 {
-    struct load *const load = context;
-    const enum load_order order = load->plan->events->order(load->plan->context);
+    struct load *load = argument;
+    const enum load_order order = load->plan->events->order(load->plan->argument);
     const uint64_t now_ns = clock_now_ns();
 
     (void)fd;
@@ -171,11 +171,11 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
     end_if_done(load);
 }
 
-/* --- What flows report. ---------------------------------------------------------------------- */
+/* --- Events of flows. ------------------------------------------------------------------------- */
 
-static void on_started(void *context, bool is_open)
+static void on_flow_started(void *argument, bool is_open)
 {
-    struct load *const load = context;
+    struct load *load = argument;
 
     load->has_connected |= is_open;
     if (--load->starting > 0)
@@ -186,30 +186,30 @@ static void on_started(void *context, bool is_open)
         load->is_finishing = true; /* nobody is there */
 }
 
-static void on_echo(void *context, struct flow *flow, uint64_t sequence, uint64_t rtt_ns)
+static void on_flow_echo(void *argument, struct flow *flow, uint64_t sequence, uint64_t rtt_ns)
 {
-    struct load *const load = context;
+    struct load *load = argument;
 
-    load->plan->events->on_echo(load->plan->context, flow_peer(flow), sequence, rtt_ns);
+    load->plan->events->on_echo(load->plan->argument, flow_peer(flow), sequence, rtt_ns);
 }
 
-static void on_fault(void *context, uint64_t sequence, const struct fault *fault)
+static void on_flow_fault(void *argument, uint64_t sequence, const struct fault *fault)
 {
-    struct load *const load = context;
+    struct load *load = argument;
 
-    load->plan->events->on_fault(load->plan->context, sequence, fault);
+    load->plan->events->on_fault(load->plan->argument, sequence, fault);
 }
 
-static void on_refused(void *context, int failure)
+static void on_flow_refused(void *argument, int failure)
 {
-    struct load *const load = context;
+    struct load *load = argument;
 
     load->failure = failure; /* the tick ends it */
 }
 
-static void on_room(void *context, struct flow *flow)
+static void on_flow_room(void *argument, struct flow *flow)
 {
-    struct load *const load = context;
+    struct load *load = argument;
 
     pump(load, flow);
     if (load->is_finishing || load->left == 0)
@@ -217,18 +217,18 @@ static void on_room(void *context, struct flow *flow)
 }
 
 static const struct flow_events flow_events = {
-    .on_started = on_started,
-    .on_echo = on_echo,
-    .on_fault = on_fault,
-    .on_refused = on_refused,
-    .on_room = on_room,
+    .on_started = on_flow_started,
+    .on_echo = on_flow_echo,
+    .on_fault = on_flow_fault,
+    .on_refused = on_flow_refused,
+    .on_room = on_flow_room,
 };
 
-/* --- All of it. ------------------------------------------------------------------------------ */
+/* --- Construction and destruction. ------------------------------------------------------------ */
 
 static struct event_base *make_base(bool needs_exact_timer)
 {
-    struct event_config *const config = event_config_new();
+    struct event_config *config = event_config_new();
     struct event_base *base = NULL;
 
     if (config == NULL)
@@ -253,9 +253,9 @@ static int open_flows(struct load *load)
     return 0;
 }
 
-static int prepare(struct load *load)
+static int prepare_load(struct load *load)
 {
-    const struct load_plan *const plan = load->plan;
+    const struct load_plan *plan = load->plan;
     const struct timeval tick = clock_timeval(TICK_MS);
 
     load->left = plan->count;
@@ -269,13 +269,13 @@ static int prepare(struct load *load)
         .timeout_ns = plan->timeout_ns,
         .retry_ms = plan->retry_ms,
         .is_churn = plan->is_churn,
-        .base = make_base(plan->period_ns > 0 && plan->period_ns < 100 * ns_per_ms),
+        .base = make_base(plan->period_ns > 0 && plan->period_ns < exact_below_ns),
         .scratch = &load->scratch,
         .tally = &load->tally,
         .next_number = plan->first_number,
         .number_step = plan->number_step,
         .events = &flow_events,
-        .context = load,
+        .argument = load,
     };
     errno = ENOMEM;
     if (load->flows == NULL || load->scheduled == NULL || load->flows_plan.base == NULL)
@@ -287,7 +287,7 @@ static int prepare(struct load *load)
     return open_flows(load);
 }
 
-static void clean_up(struct load *load)
+static void clean_up_load(struct load *load)
 {
     for (size_t i = 0; load->flows != NULL && i < load->plan->connections; i++)
         flow_free(load->flows[i]);
@@ -304,13 +304,13 @@ static void clean_up(struct load *load)
 
 int load_run(const struct load_plan *plan)
 {
-    struct load *const load = calloc(1, sizeof *load);
+    struct load *load = calloc(1, sizeof *load);
     int failure = 0;
 
     if (load == NULL)
         return -1;
     load->plan = plan;
-    if (prepare(load) < 0) {
+    if (prepare_load(load) < 0) {
         failure = errno;
     } else {
         if (load->starting == 0)
@@ -323,7 +323,7 @@ int load_run(const struct load_plan *plan)
             flow_abandon(load->flows[i]);
         publish(load);
     }
-    clean_up(load);
+    clean_up_load(load);
     errno = failure;
     return failure == 0 ? 0 : -1;
 }

@@ -23,13 +23,13 @@ enum load_order {
 /* What a load reports, from its thread. */
 struct load_events {
     /* A message came back; `sequence` counts the flow's from 0. */
-    void (*on_echo)(void *context, const char *peer, uint64_t sequence, uint64_t rtt_ns);
+    void (*on_echo)(void *argument, const char *peer, uint64_t sequence, uint64_t rtt_ns);
     /* Something is wrong. */
-    void (*on_fault)(void *context, uint64_t sequence, const struct fault *fault);
+    void (*on_fault)(void *argument, uint64_t sequence, const struct fault *fault);
     /* What was counted since the last time; it is emptied afterwards. */
-    void (*on_count)(void *context, const struct tally *tally);
+    void (*on_count)(void *argument, const struct tally *tally);
     /* Ask whether to go on. */
-    enum load_order (*order)(void *context);
+    enum load_order (*order)(void *argument);
 };
 
 struct load_plan {
@@ -47,7 +47,7 @@ struct load_plan {
     bool is_churn;
     uint64_t first_number, number_step; /* numbers for connections that no other thread uses */
     const struct load_events *events;
-    void *context;
+    void *argument;
 };
 
 /*

@@ -21,7 +21,7 @@ enum {
 
 static int parse_threshold(const char *text, void *member, struct error *error)
 {
-    struct threshold *const threshold = member;
+    struct threshold *threshold = member;
     const size_t length = strcspn(text, ",");
     char rtt[UNITS_TEXT_SIZE] = "";
 
@@ -269,7 +269,7 @@ static const struct setting table[] = {
 
 static int check_target(const struct options *options, struct error *error)
 {
-    const struct address *const target = &options->target;
+    const struct address *target = &options->target;
 
     if (target->host[0] == '\0' && target->path[0] == '\0') {
         error_set(error, "ADDRESS is missing; write for example echoprobe 127.0.0.1:13265");
@@ -317,7 +317,7 @@ static bool is_load(const struct options *options)
 
 static int check_checks(const struct options *options, struct error *error)
 {
-    const char *const name = options_check(options);
+    const char *name = options_check(options);
     const int count = options->half_close + (options->hold_ms > 0) +
                       (options->find_idle_timeout_ms > 0) + options->mtu;
 
@@ -352,7 +352,7 @@ static int check_checks(const struct options *options, struct error *error)
 
 static int check_plugin(const struct options *options, struct error *error)
 {
-    const struct threshold *const warning = &options->warning, *const critical = &options->critical;
+    const struct threshold *warning = &options->warning, *critical = &options->critical;
 
     if (options->plugin && options->json) {
         error_set(error, "--plugin and --json exclude each other; give one of them");
@@ -385,7 +385,7 @@ static void resolve_plugin(struct options *options)
         options->deadline_ms = options->duration_ms + PLUGIN_DEADLINE_MS;
 }
 
-static void resolve(struct options *options)
+static void resolve_auto(struct options *options)
 {
     options->is_load = is_load(options);
     if (options->plugin)
@@ -416,7 +416,7 @@ int options_parse(struct options *options, int argument_count, char *arguments[]
     if (check_target(options, error) < 0 || check_checks(options, error) < 0 ||
         check_load(options, error) < 0 || check_plugin(options, error) < 0)
         return -1;
-    resolve(options);
+    resolve_auto(options);
     return 0;
 }
 

@@ -17,7 +17,7 @@ int pattern_init(struct pattern *pattern)
 }
 
 /* The sequence at the word that holds a position. */
-static uint64_t sequence_at(const struct pattern *pattern, uint64_t number, uint64_t position)
+static uint64_t sequence_of_word(const struct pattern *pattern, uint64_t number, uint64_t position)
 {
     return pattern->origin + ((number << POSITION_BITS) + position / WORD) * step;
 }
@@ -36,7 +36,7 @@ static uint64_t unfold(uint64_t value)
     return value ^ (value >> 31) ^ (value >> 62);
 }
 
-static size_t least(size_t one, size_t other)
+static size_t least_size(size_t one, size_t other)
 {
     return one < other ? one : other;
 }
@@ -44,13 +44,13 @@ static size_t least(size_t one, size_t other)
 void pattern_fill(const struct pattern *pattern, uint64_t number, uint64_t position, void *bytes,
                   size_t length)
 {
-    uint64_t sequence = sequence_at(pattern, number, position);
+    uint64_t sequence = sequence_of_word(pattern, number, position);
     const size_t skipped = position % WORD;
     unsigned char *next = bytes;
     uint64_t word;
 
     if (skipped > 0) {
-        const size_t part = least(WORD - skipped, length);
+        const size_t part = least_size(WORD - skipped, length);
 
         word = fold(sequence);
         memcpy(next, (const unsigned char *)&word + skipped, part);
@@ -82,8 +82,8 @@ static size_t match_bytes(const struct pattern *pattern, uint64_t number, uint64
 size_t pattern_match(const struct pattern *pattern, uint64_t number, uint64_t position,
                      const void *bytes, size_t length)
 {
-    const unsigned char *const begin = bytes;
-    size_t done = least((WORD - position % WORD) % WORD, length);
+    const unsigned char *begin = bytes;
+    size_t done = least_size((WORD - position % WORD) % WORD, length);
     uint64_t sequence;
 
     if (done > 0) {
@@ -92,7 +92,7 @@ size_t pattern_match(const struct pattern *pattern, uint64_t number, uint64_t po
         if (matching < done)
             return matching;
     }
-    sequence = sequence_at(pattern, number, position + done);
+    sequence = sequence_of_word(pattern, number, position + done);
     for (; length - done >= WORD; done += WORD, sequence += step) {
         uint64_t word;
 
@@ -100,8 +100,8 @@ size_t pattern_match(const struct pattern *pattern, uint64_t number, uint64_t po
         if (word != fold(sequence))
             break;
     }
-    return done +
-           match_bytes(pattern, number, position + done, begin + done, least(WORD, length - done));
+    return done + match_bytes(pattern, number, position + done, begin + done,
+                              least_size(WORD, length - done));
 }
 
 static uint64_t word_from(const unsigned char *bytes)
@@ -115,7 +115,7 @@ static uint64_t word_from(const unsigned char *bytes)
 bool pattern_locate(const struct pattern *pattern, const void *bytes, size_t length,
                     uint64_t *number, uint64_t *position)
 {
-    const unsigned char *const begin = bytes;
+    const unsigned char *begin = bytes;
 
     for (size_t i = 0; i < WORD && i + (size_t)2 * WORD <= length; i++) {
         const uint64_t sequence = word_from(begin + i);

@@ -44,7 +44,7 @@ struct probe {
     struct tally tally;
 };
 
-/* --- In the threads. ------------------------------------------------------------------------- */
+/* --- Threads of load. ------------------------------------------------------------------------- */
 
 /* Nobody reads what a run goes on to say. */
 static void break_without_output(struct probe *probe)
@@ -53,9 +53,9 @@ static void break_without_output(struct probe *probe)
         atomic_store(&probe->order, LOAD_BREAK);
 }
 
-static void on_echo(void *context, const char *peer, uint64_t sequence, uint64_t rtt_ns)
+static void on_load_echo(void *argument, const char *peer, uint64_t sequence, uint64_t rtt_ns)
 {
-    struct probe *const probe = context;
+    struct probe *probe = argument;
 
     atomic_store_explicit(&probe->last_peer, peer, memory_order_relaxed);
     if (probe->options->is_load)
@@ -66,9 +66,9 @@ static void on_echo(void *context, const char *peer, uint64_t sequence, uint64_t
     pthread_mutex_unlock(&probe->mutex);
 }
 
-static void on_fault(void *context, uint64_t sequence, const struct fault *fault)
+static void on_load_fault(void *argument, uint64_t sequence, const struct fault *fault)
 {
-    struct probe *const probe = context;
+    struct probe *probe = argument;
 
     pthread_mutex_lock(&probe->mutex);
     report_fault(&probe->report, sequence, fault);
@@ -76,32 +76,32 @@ static void on_fault(void *context, uint64_t sequence, const struct fault *fault
     pthread_mutex_unlock(&probe->mutex);
 }
 
-static void on_count(void *context, const struct tally *tally)
+static void on_load_count(void *argument, const struct tally *tally)
 {
-    struct probe *const probe = context;
+    struct probe *probe = argument;
 
     pthread_mutex_lock(&probe->mutex);
     tally_merge(&probe->tally, tally);
     pthread_mutex_unlock(&probe->mutex);
 }
 
-static enum load_order order(void *context)
+static enum load_order order_of_probe(void *argument)
 {
-    struct probe *const probe = context;
+    struct probe *probe = argument;
 
     return (enum load_order)atomic_load(&probe->order);
 }
 
 static const struct load_events load_events = {
-    .on_echo = on_echo,
-    .on_fault = on_fault,
-    .on_count = on_count,
-    .order = order,
+    .on_echo = on_load_echo,
+    .on_fault = on_load_fault,
+    .on_count = on_load_count,
+    .order = order_of_probe,
 };
 
-static void *run_thread(void *context)
+static void *run_thread(void *argument)
 {
-    struct thread *const thread = context;
+    struct thread *thread = argument;
     const char byte = 0;
 
     if (load_run(&thread->plan) < 0) {
@@ -113,12 +113,12 @@ static void *run_thread(void *context)
     return NULL;
 }
 
-/* --- In the main thread. --------------------------------------------------------------------- */
+/* --- Main thread. ----------------------------------------------------------------------------- */
 
 /* The first time what is under way may return, the second time not. */
-static void on_signal(evutil_socket_t number, short what, void *context)
+static void on_probe_signal(evutil_socket_t number, short what, void *argument)
 {
-    struct probe *const probe = context;
+    struct probe *probe = argument;
 
     (void)number;
     (void)what;
@@ -126,18 +126,18 @@ static void on_signal(evutil_socket_t number, short what, void *context)
                  atomic_load(&probe->order) == LOAD_GO_ON ? LOAD_FINISH : LOAD_BREAK);
 }
 
-static void on_deadline(evutil_socket_t fd, short what, void *context)
+static void on_probe_deadline(evutil_socket_t fd, short what, void *argument)
 {
-    struct probe *const probe = context;
+    struct probe *probe = argument;
 
     (void)fd;
     (void)what;
     atomic_store(&probe->order, LOAD_BREAK);
 }
 
-static void on_progress(evutil_socket_t fd, short what, void *context)
+static void on_probe_progress(evutil_socket_t fd, short what, void *argument)
 {
-    struct probe *const probe = context;
+    struct probe *probe = argument;
 
     (void)fd;
     (void)what;
@@ -146,9 +146,9 @@ static void on_progress(evutil_socket_t fd, short what, void *context)
     pthread_mutex_unlock(&probe->mutex);
 }
 
-static void on_thread_ended(evutil_socket_t fd, short what, void *context)
+static void on_thread_ended(evutil_socket_t fd, short what, void *argument)
 {
-    struct probe *const probe = context;
+    struct probe *probe = argument;
     char bytes[64];
     const ssize_t count = read(fd, bytes, sizeof bytes);
 
@@ -159,7 +159,7 @@ static void on_thread_ended(evutil_socket_t fd, short what, void *context)
         (void)event_base_loopbreak(probe->base);
 }
 
-static int prepare(struct probe *probe)
+static int prepare_probe(struct probe *probe)
 {
     const struct timeval progress = clock_timeval(PROGRESS_MS);
     const struct timeval deadline = clock_timeval(probe->options->deadline_ms);
@@ -170,10 +170,10 @@ static int prepare(struct probe *probe)
     probe->base = event_base_new();
     if (probe->base == NULL)
         return -1;
-    probe->interrupt = evsignal_new(probe->base, SIGINT, on_signal, probe);
-    probe->terminate = evsignal_new(probe->base, SIGTERM, on_signal, probe);
-    probe->progress = event_new(probe->base, -1, EV_PERSIST, on_progress, probe);
-    probe->deadline = evtimer_new(probe->base, on_deadline, probe);
+    probe->interrupt = evsignal_new(probe->base, SIGINT, on_probe_signal, probe);
+    probe->terminate = evsignal_new(probe->base, SIGTERM, on_probe_signal, probe);
+    probe->progress = event_new(probe->base, -1, EV_PERSIST, on_probe_progress, probe);
+    probe->deadline = evtimer_new(probe->base, on_probe_deadline, probe);
     probe->ended =
         event_new(probe->base, probe->pipe[0], EV_READ | EV_PERSIST, on_thread_ended, probe);
     if (probe->interrupt == NULL || probe->terminate == NULL || probe->progress == NULL ||
@@ -191,7 +191,7 @@ static void free_event(struct event *event)
         event_free(event);
 }
 
-static void clean_up(struct probe *probe)
+static void clean_up_probe(struct probe *probe)
 {
     process_block_interrupts();
     free_event(probe->interrupt);
@@ -225,7 +225,7 @@ static uint64_t period_ns(const struct options *options, size_t connections)
 
 static struct load_plan plan_of(struct probe *probe, const struct target *target, size_t index)
 {
-    const struct options *const options = probe->options;
+    const struct options *options = probe->options;
     const size_t connections = (size_t)part_of(options->connections, options->threads, index);
 
     return (struct load_plan){
@@ -245,7 +245,7 @@ static struct load_plan plan_of(struct probe *probe, const struct target *target
         .first_number = index + 1,
         .number_step = options->threads,
         .events = &load_events,
-        .context = probe,
+        .argument = probe,
     };
 }
 
@@ -258,7 +258,7 @@ static int start_threads(struct probe *probe, const struct target *target)
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     for (size_t i = 0; i < probe->options->threads && failure == 0; i++) {
-        struct thread *const thread = &probe->threads[i];
+        struct thread *thread = &probe->threads[i];
 
         thread->probe = probe;
         thread->plan = plan_of(probe, target, i);
@@ -285,12 +285,12 @@ static int join_threads(struct probe *probe)
     return failure;
 }
 
-static int run(struct probe *probe, const struct target *target)
+static int run_probe(struct probe *probe, const struct target *target)
 {
     int failure = 0;
 
     probe->threads = calloc((size_t)probe->options->threads, sizeof *probe->threads);
-    if (probe->threads == NULL || prepare(probe) < 0)
+    if (probe->threads == NULL || prepare_probe(probe) < 0)
         return errno;
     report_begin(&probe->report, probe->options, target);
     break_without_output(probe);
@@ -323,7 +323,7 @@ static void note_no_connection(struct probe *probe, const struct target *target)
 }
 
 /* Connections that never came about are no loss of the path. */
-static int status_of(const struct tally *tally)
+static int status_of_tally(const struct tally *tally)
 {
     uint64_t faults = 0;
 
@@ -340,7 +340,7 @@ static int status_of(const struct tally *tally)
  * Return how many files a run has open: the standard ones, the pipe of the threads, for each loop
  * epoll, a timer and libevent's pair for signals, and the connections.
  */
-static uint64_t needed_files(const struct options *options)
+static uint64_t files_of_run(const struct options *options)
 {
     return 3 + 2 + 4 * (1 + options->threads) + options->connections;
 }
@@ -354,7 +354,7 @@ static int refuse_files(const struct options *options)
                    "; raise it (ulimit -n), or ask for fewer of them",
                    process_file_limit(), options->connections,
                    options->connections == 1 ? "connection needs" : "connections need",
-                   needed_files(options));
+                   files_of_run(options));
     return report_failure(options, EXIT_STATUS_SYSTEM, text);
 }
 
@@ -364,22 +364,23 @@ int probe_run(const struct options *options, const struct target *target)
     uint64_t elapsed_ns;
     int failure, status;
 
-    if (process_file_limit() < needed_files(options))
+    if (process_file_limit() < files_of_run(options))
         return refuse_files(options);
     probe.options = options;
     probe.pipe[0] = probe.pipe[1] = -1;
     (void)pthread_mutex_init(&probe.mutex, NULL);
-    failure = run(&probe, target);
+    failure = run_probe(&probe, target);
     elapsed_ns = clock_now_ns() - probe.begin_ns;
     if (atomic_load(&probe.last_peer) != NULL)
         probe.report.peer = atomic_load(&probe.last_peer);
     if (failure == 0)
         note_no_connection(&probe, target);
     if (failure == 0)
-        status = report_messages(&probe.report, &probe.tally, elapsed_ns, status_of(&probe.tally));
+        status =
+            report_messages(&probe.report, &probe.tally, elapsed_ns, status_of_tally(&probe.tally));
     else
         status = report_failure(options, EXIT_STATUS_SYSTEM, strerror(failure));
-    clean_up(&probe);
+    clean_up_probe(&probe);
     (void)pthread_mutex_destroy(&probe.mutex);
     return status;
 }

@@ -19,7 +19,7 @@ struct stream {
     const struct target *target;
     const struct pattern *pattern;
     const struct stream_events *events;
-    void *context;
+    void *argument;
     uint64_t number;
     size_t place; /* of the target's, to which it connects */
     char refusals[FAULT_TEXT_SIZE];
@@ -32,7 +32,7 @@ struct stream {
     size_t evidence_length;
 };
 
-/* --- The end. -------------------------------------------------------------------------------- */
+/* --- Ends. ------------------------------------------------------------------------------------ */
 
 static void close_socket(struct stream *stream)
 {
@@ -46,10 +46,10 @@ static void close_socket(struct stream *stream)
     stream->fd = -1;
 }
 
-static void end(struct stream *stream, const struct fault *fault)
+static void end_stream(struct stream *stream, const struct fault *fault)
 {
     close_socket(stream);
-    stream->events->on_end(stream->context, fault);
+    stream->events->on_end(stream->argument, fault);
 }
 
 static void end_by_error(struct stream *stream, int failure)
@@ -59,7 +59,7 @@ static void end_by_error(struct stream *stream, int failure)
     fault_set(&fault, FAULT_RESET, stream->returned, stream->sent - stream->returned,
               "%s after %" PRIu64 " of %" PRIu64 " bytes", strerror(failure), stream->returned,
               stream->sent);
-    end(stream, &fault);
+    end_stream(stream, &fault);
 }
 
 static void end_by_fin(struct stream *stream)
@@ -73,10 +73,10 @@ static void end_by_fin(struct stream *stream)
     else if (stream->send_failure != 0)
         fault_set(&fault, FAULT_RESET, stream->returned, 0, "%s after %" PRIu64 " bytes",
                   strerror(stream->send_failure), stream->returned);
-    end(stream, &fault);
+    end_stream(stream, &fault);
 }
 
-/* --- Wrong bytes. ---------------------------------------------------------------------------- */
+/* --- Verification. ---------------------------------------------------------------------------- */
 
 static void drop_evidence(struct stream *stream)
 {
@@ -111,10 +111,10 @@ static bool judge_evidence(struct stream *stream)
                            stream->evidence + done, stream->evidence_length - done, &fault);
         if (fault.kind != FAULT_CORRUPTED) {
             drop_evidence(stream);
-            end(stream, &fault);
+            end_stream(stream, &fault);
             return false;
         }
-        stream->events->on_fault(stream->context, &fault);
+        stream->events->on_fault(stream->argument, &fault);
         stream->returned += fault.extent;
         done += (size_t)fault.extent;
         done += accept_right(stream, stream->evidence + done, stream->evidence_length - done);
@@ -140,7 +140,7 @@ static bool has_all_evidence(const struct stream *stream)
            stream->returned + stream->evidence_length >= stream->sent;
 }
 
-/* --- Bytes. ---------------------------------------------------------------------------------- */
+/* --- Sending and receiving. ------------------------------------------------------------------- */
 
 static void wait_to_send(struct stream *stream)
 {
@@ -187,10 +187,10 @@ static void send_wanted(struct stream *stream)
 static void report_returned(struct stream *stream)
 {
     send_wanted(stream);
-    stream->events->on_returned(stream->context, stream->returned);
+    stream->events->on_returned(stream->argument, stream->returned);
 }
 
-static void take(struct stream *stream, const unsigned char *bytes, size_t length)
+static void take_bytes(struct stream *stream, const unsigned char *bytes, size_t length)
 {
     size_t done = 0;
 
@@ -213,16 +213,16 @@ static void take(struct stream *stream, const unsigned char *bytes, size_t lengt
         report_returned(stream);
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *context)
+static void on_stream_readable(evutil_socket_t fd, short what, void *argument)
 {
-    struct stream *const stream = context;
+    struct stream *stream = argument;
     const ssize_t count =
         recv(fd, stream->scratch->bytes, sizeof stream->scratch->bytes, MSG_DONTWAIT);
     const int failure = errno;
 
     (void)what;
     if (count > 0) {
-        take(stream, stream->scratch->bytes, (size_t)count);
+        take_bytes(stream, stream->scratch->bytes, (size_t)count);
         return;
     }
     if ((count < 0 && (failure == EAGAIN || failure == EINTR)) ||
@@ -244,12 +244,12 @@ static void on_connected(struct stream *stream)
     if (event_add(stream->reader, NULL) < 0)
         end_by_error(stream, ENOMEM);
     else
-        stream->events->on_open(stream->context, stream->target->places[stream->place].text);
+        stream->events->on_open(stream->argument, stream->target->places[stream->place].text);
 }
 
-static void on_writable(evutil_socket_t fd, short what, void *context)
+static void on_stream_writable(evutil_socket_t fd, short what, void *argument)
 {
-    struct stream *const stream = context;
+    struct stream *stream = argument;
     socklen_t length = sizeof(int);
     int failure = 0;
 
@@ -266,21 +266,41 @@ static void on_writable(evutil_socket_t fd, short what, void *context)
         on_connected(stream);
 }
 
+static int watch_socket(struct stream *stream)
+{
+    stream->reader =
+        event_new(stream->base, stream->fd, EV_READ | EV_PERSIST, on_stream_readable, stream);
+    stream->writer = event_new(stream->base, stream->fd, EV_WRITE, on_stream_writable, stream);
+    if (stream->reader != NULL && stream->writer != NULL && event_add(stream->writer, NULL) == 0)
+        return 0;
+    errno = ENOMEM;
+    return -1;
+}
+
+static int connect_to_place(const struct stream *stream)
+{
+    const struct sockaddr *address =
+        (const struct sockaddr *)&stream->target->places[stream->place].address;
+
+    if (connect(stream->fd, address, stream->target->places[stream->place].length) == 0 ||
+        errno == EINPROGRESS)
+        return 0;
+    return -1;
+}
+
+/* Begin to connect to the place. Return 0, or -1 with errno, and then nothing is left open. */
 static int start_connecting(struct stream *stream)
 {
+    int failure;
+
     stream->fd = target_socket(stream->target, stream->place);
     if (stream->fd < 0)
         return -1;
-    stream->reader = event_new(stream->base, stream->fd, EV_READ | EV_PERSIST, on_readable, stream);
-    stream->writer = event_new(stream->base, stream->fd, EV_WRITE, on_writable, stream);
-    if (stream->reader == NULL || stream->writer == NULL || event_add(stream->writer, NULL) < 0) {
-        errno = ENOMEM;
-        return -1;
-    }
-    if (connect(stream->fd, (const struct sockaddr *)&stream->target->places[stream->place].address,
-                stream->target->places[stream->place].length) == 0 ||
-        errno == EINPROGRESS)
+    if (watch_socket(stream) == 0 && connect_to_place(stream) == 0)
         return 0;
+    failure = errno;
+    close_socket(stream);
+    errno = failure;
     return -1;
 }
 
@@ -305,16 +325,15 @@ static void connect_next(struct stream *stream, int failure)
         if (start_connecting(stream) == 0)
             return;
         note_refusal(stream, errno);
-        close_socket(stream);
     }
     fault_set(&fault, FAULT_CONNECT, 0, 0, "%s", stream->refusals);
-    stream->events->on_end(stream->context, &fault);
+    stream->events->on_end(stream->argument, &fault);
 }
 
 /* What fails at once is reported from the loop, too, as the rest is. */
-static void on_start_failed(evutil_socket_t fd, short what, void *context)
+static void on_start_failed(evutil_socket_t fd, short what, void *argument)
 {
-    struct stream *const stream = context;
+    struct stream *stream = argument;
     const int failure = stream->send_failure;
 
     (void)fd;
@@ -330,9 +349,9 @@ static bool is_shortage(int failure)
 
 struct stream *stream_new(struct event_base *base, struct stream_scratch *scratch,
                           const struct target *target, const struct pattern *pattern,
-                          uint64_t number, const struct stream_events *events, void *context)
+                          uint64_t number, const struct stream_events *events, void *argument)
 {
-    struct stream *const stream = calloc(1, sizeof *stream);
+    struct stream *stream = calloc(1, sizeof *stream);
     int failure;
 
     if (stream == NULL)
@@ -343,14 +362,13 @@ struct stream *stream_new(struct event_base *base, struct stream_scratch *scratc
         .target = target,
         .pattern = pattern,
         .events = events,
-        .context = context,
+        .argument = argument,
         .number = number,
         .fd = -1,
     };
     if (start_connecting(stream) == 0)
         return stream;
     failure = errno;
-    close_socket(stream);
     if (!is_shortage(failure)) {
         stream->send_failure = failure;
         stream->writer = event_new(base, -1, 0, on_start_failed, stream);

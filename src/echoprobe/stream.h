@@ -19,13 +19,13 @@ struct stream;
 
 /* What a stream reports, from the loop. It may be freed from there, but not in on_fault. */
 struct stream_events {
-    void (*on_open)(void *context, const char *peer);
+    void (*on_open)(void *argument, const char *peer);
     /* All bytes before this position came back unchanged, or were reported by on_fault. */
-    void (*on_returned)(void *context, uint64_t position);
+    void (*on_returned)(void *argument, uint64_t position);
     /* Bytes were changed in place (FAULT_CORRUPTED); on_returned or on_end follows. */
-    void (*on_fault)(void *context, const struct fault *fault);
+    void (*on_fault)(void *argument, const struct fault *fault);
     /* It is over, for this fault; FAULT_NONE: the other end closed, and nothing is missing. */
-    void (*on_end)(void *context, const struct fault *fault);
+    void (*on_end)(void *argument, const struct fault *fault);
 };
 
 /* What all streams of a thread share: memory for sending and receiving. */
@@ -41,7 +41,7 @@ struct stream_scratch {
  */
 struct stream *stream_new(struct event_base *base, struct stream_scratch *scratch,
                           const struct target *target, const struct pattern *pattern,
-                          uint64_t number, const struct stream_events *events, void *context);
+                          uint64_t number, const struct stream_events *events, void *argument);
 
 /* Close it. NULL is fine. */
 void stream_free(struct stream *stream);

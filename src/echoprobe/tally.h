@@ -1,7 +1,8 @@
 /*
  * tally: what is counted: messages, bytes, faults and round trips.
  * Decides nothing and prints nothing.
- * Called by flow and load, which count, and by report, which reads.
+ * Called by flow and load, which count, by probe, which adds up, and by report and plugin, which
+ * read.
  */
 #ifndef ECHOPROBE_TALLY_H
 #define ECHOPROBE_TALLY_H

@@ -60,7 +60,7 @@ int target_resolve(struct target *target, const struct address *address, int fam
     return 0;
 }
 
-static int prepare(int fd, bool is_tcp)
+static int prepare_socket(int fd, bool is_tcp)
 {
     const int on = 1;
     const int flags = fcntl(fd, F_GETFL);
@@ -95,7 +95,7 @@ int target_socket(const struct target *target, size_t place)
 
     if (fd < 0)
         return -1;
-    if (prepare(fd, family != AF_UNIX && !target->is_datagram) == 0) {
+    if (prepare_socket(fd, family != AF_UNIX && !target->is_datagram) == 0) {
         if (target->is_datagram)
             ask_for_errors(fd, family);
         return fd;
