@@ -1,0 +1,303 @@
+/*
+ * check_datagram: a peer that answers, repeats, cuts, changes and mixes up datagrams, or is not
+ * there, and strangers.
+ * Counts no messages; check_flow does.
+ * Run by make check.
+ */
+#include <config.h>
+
+#include "echoprobe/datagram.h"
+
+#include "peer.h"
+#include "support.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum { NUMBER = 4, MOST_RETURNS = 300 };
+
+static struct target target;
+static struct pattern pattern;
+static struct datagram *datagram;
+static int fd; /* the peer's */
+static struct sockaddr_in client;
+static unsigned char came[DATAGRAM_BYTES];
+
+/* What the socket reported. */
+static struct {
+    size_t count, errors;
+    uint64_t sequences[MOST_RETURNS];
+    struct fault faults[MOST_RETURNS];
+    int failure;
+} seen;
+
+static void on_returned(void *argument, uint64_t sequence, const struct fault *fault)
+{
+    ck_assert_ptr_eq(argument, &seen);
+    ck_assert_uint_lt(seen.count, MOST_RETURNS);
+    seen.sequences[seen.count] = sequence;
+    seen.faults[seen.count++] = *fault;
+}
+
+static void on_error(void *argument, int failure)
+{
+    ck_assert_ptr_eq(argument, &seen);
+    seen.errors++;
+    seen.failure = failure;
+}
+
+static const struct datagram_events events = {.on_returned = on_returned, .on_error = on_error};
+
+/* --- Fixture. -------------------------------------------------------------------------------- */
+
+static void set_up(void)
+{
+    memset(&seen, 0, sizeof seen);
+    memset(&target, 0, sizeof target);
+    pattern.origin = UINT64_C(0x0123456789abcdef);
+    fd = peer_bind_udp(&target);
+    datagram = NULL;
+}
+
+static void tear_down(void)
+{
+    datagram_free(datagram);
+    support_close(&fd);
+}
+
+static void begin(size_t size)
+{
+    datagram = datagram_new(support_base(), &target, &pattern, NUMBER, size, &events, &seen);
+    ck_assert_ptr_nonnull(datagram);
+}
+
+/* Receive a datagram of this size at the peer. */
+static void receive(size_t size)
+{
+    socklen_t length = sizeof client;
+
+    ck_assert_int_eq(recvfrom(fd, came, sizeof came, 0, (struct sockaddr *)&client, &length),
+                     (ssize_t)size);
+}
+
+static void answer_from(int from_fd, const unsigned char *bytes, size_t length)
+{
+    ck_assert_int_eq(
+        sendto(from_fd, bytes, length, 0, (const struct sockaddr *)&client, sizeof client),
+        (ssize_t)length);
+}
+
+/* Send a datagram, and let the peer receive it. */
+static void ask(uint64_t sequence, size_t size)
+{
+    ck_assert_int_eq(datagram_send(datagram, sequence), 0);
+    receive(size);
+}
+
+static bool has_seen(void *argument)
+{
+    return seen.count + seen.errors >= *(const size_t *)argument;
+}
+
+/* Wait for so many reports, of which the last is this. */
+static void check_last(size_t count, uint64_t sequence, enum fault_kind kind)
+{
+    support_loop_until(has_seen, &count);
+    support_loop_settle();
+    ck_assert_uint_eq(seen.count, count);
+    ck_assert_uint_eq(seen.sequences[count - 1], sequence);
+    ck_assert_msg(seen.faults[count - 1].kind == kind, "%s, not %s: %s",
+                  fault_name(seen.faults[count - 1].kind), fault_name(kind),
+                  seen.faults[count - 1].text);
+}
+
+/* --- Answers. -------------------------------------------------------------------------------- */
+
+START_TEST(an_answer_says_which_it_is)
+{
+    begin(64);
+    ask(0, 64);
+    answer_from(fd, came, 64);
+    check_last(1, 0, FAULT_NONE);
+    for (uint64_t sequence = 1; sequence < 4; sequence++)
+        ask(sequence, 64);
+    answer_from(fd, came, 64);
+    check_last(2, 3, FAULT_NONE);
+    pattern_fill(&pattern, NUMBER, UINT64_C(1) << 16, came, 64);
+    answer_from(fd, came, 64);
+    check_last(3, 1, FAULT_NONE);
+}
+END_TEST
+
+START_TEST(an_answer_that_comes_twice_is_reported_twice)
+{
+    begin(64);
+    ask(0, 64);
+    answer_from(fd, came, 64);
+    answer_from(fd, came, 64);
+    check_last(2, 0, FAULT_NONE);
+}
+END_TEST
+
+START_TEST(the_largest_and_the_smallest_return)
+{
+    begin(DATAGRAM_BYTES);
+    ask(0, DATAGRAM_BYTES);
+    answer_from(fd, came, DATAGRAM_BYTES);
+    check_last(1, 0, FAULT_NONE);
+    datagram_free(datagram);
+    begin(1);
+    ask(0, 1);
+    answer_from(fd, came, 1);
+    check_last(2, 0, FAULT_NONE);
+}
+END_TEST
+
+START_TEST(what_does_not_say_which_it_is_is_the_oldest_that_is_not_settled)
+{
+    begin(8);
+    for (uint64_t sequence = 0; sequence < 3; sequence++)
+        ask(sequence, 8);
+    datagram_settle(datagram, 1);
+    came[0] ^= 1;
+    answer_from(fd, came, 8);
+    check_last(1, 1, FAULT_CORRUPTED);
+}
+END_TEST
+
+START_TEST(a_burst_of_answers_is_taken_whole)
+{
+    begin(64);
+    for (uint64_t sequence = 0; sequence < 200; sequence++) {
+        ask(sequence, 64);
+        answer_from(fd, came, 64);
+    }
+    check_last(200, 199, FAULT_NONE);
+    for (uint64_t sequence = 0; sequence < 200; sequence++)
+        ck_assert_uint_eq(seen.sequences[sequence], sequence);
+}
+END_TEST
+
+/* --- Faults. --------------------------------------------------------------------------------- */
+
+START_TEST(a_short_answer_is_truncated)
+{
+    begin(64);
+    ask(0, 64);
+    ask(1, 64);
+    answer_from(fd, came, 40);
+    check_last(1, 1, FAULT_TRUNCATED);
+    ck_assert_uint_eq(seen.faults[0].count, 24);
+}
+END_TEST
+
+START_TEST(an_empty_answer_is_truncated)
+{
+    begin(64);
+    ask(0, 64);
+    answer_from(fd, came, 0);
+    check_last(1, 0, FAULT_TRUNCATED);
+}
+END_TEST
+
+START_TEST(a_changed_byte_is_found_with_its_place)
+{
+    begin(64);
+    ask(0, 64);
+    ask(1, 64);
+    came[30] ^= 0x40;
+    answer_from(fd, came, 64);
+    check_last(1, 1, FAULT_CORRUPTED);
+    ck_assert_uint_eq(seen.faults[0].offset, 30);
+}
+END_TEST
+
+START_TEST(an_answer_from_elsewhere_is_misaddressed)
+{
+    struct target other = {0};
+    int other_fd = peer_bind_udp(&other);
+
+    begin(64);
+    ask(0, 64);
+    answer_from(other_fd, came, 64);
+    check_last(1, 0, FAULT_MISADDRESSED);
+    support_assert_matches(seen.faults[0].text, "^the answer comes from 127.0.0.1:[0-9]+$");
+    support_close(&other_fd);
+}
+END_TEST
+
+START_TEST(what_strangers_send_is_passed_over)
+{
+    struct target other = {0};
+    int other_fd = peer_bind_udp(&other);
+
+    begin(64);
+    ask(0, 64);
+    answer_from(other_fd, (const unsigned char *)"hello", 5);
+    support_loop_settle();
+    ck_assert_uint_eq(seen.count, 0);
+    answer_from(fd, came, 64);
+    check_last(1, 0, FAULT_NONE);
+    support_close(&other_fd);
+}
+END_TEST
+
+/* --- Errors. --------------------------------------------------------------------------------- */
+
+START_TEST(a_port_that_nobody_has_is_an_error)
+{
+    size_t one = 1;
+
+    support_close(&fd);
+    begin(64);
+    ck_assert_int_eq(datagram_send(datagram, 0), 0);
+    support_loop_until(has_seen, &one);
+    ck_assert_uint_eq(seen.errors, 1);
+    ck_assert_int_eq(seen.failure, ECONNREFUSED);
+    support_loop_settle();
+    ck_assert_uint_eq(seen.errors, 1);
+}
+END_TEST
+
+START_TEST(without_memory_there_is_no_socket)
+{
+    bool was_made = false;
+
+    (void)support_base();
+    for (unsigned long i = 1; !was_made; i++) {
+        support_memory_fail(i, 1);
+        datagram = datagram_new(support_base(), &target, &pattern, NUMBER, 64, &events, &seen);
+        was_made = !support_memory_has_failed();
+        support_memory_fail(0, 0);
+        ck_assert(was_made == (datagram != NULL));
+        datagram_free(datagram);
+        datagram = NULL;
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("datagram");
+    TCase *answers = support_case(suite, "answers");
+    TCase *faults = support_case(suite, "faults");
+    TCase *errors = support_case(suite, "errors");
+
+    tcase_add_checked_fixture(answers, set_up, tear_down);
+    tcase_add_test(answers, an_answer_says_which_it_is);
+    tcase_add_test(answers, an_answer_that_comes_twice_is_reported_twice);
+    tcase_add_test(answers, the_largest_and_the_smallest_return);
+    tcase_add_test(answers, what_does_not_say_which_it_is_is_the_oldest_that_is_not_settled);
+    tcase_add_test(answers, a_burst_of_answers_is_taken_whole);
+    tcase_add_checked_fixture(faults, set_up, tear_down);
+    tcase_add_test(faults, a_short_answer_is_truncated);
+    tcase_add_test(faults, an_empty_answer_is_truncated);
+    tcase_add_test(faults, a_changed_byte_is_found_with_its_place);
+    tcase_add_test(faults, an_answer_from_elsewhere_is_misaddressed);
+    tcase_add_test(faults, what_strangers_send_is_passed_over);
+    tcase_add_checked_fixture(errors, set_up, tear_down);
+    tcase_add_test(errors, a_port_that_nobody_has_is_an_error);
+    tcase_add_test(errors, without_memory_there_is_no_socket);
+    return support_run(suite);
+}
