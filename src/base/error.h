@@ -6,7 +6,7 @@
 #ifndef BASE_ERROR_H
 #define BASE_ERROR_H
 
-enum { ERROR_TEXT_SIZE = 800 }; /* so that a line of the log has room for it (LOG_LINE_SIZE) */
+enum { ERROR_TEXT_SIZE = 800 }; /* so that a line of the log has room for it (LINE_SIZE) */
 
 struct error {
     char text[ERROR_TEXT_SIZE]; /* a sentence without a newline */

@@ -1,33 +1,21 @@
 /*
- * log: lines with a level on a descriptor or to syslog, as text or as JSON, from any thread.
- * Never blocks its caller and never fails: what cannot be written is dropped and counted.
+ * log: takes lines from any thread, and writes them in a thread of its own.
+ * Never blocks its caller and never fails: what cannot be written is dropped and counted. How a
+ * line looks is log_format's, where it goes log_output's.
  * Called by everything that has something to say to an operator.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
+#include "base/log_format.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
-enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 enum log_target { LOG_TARGET_STDERR, LOG_TARGET_SYSLOG };
 
-/* Longest line, newline included; what is longer is cut and ends in "...". */
-enum { LOG_LINE_SIZE = 1024 };
-
 struct log; /* a bounded queue of lines and the thread that writes them */
-
-/*
- * One fact of a line, for programs that read the log. JSON shows it as a member of the line's
- * object; text does not, since there the sentence says it.
- */
-struct log_field {
-    const char *name;
-    const char *text; /* the value, or NULL if it is `number` */
-    uint64_t number;
-};
 
 /*
  * Start a log that writes to `fd`, which stays the caller's and may be in either blocking mode; a
@@ -65,9 +53,8 @@ void log_free(struct log *log);
 bool log_is_enabled(const struct log *log, enum log_level level);
 
 /*
- * Queue one line: "2026-11-22T14:47:01.123Z info: MESSAGE", or "... info: [PROCESS] MESSAGE". The
- * time is UTC (RFC 3339). What may not stand in a line of text or JSON is escaped as base/escape.h
- * says. Saves and restores errno.
+ * Queue one line, which looks as base/log_format.h says: at most LINE_SIZE bytes, or it is cut and
+ * ends in "...". Saves and restores errno.
  */
 void log_write(struct log *log, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

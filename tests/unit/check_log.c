@@ -194,7 +194,7 @@ static char *only_line(const char *text)
     size_t length = strlen(text);
 
     ck_assert_uint_gt(length, 0);
-    ck_assert_uint_le(length, LOG_LINE_SIZE);
+    ck_assert_uint_le(length, LINE_SIZE);
     ck_assert_int_eq(text[length - 1], '\n');
     ck_assert_ptr_eq(strchr(text, '\n'), &text[length - 1]);
     return strndup(text, length - 1);
@@ -465,8 +465,8 @@ END_TEST
 
 START_TEST(a_line_is_cut_only_beyond_its_longest_size)
 {
-    const size_t longest = LOG_LINE_SIZE - 1 - TEXT_HEAD_LENGTH; /* of a message */
-    char message[LOG_LINE_SIZE * 2];
+    const size_t longest = LINE_SIZE - 1 - TEXT_HEAD_LENGTH; /* of a message */
+    char message[LINE_SIZE * 2];
     struct log *log = support_log(LOG_FORMAT_TEXT);
     const char *text;
 
@@ -484,7 +484,7 @@ START_TEST(a_line_is_cut_only_beyond_its_longest_size)
             ck_assert_uint_eq((size_t)(end - text), TEXT_HEAD_LENGTH + length);
             ck_assert_int_eq(end[-1], 'm');
         } else {
-            ck_assert_uint_eq((size_t)(end - text), LOG_LINE_SIZE - 1);
+            ck_assert_uint_eq((size_t)(end - text), LINE_SIZE - 1);
             ck_assert_int_eq(strncmp(end - 4, "m...", 4), 0);
         }
         text = end + 1;
@@ -534,8 +534,8 @@ START_TEST(a_text_line_is_never_cut_within_a_character_or_an_escape)
         const char *end = strchr(text, '\n'), *place = text + TEXT_HEAD_LENGTH + before;
 
         ck_assert_ptr_nonnull(end);
-        ck_assert_int_le(end - text, LOG_LINE_SIZE - 1);
-        ck_assert_int_ge(end - text, LOG_LINE_SIZE - 1 - 6); /* little is lost to the cut */
+        ck_assert_int_le(end - text, LINE_SIZE - 1);
+        ck_assert_int_ge(end - text, LINE_SIZE - 1 - 6); /* little is lost to the cut */
         while (strncmp(place, shown, strlen(shown)) == 0)
             place += strlen(shown);
         ck_assert_msg(strncmp(place, "...\n", 4) == 0, "cut after %zu: %.*s", before,
@@ -564,7 +564,7 @@ START_TEST(a_json_line_that_is_cut_is_json_with_all_its_fields)
         const char *shown;
 
         ck_assert_msg(line != NULL, "this is no JSON: %s", copy);
-        ck_assert_uint_lt(length, LOG_LINE_SIZE);
+        ck_assert_uint_lt(length, LINE_SIZE);
         ck_assert_uint_eq(line->count, 5);
         shown = line->members[2].text;
         ck_assert_uint_gt(strlen(shown), 3);
@@ -599,10 +599,10 @@ END_TEST
 START_TEST(every_field_with_every_length_leaves_a_line_of_json)
 {
     struct log *log = support_log(LOG_FORMAT_JSON);
-    char value[LOG_LINE_SIZE + 1];
+    char value[LINE_SIZE + 1];
     unsigned lines = 0;
 
-    for (size_t length = 0; length < LOG_LINE_SIZE; length += 7) {
+    for (size_t length = 0; length < LINE_SIZE; length += 7) {
         const struct log_field fields[] = {{"first", value, 0}, {"second", NULL, UINT64_MAX}};
 
         memset(value, 'v', length);
@@ -615,12 +615,12 @@ START_TEST(every_field_with_every_length_leaves_a_line_of_json)
         struct json_line *line = json_read(copy);
 
         ck_assert_msg(line != NULL, "this is no JSON: %s", copy);
-        ck_assert_uint_lt(length, LOG_LINE_SIZE);
+        ck_assert_uint_lt(length, LINE_SIZE);
         json_free(line);
         free(copy);
         text += length + (text[length] == '\n');
     }
-    ck_assert_uint_eq(lines, (LOG_LINE_SIZE + 6) / 7);
+    ck_assert_uint_eq(lines, (LINE_SIZE + 6) / 7);
 }
 END_TEST
 
@@ -1211,9 +1211,9 @@ static struct log *new_syslog(enum log_format format)
 }
 
 /* Receive the next datagram. */
-static void receive_datagram(char text[LOG_LINE_SIZE + 1])
+static void receive_datagram(char text[LINE_SIZE + 1])
 {
-    const ssize_t length = recv(daemon_scene.fd, text, LOG_LINE_SIZE, 0);
+    const ssize_t length = recv(daemon_scene.fd, text, LINE_SIZE, 0);
 
     ck_assert_int_gt(length, 0);
     text[length] = '\0';
@@ -1222,7 +1222,7 @@ static void receive_datagram(char text[LOG_LINE_SIZE + 1])
 /* Receive the next datagram, and see that it has a pattern. */
 static void check_datagram(const char *pattern)
 {
-    char text[LOG_LINE_SIZE + 1];
+    char text[LINE_SIZE + 1];
 
     receive_datagram(text);
     support_assert_matches(text, pattern);
@@ -1265,7 +1265,7 @@ START_TEST(lines_to_syslog_keep_their_order)
     struct log *log = new_syslog(LOG_FORMAT_TEXT);
 
     for (int i = 0; i < LINES; i++) {
-        char text[LOG_LINE_SIZE + 1], part[40];
+        char text[LINE_SIZE + 1], part[40];
 
         log_write(log, LOG_LEVEL_INFO, "line %d of many that are long enough", i);
         (void)snprintf(part, sizeof part, ": line %d of", i);
