@@ -42,7 +42,6 @@ struct log {
     pthread_cond_t queue_emptied;
     uint64_t dropped;
     uint64_t dropped_since_report; /* because the queue was full */
-    uint64_t next_limited_ms;      /* clock_now_ms from which log_write_limited writes again */
     bool is_stopping;
     struct log_queue queue;
 };
@@ -184,24 +183,22 @@ void log_write(struct log *log, enum log_level level, const char *format, ...)
 }
 
 /* Tell whether a limited line may be written now, and if so, that none may for a second. */
-static bool take_limited_turn(struct log *log)
+static bool take_turn(struct log_limiter *limiter)
 {
     const uint64_t now_ms = clock_now_ms();
-    bool is_taken;
 
-    (void)pthread_mutex_lock(&log->mutex);
-    is_taken = now_ms >= log->next_limited_ms;
-    if (is_taken)
-        log->next_limited_ms = now_ms + LIMITED_INTERVAL_MS;
-    (void)pthread_mutex_unlock(&log->mutex);
-    return is_taken;
+    if (now_ms < limiter->next_ms)
+        return false;
+    limiter->next_ms = now_ms + LIMITED_INTERVAL_MS;
+    return true;
 }
 
-void log_write_limited(struct log *log, enum log_level level, const char *format, ...)
+void log_write_limited(struct log *log, struct log_limiter *limiter, enum log_level level,
+                       const char *format, ...)
 {
     va_list arguments;
 
-    if (!take_limited_turn(log))
+    if (!take_turn(limiter))
         return;
     va_start(arguments, format);
     write_message(log, level, NULL, 0, format, arguments);

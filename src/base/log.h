@@ -60,11 +60,19 @@ void log_write(struct log *log, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /*
- * The same for what may happen many times a second: the line is left out if another came this way
- * less than a second ago, from whichever thread. What was left out is not counted as dropped.
+ * What keeps one kind of line to one a second: of one place in the code and, where others could
+ * hide a line, of one object. Whoever writes the line has it, in one thread. Begin with zeros.
  */
-void log_write_limited(struct log *log, enum log_level level, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+struct log_limiter {
+    uint64_t next_ms; /* clock_now_ms from which a line is written again */
+};
+
+/*
+ * The same for what may happen many times a second: the line is left out if another was written
+ * with this limiter less than a second ago. What was left out is not counted as dropped.
+ */
+void log_write_limited(struct log *log, struct log_limiter *limiter, enum log_level level,
+                       const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 /* The same as log_write with facts for JSON, in the order given. */
 void log_write_fields(struct log *log, enum log_level level, const struct log_field *fields,

@@ -21,6 +21,7 @@ struct listener {
     unsigned accepts_left; /* until it lets the others have their turn */
     char name[ADDRESS_TEXT_SIZE];
     struct log *log;
+    struct log_limiter pauses; /* lines about them */
     struct counters *counters;
     listener_callback *on_accept;
     void *argument;
@@ -63,8 +64,8 @@ static void on_accept_failed(struct evconnlistener *acceptor, void *argument)
     if (!listener->is_short)
         counters_add(listener->counters, COUNTER_ACCEPT_SHORTAGES, 1);
     listener->is_short = true;
-    log_write_limited(listener->log, LOG_LEVEL_WARNING, "listener %s pauses: %s", listener->name,
-                      strerror(error));
+    log_write_limited(listener->log, &listener->pauses, LOG_LEVEL_WARNING, "listener %s pauses: %s",
+                      listener->name, strerror(error));
     listener_back_off(listener);
 }
 

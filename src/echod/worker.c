@@ -49,6 +49,7 @@ struct worker {
     uint64_t backlog;
     uint64_t drain_timeout_ms;
     struct log *log;
+    struct log_limiter refusals; /* lines about them */
     worker_event_callback *on_event;
     void *owner;
 
@@ -192,7 +193,8 @@ static uint64_t serve(struct worker *worker, int input_fd, int output_fd, const 
 /* A client could not be served: the system is short of memory, or of what epoll needs. */
 static void refuse(struct worker *worker)
 {
-    log_write_limited(worker->log, LOG_LEVEL_WARNING, "a client is refused: %s", strerror(errno));
+    log_write_limited(worker->log, &worker->refusals, LOG_LEVEL_WARNING, "a client is refused: %s",
+                      strerror(errno));
     counters_add(&worker->counters, COUNTER_CONNECTIONS_REFUSED, 1);
     for (size_t i = 0; i < worker->served_count; i++)
         listener_back_off(worker->served[i].listener);

@@ -107,6 +107,7 @@ START_TEST(errno_is_kept)
     int fd = support_open_file();
     struct log *log = log_new(fd, LOG_LEVEL_INFO, LOG_FORMAT_JSON);
     const struct log_field field = {"name", "value", 0};
+    struct log_limiter limiter = {0};
 
     ck_assert_ptr_nonnull(log);
     for (int i = 0; i < 20000; i++) { /* the queue fills up in between */
@@ -115,7 +116,7 @@ START_TEST(errno_is_kept)
         support_assert(errno == 4242);
         log_write(log, LOG_LEVEL_DEBUG, "%d", i);
         support_assert(errno == 4242);
-        log_write_limited(log, LOG_LEVEL_INFO, "%d", i);
+        log_write_limited(log, &limiter, LOG_LEVEL_INFO, "%d", i);
         support_assert(errno == 4242);
         log_write_fields(log, LOG_LEVEL_INFO, &field, 1, "%d", i);
         support_assert(errno == 4242);
@@ -129,13 +130,14 @@ START_TEST(limited_lines_come_once_a_second)
 {
     const uint64_t begin_ms = clock_now_ms();
     struct log *log = support_log(LOG_FORMAT_TEXT);
+    struct log_limiter limiter = {0};
     uint64_t elapsed_ms;
     unsigned lines;
 
     do {
         elapsed_ms = clock_now_ms() - begin_ms;
-        log_write_limited(log, LOG_LEVEL_WARNING, "line %d", 1);
-        log_write_limited(log, LOG_LEVEL_ERROR, "line %d", 2); /* any of them counts */
+        log_write_limited(log, &limiter, LOG_LEVEL_WARNING, "line %d", 1);
+        log_write_limited(log, &limiter, LOG_LEVEL_ERROR, "line %d", 2); /* any of them counts */
     } while (elapsed_ms < 1200);
     elapsed_ms = clock_now_ms() - begin_ms;
     log_write(log, LOG_LEVEL_INFO, "other lines are not limited");
@@ -144,6 +146,17 @@ START_TEST(limited_lines_come_once_a_second)
     ck_assert_uint_ge(lines, 2);
     ck_assert_uint_le(lines, elapsed_ms / 1000 + 1);
     support_assert_matches(support_log_text(), " info: other lines are not limited\n$");
+}
+END_TEST
+
+START_TEST(limited_lines_hide_none_of_another_limiter)
+{
+    struct log *log = support_log(LOG_FORMAT_TEXT);
+    struct log_limiter limiters[3] = {{0}};
+
+    for (int i = 0; i < 3; i++)
+        log_write_limited(log, &limiters[i], LOG_LEVEL_WARNING, "of limiter %d.", i);
+    support_assert_matches(support_log_text(), "of limiter 0\\..*of limiter 1\\..*of limiter 2\\.");
 }
 END_TEST
 
@@ -516,6 +529,7 @@ static Suite *log_suite(void)
 
     tcase_add_test(sink, errno_is_kept);
     tcase_add_test(sink, limited_lines_come_once_a_second);
+    tcase_add_test(sink, limited_lines_hide_none_of_another_limiter);
     tcase_add_loop_test(sink, a_log_that_nobody_reads_blocks_nobody, 0, COUNT_OF(sinks));
     tcase_add_loop_test(sink, to_wait_for_a_reader_takes_no_time_of_the_processor, 0,
                         COUNT_OF(sinks));
