@@ -14,38 +14,48 @@ import subprocess
 BASELINE = "epoll_level"
 AGAIN = "epoll_level again"  # the baseline as one of the peers: shows how much is noise
 
-Peer = collections.namedtuple("Peer", "name command forks version")
+# `works` are the only ones that it is measured in, if not empty; with `has_log_pipe`, a reader reads
+# its standard error, which otherwise goes to a file.
+Peer = collections.namedtuple("Peer", "name command forks version works has_log_pipe",
+                              defaults=((), False))
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 # Those that `make bench-quick` runs, besides the baseline.
-QUICK = [AGAIN, "echod", "echod canonical", "libevent", "go"]
+QUICK = [AGAIN, "echod", "echod log file", "echod log pipe", "echod log json", "echod canonical",
+         "libevent", "go"]
+
+LOGGED = ["w4"]  # a line a connection
 
 
 def find(build, echod, also):
     """Return the servers that can be run here, by name, and sentences about the others."""
     found, missing = {}, []
 
-    def add(name, program, arguments="{port}", forks=False, version="", hint=None):
+    def add(name, program, arguments="{port}", forks=False, version="", hint=None, **more):
         path = program if os.path.sep in program else shutil.which(program)
         if path is not None and os.access(path, os.X_OK):
-            found[name] = Peer(name, [path, *shlex.split(arguments)], forks, version)
+            found[name] = Peer(name, [path, *shlex.split(arguments)], forks, version, **more)
         else:
             missing.append(f"{name}: {hint or program + ' is not installed'}")
 
     def built(name):
         return os.path.join(build, "bench", "servers", name)
 
-    echod_arguments = "--listen 127.0.0.1:{port} --log-level warning"
+    logged_arguments = "--listen 127.0.0.1:{port}"
     add(BASELINE, built("epoll_level"))
     add(AGAIN, built("epoll_level"))
     if "--no-config" in _output(echod, "--help"):
-        echod_arguments += " --no-config"
+        logged_arguments += " --no-config"
+    echod_arguments = logged_arguments + " --log-level warning"
     add("echod", echod, echod_arguments, version=_said(echod, "--version"))
     if "--no-shortcuts" in _output(echod, "--help"):
         add("echod canonical", echod, echod_arguments + " --no-shortcuts")
     else:
         missing.append("echod canonical: this echod has no --no-shortcuts")
+    add("echod log file", echod, logged_arguments, works=LOGGED)
+    add("echod log pipe", echod, logged_arguments, works=LOGGED, has_log_pipe=True)
+    add("echod log json", echod, logged_arguments + " --log-format json", works=LOGGED)
     for name, command in also:
         program, _, arguments = command.partition(" ")
         add(name, program, arguments)

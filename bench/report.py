@@ -23,6 +23,7 @@ Ratios = collections.namedtuple("Ratios", "capacity throughput p50 p99 starved")
 CAPACITY_AT_LEAST = {
     "w1": 1.0, "w2a": 1.0, "w2b": 1.0, "w3a": 1.9, "w3b": 4.0, "w3f": 3.5, "w4": 1.0}
 P99_AT_MOST = 1.05
+LOGGED_AT_LEAST = {"echod log file": 0.92, "echod log pipe": 0.92, "echod log json": 0.9}
 BYTES_AT_MOST = 1536
 TWO_WORKERS_AT_LEAST = 1.8
 NOISE = 1.03  # what the same command run twice may differ by
@@ -183,7 +184,7 @@ def _print_ratios(run, figure, title):
 
 def _print_calls(run):
     works = [work for work in measures.WORKS if work.calls_messages is not None]
-    names = [name for name in [peers.BASELINE, *run.others] if name != peers.AGAIN]
+    names = run.compared_in_all()
 
     def cell(work, name):
         calls = run.calls[work.name, name]
@@ -229,6 +230,11 @@ def verdicts(run):
             least = CAPACITY_AT_LEAST[work.name]
             found.append((f"capacity {work.name}, at least", capacity, least, capacity >= least))
             found.append((f"p99 {work.name}, at most", p99, P99_AT_MOST, p99 <= P99_AT_MOST))
+        for name, least in LOGGED_AT_LEAST.items():
+            logged = _median(run, work.name, name, "capacity")
+            if logged is not None:
+                found.append((f"capacity {work.name} of {name}, at least", logged, least,
+                              logged >= least))
     for name in ("echod", "echod, many"):
         if run.memory.get(name) is not None:
             used, connections = run.memory[name]
@@ -329,7 +335,7 @@ def plot(run, path):
     if shutil.which("gnuplot") is None:
         print(f"{path} is not written: gnuplot is not installed")
         return
-    names = [name for name in run.others if name != peers.AGAIN]
+    names = [name for name in run.compared_in_all() if name != peers.BASELINE]
     works = _works(run)
     lines = []
     for work in works:

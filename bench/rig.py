@@ -98,8 +98,9 @@ class Process:
 
         self._errors = tempfile.TemporaryFile()
         self._popen = subprocess.Popen(
-            [str(word) for word in command], preexec_fn=prepare, stderr=self._errors,
-            text=True, **{"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, **pipes})
+            [str(word) for word in command], preexec_fn=prepare, text=True,
+            **{"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": self._errors,
+               **pipes})
         self.pid = self._popen.pid
         self.stdin = self._popen.stdin
         self.stdout = self._popen.stdout
@@ -178,8 +179,13 @@ def running(peer, cpus):
     """Start a server, wait until it answers, hand out it and its port; end it afterwards."""
     port = free_port()
     command = [word.replace("{port}", str(port)) for word in peer.command]
-    with tempfile.TemporaryDirectory(prefix="bench-") as directory, \
-            Process(command, cpus, env={**os.environ, "TMPDIR": directory}) as server:
+    with contextlib.ExitStack() as stack:
+        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-"))
+        pipes = {}
+        if peer.has_log_pipe:
+            pipes["stderr"] = stack.enter_context(_reader()).stdin
+        server = stack.enter_context(
+            Process(command, cpus, env={**os.environ, "TMPDIR": directory}, **pipes))
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not _answers(port):
             if server.has_ended():
@@ -188,6 +194,11 @@ def running(peer, cpus):
                 raise Failure("fails", f"{peer.name} did not listen in time")
             time.sleep(0.005)
         yield server, port
+
+
+def _reader():
+    """What reads a pipe, as a service manager does: not on the CPU that is measured."""
+    return Process(["cat"], CPUS[:-1] or CPUS, stdin=subprocess.PIPE)
 
 
 def _answers(port):
