@@ -5,7 +5,7 @@ _echod() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} words
     local options='
         --listen --backlog --workers --max-connections
-        --high-water --low-water --max-queued
+        --high-water --low-water --max-queued --udp-receive-buffer
         --write-timeout --idle-timeout --lifetime --linger-timeout --drain-timeout
         --pin-workers --no-shortcuts
         --user --group --pid-file
@@ -46,7 +46,7 @@ _echod() {
     --log-target) words='stderr syslog' ;;
     --log-level) words='error warning info debug' ;;
     --log-format) words='text json' ;;
-    --backlog | --high-water | --max-queued) return ;;
+    --backlog | --high-water | --max-queued | --udp-receive-buffer) return ;;
     --lifetime | --write-timeout | --idle-timeout | --linger-timeout | --drain-timeout) return ;;
     *) words=$options ;;
     esac

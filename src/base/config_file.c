@@ -29,6 +29,7 @@ struct reading {
     const struct config_reader *reader;
     unsigned file_count;
     bool has_failed;
+    bool is_out_of_memory;
     bool is_over; /* there are too many files: read no more */
 };
 
@@ -78,6 +79,7 @@ static void refuse_file(struct reading *reading, const char *path, const struct 
 static void refuse_file_by_errno(struct reading *reading, const char *path,
                                  const struct file *includer)
 {
+    reading->is_out_of_memory |= errno == ENOMEM;
     refuse_file(reading, path, includer, strerror(errno), "name a file that can be read");
 }
 
@@ -214,6 +216,7 @@ static void include_matches(struct reading *reading, const char *pattern, const 
     glob_t found;
     const int status = glob(pattern, 0, on_glob_error, &found);
 
+    reading->is_out_of_memory |= status == GLOB_NOSPACE;
     if (status == GLOB_NOSPACE)
         refuse_file(reading, pattern, file, strerror(ENOMEM), "write a pattern for fewer files");
     else if (status != 0 && status != GLOB_NOMATCH)
@@ -404,5 +407,6 @@ int config_file_read(const char *path, const struct config_reader *reader)
     struct reading reading = {.reader = reader};
 
     read_file(&reading, path, NULL);
+    errno = reading.is_out_of_memory ? ENOMEM : EINVAL;
     return reading.has_failed ? -1 : 0;
 }

@@ -45,8 +45,8 @@ struct config_reader {
 /*
  * Read a file to its end, whatever is wrong with it: only a regular file is read, since a pipe
  * holds nothing when it is read again, and only when it can be read whole. A file that includes
- * itself, over others too, is an error. Return 0, or -1 if there was an error; each has been
- * reported.
+ * itself, over others too, is an error. Return 0, or -1 if there was an error, with errno ENOMEM if
+ * memory ran out; each has been reported.
  */
 int config_file_read(const char *path, const struct config_reader *reader)
     __attribute__((warn_unused_result));

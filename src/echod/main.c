@@ -7,8 +7,8 @@
 
 #include "base/error.h"
 #include "base/process.h"
-#include "base/settings.h"
 #include "echod/daemon.h"
+#include "echod/listen.h"
 #include "echod/options.h"
 #include "echod/server.h"
 #include "echod/sockets.h"
@@ -33,12 +33,12 @@ static int worse(int status, int other)
 }
 
 /* Check the addresses as well, as far as that opens none. */
-static int check_addresses(const struct address_list *list)
+static int check_addresses(const struct listen_list *list)
 {
     int status = EXIT_STATUS_STOPPED;
 
     for (size_t i = 0; i < list->count; i++) {
-        const bool is_file = list->origins[i].kind == ORIGIN_FILE;
+        const bool is_file = list->items[i].origin.kind == ORIGIN_FILE;
         struct error error = {""};
 
         if (sockets_check(list, i, &error) == 0)

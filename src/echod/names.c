@@ -83,7 +83,7 @@ static int start(struct names *names)
     return failure;
 }
 
-struct names *names_look_up(const struct address_list *addresses, names_callback *on_found,
+struct names *names_look_up(const struct listen_list *addresses, names_callback *on_found,
                             void *argument)
 {
     struct names *names = calloc(1, sizeof *names + addresses->count * sizeof(struct name));
@@ -95,8 +95,8 @@ struct names *names_look_up(const struct address_list *addresses, names_callback
     names->on_found = on_found;
     names->argument = argument;
     for (size_t i = 0; i < addresses->count; i++) {
-        if (addresses->addresses[i].scheme == ADDRESS_TCP)
-            names->list[names->count++].address = addresses->addresses[i];
+        if (addresses->items[i].address.scheme == ADDRESS_TCP)
+            names->list[names->count++].address = addresses->items[i].address;
     }
     failure = start(names);
     if (failure == 0)

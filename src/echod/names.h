@@ -7,7 +7,7 @@
 #ifndef ECHOD_NAMES_H
 #define ECHOD_NAMES_H
 
-#include "base/settings.h"
+#include "echod/listen.h"
 
 #include <netdb.h>
 
@@ -20,7 +20,7 @@ typedef void names_callback(void *argument);
  * Begin to look up the hosts of a list, which is not needed any more when this returns. The caller
  * frees the names. Return NULL with errno.
  */
-struct names *names_look_up(const struct address_list *addresses, names_callback *on_found,
+struct names *names_look_up(const struct listen_list *addresses, names_callback *on_found,
                             void *argument);
 
 /*

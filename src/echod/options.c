@@ -2,6 +2,7 @@
 
 #include "echod/options.h"
 
+#include "base/command_line.h"
 #include "base/config_file.h"
 
 #include <errno.h>
@@ -22,12 +23,21 @@ static const char *const log_targets[] = {"stderr", "syslog", NULL};
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
 
+static const struct setting_list listens = {
+    .init = listen_list_init,
+    .add = listen_list_add,
+    .make_provisional = listen_list_make_provisional,
+    .format = listen_list_format,
+    .free = listen_list_free,
+};
+
 static const struct setting table[] = {
     {
         .name = "listen",
         .letter = 'l',
-        .type = SETTING_ADDRESS_LIST,
+        .type = SETTING_LIST,
         .offset = offsetof(struct options, listen),
+        .list = &listens,
         .argument = "ADDRESS",
         .fallback = "tcp://127.0.0.1:13265",
         .help = "serve here; may be given several times: tcp://HOST:PORT, HOST:PORT, "
@@ -100,6 +110,18 @@ static const struct setting table[] = {
         .maximum = 1024 * GIB,
         .help = "while this much waits for all clients together, read from nobody whose echo "
                 "waits; shared out evenly among the workers",
+    },
+    {
+        .name = "udp-receive-buffer",
+        .type = SETTING_SIZE,
+        .offset = offsetof(struct options, udp_receive_buffer_bytes),
+        .argument = "SIZE",
+        .fallback = "auto",
+        .minimum = 4096,
+        .maximum = GIB,
+        .has_auto = true,
+        .help = "what may wait to be received by a udp:// socket, or auto: what the system allows, "
+                "up to 4MiB",
     },
     {
         .name = "write-timeout",
@@ -270,6 +292,7 @@ struct reading {
     struct options *options;
     options_error_callback *on_error;
     void *argument;
+    bool is_out_of_memory; /* which is nobody's mistake */
 };
 
 static void report(const struct error *error, void *argument)
@@ -280,13 +303,6 @@ static void report(const struct error *error, void *argument)
 }
 
 /* --- What a single setting cannot know. ------------------------------------------------------ */
-
-uint64_t options_low_water_bytes(const struct options *options)
-{
-    if (options->low_water_bytes == SETTING_AUTO)
-        return options->high_water_bytes / 4;
-    return options->low_water_bytes;
-}
 
 /* Begin a sentence about the value of a setting. */
 static void name_value(const char *name, const struct origin *origin, struct error *text)
@@ -323,15 +339,33 @@ static int worse(int status, int other)
     return status > other ? status : other;
 }
 
+/* Return what listeners have of the global settings. */
+static struct listener_options listener_defaults(const struct options *options)
+{
+    struct listener_options defaults = {
+        .idle_timeout_ms = options->idle_timeout_ms,
+        .lifetime_ms = options->lifetime_ms,
+        .write_timeout_ms = options->write_timeout_ms,
+        .high_water_bytes = options->high_water_bytes,
+        .low_water_bytes = options->low_water_bytes,
+        .backlog = options->backlog,
+        .receive_buffer_bytes = options->udp_receive_buffer_bytes,
+    };
+
+    listener_options_set_defaults(&defaults);
+    return defaults;
+}
+
 static int check_marks(struct reading *reading)
 {
     const struct options *options = reading->options;
+    const struct listener_options marks = listener_defaults(options);
     const struct origin *low = origin_of(options, "low-water");
     const struct origin *high = origin_of(options, "high-water");
     struct error low_name = {""}, high_name = {""}, error = {""};
 
     if (low->is_refused || high->is_refused ||
-        options_low_water_bytes(options) <= options->high_water_bytes)
+        listener_options_low_water_bytes(&marks) <= options->high_water_bytes)
         return 0;
     name_value("low-water", low, &low_name);
     mention_value("high-water", high, &high_name);
@@ -339,6 +373,27 @@ static int check_marks(struct reading *reading)
               low_name.text, options->low_water_bytes, high_name.text, options->high_water_bytes);
     report(&error, reading);
     return status_of(low, high);
+}
+
+/* The same for a listener, one of whose marks may be the global one. */
+static int check_marks_of(struct reading *reading, const struct listen *listen)
+{
+    const struct listener_options *options = &listen->options;
+    const struct listener_options defaults = listener_defaults(reading->options);
+    char address[ADDRESS_TEXT_SIZE];
+    struct error name = {""}, error = {""};
+
+    if (listener_options_low_water_bytes(options) <= options->high_water_bytes ||
+        listener_options_low_water_bytes(&defaults) > defaults.high_water_bytes)
+        return 0;
+    address_format(&listen->address, address);
+    name_value("listen", &listen->origin, &name);
+    error_set(&error,
+              "%s: %s: low-water, %" PRIu64 " bytes, lies above high-water, %" PRIu64
+              " bytes; write low-water=auto, or both",
+              name.text, address, options->low_water_bytes, options->high_water_bytes);
+    report(&error, reading);
+    return status_of(&listen->origin, &listen->origin);
 }
 
 /* A user whom the system does not know has no group that could be found out. */
@@ -377,7 +432,7 @@ static bool is_same_descriptor(const struct address *address, const struct addre
 /* Tell whether only one of them can be served; of port 0 the system chooses another each time. */
 static bool is_same_place(const struct address *address, const struct address *other)
 {
-    if (address->scheme == ADDRESS_TCP)
+    if (address->scheme == ADDRESS_TCP || address->scheme == ADDRESS_UDP)
         return address->port != 0 && address_is_equal(address, other);
     return is_same_descriptor(address, other) || address_is_equal(address, other);
 }
@@ -385,20 +440,40 @@ static bool is_same_place(const struct address *address, const struct address *o
 /* Check that an address of the list is none of those before it. */
 static int check_address(struct reading *reading, size_t index)
 {
-    const struct address_list *list = &reading->options->listen;
+    const struct listen *items = reading->options->listen.items;
     char text[ADDRESS_TEXT_SIZE];
     struct error this = {""}, other = {""}, error = {""};
 
     for (size_t i = 0; i < index; i++) {
-        if (!is_same_place(&list->addresses[index], &list->addresses[i]))
+        if (!is_same_place(&items[index].address, &items[i].address))
             continue;
-        address_format(&list->addresses[index], text);
-        name_value("listen", &list->origins[index], &this);
-        mention_value("listen", &list->origins[i], &other);
+        address_format(&items[index].address, text);
+        name_value("listen", &items[index].origin, &this);
+        mention_value("listen", &items[i].origin, &other);
         error_set(&error, "%s: %s is served already by another %s; give it once", this.text, text,
                   other.text);
         report(&error, reading);
-        return status_of(&list->origins[index], &list->origins[i]);
+        return status_of(&items[index].origin, &items[i].origin);
+    }
+    return 0;
+}
+
+/* Check that no listener before it has the name of this one. */
+static int check_name(struct reading *reading, size_t index)
+{
+    const struct listen *items = reading->options->listen.items;
+    const char *name = items[index].options.name;
+    struct error this = {""}, other = {""}, error = {""};
+
+    for (size_t i = 0; i < index && name[0] != '\0'; i++) {
+        if (strcmp(name, items[i].options.name) != 0)
+            continue;
+        name_value("listen", &items[index].origin, &this);
+        mention_value("listen", &items[i].origin, &other);
+        error_set(&error, "%s: name=%s is another %s's already; choose another name", this.text,
+                  name, other.text);
+        report(&error, reading);
+        return status_of(&items[index].origin, &items[i].origin);
     }
     return 0;
 }
@@ -406,10 +481,14 @@ static int check_address(struct reading *reading, size_t index)
 /* Check that the values fit together. Return 0, or the exit status after a report. */
 static int check_together(struct reading *reading)
 {
+    const struct listen_list *list = &reading->options->listen;
     int status = worse(check_marks(reading), check_user(reading));
 
-    for (size_t i = 0; i < reading->options->listen.count; i++)
+    for (size_t i = 0; i < list->count; i++) {
         status = worse(status, check_address(reading, i));
+        status = worse(status, check_marks_of(reading, &list->items[i]));
+        status = worse(status, check_name(reading, i));
+    }
     return status;
 }
 
@@ -417,7 +496,7 @@ static int check_together(struct reading *reading)
 
 static int on_file_line(const struct config_line *line, void *argument, struct error *error)
 {
-    const struct reading *reading = argument;
+    struct reading *reading = argument;
     const struct setting *setting = settings_find(table, line->name);
     struct origin origin = {.kind = ORIGIN_FILE};
     const size_t length = strlen(line->place), room = sizeof origin.place - 1;
@@ -433,8 +512,11 @@ static int on_file_line(const struct config_line *line, void *argument, struct e
     /* Of a very long place the end says most. */
     (void)snprintf(origin.place, sizeof origin.place, "%s",
                    length > room ? line->place + length - room : line->place);
-    return settings_set(table, setting, reading->options, reading->options->origins, line->value,
-                        &origin, error);
+    if (settings_set(table, setting, reading->options, reading->options->origins, line->value,
+                     &origin, error) == 0)
+        return 0;
+    reading->is_out_of_memory |= errno == ENOMEM;
+    return -1;
 }
 
 /* Read a file over the defaults. */
@@ -443,6 +525,7 @@ static int read_file(struct reading *reading, const char *path)
     const struct config_reader reader = {on_file_line, report, reading};
     const int status = config_file_read(path, &reader);
 
+    reading->is_out_of_memory |= status < 0 && errno == ENOMEM;
     reading->options->listen.is_provisional = true; /* the command line replaces them */
     return status;
 }
@@ -465,7 +548,7 @@ static int read_defaults(struct options *options, int argument_count, char *argu
     *options = (struct options){.argument_count = argument_count, .arguments = arguments};
     options->origins = calloc(TABLE_LENGTH, sizeof *options->origins);
     if (options->origins == NULL) {
-        error_set(error, "no memory for the options");
+        error_set(error, "there is no memory for the options");
         return -1;
     }
     return settings_set_defaults(table, options, error);
@@ -474,14 +557,22 @@ static int read_defaults(struct options *options, int argument_count, char *argu
 static int read_command_line(struct options *options, int argument_count, char *arguments[],
                              struct error *error)
 {
-    if (settings_parse_arguments(table, options, options->origins, argument_count, arguments,
-                                 error) < 0)
+    if (command_line_parse(table, options, options->origins, argument_count, arguments, error) < 0)
         return -1;
     if (options->config != NULL && options->no_config) {
         error_set(error, "--no-config: contradicts --config; give one of them");
+        errno = EINVAL;
         return -1;
     }
     return 0;
+}
+
+/* Report why reading ends here. Return the status, or that of a lack of memory. */
+static int refuse(struct reading *reading, const struct error *error, int status)
+{
+    reading->is_out_of_memory |= errno == ENOMEM;
+    report(error, reading);
+    return reading->is_out_of_memory ? EXIT_STATUS_SYSTEM : status;
 }
 
 /*
@@ -492,39 +583,47 @@ static int read_all(struct reading *reading, const char *path, int argument_coun
                     char *arguments[])
 {
     struct options *options = reading->options;
+    struct listener_options defaults;
     struct error error = {""};
     int status = 0;
 
-    if (read_defaults(options, argument_count, arguments, &error) < 0) {
-        report(&error, reading);
-        return EXIT_STATUS_USAGE;
-    }
+    if (read_defaults(options, argument_count, arguments, &error) < 0)
+        return refuse(reading, &error, EXIT_STATUS_SYSTEM);
     if (path != NULL && read_file(reading, path) < 0)
         status = EXIT_STATUS_CONFIG;
-    if (read_command_line(options, argument_count, arguments, &error) < 0) {
-        report(&error, reading);
-        return EXIT_STATUS_USAGE;
-    }
+    if (read_command_line(options, argument_count, arguments, &error) < 0)
+        return refuse(reading, &error, EXIT_STATUS_USAGE);
     options->config_path = options->config != NULL ? options->config : path;
+    defaults = listener_defaults(options);
+    listen_list_resolve(&options->listen, &defaults);
+    return status;
+}
+
+/* Read again with the file that the command line, which was read already, asks for. */
+static int read_with_file(struct reading *reading, const char *path, int argument_count,
+                          char *arguments[])
+{
+    struct options without_file = *reading->options; /* it owns the path */
+    const int status = read_all(reading, path, argument_count, arguments);
+
+    options_free(&without_file);
     return status;
 }
 
 int options_read(struct options *options, int argument_count, char *arguments[],
                  options_error_callback *on_error, void *argument)
 {
-    struct reading reading = {options, on_error, argument};
+    struct reading reading = {options, on_error, argument, false};
     int status = read_all(&reading, NULL, argument_count, arguments);
     const char *path;
 
     if (status != 0 || options->show_help || options->show_version)
-        return status;
+        return reading.is_out_of_memory ? EXIT_STATUS_SYSTEM : status;
     path = find_file(options);
-    if (path != NULL) {
-        struct options without_file = *options; /* it owns the path */
-
-        status = read_all(&reading, path, argument_count, arguments);
-        options_free(&without_file);
-    }
+    if (path != NULL)
+        status = read_with_file(&reading, path, argument_count, arguments);
+    if (reading.is_out_of_memory)
+        return EXIT_STATUS_SYSTEM;
     return worse(status, check_together(&reading));
 }
 
@@ -583,8 +682,8 @@ int options_read_again(struct options *options, const struct options *current,
                        options_error_callback *on_error, options_error_callback *on_warning,
                        void *argument)
 {
-    struct reading warnings = {options, on_warning, argument};
-    struct error error = {"no memory for the options"};
+    struct reading warnings = {options, on_warning, argument, false};
+    struct error error = {"there is no memory to read the options again"};
 
     if (options_read(options, current->argument_count, current->arguments, on_error, argument) != 0)
         return -1;

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/settings.h"
+#include "echod/listen.h"
 #include "echod/pidfile.h"
 #include "echod/privileges.h"
 
@@ -40,14 +41,15 @@ struct options {
     const char *config_path; /* the file that was read, or NULL; config or a constant */
     struct origin *origins;  /* where each value came from, in the order of the table; owned */
 
-    struct address_list listen;
+    struct listen_list listen;
     uint64_t backlog;
     uint64_t workers;         /* SETTING_AUTO: one for each CPU that the process may use */
     uint64_t max_connections; /* SETTING_AUTO: what the descriptor limit allows */
 
     uint64_t high_water_bytes;
-    uint64_t low_water_bytes; /* SETTING_AUTO: see options_low_water_bytes */
+    uint64_t low_water_bytes; /* SETTING_AUTO: see listener_options_low_water_bytes */
     uint64_t max_queued_bytes;
+    uint64_t udp_receive_buffer_bytes; /* SETTING_AUTO: up to 4 MiB, as far as the system allows */
 
     uint64_t write_timeout_ms;
     uint64_t idle_timeout_ms;
@@ -96,9 +98,6 @@ int options_check_pid_file(const struct options *options, options_error_callback
 int options_read_again(struct options *options, const struct options *current,
                        options_error_callback *on_error, options_error_callback *on_warning,
                        void *argument) __attribute__((warn_unused_result));
-
-/* Return how much output may be left when reading goes on; auto: a quarter of the high mark. */
-uint64_t options_low_water_bytes(const struct options *options);
 
 /* Print what is in effect as a configuration file, and where each value came from. */
 void options_print(const struct options *options, FILE *stream);

@@ -48,10 +48,10 @@ static int switch_on(int fd, int level, int option)
 }
 
 /* Put in front of a sentence about an address where that was asked for. */
-static void locate(const struct address_list *addresses, size_t index, const struct error *cause,
+static void locate(const struct listen_list *addresses, size_t index, const struct error *cause,
                    struct error *error)
 {
-    const struct origin *origin = &addresses->origins[index];
+    const struct origin *origin = &addresses->items[index].origin;
 
     if (origin->kind == ORIGIN_FILE)
         error_set(error, "%s: listen %s", origin->place, cause->text);
@@ -334,9 +334,9 @@ static int check_host(const struct address *address, const char *name, struct er
     return 0;
 }
 
-int sockets_check(const struct address_list *addresses, size_t index, struct error *error)
+int sockets_check(const struct listen_list *addresses, size_t index, struct error *error)
 {
-    const struct address *address = &addresses->addresses[index];
+    const struct address *address = &addresses->items[index].address;
     char name[ADDRESS_TEXT_SIZE];
     struct error cause = {""};
     int status = 0;
@@ -803,26 +803,26 @@ static bool is_passed(const struct address *address)
 }
 
 /* Return how many equal addresses stand before one of a list. */
-static size_t occurrence_of(const struct address_list *addresses, size_t index)
+static size_t occurrence_of(const struct listen_list *addresses, size_t index)
 {
     size_t count = 0;
 
     for (size_t i = 0; i < index; i++)
-        count += address_is_equal(&addresses->addresses[i], &addresses->addresses[index]);
+        count += address_is_equal(&addresses->items[i].address, &addresses->items[index].address);
     return count;
 }
 
 /* Tell whether an endpoint was opened for an address of a list. */
-static bool is_endpoint_of(const struct endpoint *endpoint, const struct address_list *addresses,
+static bool is_endpoint_of(const struct endpoint *endpoint, const struct listen_list *addresses,
                            size_t index)
 {
-    return address_is_equal(&endpoint->address, &addresses->addresses[index]) &&
+    return address_is_equal(&endpoint->address, &addresses->items[index].address) &&
            endpoint->occurrence == occurrence_of(addresses, index);
 }
 
 /* Tell whether one of the first `count` endpoints serves an address of a list, and stays. */
 static bool is_open(const struct sockets *sockets, size_t count,
-                    const struct address_list *addresses, size_t index)
+                    const struct listen_list *addresses, size_t index)
 {
     for (size_t i = 0; i < count; i++) {
         if (!sockets->endpoints[i].is_leaving &&
@@ -833,12 +833,12 @@ static bool is_open(const struct sockets *sockets, size_t count,
 }
 
 /* Open an address of a list, and note which one it is. */
-static int open_listed(struct sockets *sockets, const struct address_list *addresses, size_t index,
+static int open_listed(struct sockets *sockets, const struct listen_list *addresses, size_t index,
                        int backlog, const struct passed *passed, struct log *log,
                        struct error *error)
 {
     const size_t before = sockets->count;
-    const struct address *address = &addresses->addresses[index];
+    const struct address *address = &addresses->items[index].address;
 
     if (open_address(sockets, address, backlog, passed, log, error) < 0)
         return -1;
@@ -850,7 +850,7 @@ static int open_listed(struct sockets *sockets, const struct address_list *addre
 }
 
 /* Say what is wrong with an address of a list. */
-static void report(const struct address_list *addresses, size_t index, const struct error *cause,
+static void report(const struct listen_list *addresses, size_t index, const struct error *cause,
                    sockets_error_callback *on_error, void *argument)
 {
     struct error error = {""};
@@ -860,7 +860,7 @@ static void report(const struct address_list *addresses, size_t index, const str
 }
 
 /* Open those addresses that were passed, or those that were not. Report all that fail. */
-static int open_addresses(struct sockets *sockets, const struct address_list *addresses,
+static int open_addresses(struct sockets *sockets, const struct listen_list *addresses,
                           bool are_passed, int backlog, const struct passed *passed,
                           struct log *log, sockets_error_callback *on_error, void *argument)
 {
@@ -869,7 +869,7 @@ static int open_addresses(struct sockets *sockets, const struct address_list *ad
     for (size_t i = 0; i < addresses->count; i++) {
         struct error cause = {""};
 
-        if (is_passed(&addresses->addresses[i]) != are_passed ||
+        if (is_passed(&addresses->items[i].address) != are_passed ||
             open_listed(sockets, addresses, i, backlog, passed, log, &cause) == 0)
             continue;
         report(addresses, i, &cause, on_error, argument);
@@ -878,7 +878,7 @@ static int open_addresses(struct sockets *sockets, const struct address_list *ad
     return status;
 }
 
-int sockets_open(struct sockets *sockets, const struct address_list *addresses, int backlog,
+int sockets_open(struct sockets *sockets, const struct listen_list *addresses, int backlog,
                  size_t worker_count, const struct passed *passed, struct log *log,
                  sockets_error_callback *on_error, void *argument)
 {
@@ -940,19 +940,19 @@ static void close_added(struct sockets *sockets, size_t count)
 }
 
 /* Open an address that was not there when echod started. */
-static int open_late(struct sockets *sockets, const struct address_list *addresses, size_t index,
+static int open_late(struct sockets *sockets, const struct listen_list *addresses, size_t index,
                      int backlog, struct log *log, struct error *error)
 {
     char name[ADDRESS_TEXT_SIZE];
 
-    if (!is_passed(&addresses->addresses[index]))
+    if (!is_passed(&addresses->items[index].address))
         return open_listed(sockets, addresses, index, backlog, NULL, log, error);
-    address_format(&addresses->addresses[index], name);
+    address_format(&addresses->items[index].address, name);
     error_set(error, "%s: it can be passed at the start only; restart echod for it", name);
     return -1;
 }
 
-static bool is_asked_for(const struct endpoint *endpoint, const struct address_list *addresses)
+static bool is_asked_for(const struct endpoint *endpoint, const struct listen_list *addresses)
 {
     for (size_t i = 0; i < addresses->count; i++) {
         if (is_endpoint_of(endpoint, addresses, i))
@@ -969,7 +969,7 @@ static void undo_change(struct sockets *sockets, size_t before)
     close_added(sockets, before);
 }
 
-int sockets_change(struct sockets *sockets, const struct address_list *addresses,
+int sockets_change(struct sockets *sockets, const struct listen_list *addresses,
                    struct names *names, int backlog, struct log *log,
                    sockets_error_callback *on_error, void *argument)
 {
@@ -1037,10 +1037,10 @@ void sockets_close(struct sockets *sockets)
     *sockets = (struct sockets){0};
 }
 
-bool sockets_include_standard_error(const struct address_list *addresses)
+bool sockets_include_standard_error(const struct listen_list *addresses)
 {
     for (size_t i = 0; i < addresses->count; i++) {
-        const struct address *address = &addresses->addresses[i];
+        const struct address *address = &addresses->items[i].address;
 
         if (address->scheme == ADDRESS_FD && is_same_socket(address->fd, STDERR_FILENO))
             return true;

@@ -10,7 +10,7 @@
 #include "base/address.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "base/settings.h"
+#include "echod/listen.h"
 #include "echod/names.h"
 #include "echod/passed.h"
 
@@ -66,7 +66,7 @@ typedef void sockets_error_callback(const struct error *error, void *argument);
  * Check what can be known of an address of a list without opening it: that its host has an address,
  * or its path a directory. Return 0, or -1 with such a sentence in `error`.
  */
-int sockets_check(const struct address_list *addresses, size_t index, struct error *error)
+int sockets_check(const struct listen_list *addresses, size_t index, struct error *error)
     __attribute__((warn_unused_result));
 
 /*
@@ -76,7 +76,7 @@ int sockets_check(const struct address_list *addresses, size_t index, struct err
  * `passed`, what an address asks for is taken.
  * Return 0; or -1 after a report of all that cannot be had, and nothing left open.
  */
-int sockets_open(struct sockets *sockets, const struct address_list *addresses, int backlog,
+int sockets_open(struct sockets *sockets, const struct listen_list *addresses, int backlog,
                  size_t worker_count, const struct passed *passed, struct log *log,
                  sockets_error_callback *on_error, void *argument)
     __attribute__((warn_unused_result));
@@ -96,7 +96,7 @@ void sockets_hand_over(const struct sockets *sockets, uid_t uid, gid_t gid, stru
  * nothing blocks. Return 0; or -1 after a report of all that cannot be had, and nothing has
  * changed. What a parent passes can be had at the start only.
  */
-int sockets_change(struct sockets *sockets, const struct address_list *addresses,
+int sockets_change(struct sockets *sockets, const struct listen_list *addresses,
                    struct names *names, int backlog, struct log *log,
                    sockets_error_callback *on_error, void *argument)
     __attribute__((warn_unused_result));
@@ -123,6 +123,6 @@ void sockets_close(struct sockets *sockets);
  * Tell whether standard error is the very socket that one of these addresses serves, as under
  * inetd, so that a log line would reach the client as a part of its echo.
  */
-bool sockets_include_standard_error(const struct address_list *addresses);
+bool sockets_include_standard_error(const struct listen_list *addresses);
 
 #endif

@@ -368,7 +368,9 @@ static int begin_generation(struct worker *worker, const struct options *options
         .limits =
             {
                 .high_water_bytes = options->high_water_bytes,
-                .low_water_bytes = options_low_water_bytes(options),
+                .low_water_bytes = options->low_water_bytes == SETTING_AUTO
+                                       ? options->high_water_bytes / 4
+                                       : options->low_water_bytes,
                 .max_queued_bytes = max_queued_bytes,
                 .idle_timeout_ms = options->idle_timeout_ms,
                 .lifetime_ms = options->lifetime_ms,

@@ -2,6 +2,7 @@
 
 #include "echoprobe/options.h"
 
+#include "base/command_line.h"
 #include "base/units.h"
 
 #include <stddef.h>
@@ -409,7 +410,7 @@ int options_parse(struct options *options, int argument_count, char *arguments[]
 {
     *options = (struct options){0};
     if (settings_set_defaults(table, options, error) < 0 ||
-        settings_parse_arguments(table, options, NULL, argument_count, arguments, error) < 0)
+        command_line_parse(table, options, NULL, argument_count, arguments, error) < 0)
         return -1;
     if (options->show_help || options->show_version)
         return 0;

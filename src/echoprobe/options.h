@@ -6,6 +6,7 @@
 #ifndef ECHOPROBE_OPTIONS_H
 #define ECHOPROBE_OPTIONS_H
 
+#include "base/address.h"
 #include "base/error.h"
 #include "base/settings.h"
 

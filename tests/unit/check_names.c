@@ -56,12 +56,17 @@ static struct address make_address(const char *text)
 
 static struct names *look_up(struct address *addresses, size_t count)
 {
-    const struct address_list list = {.addresses = addresses, .count = count};
+    struct listen items[8];
+    const struct listen_list list = {.items = items, .count = count};
     struct names *names;
+
+    ck_assert_uint_le(count, 8);
+    for (size_t i = 0; i < count; i++)
+        items[i] = (struct listen){.address = addresses[i]};
 
     names = names_look_up(&list, on_found, &calls);
     ck_assert_ptr_nonnull(names);
-    memset(addresses, 0, count * sizeof *addresses); /* not needed any more */
+    memset(items, 0, sizeof items); /* not needed any more */
     return names;
 }
 

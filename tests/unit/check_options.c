@@ -62,13 +62,14 @@ START_TEST(the_defaults_are_as_the_manual_says)
     ck_assert(!options.show_help);
     ck_assert(!options.show_version);
     ck_assert_uint_eq(options.listen.count, 1);
-    address_format(&options.listen.addresses[0], text);
+    address_format(&options.listen.items[0].address, text);
     ck_assert_str_eq(text, "tcp://127.0.0.1:13265");
     ck_assert_uint_eq(options.backlog, 4096);
     ck_assert_uint_eq(options.workers, 1);
     ck_assert_uint_eq(options.max_connections, SETTING_AUTO);
     ck_assert_uint_eq(options.high_water_bytes, 256 * 1024);
-    ck_assert_uint_eq(options_low_water_bytes(&options), 64 * 1024);
+    ck_assert_uint_eq(listener_options_low_water_bytes(&options.listen.items[0].options),
+                      64 * 1024);
     ck_assert_uint_eq(options.max_queued_bytes, 256 * 1024 * 1024);
     ck_assert_uint_eq(options.write_timeout_ms, 30000);
     ck_assert_uint_eq(options.idle_timeout_ms, 0);
@@ -140,8 +141,8 @@ START_TEST(listen_may_be_given_often)
     check_parse(ARGUMENTS("-l", "[::1]:7", "-lunix:///run/echod.sock", "--listen=fd://3",
                           "--listen", "fd://4", "-l", "stdio:", "-l", "[::1]:0", "-l", "[::1]:0"));
     ck_assert_uint_eq(options.listen.count, 7);
-    ck_assert_int_eq((int)options.listen.addresses[1].scheme, ADDRESS_UNIX);
-    ck_assert_int_eq(options.listen.addresses[3].fd, 4);
+    ck_assert_int_eq((int)options.listen.items[1].address.scheme, ADDRESS_UNIX);
+    ck_assert_int_eq(options.listen.items[3].address.fd, 4);
     options_free(&options);
 }
 END_TEST
@@ -151,7 +152,8 @@ START_TEST(auto_is_kept_for_later_where_the_system_decides)
     check_parse(ARGUMENTS("--workers=auto", "--max-connections=auto", "--low-water=auto"));
     ck_assert_uint_eq(options.workers, SETTING_AUTO);
     ck_assert_uint_eq(options.max_connections, SETTING_AUTO);
-    ck_assert_uint_eq(options_low_water_bytes(&options), 64 * 1024);
+    ck_assert_uint_eq(listener_options_low_water_bytes(&options.listen.items[0].options),
+                      64 * 1024);
     options_free(&options);
 }
 END_TEST
@@ -172,11 +174,13 @@ static const struct {
 START_TEST(the_low_mark_follows_the_high_one)
 {
     check_parse(ARGUMENTS(marks[_i].high, marks[_i].low));
-    ck_assert_uint_eq(options_low_water_bytes(&options), marks[_i].expected);
+    ck_assert_uint_eq(listener_options_low_water_bytes(&options.listen.items[0].options),
+                      marks[_i].expected);
     options_free(&options);
     if (marks[_i].low != NULL) {
         check_parse(ARGUMENTS(marks[_i].low, marks[_i].high));
-        ck_assert_uint_eq(options_low_water_bytes(&options), marks[_i].expected);
+        ck_assert_uint_eq(listener_options_low_water_bytes(&options.listen.items[0].options),
+                          marks[_i].expected);
         options_free(&options);
     }
 }
@@ -280,7 +284,7 @@ START_TEST(listeners_of_the_command_line_replace_those_of_the_file)
 
     ck_assert_int_eq(parse_config("listen [::1]:7\nlisten [::1]:8\n", "-l[::1]:9", &error), 0);
     ck_assert_uint_eq(options.listen.count, 1);
-    ck_assert_uint_eq(options.listen.addresses[0].port, 9);
+    ck_assert_uint_eq(options.listen.items[0].address.port, 9);
     options_free(&options);
     ck_assert_int_eq(parse_config("listen [::1]:7\nlisten [::1]:8\n", NULL, &error), 0);
     ck_assert_uint_eq(options.listen.count, 2);
@@ -306,9 +310,9 @@ static const struct {
     {"config x\n", NULL, {":1: config: ", "command line"}, EXIT_STATUS_CONFIG},
     {"no-config\n", NULL, {":1: no-config: ", "command line"}, EXIT_STATUS_CONFIG},
     {"check\n", NULL, {":1: check: ", "command line"}, EXIT_STATUS_CONFIG},
-    {"pin-workers on\n",
+    {"pin-workers maybe\n",
      NULL,
-     {":1: pin-workers: ", "\"on\" is not yes or no"},
+     {":1: pin-workers: ", "\"maybe\" is not yes or no"},
      EXIT_STATUS_CONFIG},
     {"low-water 2\nhigh-water 1\n",
      NULL,

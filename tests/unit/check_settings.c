@@ -5,7 +5,9 @@
  */
 #include <config.h>
 
+#include "base/command_line.h"
 #include "base/settings.h"
+#include "echod/listen.h"
 
 #include "support.h"
 
@@ -33,19 +35,28 @@ struct things {
     uint64_t guard_2;
     unsigned level;
     unsigned guard_3;
-    struct address_list listen;
-    struct address_list extra;
+    struct listen_list listen;
+    struct listen_list extra;
     uint64_t guard_4;
 };
 
 #define GUARD   UINT64_C(0xa5a5a5a5a5a5a5a5)
 #define GUARD_3 0x5a5a5a5aU
 
+static const struct setting_list listens = {
+    .init = listen_list_init,
+    .add = listen_list_add,
+    .make_provisional = listen_list_make_provisional,
+    .format = listen_list_format,
+    .free = listen_list_free,
+};
+
 static const char *const levels[] = {"low", "middle", "high", NULL};
 
 static const struct setting table[] = {
     {.name = "listen",
-     .type = SETTING_ADDRESS_LIST,
+     .type = SETTING_LIST,
+     .list = &listens,
      .offset = offsetof(struct things, listen),
      .argument = "ADDRESS",
      .fallback = "tcp://127.0.0.1:13265",
@@ -53,7 +64,8 @@ static const struct setting table[] = {
      .help = "Listen here; this sentence is long enough that it needs a second line and, "
              "since it goes on and on, even a third one with a few words."},
     {.name = "extra-addresses-with-a-long-name",
-     .type = SETTING_ADDRESS_LIST,
+     .type = SETTING_LIST,
+     .list = &listens,
      .offset = offsetof(struct things, extra),
      .argument = "ANOTHER-ADDRESS",
      .fallback = "unix:///extra",
@@ -156,7 +168,7 @@ static int parse_into(const struct setting *settings, void *options, const char 
     for (int i = 0; i < count; i++)
         argv[i + 1] = strdup(arguments[i]);
     memset(error, 0, sizeof *error);
-    status = settings_parse_arguments(settings, options, NULL, count + 1, argv, error);
+    status = command_line_parse(settings, options, NULL, count + 1, argv, error);
     for (int i = 0; i <= count; i++) /* in another order, perhaps */
         free(argv[i]);
     free(argv);
@@ -176,7 +188,7 @@ static void check_parse(const char *const arguments[])
     ck_assert_msg(status == 0, "%s was refused: %s", arguments[0], error.text);
 }
 
-static void check_list(const struct address_list *list, const char *const expected[])
+static void check_list(const struct listen_list *list, const char *const expected[])
 {
     size_t count = 0;
 
@@ -184,7 +196,7 @@ static void check_list(const struct address_list *list, const char *const expect
         char text[ADDRESS_TEXT_SIZE];
 
         ck_assert_uint_lt(count, list->count);
-        address_format(&list->addresses[count], text);
+        address_format(&list->items[count].address, text);
         ck_assert_str_eq(text, expected[count]);
     }
     ck_assert_uint_eq(list->count, count);
@@ -211,8 +223,7 @@ START_TEST(defaults_are_set_and_an_empty_line_leaves_them)
     check_defaults();
     check_parse(ARGUMENTS(NULL));
     check_defaults();
-    ck_assert_int_eq(settings_parse_arguments(table, &things, NULL, 0, (char *[]){NULL}, &error),
-                     0);
+    ck_assert_int_eq(command_line_parse(table, &things, NULL, 0, (char *[]){NULL}, &error), 0);
     check_defaults();
 }
 END_TEST
@@ -313,7 +324,7 @@ START_TEST(a_long_list_is_kept_whole)
     check_parse(arguments);
     ck_assert_uint_eq(things.listen.count, COUNT);
     for (int i = 0; i < COUNT; i++)
-        ck_assert_int_eq(things.listen.addresses[i].fd, i);
+        ck_assert_int_eq(things.listen.items[i].address.fd, i);
 }
 END_TEST
 
@@ -452,7 +463,11 @@ START_TEST(a_default_that_its_setting_refuses_aborts)
           .argument = "N",
           .fallback = "none",
           .choices = levels}},
-        {{.name = "listen", .type = SETTING_ADDRESS_LIST, .argument = "N", .fallback = "x"}},
+        {{.name = "listen",
+          .type = SETTING_LIST,
+          .list = &listens,
+          .argument = "N",
+          .fallback = "x"}},
     };
     pid_t child = fork();
     int status;
@@ -742,7 +757,7 @@ static bool format_mark(const void *member, char text[SETTING_VALUE_SIZE])
 
 /* What a file may set, and cannot change later where it is fixed. */
 struct written {
-    struct address_list listen;
+    struct listen_list listen;
     uint64_t count, size, interval;
     unsigned level;
     bool quiet, help;
@@ -752,7 +767,8 @@ struct written {
 
 static const struct setting written_table[] = {
     {.name = "listen",
-     .type = SETTING_ADDRESS_LIST,
+     .type = SETTING_LIST,
+     .list = &listens,
      .offset = offsetof(struct written, listen),
      .argument = "ADDRESS",
      .fallback = "[::1]:7",
@@ -882,8 +898,7 @@ START_TEST(what_is_printed_says_where_it_came_from)
     ck_assert_int_eq(set_line("interval", NULL, &error), 0);
     ck_assert_int_eq(set_line("path", "a\"\\\n#", &error), 0);
     ck_assert_int_eq(set_line("mark", "#", &error), 0);
-    ck_assert_int_eq(
-        settings_parse_arguments(written_table, &written, origins, 3, arguments, &error), 0);
+    ck_assert_int_eq(command_line_parse(written_table, &written, origins, 3, arguments, &error), 0);
     text = read_print();
     ck_assert_str_eq(text, "listen tcp://[::1]:8 # file:1\nlisten \"unix:///a b\" # file:1\n"
                            "count auto # default\nsize 3 # command line\ninterval 3s # file:1\n"

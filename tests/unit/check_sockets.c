@@ -81,24 +81,29 @@ static void on_error(const struct error *error, void *argument)
 }
 
 /* Make a list of addresses; it is said that the second one stands in a file. */
-static struct address_list make_list(struct address addresses[LIST_SIZE], const char *const texts[])
+static struct listen_list make_list(struct listen items[LIST_SIZE], const char *const texts[])
 {
-    static struct origin origins[LIST_SIZE] = {
-        [1] = {.kind = ORIGIN_FILE, .place = "/etc/a.conf:7"}};
-    struct address_list list = {.addresses = addresses, .origins = origins};
+    static const struct origin in_file = {.kind = ORIGIN_FILE, .place = "/etc/a.conf:7"};
+    struct listen_list list = {.items = items};
     struct error error;
 
     for (; texts[list.count] != NULL; list.count++) {
+        struct listen *item = &items[list.count];
+
         ck_assert_uint_lt(list.count, LIST_SIZE);
-        ck_assert_int_eq(address_parse(texts[list.count], &addresses[list.count], &error), 0);
+        *item = (struct listen){.options.backlog = BACKLOG};
+        listener_options_set_defaults(&item->options);
+        ck_assert_int_eq(address_parse(texts[list.count], &item->address, &error), 0);
+        if (list.count == 1)
+            item->origin = in_file;
     }
     return list;
 }
 
 static int open_into(struct sockets *sockets, size_t workers, const char *const texts[])
 {
-    struct address addresses[LIST_SIZE];
-    const struct address_list list = make_list(addresses, texts);
+    struct listen items[LIST_SIZE];
+    const struct listen_list list = make_list(items, texts);
 
     return sockets_open(sockets, &list, BACKLOG, workers, &scene.passed,
                         support_log(LOG_FORMAT_TEXT), on_error, NULL);
@@ -808,8 +813,8 @@ END_TEST
 
 static bool includes_standard_error(const char *const texts[])
 {
-    struct address addresses[LIST_SIZE];
-    const struct address_list list = make_list(addresses, texts);
+    struct listen items[LIST_SIZE];
+    const struct listen_list list = make_list(items, texts);
 
     return sockets_include_standard_error(&list);
 }
@@ -971,8 +976,8 @@ static TCase *add_case(Suite *suite, const char *name)
 
 static int change_to(const char *const texts[])
 {
-    struct address addresses[LIST_SIZE];
-    const struct address_list list = make_list(addresses, texts);
+    struct listen items[LIST_SIZE];
+    const struct listen_list list = make_list(items, texts);
 
     return sockets_change(&scene.sockets, &list, NULL, BACKLOG, support_log(LOG_FORMAT_TEXT),
                           on_error, NULL);
@@ -1015,10 +1020,10 @@ END_TEST
 START_TEST(an_address_is_checked_without_opening_it)
 {
     const unsigned descriptors = support_descriptor_count();
-    struct address addresses[LIST_SIZE];
-    const struct address_list list =
-        make_list(addresses, TEXTS("127.0.0.1:1", "localhost:1", "[::1]:1", "unix:///x", "fd://999",
-                                   "stdio:", "bad..name:1", "unix:///nowhere/x"));
+    struct listen items[LIST_SIZE];
+    const struct listen_list list =
+        make_list(items, TEXTS("127.0.0.1:1", "localhost:1", "[::1]:1", "unix:///x", "fd://999",
+                               "stdio:", "bad..name:1", "unix:///nowhere/x"));
 
     for (size_t i = 0; i + 2 < list.count; i++)
         ck_assert_int_eq(sockets_check(&list, i, &scene.error), 0);

@@ -1,0 +1,104 @@
+#include <config.h>
+
+#include "echod/listen.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Read an address with its options. */
+static int parse(const char *text, struct listen *listen, struct error *error)
+{
+    const size_t address_length = strcspn(text, ",");
+    const char *options = text + address_length + (text[address_length] == ',');
+    struct error cause = {""};
+    char *address;
+    int status;
+
+    errno = EINVAL;
+    if (strlen(options) >= sizeof listen->options_text) {
+        error_set(error, "\"%s\" has options of more than %zu characters; shorten them", text,
+                  sizeof listen->options_text - 1);
+        return -1;
+    }
+    memcpy(listen->options_text, options, strlen(options) + 1);
+    address = strndup(text, address_length);
+    if (address == NULL) {
+        error_set(error, "no memory for \"%s\"", text);
+        return -1;
+    }
+    status = address_parse(address, &listen->address, error);
+    free(address);
+    if (status < 0 ||
+        listener_options_parse(options, listen->address.scheme, &listen->options, &cause) == 0)
+        return status;
+    error_set(error, "\"%.*s\": %s", (int)address_length, text, cause.text);
+    return -1;
+}
+
+/* Make room for one more. Return 0, or -1 with errno ENOMEM. */
+static int grow(struct listen_list *list)
+{
+    struct listen *items = realloc(list->items, (list->count + 1) * sizeof *items);
+
+    if (items == NULL)
+        return -1;
+    list->items = items;
+    return 0;
+}
+
+void listen_list_init(void *list)
+{
+    *(struct listen_list *)list = (struct listen_list){0};
+}
+
+int listen_list_add(const char *text, const struct origin *origin, void *list, struct error *error)
+{
+    struct listen listen = {.origin = *origin};
+    struct listen_list *listens = list;
+
+    if (parse(text, &listen, error) < 0)
+        return -1;
+    if (grow(listens) < 0) {
+        error_set(error, "no memory for \"%s\"", text);
+        return -1;
+    }
+    if (listens->is_provisional)
+        listens->count = 0;
+    listens->is_provisional = false;
+    listens->items[listens->count++] = listen;
+    return 0;
+}
+
+void listen_list_make_provisional(void *list)
+{
+    ((struct listen_list *)list)->is_provisional = true;
+}
+
+const struct origin *listen_list_format(const void *list, size_t index,
+                                        char text[SETTING_VALUE_SIZE])
+{
+    const struct listen_list *listens = list;
+    const struct listen *listen;
+    char address[ADDRESS_TEXT_SIZE];
+
+    if (index >= listens->count)
+        return NULL;
+    listen = &listens->items[index];
+    address_format(&listen->address, address);
+    (void)snprintf(text, SETTING_VALUE_SIZE, "%s%s%s", address,
+                   listen->options_text[0] == '\0' ? "" : ",", listen->options_text);
+    return &listen->origin;
+}
+
+void listen_list_free(void *list)
+{
+    free(((struct listen_list *)list)->items);
+    listen_list_init(list);
+}
+
+void listen_list_resolve(struct listen_list *list, const struct listener_options *defaults)
+{
+    for (size_t i = 0; i < list->count; i++)
+        listener_options_inherit(&list->items[i].options, defaults);
+}

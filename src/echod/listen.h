@@ -1,0 +1,46 @@
+/*
+ * listen: the addresses to listen on, each with its options and with where it was written.
+ * Opens nothing; sockets does.
+ * Called by options, which fills the list; read by sockets, reload and main.
+ */
+#ifndef ECHOD_LISTEN_H
+#define ECHOD_LISTEN_H
+
+#include "base/address.h"
+#include "base/origin.h"
+#include "base/setting.h"
+#include "echod/listener_options.h"
+
+enum { LISTEN_OPTIONS_SIZE = 1024 };
+
+/* Plain data. */
+struct listen {
+    struct address address;
+    char options_text[LISTEN_OPTIONS_SIZE]; /* as they were written, without the first comma */
+    struct listener_options options;        /* complete once listen_list_resolve was called */
+    struct origin origin;
+};
+
+/* All zeros: empty. */
+struct listen_list {
+    struct listen *items; /* owned; NULL while count is 0 */
+    size_t count;
+    bool is_provisional; /* the next one that is added replaces all of these */
+};
+
+/*
+ * What settings does with a list of the program's: see struct setting_list. `list` is a struct
+ * listen_list; a line of it reads "tcp://[::1]:7,idle-timeout=1h".
+ */
+void listen_list_init(void *list);
+int listen_list_add(const char *text, const struct origin *origin, void *list, struct error *error)
+    __attribute__((warn_unused_result));
+void listen_list_make_provisional(void *list);
+const struct origin *listen_list_format(const void *list, size_t index,
+                                        char text[SETTING_VALUE_SIZE]);
+void listen_list_free(void *list);
+
+/* Give each listener, where its own options say nothing, these. */
+void listen_list_resolve(struct listen_list *list, const struct listener_options *defaults);
+
+#endif
