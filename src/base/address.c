@@ -2,6 +2,7 @@
 
 #include "base/address.h"
 
+#include "base/line.h"
 #include "base/units.h"
 
 #include <limits.h>
@@ -253,18 +254,31 @@ void address_format(const struct address *address, char text[ADDRESS_TEXT_SIZE])
     }
 }
 
-static void format_internet(const struct sockaddr *socket_address, socklen_t length,
-                            char text[ADDRESS_TEXT_SIZE])
+/* It stands in a line of the log for each connection, so it does without printf. */
+static void format_ipv4(const struct sockaddr_in *socket_address, char text[ADDRESS_TEXT_SIZE])
+{
+    const uint32_t host = ntohl(socket_address->sin_addr.s_addr);
+    struct line line;
+
+    line.length = 0;
+    for (int shift = 24; shift >= 0; shift -= 8) {
+        line_append_number(&line, host >> shift & 0xff);
+        line_append_text(&line, shift > 0 ? "." : ":");
+    }
+    line_append_number(&line, ntohs(socket_address->sin_port));
+    memcpy(text, line_text(&line), line.length + 1);
+}
+
+static void format_ipv6(const struct sockaddr *socket_address, socklen_t length,
+                        char text[ADDRESS_TEXT_SIZE])
 {
     char host[ADDRESS_HOST_SIZE], port[NI_MAXSERV];
 
     if (getnameinfo(socket_address, length, host, sizeof host, port, sizeof port,
                     NI_NUMERICHOST | NI_NUMERICSERV) != 0)
         (void)snprintf(text, ADDRESS_TEXT_SIZE, "unknown");
-    else if (strchr(host, ':') != NULL)
-        (void)snprintf(text, ADDRESS_TEXT_SIZE, "[%s]:%s", host, port);
     else
-        (void)snprintf(text, ADDRESS_TEXT_SIZE, "%s:%s", host, port);
+        (void)snprintf(text, ADDRESS_TEXT_SIZE, "[%s]:%s", host, port);
 }
 
 /* Only sun_path up to `length` counts; it may lack the NUL, and is empty for an unnamed socket. */
@@ -286,8 +300,10 @@ static void format_unix(const struct sockaddr *socket_address, socklen_t length,
 void address_format_socket(const struct sockaddr *socket_address, socklen_t length,
                            char text[ADDRESS_TEXT_SIZE])
 {
-    if (socket_address->sa_family == AF_INET || socket_address->sa_family == AF_INET6)
-        format_internet(socket_address, length, text);
+    if (socket_address->sa_family == AF_INET && length >= sizeof(struct sockaddr_in))
+        format_ipv4((const struct sockaddr_in *)(const void *)socket_address, text);
+    else if (socket_address->sa_family == AF_INET6)
+        format_ipv6(socket_address, length, text);
     else if (socket_address->sa_family == AF_UNIX)
         format_unix(socket_address, length, text);
     else

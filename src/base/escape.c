@@ -35,6 +35,17 @@ static bool is_control(const char *text)
     return byte[0] < 0x20 || byte[0] == 0x7f || (byte[0] == 0xc2 && byte[1] < 0xa0);
 }
 
+size_t escape_plain_length(enum escape_form form, const char *text, size_t most)
+{
+    const bool is_json = form == ESCAPE_JSON;
+    size_t length = 0;
+
+    while (length < most && text[length] >= ' ' && text[length] <= '~' &&
+           !(is_json && (text[length] == '"' || text[length] == '\\')))
+        length++;
+    return length;
+}
+
 size_t escape_character(enum escape_form form, const char *text, char escaped[ESCAPE_SIZE])
 {
     const unsigned first = (unsigned char)text[0];

@@ -24,4 +24,11 @@ enum { ESCAPE_SIZE = sizeof "\\ufffd" }; /* of the longest that escape_character
 size_t escape_character(enum escape_form form, const char *text, char escaped[ESCAPE_SIZE])
     __attribute__((warn_unused_result));
 
+/*
+ * Return how many bytes at the start of `text`, at most `most`, are printable ASCII that stands for
+ * itself: there is nothing to escape. It is no promise that the next byte has to be.
+ */
+size_t escape_plain_length(enum escape_form form, const char *text, size_t most)
+    __attribute__((warn_unused_result));
+
 #endif

@@ -40,12 +40,27 @@ void line_append_digits(struct line *line, uint64_t number, size_t width)
     line_append(line, digits, width);
 }
 
+/*
+ * Append what needs no escape at the start of a text, as far as the line is no longer than `limit`
+ * then. Return how many bytes that were.
+ */
+static size_t append_plain(struct line *line, enum escape_form form, const char *text, size_t limit)
+{
+    const size_t room = line->length < limit ? limit - line->length : 0;
+    const size_t length = escape_plain_length(form, text, room);
+
+    line_append(line, text, length);
+    return length;
+}
+
 void line_append_escaped(struct line *line, enum escape_form form, const char *text, size_t reserve)
 {
     static const char dots[] = "...";
     const size_t limit = LINE_SIZE - reserve;
-    size_t cut = line->length; /* up to here the dots still fit */
+    size_t cut; /* up to here the dots still fit */
 
+    text += append_plain(line, form, text, limit - strlen(dots));
+    cut = line->length;
     while (*text != '\0') {
         char escaped[ESCAPE_SIZE];
         size_t length;
@@ -58,6 +73,7 @@ void line_append_escaped(struct line *line, enum escape_form form, const char *t
             return;
         }
         line_append(line, escaped, length);
+        text += append_plain(line, form, text, limit - strlen(dots));
         if (line->length + strlen(dots) <= limit)
             cut = line->length;
     }

@@ -19,6 +19,7 @@
 
 enum {
     WRITE_SIZE = 64 << 10, /* the most that one write takes */
+    GATHER_MS = 10,        /* how long lines wait for more of them, where some came just before */
     FLUSH_MS = 500,        /* how long log_flush waits for a reader */
     LIMITED_INTERVAL_MS = 1000,
     NAME_SIZE = 64,
@@ -38,27 +39,39 @@ struct log {
     pthread_t thread;
 
     pthread_mutex_t mutex;
-    pthread_cond_t lines_came; /* or the log is to stop */
+    pthread_cond_t lines_came; /* as many as wake_length says; or a flush, or the end, is due */
     pthread_cond_t queue_emptied;
+    size_t
+        wake_length; /* from so many bytes that wait on, wake the thread; SIZE_MAX: it is awake */
     uint64_t dropped;
     uint64_t dropped_since_report; /* because the queue was full */
     bool is_stopping;
     struct log_queue queue;
 };
 
-static void format_line(struct line *line, const struct log *log, const struct log_message *message)
+static void format_line(struct line *line, const struct log *log, enum log_level level,
+                        const char *text, const struct log_field *fields, size_t field_count)
 {
     const bool is_syslog = log->output.is_syslog;
+    struct log_message message = {
+        .level = level,
+        .process = log->process,
+        .text = text,
+        .fields = fields,
+        .field_count = field_count,
+    };
+
+    (void)clock_gettime(CLOCK_REALTIME, &message.time);
 
     line->length = 0;
     if (is_syslog)
-        log_format_syslog_head(line, message->level, log->ident);
+        log_format_syslog_head(line, &message, log->ident);
     switch ((enum log_format)atomic_load_explicit(&log->format, memory_order_relaxed)) {
     case LOG_FORMAT_TEXT:
-        log_format_text(line, message, !is_syslog);
+        log_format_text(line, &message, !is_syslog);
         return;
     case LOG_FORMAT_JSON:
-        log_format_json(line, message);
+        log_format_json(line, &message);
         return;
     }
 }
@@ -69,14 +82,12 @@ static void format_line(struct line *line, const struct log *log, const struct l
 static void queue_drop_report(struct log *log)
 {
     char text[80];
-    const struct log_message message = {
-        .level = LOG_LEVEL_WARNING, .process = log->process, .text = text};
     struct line line;
 
     (void)snprintf(text, sizeof text,
                    "%" PRIu64 " log lines were dropped: nobody reads them fast enough",
                    log->dropped_since_report);
-    format_line(&line, log, &message);
+    format_line(&line, log, LOG_LEVEL_WARNING, text, NULL, 0);
     if (log_queue_put(&log->queue, &line))
         log->dropped_since_report = 0;
 }
@@ -115,6 +126,35 @@ static void send_line(struct log *log)
     log_queue_remove(&log->queue, line.length);
 }
 
+/* Return a time on the clock of our conditions. */
+static struct timespec deadline_in(unsigned milliseconds)
+{
+    struct timespec deadline;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &deadline);
+    deadline.tv_nsec += milliseconds * 1000000L;
+    deadline.tv_sec += deadline.tv_nsec / 1000000000;
+    deadline.tv_nsec %= 1000000000;
+    return deadline;
+}
+
+/*
+ * Wait until something waits to be written. To wake the thread and to write costs more than a line
+ * is worth: so where lines came a moment ago, more of them are let gather. A line that comes alone
+ * is written at once.
+ */
+static void wait_for_lines(struct log *log)
+{
+    const struct timespec deadline = deadline_in(GATHER_MS);
+
+    log->wake_length = WRITE_SIZE;
+    (void)pthread_cond_timedwait(&log->lines_came, &log->mutex, &deadline);
+    log->wake_length = 1;
+    if (log->queue.length == 0 && !log->is_stopping)
+        (void)pthread_cond_wait(&log->lines_came, &log->mutex);
+    log->wake_length = SIZE_MAX;
+}
+
 static void *write_lines(void *argument)
 {
     struct log *log = argument;
@@ -123,7 +163,7 @@ static void *write_lines(void *argument)
     (void)pthread_mutex_lock(&log->mutex);
     while (log->queue.length > 0 || !log->is_stopping) {
         if (log->queue.length == 0)
-            (void)pthread_cond_wait(&log->lines_came, &log->mutex);
+            wait_for_lines(log);
         else if (log->output.is_syslog)
             send_line(log);
         else
@@ -141,13 +181,32 @@ static void *write_lines(void *argument)
 
 static void queue_or_drop(struct log *log, const struct line *line)
 {
+    bool must_wake;
+
     (void)pthread_mutex_lock(&log->mutex);
     if (!log_queue_put(&log->queue, line)) {
         log->dropped++;
         log->dropped_since_report++;
     }
-    (void)pthread_cond_signal(&log->lines_came);
+    must_wake = log->queue.length >= log->wake_length;
+    if (must_wake)
+        log->wake_length = SIZE_MAX;
     (void)pthread_mutex_unlock(&log->mutex);
+    if (must_wake)
+        (void)pthread_cond_signal(&log->lines_came);
+}
+
+void log_write_text(struct log *log, enum log_level level, const struct log_field *fields,
+                    size_t field_count, const char *text)
+{
+    const int saved_errno = errno;
+    struct line line;
+
+    if (log_is_enabled(log, level)) {
+        format_line(&line, log, level, text, fields, field_count);
+        queue_or_drop(log, &line);
+    }
+    errno = saved_errno;
 }
 
 __attribute__((format(printf, 5, 0))) static void
@@ -156,19 +215,10 @@ write_message(struct log *log, enum log_level level, const struct log_field *fie
 {
     const int saved_errno = errno;
     char text[LINE_SIZE];
-    struct line line;
 
     if (log_is_enabled(log, level)) {
         (void)vsnprintf(text, sizeof text, format, arguments);
-        format_line(&line, log,
-                    &(struct log_message){
-                        .level = level,
-                        .process = log->process,
-                        .text = text,
-                        .fields = fields,
-                        .field_count = field_count,
-                    });
-        queue_or_drop(log, &line);
+        log_write_text(log, level, fields, field_count, text);
     }
     errno = saved_errno;
 }
@@ -254,7 +304,7 @@ static void init_conditions(struct log *log)
     (void)pthread_condattr_init(&monotonic);
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     (void)pthread_mutex_init(&log->mutex, NULL);
-    (void)pthread_cond_init(&log->lines_came, NULL);
+    (void)pthread_cond_init(&log->lines_came, &monotonic);
     (void)pthread_cond_init(&log->queue_emptied, &monotonic);
     (void)pthread_condattr_destroy(&monotonic);
 }
@@ -277,6 +327,7 @@ static struct log *start(const struct log_output *output, enum log_level level,
         return NULL;
     log->output = *output;
     log->has_output = output->fd >= 0;
+    log->wake_length = SIZE_MAX; /* until the thread has come so far */
     log_change(log, level, format);
     init_conditions(log);
     if (log->has_output && start_thread(log) < 0) {
@@ -331,15 +382,11 @@ void log_change(struct log *log, enum log_level level, enum log_format format)
 
 int log_flush(struct log *log)
 {
-    struct timespec deadline;
+    const struct timespec deadline = deadline_in(FLUSH_MS);
     int failure = 0;
 
-    (void)clock_gettime(CLOCK_MONOTONIC, &deadline);
-    deadline.tv_nsec += FLUSH_MS * 1000000L;
-    deadline.tv_sec += deadline.tv_nsec / 1000000000L;
-    deadline.tv_nsec %= 1000000000L;
-
     (void)pthread_mutex_lock(&log->mutex);
+    (void)pthread_cond_signal(&log->lines_came);
     while (log->queue.length > 0 && failure == 0)
         failure = pthread_cond_timedwait(&log->queue_emptied, &log->mutex, &deadline);
     (void)pthread_mutex_unlock(&log->mutex);

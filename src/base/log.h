@@ -15,7 +15,8 @@
 
 enum log_target { LOG_TARGET_STDERR, LOG_TARGET_SYSLOG };
 
-struct log; /* a bounded queue of lines and the thread that writes them */
+/* A bounded queue of lines, and the thread that writes them within some 10 ms. */
+struct log;
 
 /*
  * Start a log that writes to `fd`, which stays the caller's and may be in either blocking mode; a
@@ -78,6 +79,12 @@ void log_write_limited(struct log *log, struct log_limiter *limiter, enum log_le
 void log_write_fields(struct log *log, enum log_level level, const struct log_field *fields,
                       size_t field_count, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
+
+/*
+ * The same for what is written often: the text as it is, put together without printf (base/line.h).
+ */
+void log_write_text(struct log *log, enum log_level level, const struct log_field *fields,
+                    size_t field_count, const char *text);
 
 /* Return how many lines were dropped: because the queue was full or writing failed. */
 uint64_t log_dropped_count(struct log *log);

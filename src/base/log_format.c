@@ -2,7 +2,6 @@
 
 #include "base/log_format.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <syslog.h>
 #include <time.h>
@@ -23,19 +22,46 @@ static const char *level_name(enum log_level level)
     abort(); /* no such level */
 }
 
-static void append_time(struct line *line)
+/*
+ * Append the date of a day since 1970-01-01, as "2026-11-22". gmtime_r would take a lock that all
+ * threads share. The year begins in March here, so that the leap day is its last; 719468 days lie
+ * between 0000-03-01 and 1970-01-01. (Howard Hinnant, "chrono-Compatible Low-Level Date
+ * Algorithms", civil_from_days.)
+ */
+static void append_date(struct line *line, uint64_t day_since_1970)
 {
-    char text[sizeof "2026-11-22T14:47:01.123Z"];
-    struct timespec now;
-    struct tm utc;
-    size_t length;
+    const uint64_t days_of_era = 146097; /* 400 years */
+    const uint64_t day = day_since_1970 + 719468;
+    const uint64_t day_of_era = day % days_of_era;
+    const uint64_t year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+    const uint64_t day_of_year =
+        day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    const uint64_t months_since_march = (5 * day_of_year + 2) / 153;
+    const bool is_next_year = months_since_march >= 10;
 
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    (void)gmtime_r(&now.tv_sec, &utc);
-    length = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
-    (void)snprintf(text + length, sizeof text - length, ".%03uZ",
-                   (unsigned)(now.tv_nsec / 1000000) % 1000);
-    line_append_text(line, text);
+    line_append_digits(line, day / days_of_era * 400 + year_of_era + is_next_year, 4);
+    line_append_text(line, "-");
+    line_append_digits(line, is_next_year ? months_since_march - 9 : months_since_march + 3, 2);
+    line_append_text(line, "-");
+    line_append_digits(line, day_of_year - (153 * months_since_march + 2) / 5 + 1, 2);
+}
+
+/* Append a time as "2026-11-22T14:47:01.123Z" (RFC 3339). Before 1970 it is 1970. */
+static void append_time(struct line *line, const struct timespec *time)
+{
+    const uint64_t second = time->tv_sec > 0 ? (uint64_t)time->tv_sec : 0;
+
+    append_date(line, second / 86400);
+    line_append_text(line, "T");
+    line_append_digits(line, second / 3600 % 24, 2);
+    line_append_text(line, ":");
+    line_append_digits(line, second / 60 % 60, 2);
+    line_append_text(line, ":");
+    line_append_digits(line, second % 60, 2);
+    line_append_text(line, ".");
+    line_append_digits(line, (uint64_t)time->tv_nsec / 1000000, 3);
+    line_append_text(line, "Z");
 }
 
 /* --- Text. ----------------------------------------------------------------------------------- */
@@ -43,7 +69,7 @@ static void append_time(struct line *line)
 void log_format_text(struct line *line, const struct log_message *message, bool has_time)
 {
     if (has_time) {
-        append_time(line);
+        append_time(line, &message->time);
         line_append_text(line, " ");
     }
     line_append_text(line, level_name(message->level));
@@ -87,14 +113,15 @@ static void append_fields(struct line *line, const struct log_field *fields, siz
 
 void log_format_json(struct line *line, const struct log_message *message)
 {
-    struct line end = {.length = 0};
+    struct line end;
 
+    end.length = 0;
     line_append_text(&end, "\"");
     append_fields(&end, message->fields, message->field_count);
     line_append_text(&end, "}\n");
 
     line_append_text(line, "{\"time\":\"");
-    append_time(line);
+    append_time(line, &message->time);
     line_append_text(line, "\",\"level\":\"");
     line_append_text(line, level_name(message->level));
     if (message->process[0] != '\0') {
@@ -123,16 +150,15 @@ static int syslog_severity(enum log_level level)
     abort(); /* no such level */
 }
 
-void log_format_syslog_head(struct line *line, enum log_level level, const char *ident)
+void log_format_syslog_head(struct line *line, const struct log_message *message, const char *ident)
 {
     char local_time[sizeof "Nov 22 15:47:01"];
-    const time_t now = time(NULL);
     struct tm local;
 
-    (void)localtime_r(&now, &local);
+    (void)localtime_r(&message->time.tv_sec, &local);
     (void)strftime(local_time, sizeof local_time, "%b %e %H:%M:%S", &local);
     line_append_text(line, "<");
-    line_append_number(line, (uint64_t)(LOG_DAEMON | syslog_severity(level)));
+    line_append_number(line, (uint64_t)(LOG_DAEMON | syslog_severity(message->level)));
     line_append_text(line, ">");
     line_append_text(line, local_time);
     line_append_text(line, " ");

@@ -1,6 +1,6 @@
 /*
  * log_format: what a line of the log looks like: as text, as JSON, and before either to syslog.
- * Knows no queue, no thread and no destination. Reads the wall clock.
+ * Knows no queue, no thread, no destination and no clock.
  * Called by log.
  */
 #ifndef BASE_LOG_FORMAT_H
@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
@@ -26,6 +27,7 @@ struct log_field {
 };
 
 struct log_message {
+    struct timespec time; /* since 1970, UTC */
     enum log_level level;
     const char *process; /* who writes it, or empty */
     const char *text;    /* in any bytes */
@@ -50,6 +52,7 @@ void log_format_json(struct line *line, const struct log_message *message);
  * Append what comes before a line to syslog, of the facility daemon: "<30>Nov 22 15:47:01
  * IDENT[123]: " (RFC 3164, 4.1). The time is local.
  */
-void log_format_syslog_head(struct line *line, enum log_level level, const char *ident);
+void log_format_syslog_head(struct line *line, const struct log_message *message,
+                            const char *ident);
 
 #endif

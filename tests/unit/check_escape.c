@@ -138,6 +138,25 @@ START_TEST(every_character_stays_whole)
 }
 END_TEST
 
+START_TEST(plain_text_is_what_stands_for_itself)
+{
+    const enum escape_form form = _i == 0 ? ESCAPE_TEXT : ESCAPE_JSON;
+
+    for (int byte = 1; byte < 256; byte++) {
+        const char text[] = {'a', (char)byte, 'b', '\0'};
+        char shown[SHOWN_SIZE];
+        const bool is_plain = escape_plain_length(form, text, SIZE_MAX) == 3;
+
+        escape(form, text, shown);
+        ck_assert_int_eq(is_plain, byte >= 0x20 && byte < 0x7f && strcmp(shown, text) == 0);
+        ck_assert_uint_eq(escape_plain_length(form, text, SIZE_MAX), is_plain ? 3 : 1);
+        ck_assert_uint_eq(escape_plain_length(form, text, 1), 1);
+    }
+    ck_assert_uint_eq(escape_plain_length(form, "", 5), 0);
+    ck_assert_uint_eq(escape_plain_length(form, "a", 0), 0);
+}
+END_TEST
+
 static Suite *escape_suite(void)
 {
     Suite *suite = suite_create("escape");
@@ -146,6 +165,7 @@ static Suite *escape_suite(void)
     tcase_add_loop_test(escapes, text_shows_what_could_forge_a_line, 0, COUNT_OF(text_escapes));
     tcase_add_loop_test(escapes, json_shows_what_a_string_may_hold, 0, COUNT_OF(json_escapes));
     tcase_add_test(escapes, every_character_stays_whole);
+    tcase_add_loop_test(escapes, plain_text_is_what_stands_for_itself, 0, 2);
     return suite;
 }
 

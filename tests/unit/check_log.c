@@ -392,6 +392,40 @@ START_TEST(a_flush_waits_until_all_is_written)
 }
 END_TEST
 
+/* Wait until so many lines stand in the file, without any call of the log. */
+static void wait_for_lines(int fd, unsigned lines)
+{
+    const uint64_t deadline_ms = clock_now_ms() + DEADLINE_MS;
+    unsigned seen = 0;
+
+    while (seen < lines) {
+        char *text = support_read_file(fd);
+
+        seen = support_count(text, "\n");
+        free(text);
+        support_assert(clock_now_ms() < deadline_ms);
+    }
+    ck_assert_uint_eq(seen, lines);
+}
+
+START_TEST(every_line_is_written_soon_whatever_came_before_it)
+{
+    int fd = support_open_file();
+    struct log *log = log_new(fd, LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
+    unsigned lines = 0;
+
+    ck_assert_ptr_nonnull(log);
+    for (unsigned round = 0; round < 60; round++) {
+        for (unsigned i = 0; i <= round % 3; i++, lines++)
+            log_write(log, LOG_LEVEL_INFO, "line %u", lines);
+        wait_for_lines(fd, lines);
+        (void)usleep(round * 1500 % 20000); /* the thread still waits for more, or does no longer */
+    }
+    log_free(log);
+    support_close(&fd);
+}
+END_TEST
+
 START_TEST(a_flush_tells_when_nobody_reads)
 {
     enum { LINES = 8000 };
@@ -538,6 +572,7 @@ static Suite *log_suite(void)
     tcase_add_loop_test(sink, a_pipe_that_is_closed_while_lines_wait_frees_the_log, 0,
                         COUNT_OF(sinks));
     tcase_add_test(sink, a_flush_waits_until_all_is_written);
+    tcase_add_test(sink, every_line_is_written_soon_whatever_came_before_it);
     tcase_add_loop_test(sink, a_flush_tells_when_nobody_reads, 0, COUNT_OF(sinks));
     tcase_add_test(sink, a_log_without_descriptor_takes_lines);
     tcase_add_test(sink, the_descriptor_stays_open);

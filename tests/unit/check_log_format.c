@@ -85,6 +85,43 @@ START_TEST(the_time_is_utc)
 }
 END_TEST
 
+/* Seconds since 1970 at which a date may go wrong, among them leap days and ends of centuries. */
+static const int64_t moments[] = {
+    0,          951782399,  951782400,  951868799,  951868800,   1709164800,  1709251199,
+    1735689599, 1735689600, 4107542399, 4107542400, 13574563200, 13574649599, 253402300799,
+};
+
+/* The same as strftime says it. */
+static void check_time(time_t second, long nanosecond, const char *fraction)
+{
+    const struct log_message message = {
+        .time = {.tv_sec = second, .tv_nsec = nanosecond}, .process = "", .text = "!"};
+    struct line line = {.length = 0};
+    char expected[60];
+    struct tm utc;
+    size_t length;
+
+    ck_assert_ptr_nonnull(gmtime_r(&second, &utc));
+    length = strftime(expected, sizeof expected, "%Y-%m-%dT%H:%M:%S", &utc);
+    (void)snprintf(expected + length, sizeof expected - length, ".%sZ error: !\n", fraction);
+    log_format_text(&line, &message, true);
+    ck_assert_str_eq(line_text(&line), expected);
+}
+
+START_TEST(the_time_is_right_in_every_year)
+{
+    const time_t day = 86400, year_10000 = 253402300800;
+
+    for (int i = 0; i < COUNT_OF(moments); i++) {
+        check_time((time_t)moments[i], 0, "000");
+        check_time((time_t)moments[i], 1999999, "001");
+        check_time((time_t)moments[i], 999999999, "999");
+    }
+    for (time_t second = 0; second < year_10000; second += 9 * day + 4567)
+        check_time(second, 12345678, "012");
+}
+END_TEST
+
 START_TEST(fields_are_not_shown_in_text)
 {
     const struct log_field fields[] = {{"connection", NULL, 7}, {"peer", "unix", 0}};
@@ -487,6 +524,7 @@ static Suite *log_format_suite(void)
 
     tcase_add_loop_test(text, a_text_line_has_a_time_a_level_and_the_message, 0, 4);
     tcase_add_test(text, the_time_is_utc);
+    tcase_add_test(text, the_time_is_right_in_every_year);
     tcase_add_test(text, fields_are_not_shown_in_text);
     tcase_add_test(text, text_escapes_what_could_forge_a_line);
     tcase_add_test(text, text_escapes_every_control_character);
