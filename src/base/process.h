@@ -1,6 +1,6 @@
 /*
- * process: what both programs ask of the system for themselves: files, text on standard output, and
- * to end in peace. Handles no signals.
+ * process: what both programs ask of the system for themselves: files and text on standard output.
+ * Handles no signals.
  * Called by each program's main.
  */
 #ifndef BASE_PROCESS_H
@@ -41,11 +41,5 @@ int process_end_output(const char *program) __attribute__((warn_unused_result));
  */
 int process_print(const char *program, void (*print_text)(FILE *stream))
     __attribute__((warn_unused_result));
-
-/*
- * Block INT and TERM for the rest of the process. Called before their handlers go, so that one more
- * of them does not keep it from saying how it went, nor from its exit status.
- */
-void process_block_interrupts(void);
 
 #endif

@@ -3,10 +3,9 @@
 #include "echoprobe/check.h"
 
 #include "base/clock.h"
-#include "base/process.h"
+#include "echoprobe/signals.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -14,7 +13,9 @@
 struct ends {
     const struct check_kind *kind;
     void *state;
-    struct event *interrupt, *terminate, *deadline;
+    struct check *check;
+    struct signals signals;
+    struct event *deadline;
 };
 
 void check_set_timer(struct check *check, struct event *timer, uint64_t delay_ns)
@@ -60,13 +61,18 @@ void check_end(struct check *check, int status, const char *format, ...)
     (void)event_base_loopbreak(check->base);
 }
 
-static void on_signal(evutil_socket_t number, short what, void *context)
+static void on_end_asked(void *argument)
 {
-    struct ends *const ends = context;
+    struct ends *ends = argument;
 
-    (void)number;
-    (void)what;
     ends->kind->on_interrupt(ends->state, "interrupted");
+}
+
+static void on_query(void *argument)
+{
+    const struct ends *ends = argument;
+
+    report_interim_check(&ends->check->report, clock_now_ns() - ends->check->begin_ns);
 }
 
 static void on_deadline(evutil_socket_t fd, short what, void *context)
@@ -78,15 +84,15 @@ static void on_deadline(evutil_socket_t fd, short what, void *context)
     ends->kind->on_interrupt(ends->state, "--deadline reached");
 }
 
-static int watch_for_ends(struct ends *ends, const struct check *check)
+static int watch_for_ends(struct ends *ends, struct check *check)
 {
     const struct timeval deadline = clock_timeval(check->options->deadline_ms);
 
-    ends->interrupt = evsignal_new(check->base, SIGINT, on_signal, ends);
-    ends->terminate = evsignal_new(check->base, SIGTERM, on_signal, ends);
+    ends->check = check;
+    ends->signals =
+        (struct signals){.on_end = on_end_asked, .on_query = on_query, .argument = ends};
     ends->deadline = evtimer_new(check->base, on_deadline, ends);
-    if (ends->interrupt == NULL || ends->terminate == NULL || ends->deadline == NULL ||
-        event_add(ends->interrupt, NULL) < 0 || event_add(ends->terminate, NULL) < 0 ||
+    if (ends->deadline == NULL || signals_init(&ends->signals, check->base) < 0 ||
         (check->options->deadline_ms > 0 && event_add(ends->deadline, &deadline) < 0)) {
         errno = ENOMEM;
         return -1;
@@ -96,11 +102,7 @@ static int watch_for_ends(struct ends *ends, const struct check *check)
 
 static void stop_watching(struct ends *ends)
 {
-    process_block_interrupts();
-    if (ends->interrupt != NULL)
-        event_free(ends->interrupt);
-    if (ends->terminate != NULL)
-        event_free(ends->terminate);
+    signals_fini(&ends->signals);
     if (ends->deadline != NULL)
         event_free(ends->deadline);
 }
@@ -135,19 +137,18 @@ int check_run(const struct check_kind *kind, const struct options *options,
               const struct target *target)
 {
     static struct check check; /* large, and one to a process */
-    uint64_t begin_ns;
     int failure = 0;
 
     check.options = options;
     check.target = target;
     check.next_number = 1;
     report_begin(&check.report, options, target);
-    begin_ns = clock_now_ns();
+    check.begin_ns = clock_now_ns();
     if (prepare(&check) < 0 || find_verdict(kind, &check) < 0)
         failure = errno;
     if (check.base != NULL)
         event_base_free(check.base);
     if (failure != 0)
         return report_failure(options, EXIT_STATUS_SYSTEM, strerror(failure));
-    return report_verdict(&check.report, &check.verdict, clock_now_ns() - begin_ns);
+    return report_verdict(&check.report, &check.verdict, clock_now_ns() - check.begin_ns);
 }

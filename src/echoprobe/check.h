@@ -26,6 +26,7 @@ struct check {
     struct stream_scratch scratch;
     struct report report;
     struct verdict verdict;
+    uint64_t begin_ns;
     uint64_t next_number; /* for the next connection */
     bool was_connected;   /* one was made */
     bool has_ended;
@@ -45,8 +46,8 @@ struct check_kind {
 };
 
 /*
- * Run a check, report what it finds, and return the exit status. Blocks. Catches INT and TERM for
- * the rest of the process.
+ * Run a check, report what it finds, and return the exit status. Blocks. Takes the signals of
+ * signals.h for the rest of the process.
  */
 int check_run(const struct check_kind *kind, const struct options *options,
               const struct target *target);

@@ -21,6 +21,7 @@ static const uint64_t ahead = UINT64_C(1) << 32; /* and its connections get abou
 static const char *const names[FAULT_KINDS] = {
     [FAULT_NONE] = "none",
     [FAULT_CONNECT] = "connect",
+    [FAULT_UNSENT] = "unsent",
     [FAULT_LOST] = "lost",
     [FAULT_DUPLICATED] = "duplicated",
     [FAULT_REORDERED] = "reordered",

@@ -4,16 +4,18 @@
 
 #include "base/clock.h"
 #include "base/units.h"
+#include "echoprobe/outage.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum state { STATE_WAITING, STATE_LOST, STATE_SETTLED };
+enum state { STATE_WAITING, STATE_ANSWERED, STATE_LOST, STATE_LATE /* lost, and came after all */ };
 
 struct message {
     uint64_t due_ns;
+    uint64_t number; /* among all that were due, sent or not */
     enum state state;
 };
 
@@ -26,10 +28,14 @@ struct flow {
     struct event *retry; /* pending while a new connection has to wait */
     uint64_t opened_ns;
     bool was_started;
+    bool is_down;             /* the last attempt to connect failed */
+    uint64_t connection;      /* number of the last */
     uint64_t first, next;     /* messages that hold a place in the ring */
+    uint64_t next_number;     /* of the next message that is due */
     uint64_t stream_sequence; /* the message at position 0 of the stream */
     uint64_t highest;         /* one more than the last that came back */
     uint64_t last_rtt_ns;     /* 0: none yet */
+    struct outage outage;
     struct message *messages; /* a ring of `window` */
 };
 
@@ -66,35 +72,78 @@ static void settle_echo(struct flow *flow, uint64_t sequence, uint64_t now_ns)
     const uint64_t rtt_ns = now_ns > message->due_ns ? now_ns - message->due_ns : 0;
     const bool is_late = message->state == STATE_LOST;
 
-    message->state = STATE_SETTLED;
+    message->state = is_late ? STATE_LATE : STATE_ANSWERED;
     if (is_late) {
         flow->plan->tally->late++;
         return;
     }
     note_rtt(flow, rtt_ns);
-    flow->plan->events->on_echo(flow->plan->argument, flow, sequence, rtt_ns);
+    flow->plan->events->on_echo(flow->plan->argument, flow, message->number, rtt_ns);
+}
+
+static void settle_corrupted(struct flow *flow, uint64_t sequence)
+{
+    message_at(flow, sequence)->state = STATE_ANSWERED;
+    flow->plan->tally->corrupted++;
+}
+
+static void settle_lost(struct flow *flow, uint64_t sequence)
+{
+    message_at(flow, sequence)->state = STATE_LOST;
+    flow->plan->tally->lost++;
+}
+
+/* Return the number of a message; of one that is not in the ring, as if it came next or before. */
+static uint64_t number_of(const struct flow *flow, uint64_t sequence)
+{
+    if (sequence < flow->next && sequence + flow->plan->window >= flow->next)
+        return message_at(flow, sequence)->number;
+    return flow->next_number - (flow->next - sequence);
 }
 
 static void report_fault(struct flow *flow, uint64_t sequence, const struct fault *fault)
 {
     flow->plan->tally->faults[fault->kind]++;
-    flow->plan->events->on_fault(flow->plan->argument, sequence, fault);
+    flow->plan->events->on_fault(flow->plan->argument, flow, number_of(flow, sequence), fault);
 }
 
-/* End a message that waits as corrupted or as lost. */
-static void settle_fault(struct flow *flow, uint64_t sequence, bool is_corrupted)
+/* The first message leaves the ring; it is settled. */
+static void release_first(struct flow *flow)
 {
-    message_at(flow, sequence)->state = is_corrupted ? STATE_SETTLED : STATE_LOST;
-    if (is_corrupted)
-        flow->plan->tally->corrupted++;
+    const struct message *message = message_at(flow, flow->first++);
+
+    if (message->state == STATE_ANSWERED)
+        outage_end(&flow->outage, message->due_ns, flow->plan->tally);
     else
-        flow->plan->tally->lost++;
+        outage_note_lost(&flow->outage, message->due_ns, flow->plan->tally);
 }
 
 static void release_settled(struct flow *flow)
 {
     while (flow->first < flow->next && !is_waiting(flow, flow->first))
-        flow->first++;
+        release_first(flow);
+}
+
+/* Give up everything that is under way. */
+static void abandon(struct flow *flow)
+{
+    for (; flow->first < flow->next; release_first(flow)) {
+        if (is_waiting(flow, flow->first))
+            settle_lost(flow, flow->first);
+    }
+}
+
+/* The same, where it never left: there was no connection for it. */
+static void abandon_unsent(struct flow *flow, const char *reason)
+{
+    struct fault fault;
+
+    fault_set(&fault, FAULT_UNSENT, 0, 0, "%s", reason);
+    for (uint64_t i = flow->first; i < flow->next; i++) {
+        flow->plan->tally->unsent++;
+        report_fault(flow, i, &fault);
+    }
+    abandon(flow);
 }
 
 static void announce_start(struct flow *flow, bool is_open)
@@ -124,6 +173,7 @@ static void on_stream_open(void *argument, const char *peer)
     struct flow *flow = argument;
 
     flow->peer = peer;
+    flow->is_down = false;
     flow->plan->tally->connects++;
     flow_send(flow); /* of churn, what was queued before */
     announce_start(flow, true);
@@ -145,8 +195,8 @@ static void on_stream_returned(void *argument, uint64_t position)
     if (whole == flow->first)
         return;
     now_ns = clock_now_ns();
-    for (; flow->first < whole; flow->first++) {
-        if (message_at(flow, flow->first)->state != STATE_SETTLED)
+    for (; flow->first < whole; release_first(flow)) {
+        if (message_at(flow, flow->first)->state != STATE_ANSWERED)
             settle_echo(flow, flow->first, now_ns);
     }
     if (flow->plan->is_churn && flow->first == flow->next) {
@@ -165,9 +215,9 @@ static void on_stream_fault(void *argument, const struct fault *fault)
 
     for (uint64_t i = wrong; i <= last; i++) {
         if (is_waiting(flow, i))
-            settle_fault(flow, i, true);
+            settle_corrupted(flow, i);
         else
-            message_at(flow, i)->state = STATE_SETTLED; /* lost before, and no echo now */
+            message_at(flow, i)->state = STATE_ANSWERED; /* lost before, and no echo now */
     }
     report_fault(flow, wrong, fault);
 }
@@ -178,6 +228,35 @@ static bool spoils_bytes(enum fault_kind kind)
            kind == FAULT_INSERTED;
 }
 
+/*
+ * No connection was made. What was due has failed with it, and is reported; if nothing was, the
+ * first such attempt is.
+ */
+static void note_failed_attempt(struct flow *flow, const struct fault *fault)
+{
+    struct flow_plan *plan = flow->plan;
+    bool was_due = flow->first < flow->next;
+
+    plan->tally->connects_failed++;
+    abandon_unsent(flow, fault->text);
+    if (flow->was_started && plan->events->on_down(plan->argument, flow, fault->text))
+        was_due = true;
+    if (was_due || flow->is_down)
+        plan->tally->faults[FAULT_CONNECT]++;
+    else
+        report_fault(flow, flow->first, fault);
+    flow->is_down = true;
+}
+
+static void note_broken_stream(struct flow *flow, const struct fault *fault)
+{
+    if (spoils_bytes(fault->kind) && is_waiting(flow, flow->first))
+        settle_corrupted(flow, flow->first);
+    if (fault->kind != FAULT_NONE)
+        report_fault(flow, flow->first, fault);
+    abandon(flow);
+}
+
 static void on_stream_end(void *argument, const struct fault *fault)
 {
     struct flow *flow = argument;
@@ -185,12 +264,9 @@ static void on_stream_end(void *argument, const struct fault *fault)
     stream_free(flow->stream);
     flow->stream = NULL;
     if (fault->kind == FAULT_CONNECT)
-        flow->plan->tally->connects_failed++;
-    else if (spoils_bytes(fault->kind) && is_waiting(flow, flow->first))
-        settle_fault(flow, flow->first, true);
-    if (fault->kind != FAULT_NONE)
-        report_fault(flow, flow->first, fault);
-    flow_abandon(flow);
+        note_failed_attempt(flow, fault);
+    else
+        note_broken_stream(flow, fault);
     flow->last_rtt_ns = 0;
     retry_later(flow);
     announce_start(flow, false);
@@ -210,6 +286,7 @@ static int open_stream(struct flow *flow)
 
     flow->stream_sequence = flow->first;
     flow->opened_ns = clock_now_ns();
+    flow->connection = plan->next_number;
     flow->stream = stream_new(plan->base, plan->scratch, plan->target, plan->pattern,
                               plan->next_number, &flow_stream_events, flow);
     plan->next_number += plan->number_step;
@@ -237,10 +314,11 @@ static void on_datagram_returned(void *argument, uint64_t sequence, const struct
 
     if (fault->kind != FAULT_NONE) {
         if (is_waiting(flow, sequence))
-            settle_fault(flow, sequence, true);
+            settle_corrupted(flow, sequence);
         report_fault(flow, sequence, fault);
     } else if (sequence + flow->plan->window < flow->next ||
-               message_at(flow, sequence)->state == STATE_SETTLED) {
+               message_at(flow, sequence)->state == STATE_ANSWERED ||
+               message_at(flow, sequence)->state == STATE_LATE) {
         tally->duplicated++;
     } else {
         if (sequence + 1 < flow->highest)
@@ -259,10 +337,11 @@ static void on_datagram_error(void *argument, int failure)
     struct flow *flow = argument;
     struct fault fault;
 
-    fault_set(&fault, FAULT_CONNECT, 0, 0, "%s: %s", flow->peer, strerror(failure));
+    fault_set(&fault, FAULT_CONNECT, 0, 0, "%s: %s%s", flow->peer, strerror(failure),
+              target_hint(flow->plan->target, failure));
     flow->plan->tally->connects_failed++;
     report_fault(flow, flow->first, &fault);
-    flow_abandon(flow);
+    abandon(flow);
     retry_later(flow);
     announce_room(flow);
 }
@@ -276,6 +355,7 @@ static int open_datagram(struct flow *flow)
 {
     struct flow_plan *plan = flow->plan;
 
+    flow->connection = plan->next_number;
     flow->datagram = datagram_new(plan->base, plan->target, plan->pattern, plan->next_number,
                                   plan->size, &flow_datagram_events, flow);
     plan->next_number += plan->number_step;
@@ -331,6 +411,11 @@ size_t flow_index(const struct flow *flow)
     return flow->index;
 }
 
+uint64_t flow_connection(const struct flow *flow)
+{
+    return flow->connection;
+}
+
 const char *flow_peer(const struct flow *flow)
 {
     return flow->peer;
@@ -347,23 +432,29 @@ bool flow_has_room(const struct flow *flow)
     return flow->stream != NULL && stream_is_open(flow->stream);
 }
 
-/* What the system does not take is lost in time, as what the network does not. */
+/* What the system does not take is lost. */
 static void send_datagram(struct flow *flow, uint64_t sequence)
 {
     struct fault fault;
 
-    if (datagram_send(flow->datagram, sequence) == 0 || errno == EAGAIN || errno == ENOBUFS)
+    if (datagram_send(flow->datagram, sequence) == 0)
         return;
-    fault_set(&fault, FAULT_CONNECT, 0, 0, "%s: %s", flow->peer, strerror(errno));
-    flow->plan->tally->connects_failed++;
+    fault_set(&fault, FAULT_UNSENT, 0, 0, "%s: %s", flow->peer, strerror(errno));
+    settle_lost(flow, sequence);
+    flow->plan->tally->unsent++;
     report_fault(flow, sequence, &fault);
+    release_settled(flow);
+    datagram_settle(flow->datagram, flow->first);
+    (void)flow->plan->events->on_down(flow->plan->argument, flow, fault.text);
+    retry_later(flow);
 }
 
 void flow_queue(struct flow *flow, uint64_t due_ns)
 {
     const uint64_t sequence = flow->next++;
 
-    *message_at(flow, sequence) = (struct message){.due_ns = due_ns, .state = STATE_WAITING};
+    *message_at(flow, sequence) =
+        (struct message){.due_ns = due_ns, .number = flow->next_number++, .state = STATE_WAITING};
     flow->plan->tally->sent++;
     if (flow->datagram != NULL)
         send_datagram(flow, sequence);
@@ -378,6 +469,20 @@ void flow_send(struct flow *flow)
         return;
     }
     stream_send(flow->stream, (flow->next - flow->stream_sequence) * flow->plan->size);
+}
+
+void flow_skip(struct flow *flow, uint64_t due_ns, const char *reason)
+{
+    struct flow_plan *plan = flow->plan;
+    struct fault fault;
+
+    fault_set(&fault, FAULT_UNSENT, 0, 0, "%s", reason);
+    plan->tally->sent++;
+    plan->tally->lost++;
+    plan->tally->unsent++;
+    plan->tally->faults[FAULT_UNSENT]++;
+    outage_note_lost(&flow->outage, due_ns, plan->tally);
+    plan->events->on_fault(plan->argument, flow, flow->next_number++, &fault);
 }
 
 static bool is_over(const struct flow *flow, uint64_t since_ns, uint64_t now_ns)
@@ -414,7 +519,7 @@ static void replace_stream(struct flow *flow)
 {
     stream_free(flow->stream);
     flow->stream = NULL;
-    flow->first = flow->next;
+    abandon(flow);
     flow->last_rtt_ns = 0;
     retry_later(flow);
 }
@@ -438,7 +543,7 @@ void flow_expire(struct flow *flow, uint64_t now_ns)
         if (!is_waiting(flow, i))
             continue;
         describe_loss(flow, i, &fault);
-        settle_fault(flow, i, false);
+        settle_lost(flow, i);
         report_fault(flow, i, &fault);
         has_lost = true;
     }
@@ -453,10 +558,8 @@ void flow_expire(struct flow *flow, uint64_t now_ns)
         announce_room(flow);
 }
 
-void flow_abandon(struct flow *flow)
+void flow_end(struct flow *flow, uint64_t now_ns)
 {
-    for (; flow->first < flow->next; flow->first++) {
-        if (is_waiting(flow, flow->first))
-            settle_fault(flow, flow->first, false);
-    }
+    abandon(flow);
+    outage_end(&flow->outage, now_ns, flow->plan->tally);
 }

@@ -1,6 +1,6 @@
 /*
  * flow: messages on one connection or socket: which are under way, back or lost, and a new
- * connection where one ended.
+ * connection where one ended; and when nobody answered.
  * Knows neither how bytes are verified (stream, datagram) nor when messages are due (load).
  * Called by load.
  */
@@ -23,10 +23,15 @@ struct flow_events {
     /* The first attempt to connect succeeded or failed; once for each flow, not for churn or UDP.
      */
     void (*on_started)(void *argument, bool is_open);
-    /* A message came back unchanged. */
-    void (*on_echo)(void *argument, struct flow *flow, uint64_t sequence, uint64_t rtt_ns);
-    /* Something is wrong with message `sequence`, or with what follows it. */
-    void (*on_fault)(void *argument, uint64_t sequence, const struct fault *fault);
+    /* Message `number` came back unchanged; they count from 0. */
+    void (*on_echo)(void *argument, struct flow *flow, uint64_t number, uint64_t rtt_ns);
+    /* Something is wrong with message `number`, or with what follows it. */
+    void (*on_fault)(void *argument, struct flow *flow, uint64_t number, const struct fault *fault);
+    /*
+     * An attempt to connect failed: call flow_skip for what was due by now, and return whether
+     * there was anything.
+     */
+    bool (*on_down)(void *argument, struct flow *flow, const char *reason);
     /* The system is short of what a new connection needs: the flow cannot go on. */
     void (*on_refused)(void *argument, int failure);
     /* Messages were settled, or the connection is new: there may be room. */
@@ -61,6 +66,9 @@ void flow_free(struct flow *flow);
 /* Return the index that flow_new was given. */
 size_t flow_index(const struct flow *flow);
 
+/* Return the number of its connection, as faults name it. */
+uint64_t flow_connection(const struct flow *flow);
+
 /* Return the peer as it is shown, once there was one. */
 const char *flow_peer(const struct flow *flow);
 
@@ -73,10 +81,13 @@ void flow_queue(struct flow *flow, uint64_t due_ns);
 /* Send what was queued. */
 void flow_send(struct flow *flow);
 
+/* Count a message that was due then and could not be sent, for this reason, as lost. */
+void flow_skip(struct flow *flow, uint64_t due_ns, const char *reason);
+
 /* Give up what did not come back in time. */
 void flow_expire(struct flow *flow, uint64_t now_ns);
 
-/* Give up everything that is under way. */
-void flow_abandon(struct flow *flow);
+/* The run ends now: give up everything that is under way. */
+void flow_end(struct flow *flow, uint64_t now_ns);
 
 #endif

@@ -3,10 +3,12 @@
 #include "echoprobe/load.h"
 
 #include "base/clock.h"
+#include "base/units.h"
 #include "echoprobe/flow.h"
 
 #include <errno.h>
 #include <event2/event.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,12 +20,13 @@ struct load {
     const struct load_plan *plan;
     struct flow_plan flows_plan;
     struct flow **flows;
-    uint64_t *scheduled; /* of each flow: how many of its messages were due and queued */
+    uint64_t *scheduled; /* of each flow: how many of its messages were sent or given up */
     size_t starting;     /* flows whose first attempt to connect is under way */
     bool has_connected;  /* one of these attempts succeeded */
     bool is_running, is_finishing;
-    int failure;   /* errno of what the system refused; 0: nothing */
-    uint64_t left; /* messages that may still be sent */
+    int failure;    /* errno of what the system refused; 0: nothing */
+    uint64_t count; /* messages that are due in all; UINT64_MAX: no limit */
+    uint64_t left;  /* of these, what was neither sent nor given up */
     uint64_t begin_ns;
     uint64_t next_due; /* the first message of the schedule that was not looked at */
     uint64_t expired_ns;
@@ -41,12 +44,32 @@ static uint64_t due_ns(const struct load *load, size_t flow, uint64_t message)
     return load->begin_ns + (message * load->plan->connections + flow) * load->plan->period_ns;
 }
 
-/* Tell whether a message that is due then is one of this run's. */
-static bool is_within(const struct load *load, uint64_t due)
+static bool is_over(const struct load *load, uint64_t now_ns)
 {
-    const uint64_t duration_ns = load->plan->duration_ns;
+    return load->plan->duration_ns > 0 && now_ns - load->begin_ns >= load->plan->duration_ns;
+}
 
-    return load->left > 0 && (duration_ns == 0 || due - load->begin_ns < duration_ns);
+/*
+ * Tell whether the next message of a flow is due, and since when. Without a schedule it is as soon
+ * as it can be sent.
+ */
+static bool is_due(const struct load *load, size_t flow, uint64_t now_ns, uint64_t *since_ns)
+{
+    const uint64_t message = load->scheduled[flow];
+
+    if (!load->is_running || load->is_finishing || load->left == 0)
+        return false;
+    *since_ns = now_ns;
+    if (load->plan->period_ns == 0)
+        return !is_over(load, now_ns);
+    *since_ns = due_ns(load, flow, message);
+    return *since_ns <= now_ns && message * load->plan->connections + flow < load->count;
+}
+
+static void take_message(struct load *load, size_t flow)
+{
+    load->left--;
+    load->scheduled[flow]++;
 }
 
 /* Queue what is due for a flow, as far as there is room, and send it. */
@@ -54,22 +77,61 @@ static void pump(struct load *load, struct flow *flow)
 {
     const size_t index = flow_index(flow);
     const uint64_t now_ns = clock_now_ns();
-    uint64_t *scheduled = &load->scheduled[index];
+    uint64_t since_ns;
 
     if (!load->is_running || load->is_finishing)
         return;
-    while (flow_has_room(flow)) {
-        uint64_t due = now_ns;
-
-        if (load->plan->period_ns > 0)
-            due = due_ns(load, index, *scheduled);
-        if (due > now_ns || !is_within(load, due))
-            break;
-        load->left--;
-        ++*scheduled;
-        flow_queue(flow, load->plan->counts_from_due ? due : now_ns);
+    while (flow_has_room(flow) && is_due(load, index, now_ns, &since_ns)) {
+        take_message(load, index);
+        flow_queue(flow, load->plan->counts_from_due ? since_ns : now_ns);
     }
     flow_send(flow);
+}
+
+/* Give up what a flow could not send: all that is due since `until_ns` or longer. */
+static bool skip_due(struct load *load, struct flow *flow, uint64_t until_ns, const char *reason)
+{
+    const size_t index = flow_index(flow);
+    bool was_due = false;
+    uint64_t since_ns;
+
+    while (load->plan->period_ns > 0 && is_due(load, index, until_ns, &since_ns)) {
+        take_message(load, index);
+        flow_skip(flow, since_ns, reason);
+        was_due = true;
+    }
+    return was_due;
+}
+
+/* What had no room for so long as a message has to come back is lost as well. */
+static void expire(struct load *load, struct flow *flow, uint64_t now_ns)
+{
+    const uint64_t timeout_ns = load->plan->timeout_ns;
+    char limit[UNITS_TEXT_SIZE], reason[FAULT_TEXT_SIZE];
+
+    flow_expire(flow, now_ns);
+    if (now_ns < load->begin_ns + timeout_ns)
+        return;
+    units_format_duration(timeout_ns / 1000000, limit);
+    (void)snprintf(reason, sizeof reason, "could not be sent within %s", limit);
+    (void)skip_due(load, flow, now_ns - timeout_ns, reason);
+}
+
+static void skip_all(struct load *load, uint64_t now_ns)
+{
+    for (size_t i = 0; i < load->plan->connections; i++)
+        (void)skip_due(load, load->flows[i], now_ns, "could not be sent before the end");
+}
+
+/* Return how many messages are due in all: those of the count and, on a schedule, the duration. */
+static uint64_t count_of(const struct load_plan *plan)
+{
+    uint64_t in_time;
+
+    if (plan->period_ns == 0 || plan->duration_ns == 0)
+        return plan->count;
+    in_time = (plan->duration_ns + plan->period_ns - 1) / plan->period_ns;
+    return in_time < plan->count ? in_time : plan->count;
 }
 
 static void wait_for_schedule(struct load *load, uint64_t now_ns)
@@ -124,13 +186,24 @@ static bool has_settled(const struct load *load)
     return load->under_way + tally->sent == tally->received + tally->lost + tally->corrupted;
 }
 
+/*
+ * Tell whether nothing more is due. What the duration alone ends lasts as long as that, so that no
+ * rate looks better than it was.
+ */
+static bool is_complete(const struct load *load)
+{
+    const bool is_on_schedule = load->plan->period_ns > 0;
+
+    if (!load->is_running)
+        return false;
+    if (load->left == 0 && load->count == load->plan->count)
+        return true;
+    return is_over(load, clock_now_ns()) && (!is_on_schedule || load->left == 0);
+}
+
 static void end_if_done(struct load *load)
 {
-    const uint64_t now_ns = clock_now_ns();
-    const uint64_t duration_ns = load->plan->duration_ns;
-
-    if (load->left == 0 ||
-        (load->is_running && duration_ns > 0 && now_ns - load->begin_ns >= duration_ns))
+    if (is_complete(load))
         load->is_finishing = true;
     if (load->is_finishing && has_settled(load))
         (void)event_base_loopbreak(load->flows_plan.base);
@@ -148,6 +221,17 @@ static void begin(struct load *load)
         pump(load, load->flows[i]);
 }
 
+/* Obey an order from outside. What is due by then has to be sent no more. */
+static void obey(struct load *load, enum load_order order, uint64_t now_ns)
+{
+    if (order != LOAD_GO_ON && !load->is_finishing) {
+        skip_all(load, now_ns);
+        load->is_finishing = true;
+    }
+    if (order == LOAD_BREAK || load->failure != 0)
+        (void)event_base_loopbreak(load->flows_plan.base);
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *argument)
 {
     struct load *load = argument;
@@ -160,14 +244,11 @@ static void on_tick(evutil_socket_t fd, short what, void *argument)
     if (now_ns - load->expired_ns >= load->plan->timeout_ns / 10) {
         load->expired_ns = now_ns;
         for (size_t i = 0; i < load->plan->connections; i++)
-            flow_expire(load->flows[i], now_ns);
+            expire(load, load->flows[i], now_ns);
     }
     follow_schedule(load);
+    obey(load, order, now_ns);
     publish(load);
-    if (order != LOAD_GO_ON)
-        load->is_finishing = true;
-    if (order == LOAD_BREAK || load->failure != 0)
-        (void)event_base_loopbreak(load->flows_plan.base);
     end_if_done(load);
 }
 
@@ -186,18 +267,36 @@ static void on_flow_started(void *argument, bool is_open)
         load->is_finishing = true; /* nobody is there */
 }
 
-static void on_flow_echo(void *argument, struct flow *flow, uint64_t sequence, uint64_t rtt_ns)
+static void on_flow_echo(void *argument, struct flow *flow, uint64_t number, uint64_t rtt_ns)
 {
     struct load *load = argument;
 
-    load->plan->events->on_echo(load->plan->argument, flow_peer(flow), sequence, rtt_ns);
+    load->plan->events->on_echo(load->plan->argument, flow_peer(flow), number, rtt_ns);
 }
 
-static void on_flow_fault(void *argument, uint64_t sequence, const struct fault *fault)
+static void on_flow_fault(void *argument, struct flow *flow, uint64_t number,
+                          const struct fault *fault)
 {
     struct load *load = argument;
 
-    load->plan->events->on_fault(load->plan->argument, sequence, fault);
+    load->plan->events->on_fault(load->plan->argument, flow_connection(flow), number, fault);
+}
+
+/* Without a schedule one message has failed; churn has queued it, and UDP has counted it. */
+static bool on_flow_down(void *argument, struct flow *flow, const char *reason)
+{
+    struct load *load = argument;
+    const uint64_t now_ns = clock_now_ns();
+    uint64_t since_ns;
+
+    if (load->plan->period_ns > 0)
+        return skip_due(load, flow, now_ns, reason);
+    if (load->plan->is_churn || load->plan->target->is_datagram ||
+        !is_due(load, flow_index(flow), now_ns, &since_ns))
+        return false;
+    take_message(load, flow_index(flow));
+    flow_skip(flow, since_ns, reason);
+    return true;
 }
 
 static void on_flow_refused(void *argument, int failure)
@@ -220,6 +319,7 @@ static const struct flow_events flow_events = {
     .on_started = on_flow_started,
     .on_echo = on_flow_echo,
     .on_fault = on_flow_fault,
+    .on_down = on_flow_down,
     .on_refused = on_flow_refused,
     .on_room = on_flow_room,
 };
@@ -258,7 +358,7 @@ static int prepare_load(struct load *load)
     const struct load_plan *plan = load->plan;
     const struct timeval tick = clock_timeval(TICK_MS);
 
-    load->left = plan->count;
+    load->left = load->count = count_of(plan);
     load->flows = calloc(plan->connections, sizeof(struct flow *));
     load->scheduled = calloc(plan->connections, sizeof *load->scheduled);
     load->flows_plan = (struct flow_plan){
@@ -305,6 +405,7 @@ static void clean_up_load(struct load *load)
 int load_run(const struct load_plan *plan)
 {
     struct load *load = calloc(1, sizeof *load);
+    uint64_t now_ns;
     int failure = 0;
 
     if (load == NULL)
@@ -319,8 +420,9 @@ int load_run(const struct load_plan *plan)
             failure = errno;
         if (failure == 0)
             failure = load->failure;
+        now_ns = clock_now_ns();
         for (size_t i = 0; i < plan->connections; i++)
-            flow_abandon(load->flows[i]);
+            flow_end(load->flows[i], now_ns);
         publish(load);
     }
     clean_up_load(load);

@@ -22,10 +22,11 @@ enum load_order {
 
 /* What a load reports, from its thread. */
 struct load_events {
-    /* A message came back; `sequence` counts the flow's from 0. */
-    void (*on_echo)(void *argument, const char *peer, uint64_t sequence, uint64_t rtt_ns);
-    /* Something is wrong. */
-    void (*on_fault)(void *argument, uint64_t sequence, const struct fault *fault);
+    /* A message came back; `number` counts those of its connection's flow from 0. */
+    void (*on_echo)(void *argument, const char *peer, uint64_t number, uint64_t rtt_ns);
+    /* Something is wrong with message `number` of a flow whose connection has this number. */
+    void (*on_fault)(void *argument, uint64_t connection, uint64_t number,
+                     const struct fault *fault);
     /* What was counted since the last time; it is emptied afterwards. */
     void (*on_count)(void *argument, const struct tally *tally);
     /* Ask whether to go on. */
@@ -40,9 +41,9 @@ struct load_plan {
     uint64_t window;
     uint64_t timeout_ns;
     uint64_t retry_ms;
-    uint64_t count;       /* messages to send; UINT64_MAX: no limit */
+    uint64_t count;       /* messages that are due; UINT64_MAX: no limit */
     uint64_t period_ns;   /* from one message of this thread to the next; 0: as echoes return */
-    uint64_t duration_ns; /* to send for; 0: no limit */
+    uint64_t duration_ns; /* in which they are due; 0: no limit */
     bool counts_from_due; /* round trips begin when a message was due, not when it was sent */
     bool is_churn;
     uint64_t first_number, number_step; /* numbers for connections that no other thread uses */

@@ -123,6 +123,13 @@ static const struct setting table[] = {
         .help = "print only the summary",
     },
     {
+        .name = "timestamps",
+        .letter = 'D',
+        .type = SETTING_FLAG,
+        .offset = offsetof(struct options, timestamps),
+        .help = "print the time before each line, in seconds since 1970",
+    },
+    {
         .name = "json",
         .type = SETTING_FLAG,
         .offset = offsetof(struct options, json),
@@ -453,8 +460,9 @@ void options_print_help(FILE *stream)
         "\n"
         "SIZE is a number of bytes, or one with a unit: 64KiB, 1MB. DURATION is a number\n"
         "of seconds, or numbers with units: 0.2, 1m30s, 250ms; an interval may be 500us.\n\n"
-        "INT (Ctrl-C) and TERM end it once what is under way has returned, a second one at\n"
-        "once. Exit status: 0 if all returned unchanged, 1 if something was lost or changed,\n"
+        "INT (Ctrl-C), TERM and HUP end it once what is under way has returned, a second\n"
+        "one at once. QUIT (Ctrl-\\) prints how it goes. Exit status: 0 if all returned unchanged, "
+        "1 if something was lost or changed,\n"
         "2 if a connection could not be made, 64 if the command line is wrong, 71 if the\n"
         "system refuses something.\n\n"
         "Report bugs to: " PACKAGE_BUGREPORT "\n" PACKAGE_NAME " home page: <" PACKAGE_URL ">\n",

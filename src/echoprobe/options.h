@@ -42,6 +42,7 @@ struct options {
     uint64_t timeout_ms;
     uint64_t deadline_ms; /* 0: none */
     bool quiet;
+    bool timestamps;
     bool json;
 
     bool is_load; /* more than a ping: no line for each echo */

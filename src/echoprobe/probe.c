@@ -6,6 +6,7 @@
 #include "base/process.h"
 #include "echoprobe/load.h"
 #include "echoprobe/report.h"
+#include "echoprobe/signals.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -18,7 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PROGRESS_MS = 200, PING_RETRY_MS = 1000, LOAD_RETRY_MS = 100 };
+enum { PROGRESS_MS = 200, RETRY_MIN_MS = 100, RETRY_MAX_MS = 1000 };
 
 struct thread {
     struct probe *probe;
@@ -31,7 +32,8 @@ struct probe {
     const struct options *options;
     struct pattern pattern;
     struct event_base *base;
-    struct event *interrupt, *terminate, *progress, *deadline, *ended;
+    struct signals signals;
+    struct event *progress, *deadline, *ended;
     int pipe[2]; /* each thread writes a byte when it ends */
     struct thread *threads;
     size_t started, running;
@@ -53,7 +55,7 @@ static void break_without_output(struct probe *probe)
         atomic_store(&probe->order, LOAD_BREAK);
 }
 
-static void on_load_echo(void *argument, const char *peer, uint64_t sequence, uint64_t rtt_ns)
+static void on_load_echo(void *argument, const char *peer, uint64_t number, uint64_t rtt_ns)
 {
     struct probe *probe = argument;
 
@@ -61,17 +63,18 @@ static void on_load_echo(void *argument, const char *peer, uint64_t sequence, ui
     if (probe->options->is_load)
         return;
     pthread_mutex_lock(&probe->mutex);
-    report_echo(&probe->report, peer, sequence, rtt_ns);
+    report_echo(&probe->report, peer, number, rtt_ns);
     break_without_output(probe);
     pthread_mutex_unlock(&probe->mutex);
 }
 
-static void on_load_fault(void *argument, uint64_t sequence, const struct fault *fault)
+static void on_load_fault(void *argument, uint64_t connection, uint64_t number,
+                          const struct fault *fault)
 {
     struct probe *probe = argument;
 
     pthread_mutex_lock(&probe->mutex);
-    report_fault(&probe->report, sequence, fault);
+    report_fault(&probe->report, connection, number, fault);
     break_without_output(probe);
     pthread_mutex_unlock(&probe->mutex);
 }
@@ -116,14 +119,21 @@ static void *run_thread(void *argument)
 /* --- Main thread. ----------------------------------------------------------------------------- */
 
 /* The first time what is under way may return, the second time not. */
-static void on_probe_signal(evutil_socket_t number, short what, void *argument)
+static void on_end_asked(void *argument)
 {
     struct probe *probe = argument;
 
-    (void)number;
-    (void)what;
     atomic_store(&probe->order,
                  atomic_load(&probe->order) == LOAD_GO_ON ? LOAD_FINISH : LOAD_BREAK);
+}
+
+static void on_query(void *argument)
+{
+    struct probe *probe = argument;
+
+    pthread_mutex_lock(&probe->mutex);
+    report_interim(&probe->report, &probe->tally, clock_now_ns() - probe->begin_ns);
+    pthread_mutex_unlock(&probe->mutex);
 }
 
 static void on_probe_deadline(evutil_socket_t fd, short what, void *argument)
@@ -170,19 +180,17 @@ static int prepare_probe(struct probe *probe)
     probe->base = event_base_new();
     if (probe->base == NULL)
         return -1;
-    probe->interrupt = evsignal_new(probe->base, SIGINT, on_probe_signal, probe);
-    probe->terminate = evsignal_new(probe->base, SIGTERM, on_probe_signal, probe);
+    probe->signals =
+        (struct signals){.on_end = on_end_asked, .on_query = on_query, .argument = probe};
     probe->progress = event_new(probe->base, -1, EV_PERSIST, on_probe_progress, probe);
     probe->deadline = evtimer_new(probe->base, on_probe_deadline, probe);
     probe->ended =
         event_new(probe->base, probe->pipe[0], EV_READ | EV_PERSIST, on_thread_ended, probe);
-    if (probe->interrupt == NULL || probe->terminate == NULL || probe->progress == NULL ||
-        probe->deadline == NULL || probe->ended == NULL || event_add(probe->interrupt, NULL) < 0 ||
-        event_add(probe->terminate, NULL) < 0 || event_add(probe->progress, &progress) < 0 ||
-        event_add(probe->ended, NULL) < 0 ||
+    if (probe->progress == NULL || probe->deadline == NULL || probe->ended == NULL ||
+        event_add(probe->progress, &progress) < 0 || event_add(probe->ended, NULL) < 0 ||
         (probe->options->deadline_ms > 0 && event_add(probe->deadline, &deadline) < 0))
         return -1;
-    return 0;
+    return signals_init(&probe->signals, probe->base);
 }
 
 static void free_event(struct event *event)
@@ -193,9 +201,7 @@ static void free_event(struct event *event)
 
 static void clean_up_probe(struct probe *probe)
 {
-    process_block_interrupts();
-    free_event(probe->interrupt);
-    free_event(probe->terminate);
+    signals_fini(&probe->signals);
     free_event(probe->progress);
     free_event(probe->deadline);
     free_event(probe->ended);
@@ -217,10 +223,24 @@ static uint64_t part_of(uint64_t whole, uint64_t threads, size_t index)
 /* Return how long this thread waits from one message to the next; 0: not at all. */
 static uint64_t period_ns(const struct options *options, size_t connections)
 {
-    if (options->rate > 0)
-        return (uint64_t)(1e9 * (double)options->connections /
-                          ((double)options->rate * (double)connections));
+    const double rate = (double)options->rate * (double)connections / (double)options->connections;
+    uint64_t period;
+
+    if (options->rate > 0) {
+        period = (uint64_t)(1e9 / rate);
+        return (double)period * rate < 1e9 ? period + 1 : period; /* never more than the rate */
+    }
     return options->interval_us * 1000 / connections;
+}
+
+/* A ping tries to connect as often as it sends, within limits, and a load as often as it may. */
+static uint64_t retry_ms(const struct options *options)
+{
+    const uint64_t interval_ms = options->interval_us / 1000;
+
+    if (options->is_load || interval_ms < RETRY_MIN_MS)
+        return RETRY_MIN_MS;
+    return interval_ms < RETRY_MAX_MS ? interval_ms : RETRY_MAX_MS;
 }
 
 static struct load_plan plan_of(struct probe *probe, const struct target *target, size_t index)
@@ -235,7 +255,7 @@ static struct load_plan plan_of(struct probe *probe, const struct target *target
         .size = (size_t)options->size_bytes,
         .window = options->window,
         .timeout_ns = options->timeout_ms * 1000000,
-        .retry_ms = options->is_load ? LOAD_RETRY_MS : PING_RETRY_MS,
+        .retry_ms = retry_ms(options),
         .count =
             options->count == 0 ? UINT64_MAX : part_of(options->count, options->threads, index),
         .period_ns = period_ns(options, connections),
@@ -319,7 +339,7 @@ static void note_no_connection(struct probe *probe, const struct target *target)
               target->places[0].text);
     probe->tally.connects_failed++;
     probe->tally.faults[FAULT_CONNECT]++;
-    report_fault(&probe->report, 0, &fault);
+    report_fault(&probe->report, 0, 0, &fault);
 }
 
 /* Connections that never came about are no loss of the path. */

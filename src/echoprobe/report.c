@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { TEXT_SIZE = 32, LINE_SIZE = 1024, BAR_WIDTH = 50, PROGRESS_WIDTH = 20 };
@@ -127,10 +128,21 @@ static bool shows_lines(const struct report *report)
     return !report->options->is_load && !report->options->quiet && !is_for_program(report->options);
 }
 
+static void print_time(const struct report *report, FILE *stream)
+{
+    struct timespec now;
+
+    if (!report->options->timestamps)
+        return;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    (void)fprintf(stream, "[%lld.%06ld] ", (long long)now.tv_sec, now.tv_nsec / 1000);
+}
+
 void report_vline(struct report *report, const char *format, va_list arguments)
 {
     if (!shows_lines(report))
         return;
+    print_time(report, stdout);
     vprint_line(stdout, format, arguments);
     flush_lines(report);
 }
@@ -147,40 +159,58 @@ static void say_line(struct report *report, const char *format, ...)
     va_end(arguments);
 }
 
-void report_echo(struct report *report, const char *peer, uint64_t sequence, uint64_t rtt_ns)
+void report_echo(struct report *report, const char *peer, uint64_t number, uint64_t rtt_ns)
 {
     say_line(report, "%" PRIu64 " %s from %s: seq=%" PRIu64 " time=%.3f ms",
              report->options->size_bytes, units_bytes(report->options->size_bytes), peer,
-             sequence + 1, ms(rtt_ns));
+             number + 1, ms(rtt_ns));
 }
 
 static void leave_out(struct report *report)
 {
-    if (report->leaves_out || is_for_program(report->options))
+    if (report->leaves_out || report->options->quiet || is_for_program(report->options))
         return;
     clear_line(report);
     (void)fputs("echoprobe: further faults are only counted\n", stderr);
     report->leaves_out = true;
 }
 
-void report_fault(struct report *report, uint64_t sequence, const struct fault *fault)
+/* Print a fault of a load, with what else may be needed to find it. */
+static void print_load_fault(const struct report *report, uint64_t connection, uint64_t number,
+                             const struct fault *fault)
 {
-    const bool is_connect = fault->kind == FAULT_CONNECT;
+    char owner[TEXT_SIZE] = "";
 
+    if (report->options->connections > 1)
+        (void)snprintf(owner, sizeof owner, "connection %" PRIu64 " ", connection);
+    print_line(stderr, "echoprobe: %sseq=%" PRIu64 " %s: %s", owner, number + 1,
+               fault_name(fault->kind), fault->text);
+}
+
+void report_fault(struct report *report, uint64_t connection, uint64_t number,
+                  const struct fault *fault)
+{
     if (report->fault_count < REPORT_FAULTS) {
         report->faults[report->fault_count++] = *fault;
     } else if (report->options->is_load) {
         leave_out(report);
         return;
     }
-    clear_line(report);
-    if (is_connect && !report->options->plugin)
-        print_line(stderr, "echoprobe: %s", fault->text);
-    else if (shows_lines(report))
-        say_line(report, "seq=%" PRIu64 " %s: %s", sequence + 1, fault_name(fault->kind),
+    if (report->options->quiet || report->options->plugin)
+        return;
+    if (shows_lines(report) && fault->kind != FAULT_CONNECT) {
+        say_line(report, "seq=%" PRIu64 " %s: %s", number + 1, fault_name(fault->kind),
                  fault->text);
-    else if (!is_for_program(report->options))
-        print_line(stderr, "echoprobe: %s: %s", fault_name(fault->kind), fault->text);
+        return;
+    }
+    if (report->options->json && fault->kind != FAULT_CONNECT)
+        return;
+    clear_line(report);
+    print_time(report, stderr);
+    if (fault->kind == FAULT_CONNECT)
+        print_line(stderr, "echoprobe: %s", fault->text);
+    else
+        print_load_fault(report, connection, number, fault);
 }
 
 /* Return which part of the run is over, from 0 to 1; below 0: nobody knows. */
@@ -256,19 +286,61 @@ static double share(uint64_t part, uint64_t whole)
     return whole == 0 ? 0 : 100.0 * (double)part / (double)whole;
 }
 
-static void print_counts(const struct tally *tally)
+static void print_counts(FILE *stream, const struct tally *tally)
 {
-    (void)printf("%" PRIu64 " sent, %" PRIu64 " received, %" PRIu64 " lost (%.1f%%), %" PRIu64
-                 " corrupted",
-                 tally->sent, tally->received, tally->lost, share(tally->lost, tally->sent),
-                 tally->corrupted);
+    (void)fprintf(stream,
+                  "%" PRIu64 " sent, %" PRIu64 " received, %" PRIu64 " lost (%.1f%%), %" PRIu64
+                  " corrupted",
+                  tally->sent, tally->received, tally->lost, share(tally->lost, tally->sent),
+                  tally->corrupted);
+    if (tally->unsent > 0)
+        (void)fprintf(stream, ", %" PRIu64 " unsent", tally->unsent);
     if (tally->late > 0)
-        (void)printf(", %" PRIu64 " late", tally->late);
+        (void)fprintf(stream, ", %" PRIu64 " late", tally->late);
     if (tally->duplicated > 0)
-        (void)printf(", %" PRIu64 " duplicated", tally->duplicated);
+        (void)fprintf(stream, ", %" PRIu64 " duplicated", tally->duplicated);
     if (tally->reordered > 0)
-        (void)printf(", %" PRIu64 " reordered", tally->reordered);
+        (void)fprintf(stream, ", %" PRIu64 " reordered", tally->reordered);
+    (void)fputc('\n', stream);
+}
+
+/* Return how long nobody answered, on average of the connections. */
+static double downtime(const struct options *options, const struct tally *tally)
+{
+    return seconds(tally->downtime_ns) / (double)options->connections;
+}
+
+static void print_downtime(const struct report *report, const struct tally *tally)
+{
+    if (tally->outages == 0)
+        return;
+    (void)printf("%" PRIu64 " %s, %.3f s without an answer", tally->outages,
+                 tally->outages == 1 ? "outage" : "outages", downtime(report->options, tally));
+    if (report->options->connections > 1)
+        (void)fputs(" on each connection", stdout);
+    if (tally->outages > 1)
+        (void)printf(", the longest %.3f s", seconds(tally->longest_outage_ns));
     (void)puts("");
+}
+
+void report_interim(struct report *report, const struct tally *tally, uint64_t elapsed_ns)
+{
+    clear_line(report);
+    print_time(report, stderr);
+    (void)fprintf(stderr, "after %.1f s: ", seconds(elapsed_ns));
+    print_counts(stderr, tally);
+    if (tally->rtt_ns.count > 0)
+        (void)fprintf(stderr, "min %.3f ms, median %.3f ms, max %.3f ms\n",
+                      ms(tally->rtt_ns.smallest), ms(histogram_quantile(&tally->rtt_ns, 0.5)),
+                      ms(tally->rtt_ns.largest));
+}
+
+void report_interim_check(struct report *report, uint64_t elapsed_ns)
+{
+    clear_line(report);
+    print_time(report, stderr);
+    print_line(stderr, "after %.1f s: %s goes on", seconds(elapsed_ns),
+               options_check(report->options));
 }
 
 static void print_faults(const struct tally *tally)
@@ -367,7 +439,8 @@ static void print_summary(const struct report *report, const struct tally *tally
                           uint64_t elapsed_ns)
 {
     print_line(stdout, "--- %s ---", report->target->name);
-    print_counts(tally);
+    print_counts(stdout, tally);
+    print_downtime(report, tally);
     print_faults(tally);
     if (tally->connects_failed > 0)
         (void)printf("%" PRIu64 " of %" PRIu64 " attempts to connect failed\n",
@@ -472,11 +545,15 @@ static void print_json(const struct report *report, const struct tally *tally, u
                  ", \"threads\": %" PRIu64,
                  options->size_bytes, options->connections, options->threads);
     (void)printf(", \"sent\": %" PRIu64 ", \"received\": %" PRIu64 ", \"lost\": %" PRIu64
-                 ", \"late\": %" PRIu64 ", \"corrupted\": %" PRIu64 ", \"duplicated\": %" PRIu64
-                 ", \"reordered\": %" PRIu64 ", \"connects\": %" PRIu64
+                 ", \"unsent\": %" PRIu64 ", \"late\": %" PRIu64 ", \"corrupted\": %" PRIu64
+                 ", \"duplicated\": %" PRIu64 ", \"reordered\": %" PRIu64 ", \"connects\": %" PRIu64
                  ", \"connects_failed\": %" PRIu64 ", ",
-                 tally->sent, tally->received, tally->lost, tally->late, tally->corrupted,
-                 tally->duplicated, tally->reordered, tally->connects, tally->connects_failed);
+                 tally->sent, tally->received, tally->lost, tally->unsent, tally->late,
+                 tally->corrupted, tally->duplicated, tally->reordered, tally->connects,
+                 tally->connects_failed);
+    (void)printf("\"outages\": %" PRIu64 ", \"downtime_seconds\": %.6f"
+                 ", \"longest_outage_seconds\": %.6f, ",
+                 tally->outages, downtime(options, tally), seconds(tally->longest_outage_ns));
     print_json_faults(report, tally);
     (void)printf(", \"rate_per_second\": %.3f, \"throughput_bytes_per_second\": %.0f, ", per_second,
                  per_second * (double)options->size_bytes);
@@ -528,6 +605,13 @@ static int close_output(const struct options *options, int status)
     return lose_output(options, errno);
 }
 
+/* --quiet leaves out faults, but not why there is nothing to sum up. */
+static void print_refusal(const struct report *report)
+{
+    if (!is_for_program(report->options) && report->fault_count > 0)
+        print_line(stderr, "echoprobe: %s", report->faults[0].text);
+}
+
 int report_messages(struct report *report, const struct tally *tally, uint64_t elapsed_ns,
                     int status)
 {
@@ -541,6 +625,8 @@ int report_messages(struct report *report, const struct tally *tally, uint64_t e
         print_json(report, tally, elapsed_ns, status);
     else
         print_summary(report, tally, elapsed_ns);
+    if (report->options->quiet && tally->received == 0 && tally->connects == 0)
+        print_refusal(report);
     return close_output(report->options, status);
 }
 

@@ -39,11 +39,16 @@ struct report {
 void report_begin(struct report *report, const struct options *options,
                   const struct target *target);
 
-/* Say that a message came back; `sequence` counts from 0. */
-void report_echo(struct report *report, const char *peer, uint64_t sequence, uint64_t rtt_ns);
+/* Say that a message came back; `number` counts from 0. */
+void report_echo(struct report *report, const char *peer, uint64_t number, uint64_t rtt_ns);
 
-/* Say that something is wrong. */
-void report_fault(struct report *report, uint64_t sequence, const struct fault *fault);
+/* Say that something is wrong with this message of this connection. */
+void report_fault(struct report *report, uint64_t connection, uint64_t number,
+                  const struct fault *fault);
+
+/* Say on standard error how a run or a check goes. */
+void report_interim(struct report *report, const struct tally *tally, uint64_t elapsed_ns);
+void report_interim_check(struct report *report, uint64_t elapsed_ns);
 
 /* Renew the live line, if there is one. */
 void report_progress(struct report *report, const struct tally *tally, uint64_t elapsed_ns);

@@ -23,6 +23,7 @@ struct stream {
     uint64_t number;
     size_t place; /* of the target's, to which it connects */
     char refusals[FAULT_TEXT_SIZE];
+    int refusal; /* the last errno of these */
     int fd;
     struct event *reader, *writer;
     bool is_open, is_finishing, has_finished;
@@ -309,6 +310,7 @@ static void note_refusal(struct stream *stream, int failure)
 {
     const size_t length = strlen(stream->refusals);
 
+    stream->refusal = failure;
     (void)snprintf(stream->refusals + length, sizeof stream->refusals - length, "%s%s: %s",
                    length == 0 ? "" : "; ", stream->target->places[stream->place].text,
                    strerror(failure));
@@ -326,7 +328,8 @@ static void connect_next(struct stream *stream, int failure)
             return;
         note_refusal(stream, errno);
     }
-    fault_set(&fault, FAULT_CONNECT, 0, 0, "%s", stream->refusals);
+    fault_set(&fault, FAULT_CONNECT, 0, 0, "%s%s", stream->refusals,
+              target_hint(stream->target, stream->refusal));
     stream->events->on_end(stream->argument, &fault);
 }
 

@@ -15,9 +15,12 @@
 /* One of zeros is empty. */
 struct tally {
     uint64_t sent, received, lost, corrupted; /* messages: due, and the three ends of one */
+    uint64_t unsent;                          /* of `lost`: could not be sent */
     uint64_t late;                            /* of `lost`: came back unchanged after all */
     uint64_t duplicated, reordered;           /* datagrams; no loss by themselves */
     uint64_t connects, connects_failed;
+    uint64_t outages, downtime_ns; /* times without an answer on each connection, added up */
+    uint64_t longest_outage_ns;
     uint64_t faults[FAULT_KINDS];
     struct histogram rtt_ns;
     uint64_t jitter_total_ns, jitter_count; /* between one round trip and the next */

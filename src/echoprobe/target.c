@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { ECHO_PORT = 7 }; /* RFC 862 */
+
 static void add_place(struct target *target, const void *address, socklen_t length)
 {
     if (target->count == TARGET_ADDRESSES)
@@ -19,6 +21,15 @@ static void add_place(struct target *target, const void *address, socklen_t leng
     target->places[target->count].length = length;
     address_format_socket(address, length, target->places[target->count].text);
     target->count++;
+}
+
+const char *target_hint(const struct target *target, int failure)
+{
+    if (failure == EADDRNOTAVAIL)
+        return " (no local port or address is left for it)";
+    if (failure == ECONNREFUSED && target->port == ECHO_PORT)
+        return " (echod listens on port 13265 unless it is told otherwise)";
+    return "";
 }
 
 static void add_path(struct target *target, const char *path)
@@ -42,6 +53,8 @@ int target_resolve(struct target *target, const struct address *address, int fam
     int status;
 
     *target = (struct target){.is_datagram = address->scheme == ADDRESS_UDP};
+    if (address->scheme != ADDRESS_UNIX)
+        target->port = address->port;
     address_format(address, target->name);
     if (address->scheme == ADDRESS_UNIX) {
         add_path(target, address->path);

@@ -18,7 +18,8 @@ enum { TARGET_ADDRESSES = 8 };
 struct target {
     char name[ADDRESS_TEXT_SIZE]; /* as it was asked for */
     bool is_datagram;
-    size_t count; /* of what the name stands for, at least 1 */
+    unsigned port; /* 0: a Unix socket */
+    size_t count;  /* of what the name stands for, at least 1 */
     struct {
         struct sockaddr_storage address;
         socklen_t length;
@@ -32,6 +33,12 @@ struct target {
  */
 int target_resolve(struct target *target, const struct address *address, int family,
                    struct error *error) __attribute__((warn_unused_result));
+
+/*
+ * Return what helps with a refusal of the system's, as a sentence goes on, or "": where echod
+ * listens, if nobody does on port 7; what EADDRNOTAVAIL means here.
+ */
+const char *target_hint(const struct target *target, int failure);
 
 /* Make a non-blocking, close-on-exec socket for a place. The caller's. Return -1 with errno. */
 int target_socket(const struct target *target, size_t place) __attribute__((warn_unused_result));
