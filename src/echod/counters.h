@@ -17,6 +17,18 @@ enum counter {
     COUNTER_BYTES_OUT,           /* echoed: taken by the kernel */
     COUNTER_ACCEPT_SHORTAGES,    /* times that accepting paused: descriptors or memory ran out */
     COUNTER_ACCEPT_LIMITS,       /* times that accepting paused at the limit of connections */
+    COUNTER_DATAGRAMS_IN,        /* each of a train counts */
+    COUNTER_DATAGRAMS_OUT,
+    COUNTER_DATAGRAM_BYTES_IN,
+    COUNTER_DATAGRAM_BYTES_OUT,
+    COUNTER_DATAGRAMS_FROM_LOW_PORT, /* dropped: see datagram_guard */
+    COUNTER_DATAGRAMS_FROM_OWN_PORT,
+    COUNTER_DATAGRAMS_FROM_NO_HOST,
+    COUNTER_DATAGRAMS_TO_MANY,
+    COUNTER_DATAGRAMS_WITHOUT_HOPS,
+    COUNTER_DATAGRAMS_ABOVE_RATE, /* dropped: their source comes too often */
+    COUNTER_DATAGRAMS_FAILED,     /* the system refused to send the answer, or told of an error */
+    COUNTER_DATAGRAMS_OVERFLOWED, /* never received: the receive buffer was full */
     COUNTER_COUNT,
 };
 

@@ -50,7 +50,7 @@ static enum datagram_verdict judge_source(bool is_host, uint16_t port,
 }
 
 enum datagram_verdict datagram_guard_judge(const struct sockaddr *source, bool is_to_many,
-                                           const struct datagram_ports *own_ports,
+                                           uint8_t hops, const struct datagram_ports *own_ports,
                                            bool are_low_ports_allowed)
 {
     struct sockaddr_in v4;
@@ -58,6 +58,8 @@ enum datagram_verdict datagram_guard_judge(const struct sockaddr *source, bool i
 
     if (is_to_many)
         return DATAGRAM_TO_MANY;
+    if (hops == 1)
+        return DATAGRAM_WITHOUT_HOPS;
     if (source->sa_family == AF_INET) {
         memcpy(&v4, source, sizeof v4);
         return judge_source(is_v4_host(v4.sin_addr), ntohs(v4.sin_port), own_ports,

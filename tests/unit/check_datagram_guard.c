@@ -12,12 +12,15 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+static uint8_t hops; /* that the next datagrams have left */
+
 enum { OWN_PORT = 13265, OTHER_OWN_PORT = 7, CLIENT_PORT = 40000 };
 
 static struct datagram_ports own_ports;
 
 static void setup(void)
 {
+    hops = 64;
     memset(&own_ports, 0, sizeof own_ports);
     datagram_ports_add(&own_ports, OWN_PORT);
     datagram_ports_add(&own_ports, OTHER_OWN_PORT);
@@ -34,7 +37,7 @@ static enum datagram_verdict judge_with(const char *text, uint16_t port, bool is
         ck_assert_int_eq(inet_pton(AF_INET6, text, &v6.sin6_addr), 1);
         source = (const struct sockaddr *)&v6;
     }
-    return datagram_guard_judge(source, is_to_many, &own_ports, are_low_ports_allowed);
+    return datagram_guard_judge(source, is_to_many, hops, &own_ports, are_low_ports_allowed);
 }
 
 static enum datagram_verdict judge(const char *text, uint16_t port)
@@ -102,11 +105,24 @@ START_TEST(what_was_sent_to_many_is_not_for_us)
 }
 END_TEST
 
+START_TEST(an_answer_has_a_hop_less_than_its_question)
+{
+    hops = 1;
+    ck_assert_int_eq(judge(HOSTS[_i], CLIENT_PORT), DATAGRAM_WITHOUT_HOPS);
+    ck_assert_int_eq(judge_with(HOSTS[_i], CLIENT_PORT, false, true), DATAGRAM_WITHOUT_HOPS);
+    hops = 2;
+    ck_assert_int_eq(judge(HOSTS[_i], CLIENT_PORT), DATAGRAM_IS_FINE);
+    hops = 0; /* nobody told */
+    ck_assert_int_eq(judge(HOSTS[_i], CLIENT_PORT), DATAGRAM_IS_FINE);
+}
+END_TEST
+
 START_TEST(a_source_without_an_ip_address_loops_nowhere)
 {
     struct sockaddr unnamed = {.sa_family = AF_UNIX};
 
-    ck_assert_int_eq(datagram_guard_judge(&unnamed, false, &own_ports, false), DATAGRAM_IS_FINE);
+    ck_assert_int_eq(datagram_guard_judge(&unnamed, false, 64, &own_ports, false),
+                     DATAGRAM_IS_FINE);
 }
 END_TEST
 
@@ -135,6 +151,7 @@ static Suite *datagram_guard_suite(void)
     tcase_add_loop_test(tests, port_0_is_nobody, 0, HOST_COUNT);
     tcase_add_loop_test(tests, a_source_that_is_no_host_is_forged, 0, NO_HOST_COUNT);
     tcase_add_loop_test(tests, what_was_sent_to_many_is_not_for_us, 0, HOST_COUNT);
+    tcase_add_loop_test(tests, an_answer_has_a_hop_less_than_its_question, 0, HOST_COUNT);
     tcase_add_test(tests, a_source_without_an_ip_address_loops_nowhere);
     tcase_add_test(tests, a_set_of_ports_has_what_was_added);
     return suite;

@@ -1,0 +1,540 @@
+#include <config.h>
+
+#include "echod/datagram_echo.h"
+
+#include "base/address.h"
+#include "base/clock.h"
+#include "echod/source_rate.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#ifdef HAVE_SYS_RANDOM_H
+#include <sys/random.h>
+#endif
+
+enum {
+    /* Bytes that a turn takes before the others have theirs, unless datagrams just became larger.
+     */
+    TURN_BYTES = 1 << 20,
+    /* One alone costs less to receive alone: look for more only so often while none come. */
+    LONELY_TURNS = 16,
+    /* Where the system is short of something there is no event to wait for. */
+    SHORTAGE_MS = 10,
+    /* A drain ends even if a flood does not: more than any receive buffer holds. */
+    DRAIN_TURNS = 4096,
+};
+
+struct datagram_echo {
+    struct event *reader; /* set, but while answers wait */
+    struct event *writer; /* set while the send buffer is full */
+    struct event *retry;  /* set while the system is short of something */
+    struct event *idle;
+    int fd;
+    char name[ADDRESS_TEXT_SIZE];
+    struct datagram_limits limits;
+    struct source_rate *rate; /* NULL: no limit */
+    struct datagram_pool *pool;
+    struct datagram_batch *batch; /* holds answers that wait; else NULL */
+    struct log *log;
+    struct log_limiter failures; /* lines about them */
+    struct counters *counters;
+    datagram_echo_callback *on_over;
+    void *owner;
+
+    struct datagram_echo *next; /* of the pool */
+    uint16_t port;              /* of its own, or 0 */
+
+    unsigned width;        /* how many the next turn receives */
+    uint8_t usual_hops;    /* of answers, where that is known */
+    unsigned lonely_turns; /* until it looks for more than one again */
+    uint32_t overflow_total;
+    uint64_t last_ms;     /* when something came */
+    unsigned drain_turns; /* left; 0: it does not drain */
+};
+
+/* --- Pool. ----------------------------------------------------------------------------------- */
+
+int datagram_pool_init(struct datagram_pool *pool)
+{
+    memset(pool, 0, sizeof *pool);
+    pool->spare = datagram_batch_new();
+    return pool->spare != NULL ? 0 : -1;
+}
+
+void datagram_pool_fini(struct datagram_pool *pool)
+{
+    datagram_batch_free(pool->spare);
+    pool->spare = NULL;
+}
+
+/* Return a batch, or NULL with errno ENOMEM. */
+static struct datagram_batch *take_batch(struct datagram_pool *pool)
+{
+    struct datagram_batch *batch = pool->spare;
+
+    pool->spare = NULL;
+    return batch != NULL ? batch : datagram_batch_new();
+}
+
+static void give_batch(struct datagram_pool *pool, struct datagram_batch *batch)
+{
+    if (pool->spare == NULL)
+        pool->spare = batch;
+    else
+        datagram_batch_free(batch);
+}
+
+/* --- Counters. ------------------------------------------------------------------------------- */
+
+static void count(struct datagram_echo *echo, enum counter which, uint64_t amount)
+{
+    if (amount > 0)
+        counters_add(echo->counters, which, amount);
+}
+
+/* Take note of the total that the system has told. It may be told late, and in any order. */
+static void note_overflow(struct datagram_echo *echo, uint32_t total)
+{
+    const uint32_t more = total - echo->overflow_total;
+
+    if (total == 0 || more > UINT32_MAX / 2)
+        return;
+    echo->overflow_total = total;
+    count(echo, COUNTER_DATAGRAMS_OVERFLOWED, more);
+}
+
+static void note_failure(struct datagram_echo *echo, int failure)
+{
+    log_write_limited(echo->log, &echo->failures, LOG_LEVEL_WARNING, "datagrams at %s fail: %s",
+                      echo->name, strerror(failure));
+}
+
+/* --- Judgement. ------------------------------------------------------------------------------ */
+
+static enum counter counter_of(enum datagram_verdict verdict)
+{
+    switch (verdict) {
+    case DATAGRAM_IS_FINE:
+        break;
+    case DATAGRAM_FROM_LOW_PORT:
+        return COUNTER_DATAGRAMS_FROM_LOW_PORT;
+    case DATAGRAM_FROM_OWN_PORT:
+        return COUNTER_DATAGRAMS_FROM_OWN_PORT;
+    case DATAGRAM_FROM_NO_HOST:
+        return COUNTER_DATAGRAMS_FROM_NO_HOST;
+    case DATAGRAM_TO_MANY:
+        return COUNTER_DATAGRAMS_TO_MANY;
+    case DATAGRAM_WITHOUT_HOPS:
+        return COUNTER_DATAGRAMS_WITHOUT_HOPS;
+    }
+    return COUNTER_DATAGRAMS_IN;
+}
+
+/* Return how many datagrams of a train the rate lets pass. */
+static uint64_t apply_rate(struct datagram_echo *echo, const struct datagram *datagram,
+                           uint64_t wanted)
+{
+    uint64_t passed;
+
+    if (echo->rate == NULL)
+        return wanted;
+    passed = source_rate_take(echo->rate, &datagram->source.any, wanted, clock_now_ms());
+    count(echo, COUNTER_DATAGRAMS_ABOVE_RATE, wanted - passed);
+    return passed;
+}
+
+/* Queue the answer to a datagram, if it gets one. */
+static void consider(struct datagram_echo *echo, unsigned index)
+{
+    const struct datagram *datagram = datagram_batch_at(echo->batch, index);
+    const struct datagram_arrival *arrival = &datagram->arrival;
+    const uint64_t datagrams = datagram_count(datagram);
+    const enum datagram_verdict verdict =
+        datagram_guard_judge(&datagram->source.any, arrival->is_to_many, arrival->hops,
+                             &echo->pool->own_ports, echo->limits.are_low_ports_allowed);
+    uint64_t passed;
+
+    count(echo, COUNTER_DATAGRAMS_IN, datagrams);
+    count(echo, COUNTER_DATAGRAM_BYTES_IN, datagram->length);
+    note_overflow(echo, arrival->overflow_total);
+    if (verdict != DATAGRAM_IS_FINE) {
+        count(echo, counter_of(verdict), datagrams);
+        return;
+    }
+    passed = apply_rate(echo, datagram, datagrams);
+    if (passed == datagrams)
+        datagram_batch_answer(echo->batch, index, datagram->length, echo->usual_hops);
+    else if (passed > 0)
+        datagram_batch_answer(echo->batch, index, passed * arrival->segment_bytes,
+                              echo->usual_hops);
+}
+
+/* --- Turns. ---------------------------------------------------------------------------------- */
+
+/* Set a timer; where the loop has no memory for it, let its time be now. */
+static void set_timer(struct event *timer, uint64_t delay_ms)
+{
+    const struct timeval delay = clock_timeval(delay_ms);
+
+    if (event_add(timer, &delay) < 0)
+        event_active(timer, EV_TIMEOUT, 1);
+}
+
+/* Receive nothing for a moment. */
+static void pause_shortly(struct datagram_echo *echo)
+{
+    (void)event_del(echo->reader);
+    set_timer(echo->retry, SHORTAGE_MS);
+}
+
+static void wait_until_writable(struct datagram_echo *echo)
+{
+    (void)event_del(echo->reader);
+    if (event_add(echo->writer, NULL) < 0)
+        set_timer(echo->retry, SHORTAGE_MS);
+}
+
+/* Receive again. */
+static void resume(struct datagram_echo *echo)
+{
+    if (event_add(echo->reader, NULL) < 0)
+        pause_shortly(echo);
+}
+
+/*
+ * Send what is queued. Return true if all left, and the batch is the pool's again; else something
+ * is set that sends the rest.
+ */
+static bool send_answers(struct datagram_echo *echo)
+{
+    struct datagram_tally tally = {0};
+    const enum datagram_outcome outcome = datagram_batch_send(echo->batch, echo->fd, &tally);
+
+    count(echo, COUNTER_DATAGRAMS_OUT, tally.count);
+    count(echo, COUNTER_DATAGRAM_BYTES_OUT, tally.bytes);
+    count(echo, COUNTER_DATAGRAMS_FAILED, tally.failed);
+    if (tally.failed > 0)
+        note_failure(echo, tally.failure);
+    switch (outcome) {
+    case DATAGRAM_SENT:
+        give_batch(echo->pool, echo->batch);
+        echo->batch = NULL;
+        return true;
+    case DATAGRAM_FULL:
+        wait_until_writable(echo);
+        break;
+    case DATAGRAM_SHORT:
+        pause_shortly(echo);
+        break;
+    }
+    return false;
+}
+
+/* Return how many of such datagrams a turn takes. */
+static unsigned turn_width(uint64_t bytes, unsigned received)
+{
+    const uint64_t width = TURN_BYTES * (uint64_t)received / (bytes + 1);
+
+    return width >= DATAGRAM_BATCH_COUNT ? DATAGRAM_BATCH_COUNT : width < 2 ? 2 : (unsigned)width;
+}
+
+/*
+ * Let answers to clients as far away as this one need no control message, which costs. A socket for
+ * both families takes both; one that takes neither is told with each answer.
+ */
+static void adapt_hops(struct datagram_echo *echo, const struct datagram_arrival *arrival)
+{
+    const uint8_t hops = arrival->hops - 1;
+
+    if (arrival->hops > 1 && hops != echo->usual_hops &&
+        datagram_control_set_hops(echo->fd, hops) == 0)
+        echo->usual_hops = hops;
+}
+
+/* Choose how many the next turn receives: many while there are more than one, else seldom. */
+static void adapt_width(struct datagram_echo *echo, unsigned received, uint64_t bytes)
+{
+    if (received > 1 || (echo->width == 1 && --echo->lonely_turns == 0)) {
+        if (echo->width == 1)
+            adapt_hops(echo, &datagram_batch_at(echo->batch, 0)->arrival);
+        echo->width = turn_width(bytes, received);
+        echo->lonely_turns = LONELY_TURNS;
+    } else if (echo->width > 1) {
+        echo->width = 1;
+    }
+}
+
+/*
+ * Receive what waits, up to a turn's worth, and queue the answers. Return how many came, or -1 with
+ * errno.
+ */
+static int receive(struct datagram_echo *echo)
+{
+    const int received = datagram_batch_receive(echo->batch, echo->fd, echo->width);
+    uint64_t bytes = 0;
+
+    if (received <= 0)
+        return received;
+    for (unsigned i = 0; i < (unsigned)received; i++) {
+        bytes += datagram_batch_at(echo->batch, i)->length;
+        consider(echo, i);
+    }
+    adapt_width(echo, (unsigned)received, bytes);
+    if (echo->limits.idle_timeout_ms > 0)
+        echo->last_ms = clock_now_ms();
+    return received;
+}
+
+/* What an error of receiving means: nothing is there, or an earlier answer reached nobody. */
+static void handle_receive_failure(struct datagram_echo *echo, int failure)
+{
+    if (failure == EAGAIN || failure == EINTR)
+        return;
+    count(echo, COUNTER_DATAGRAMS_FAILED, 1);
+    note_failure(echo, failure);
+    pause_shortly(echo);
+}
+
+/* Take a turn. Return how many datagrams came, or 0. */
+static unsigned take_turn(struct datagram_echo *echo)
+{
+    int received;
+
+    echo->batch = take_batch(echo->pool);
+    if (echo->batch == NULL) {
+        pause_shortly(echo);
+        return 0;
+    }
+    received = receive(echo);
+    if (received < 0)
+        handle_receive_failure(echo, errno);
+    (void)send_answers(echo);
+    return received > 0 ? (unsigned)received : 0;
+}
+
+/* --- Drain. ---------------------------------------------------------------------------------- */
+
+/* Go on after a turn. Ends when nothing waits any more, or after as much as could have waited. */
+static void go_on_draining(struct datagram_echo *echo, unsigned received)
+{
+    if (echo->batch != NULL)
+        return; /* what is set for that goes on */
+    if (received > 0 && --echo->drain_turns > 0)
+        event_active(echo->reader, EV_READ, 1);
+    else
+        echo->on_over(echo, echo->owner);
+}
+
+void datagram_echo_drain(struct datagram_echo *echo)
+{
+    echo->width = DATAGRAM_BATCH_COUNT;
+    echo->drain_turns = DRAIN_TURNS;
+    if (echo->batch == NULL)
+        event_active(echo->reader, EV_READ, 1);
+}
+
+/* --- Events. --------------------------------------------------------------------------------- */
+
+static void on_readable(evutil_socket_t fd, short what, void *argument)
+{
+    struct datagram_echo *echo = argument;
+    const unsigned received = take_turn(echo);
+
+    (void)fd;
+    (void)what;
+    if (echo->drain_turns > 0)
+        go_on_draining(echo, received);
+}
+
+/* The socket is writable again, or the shortage may be over: send the rest, then receive. */
+static void on_ready(evutil_socket_t fd, short what, void *argument)
+{
+    struct datagram_echo *echo = argument;
+
+    (void)fd;
+    (void)what;
+    if (echo->batch != NULL && !send_answers(echo))
+        return;
+    if (echo->drain_turns > 0)
+        event_active(echo->reader, EV_READ, 1);
+    else
+        resume(echo);
+}
+
+/*
+ * Nothing has come for a while, as far as we know: after a stop of the process, or a long turn, it
+ * may wait.
+ */
+static void on_idle(evutil_socket_t fd, short what, void *argument)
+{
+    struct datagram_echo *echo = argument;
+    const uint64_t now_ms = clock_now_ms();
+    uint64_t due_ms;
+
+    (void)fd;
+    (void)what;
+    if (echo->batch == NULL)
+        (void)take_turn(echo);
+    due_ms = echo->last_ms + echo->limits.idle_timeout_ms;
+    if (echo->batch == NULL && due_ms <= now_ms)
+        echo->on_over(echo, echo->owner);
+    else
+        set_timer(echo->idle, due_ms > now_ms ? due_ms - now_ms : SHORTAGE_MS);
+}
+
+/* --- Limits. --------------------------------------------------------------------------------- */
+
+/* Make the table of a rate. Return 0, or -1 with errno. */
+static int make_rate(uint64_t per_second, struct source_rate **rate)
+{
+    unsigned char seed[SOURCE_RATE_SEED_SIZE];
+
+    *rate = NULL;
+    if (per_second == 0)
+        return 0;
+    if (getentropy(seed, sizeof seed) < 0)
+        return -1;
+    *rate = source_rate_new(per_second, seed);
+    return *rate != NULL ? 0 : -1;
+}
+
+/* Count the time without datagrams from now on. */
+static void begin_idling(struct datagram_echo *echo)
+{
+    (void)event_del(echo->idle);
+    echo->last_ms = clock_now_ms();
+    if (echo->limits.idle_timeout_ms > 0)
+        set_timer(echo->idle, echo->limits.idle_timeout_ms);
+}
+
+int datagram_echo_change(struct datagram_echo *echo, const struct datagram_limits *limits)
+{
+    struct source_rate *rate;
+
+    if (limits->rate_per_second != echo->limits.rate_per_second) {
+        if (make_rate(limits->rate_per_second, &rate) < 0)
+            return -1;
+        source_rate_free(echo->rate);
+        echo->rate = rate;
+    }
+    echo->limits = *limits;
+    begin_idling(echo);
+    return 0;
+}
+
+/* --- Construction and destruction. ----------------------------------------------------------- */
+
+/* Note on which port of ours this socket answers; 0 if it has none. */
+static uint16_t port_of(int fd)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+        struct sockaddr_storage storage;
+    } own = {.any = {.sa_family = AF_UNSPEC}};
+    socklen_t length = sizeof own;
+
+    (void)getsockname(fd, &own.any, &length);
+    if (own.any.sa_family == AF_INET)
+        return ntohs(own.v4.sin_port);
+    return own.any.sa_family == AF_INET6 ? ntohs(own.v6.sin6_port) : 0;
+}
+
+static void join_pool(struct datagram_echo *echo)
+{
+    echo->port = port_of(echo->fd);
+    echo->next = echo->pool->echoes;
+    echo->pool->echoes = echo;
+    datagram_ports_add(&echo->pool->own_ports, echo->port);
+}
+
+/* The port may be another socket's as well. */
+static void leave_pool(struct datagram_echo *echo)
+{
+    struct datagram_pool *pool = echo->pool;
+    struct datagram_echo **link = &pool->echoes;
+
+    while (*link != echo)
+        link = &(*link)->next;
+    *link = echo->next;
+    memset(&pool->own_ports, 0, sizeof pool->own_ports);
+    for (const struct datagram_echo *other = pool->echoes; other != NULL; other = other->next)
+        datagram_ports_add(&pool->own_ports, other->port);
+}
+
+static void free_event(struct event *event)
+{
+    if (event != NULL)
+        event_free(event);
+}
+
+/* Free what needs not be undone. */
+static void free_parts(struct datagram_echo *echo)
+{
+    free_event(echo->reader);
+    free_event(echo->writer);
+    free_event(echo->retry);
+    free_event(echo->idle);
+    source_rate_free(echo->rate);
+    free(echo);
+}
+
+/* Return 0, or -1 with errno ENOMEM. */
+static int make_events(struct datagram_echo *echo, struct event_base *base)
+{
+    echo->reader = event_new(base, echo->fd, EV_READ | EV_PERSIST, on_readable, echo);
+    echo->writer = event_new(base, echo->fd, EV_WRITE, on_ready, echo);
+    echo->retry = evtimer_new(base, on_ready, echo);
+    echo->idle = evtimer_new(base, on_idle, echo);
+    errno = ENOMEM;
+    if (echo->reader == NULL || echo->writer == NULL || echo->retry == NULL || echo->idle == NULL)
+        return -1;
+    return event_add(echo->reader, NULL);
+}
+
+struct datagram_echo *datagram_echo_new(struct event_base *base, int fd, const char *name,
+                                        const struct datagram_limits *limits,
+                                        struct datagram_pool *pool, struct log *log,
+                                        struct counters *counters, datagram_echo_callback *on_over,
+                                        void *owner)
+{
+    struct datagram_echo *echo = calloc(1, sizeof *echo);
+    int failure;
+
+    if (echo == NULL)
+        return NULL;
+    echo->fd = fd;
+    (void)snprintf(echo->name, sizeof echo->name, "%s", name);
+    echo->pool = pool;
+    echo->log = log;
+    echo->counters = counters;
+    echo->on_over = on_over;
+    echo->owner = owner;
+    echo->width = 1;
+    echo->lonely_turns = 1;
+    echo->overflow_total = datagram_control_overflow(fd); /* a passed socket has a past */
+    if (datagram_control_enable(fd) < 0 || make_events(echo, base) < 0 ||
+        datagram_echo_change(echo, limits) < 0) {
+        failure = errno;
+        free_parts(echo);
+        errno = failure;
+        return NULL;
+    }
+    join_pool(echo);
+    return echo;
+}
+
+void datagram_echo_free(struct datagram_echo *echo)
+{
+    if (echo == NULL)
+        return;
+    note_overflow(echo, datagram_control_overflow(echo->fd));
+    leave_pool(echo);
+    datagram_batch_free(echo->batch);
+    (void)close(echo->fd);
+    free_parts(echo);
+}

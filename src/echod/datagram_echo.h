@@ -1,0 +1,65 @@
+/*
+ * datagram_echo: the echo of one datagram socket: each datagram returns once, unchanged, from where
+ * it was sent to.
+ * Opens no socket; what gets no answer, the guard and the rate decide.
+ * Called by worker.
+ */
+#ifndef ECHOD_DATAGRAM_ECHO_H
+#define ECHOD_DATAGRAM_ECHO_H
+
+#include "base/log.h"
+#include "echod/counters.h"
+#include "echod/datagram_batch.h"
+#include "echod/datagram_guard.h"
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct datagram_echo;
+
+/* What the sockets of one worker share. */
+struct datagram_pool {
+    struct datagram_echo *echoes;
+    struct datagram_batch *spare;    /* used by whoever's turn it is */
+    struct datagram_ports own_ports; /* of all these sockets */
+};
+
+/* Make a pool without sockets. Return 0, or -1 with errno ENOMEM. */
+int datagram_pool_init(struct datagram_pool *pool) __attribute__((warn_unused_result));
+
+void datagram_pool_fini(struct datagram_pool *pool);
+
+/* What one socket is told. */
+struct datagram_limits {
+    bool are_low_ports_allowed;
+    uint64_t rate_per_second; /* for each source; 0: no limit */
+    uint64_t idle_timeout_ms; /* after so long without a datagram it is over; 0: never */
+};
+
+/* Called when nothing came for idle_timeout_ms, or a drain is over. It may free the echo. */
+typedef void datagram_echo_callback(struct datagram_echo *echo, void *owner);
+
+/*
+ * Echo what comes to a socket, which belongs to it from here on; on failure it is still the
+ * caller's. `name` is for the log. Everything else must outlive it. A socket whose send buffer is
+ * full keeps a batch of its own for as long, and receives no more.
+ * Return NULL with errno.
+ */
+struct datagram_echo *datagram_echo_new(struct event_base *base, int fd, const char *name,
+                                        const struct datagram_limits *limits,
+                                        struct datagram_pool *pool, struct log *log,
+                                        struct counters *counters, datagram_echo_callback *on_over,
+                                        void *owner);
+
+/* Close the socket and free the echo. NULL is fine. */
+void datagram_echo_free(struct datagram_echo *echo);
+
+/* Let other limits hold from now on. Return 0, or -1 with errno, and the old ones hold. */
+int datagram_echo_change(struct datagram_echo *echo, const struct datagram_limits *limits)
+    __attribute__((warn_unused_result));
+
+/* Answer what has arrived, and then be over: `on_over` is called, from the loop. Once. */
+void datagram_echo_drain(struct datagram_echo *echo);
+
+#endif
