@@ -52,8 +52,7 @@ static int serve(struct options *options, const struct passed *passed, struct su
     struct pidfile pidfile;
     struct error error;
 
-    if (sockets_open(&sockets, &options->listen, (int)options->backlog, worker_count, passed, log,
-                     log_error, log) < 0)
+    if (sockets_open(&sockets, &options->listen, worker_count, passed, log, log_error, log) < 0)
         return status;
     if (pidfile_open(&pidfile, options->pid_file, &error) < 0)
         goto close_sockets;

@@ -6,7 +6,7 @@
 #include "base/units.h"
 #include "echod/counters.h"
 #include "echod/mailbox.h"
-#include "echod/names.h"
+#include "echod/lookup.h"
 #include "echod/worker.h"
 
 #include <errno.h>
@@ -37,7 +37,7 @@ struct server {
     size_t finished_count;
     unsigned long first_new_number; /* while is_changing: of the endpoints that came */
     struct options next;            /* while is_changing: what the workers change to */
-    struct names *names;            /* while is_changing: their hosts */
+    struct lookup *lookup;          /* while is_changing: their hosts */
     size_t changed_count;           /* of workers */
     bool is_changing;               /* from a HUP until all workers have what it brought */
     bool is_change_wanted;          /* since another HUP came meanwhile */
@@ -212,8 +212,8 @@ static void log_endpoint(const struct server *server, const struct endpoint *end
 
 static void log_endpoints(const struct server *server)
 {
-    for (size_t i = 0; i < server->sockets->count; i++) {
-        const struct endpoint *endpoint = &server->sockets->endpoints[i];
+    for (size_t i = 0; i < server->sockets->endpoints.count; i++) {
+        const struct endpoint *endpoint = &server->sockets->endpoints.items[i];
 
         log_endpoint(server, endpoint,
                      endpoint->kind == ENDPOINT_LISTENER ? "listening on" : "serving");
@@ -272,8 +272,8 @@ static void report(struct server *server)
 
 static void drop_change(struct server *server)
 {
-    names_free(server->names);
-    server->names = NULL;
+    lookup_free(server->lookup);
+    server->lookup = NULL;
     options_free(&server->next);
     server->is_changing = false;
 }
@@ -290,9 +290,9 @@ static void refuse_change(const struct server *server)
  */
 static int open_sockets(struct server *server)
 {
-    server->first_new_number = server->sockets->next_number;
-    if (sockets_change(server->sockets, &server->next.listen, server->names,
-                       (int)server->next.backlog, server->log, log_error, server->log) < 0)
+    server->first_new_number = server->sockets->endpoints.next_number;
+    if (sockets_change(server->sockets, &server->next.listen, server->lookup, server->log,
+                       log_error, server->log) < 0)
         return -1;
     if (check_file_limit(server) == 0)
         return 0;
@@ -363,8 +363,8 @@ static int read_change(struct server *server)
         log_write(server->log, LOG_LEVEL_WARNING, "there is no configuration file to read again");
         goto free_next;
     }
-    server->names = names_look_up(&next->listen, on_names_found, server);
-    if (server->names != NULL)
+    server->lookup = lookup_start(&next->listen, on_names_found, server);
+    if (server->lookup != NULL)
         return 0;
     log_write(server->log, LOG_LEVEL_ERROR, "no thread can look up hosts: %s", strerror(errno));
 
@@ -406,8 +406,8 @@ static void warn_of_passed(const struct server *server, const struct endpoint *e
 /* All workers have the new options: forget the old ones, and close what is leaving. */
 static void finish_change(struct server *server)
 {
-    for (size_t i = 0; i < server->sockets->count; i++) {
-        const struct endpoint *endpoint = &server->sockets->endpoints[i];
+    for (size_t i = 0; i < server->sockets->endpoints.count; i++) {
+        const struct endpoint *endpoint = &server->sockets->endpoints.items[i];
 
         if (endpoint->is_leaving)
             log_endpoint(server, endpoint, "no longer listening on");
@@ -420,8 +420,8 @@ static void finish_change(struct server *server)
     options_free(server->options);
     *server->options = server->next;
     server->is_changing = false;
-    names_free(server->names);
-    server->names = NULL;
+    lookup_free(server->lookup);
+    server->lookup = NULL;
     if (!server->is_draining)
         supervise_tell_ready(server->supervise);
     log_write(server->log, LOG_LEVEL_INFO, "HUP: the configuration of %s is in effect",
@@ -622,7 +622,7 @@ static int init_loop(struct server *server)
     if (server->base == NULL)
         return -1;
     server->mailbox =
-        mailbox_new(server->base, 2 * server->worker_count + server->sockets->count + 1);
+        mailbox_new(server->base, 2 * server->worker_count + server->sockets->endpoints.count + 1);
     if (server->mailbox == NULL)
         goto free_base;
     if (supervise_start(server->supervise, server->base, &questions) < 0)

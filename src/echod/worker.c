@@ -256,7 +256,7 @@ static void prefer_clients_of(int fd, int cpu)
 /* Serve this worker's socket of an endpoint, which becomes the listener's. It begins paused. */
 static int add_listener(struct worker *worker, struct endpoint *endpoint)
 {
-    int *fd = &endpoint->listener_fds[worker->place.index];
+    int *fd = &endpoint->worker_fds[worker->place.index];
     struct served *served =
         realloc(worker->served, (worker->served_count + 1) * sizeof *worker->served);
     struct listener *listener;
@@ -316,7 +316,7 @@ static void drop_listener(struct worker *worker, struct served *served)
  */
 static void add_listener_late(struct worker *worker, struct endpoint *endpoint)
 {
-    int *fd = &endpoint->listener_fds[worker->place.index];
+    int *fd = &endpoint->worker_fds[worker->place.index];
 
     if (add_listener(worker, endpoint) == 0)
         return;
@@ -329,8 +329,8 @@ static void add_listener_late(struct worker *worker, struct endpoint *endpoint)
 /* Serve what was added, and then leave what is leaving. */
 static void change_listeners(struct worker *worker)
 {
-    for (size_t i = 0; i < worker->sockets->count; i++) {
-        struct endpoint *endpoint = &worker->sockets->endpoints[i];
+    for (size_t i = 0; i < worker->sockets->endpoints.count; i++) {
+        struct endpoint *endpoint = &worker->sockets->endpoints.items[i];
         struct served *served = find_served(worker, endpoint);
 
         if (endpoint->kind != ENDPOINT_LISTENER)
@@ -340,8 +340,8 @@ static void change_listeners(struct worker *worker)
         else if (served != NULL && !endpoint->is_leaving && !endpoint->is_passed)
             listener_set_backlog(served->listener, (int)worker->backlog);
     }
-    for (size_t i = 0; i < worker->sockets->count; i++) {
-        const struct endpoint *endpoint = &worker->sockets->endpoints[i];
+    for (size_t i = 0; i < worker->sockets->endpoints.count; i++) {
+        const struct endpoint *endpoint = &worker->sockets->endpoints.items[i];
         struct served *served = find_served(worker, endpoint);
 
         if (served != NULL && endpoint->is_leaving)
@@ -606,8 +606,8 @@ static bool serves_passed_clients(const struct worker *worker)
 
 static bool needs_any_fd(const struct worker *worker, const struct sockets *sockets)
 {
-    for (size_t i = 0; i < sockets->count; i++) {
-        if (serves_passed_clients(worker) && sockets->endpoints[i].is_file)
+    for (size_t i = 0; i < sockets->endpoints.count; i++) {
+        if (serves_passed_clients(worker) && sockets->endpoints.items[i].is_file)
             return true;
     }
     return false;
@@ -671,8 +671,8 @@ static int add_passed_client(struct worker *worker, struct endpoint *endpoint)
 /* Take this worker's part of what was opened. On failure it keeps what it has taken. */
 static int take_endpoints(struct worker *worker, struct sockets *sockets)
 {
-    for (size_t i = 0; i < sockets->count; i++) {
-        struct endpoint *endpoint = &sockets->endpoints[i];
+    for (size_t i = 0; i < sockets->endpoints.count; i++) {
+        struct endpoint *endpoint = &sockets->endpoints.items[i];
         int status = 0;
 
         switch (endpoint->kind) {
@@ -683,6 +683,8 @@ static int take_endpoints(struct worker *worker, struct sockets *sockets)
             if (serves_passed_clients(worker))
                 status = add_passed_client(worker, endpoint);
             break;
+        case ENDPOINT_DATAGRAM:
+            break; /* sockets opens none */
         }
         if (status < 0)
             return -1;
@@ -716,7 +718,7 @@ struct worker *worker_new(const struct worker_place *place, const struct options
     worker->owner = owner;
 
     errno = ENOMEM; /* unless the system says something else */
-    worker->passed_ids = calloc(sockets->count, sizeof *worker->passed_ids);
+    worker->passed_ids = calloc(sockets->endpoints.count, sizeof *worker->passed_ids);
     worker->table = table_new(place->index, place->count);
     worker->base = new_base(needs_any_fd(worker, sockets));
     failure = errno;

@@ -105,8 +105,8 @@ static int open_into(struct sockets *sockets, size_t workers, const char *const 
     struct listen items[LIST_SIZE];
     const struct listen_list list = make_list(items, texts);
 
-    return sockets_open(sockets, &list, BACKLOG, workers, &scene.passed,
-                        support_log(LOG_FORMAT_TEXT), on_error, NULL);
+    return sockets_open(sockets, &list, workers, &scene.passed, support_log(LOG_FORMAT_TEXT),
+                        on_error, NULL);
 }
 
 #define TEXTS(...) ((const char *const[]){__VA_ARGS__, NULL})
@@ -117,7 +117,7 @@ static void open_all(size_t workers, const char *const texts[])
     int status = open_into(&scene.sockets, workers, texts);
 
     ck_assert_msg(status == 0, "%s was refused: %s", texts[0], scene.error.text);
-    ck_assert_uint_eq(scene.sockets.worker_count, workers);
+    ck_assert_uint_eq(scene.sockets.endpoints.worker_count, workers);
 }
 
 /* See that opening fails with a sentence that names `part`, and that nothing is left open. */
@@ -138,7 +138,7 @@ static void close_all(unsigned descriptors)
 {
     sockets_close(&scene.sockets);
     ck_assert_uint_eq(support_descriptor_count(), descriptors);
-    ck_assert_uint_eq(scene.sockets.count, 0);
+    ck_assert_uint_eq(scene.sockets.endpoints.count, 0);
 }
 
 static int option_of(int fd, int level, int option)
@@ -154,11 +154,11 @@ static void check_listener(const struct endpoint *endpoint, size_t workers)
 {
     ck_assert_int_eq((int)endpoint->kind, ENDPOINT_LISTENER);
     for (size_t i = 0; i < workers; i++) {
-        ck_assert_int_eq(option_of(endpoint->listener_fds[i], SOL_SOCKET, SO_ACCEPTCONN), 1);
-        ck_assert(support_is_nonblocking(endpoint->listener_fds[i]));
-        ck_assert(support_is_close_on_exec(endpoint->listener_fds[i]));
+        ck_assert_int_eq(option_of(endpoint->worker_fds[i], SOL_SOCKET, SO_ACCEPTCONN), 1);
+        ck_assert(support_is_nonblocking(endpoint->worker_fds[i]));
+        ck_assert(support_is_close_on_exec(endpoint->worker_fds[i]));
         for (size_t j = 0; j < i; j++)
-            ck_assert_int_ne(endpoint->listener_fds[j], endpoint->listener_fds[i]);
+            ck_assert_int_ne(endpoint->worker_fds[j], endpoint->worker_fds[i]);
     }
 }
 
@@ -212,16 +212,16 @@ START_TEST(a_tcp_address_is_bound_and_named_with_its_real_port)
     int client;
 
     open_all(1, TEXTS("tcp://127.0.0.1:0"));
-    ck_assert_uint_eq(scene.sockets.count, 1);
-    check_listener(&scene.sockets.endpoints[0], 1);
-    ck_assert_int_eq(
-        getsockname(scene.sockets.endpoints[0].listener_fds[0], (struct sockaddr *)&bound, &length),
-        0);
+    ck_assert_uint_eq(scene.sockets.endpoints.count, 1);
+    check_listener(&scene.sockets.endpoints.items[0], 1);
+    ck_assert_int_eq(getsockname(scene.sockets.endpoints.items[0].worker_fds[0],
+                                 (struct sockaddr *)&bound, &length),
+                     0);
     ck_assert_uint_ne(bound.sin_port, 0);
     (void)snprintf(name, sizeof name, "tcp://127.0.0.1:%u", (unsigned)ntohs(bound.sin_port));
-    ck_assert_str_eq(scene.sockets.endpoints[0].name, name);
+    ck_assert_str_eq(scene.sockets.endpoints.items[0].name, name);
     client = connect_to(ntohs(bound.sin_port));
-    ck_assert_uint_eq(accept_all(scene.sockets.endpoints[0].listener_fds[0]), 1);
+    ck_assert_uint_eq(accept_all(scene.sockets.endpoints.items[0].worker_fds[0]), 1);
     support_close(&client);
     close_all(descriptors);
 }
@@ -236,21 +236,21 @@ START_TEST(each_worker_has_a_socket_and_every_client_one_worker)
     unsigned accepted = 0;
 
     open_all(WORKERS, TEXTS("tcp://127.0.0.1:0"));
-    ck_assert_uint_eq(scene.sockets.count, 1);
-    endpoint = &scene.sockets.endpoints[0];
+    ck_assert_uint_eq(scene.sockets.endpoints.count, 1);
+    endpoint = &scene.sockets.endpoints.items[0];
     check_listener(endpoint, WORKERS);
     for (int i = 0; i < WORKERS; i++) {
         struct sockaddr_in bound;
         socklen_t length = sizeof bound;
 
-        ck_assert_int_eq(getsockname(endpoint->listener_fds[i], (struct sockaddr *)&bound, &length),
+        ck_assert_int_eq(getsockname(endpoint->worker_fds[i], (struct sockaddr *)&bound, &length),
                          0);
         ck_assert_uint_eq(ntohs(bound.sin_port), port_of(endpoint));
     }
     for (int i = 0; i < COUNT; i++)
         clients[i] = connect_to(port_of(endpoint));
     for (int i = 0; i < WORKERS; i++)
-        accepted += accept_all(endpoint->listener_fds[i]);
+        accepted += accept_all(endpoint->worker_fds[i]);
     ck_assert_uint_eq(accepted, COUNT);
     for (int i = 0; i < COUNT; i++)
         support_close(&clients[i]);
@@ -263,13 +263,14 @@ START_TEST(localhost_is_bound_with_all_of_its_addresses)
     const unsigned descriptors = support_descriptor_count();
 
     open_all(2, TEXTS("localhost:0"));
-    ck_assert_uint_ge(scene.sockets.count, 1);
-    for (size_t i = 0; i < scene.sockets.count; i++) {
-        support_assert_matches(scene.sockets.endpoints[i].name,
+    ck_assert_uint_ge(scene.sockets.endpoints.count, 1);
+    for (size_t i = 0; i < scene.sockets.endpoints.count; i++) {
+        support_assert_matches(scene.sockets.endpoints.items[i].name,
                                "^tcp://(127\\.0\\.[0-9]+\\.1|\\[::1\\]):[1-9][0-9]*$");
-        check_listener(&scene.sockets.endpoints[i], 2);
+        check_listener(&scene.sockets.endpoints.items[i], 2);
         for (size_t j = 0; j < i; j++)
-            ck_assert_str_ne(scene.sockets.endpoints[j].name, scene.sockets.endpoints[i].name);
+            ck_assert_str_ne(scene.sockets.endpoints.items[j].name,
+                             scene.sockets.endpoints.items[i].name);
     }
     close_all(descriptors);
 }
@@ -283,12 +284,12 @@ START_TEST(ipv6_leaves_ipv4_alone)
     if (!has_ipv6())
         return;
     open_all(1, TEXTS("tcp://[::]:0"));
-    check_listener(&scene.sockets.endpoints[0], 1);
-    support_assert_matches(scene.sockets.endpoints[0].name, "^tcp://\\[::\\]:[1-9][0-9]*$");
+    check_listener(&scene.sockets.endpoints.items[0], 1);
+    support_assert_matches(scene.sockets.endpoints.items[0].name, "^tcp://\\[::\\]:[1-9][0-9]*$");
     ck_assert_int_eq(
-        option_of(scene.sockets.endpoints[0].listener_fds[0], IPPROTO_IPV6, IPV6_V6ONLY), 1);
+        option_of(scene.sockets.endpoints.items[0].worker_fds[0], IPPROTO_IPV6, IPV6_V6ONLY), 1);
     (void)snprintf(text, sizeof text, "tcp://0.0.0.0:%u",
-                   (unsigned)port_of(&scene.sockets.endpoints[0]));
+                   (unsigned)port_of(&scene.sockets.endpoints.items[0]));
     ck_assert_int_eq(open_into(&other, 1, TEXTS(text)), 0);
     sockets_close(&other);
 }
@@ -320,8 +321,10 @@ END_TEST
 START_TEST(an_address_of_another_echod_is_refused)
 {
     open_all((size_t)_i, TEXTS("tcp://127.0.0.1:0"));
-    check_refused(1, TEXTS(scene.sockets.endpoints[0].name), scene.sockets.endpoints[0].name);
-    check_refused(2, TEXTS(scene.sockets.endpoints[0].name), scene.sockets.endpoints[0].name);
+    check_refused(1, TEXTS(scene.sockets.endpoints.items[0].name),
+                  scene.sockets.endpoints.items[0].name);
+    check_refused(2, TEXTS(scene.sockets.endpoints.items[0].name),
+                  scene.sockets.endpoints.items[0].name);
 }
 END_TEST
 
@@ -406,11 +409,11 @@ START_TEST(a_unix_socket_is_bound_and_removed)
     int client;
 
     open_all(3, TEXTS(scene.url));
-    ck_assert_uint_eq(scene.sockets.count, 1);
-    ck_assert_str_eq(scene.sockets.endpoints[0].name, scene.url);
-    check_listener(&scene.sockets.endpoints[0], 3);
+    ck_assert_uint_eq(scene.sockets.endpoints.count, 1);
+    ck_assert_str_eq(scene.sockets.endpoints.items[0].name, scene.url);
+    check_listener(&scene.sockets.endpoints.items[0], 3);
     client = connect_path();
-    ck_assert_uint_eq(accept_all(scene.sockets.endpoints[0].listener_fds[_i]), 1);
+    ck_assert_uint_eq(accept_all(scene.sockets.endpoints.items[0].worker_fds[_i]), 1);
     support_close(&client);
     close_all(descriptors);
     ck_assert_int_eq(access(scene.path, F_OK), -1);
@@ -424,7 +427,7 @@ START_TEST(a_path_that_nobody_listens_on_is_taken)
     support_close(&fd); /* as after a crash */
     open_all(1, TEXTS(scene.url));
     client = connect_path();
-    ck_assert_uint_eq(accept_all(scene.sockets.endpoints[0].listener_fds[0]), 1);
+    ck_assert_uint_eq(accept_all(scene.sockets.endpoints.items[0].worker_fds[0]), 1);
     support_close(&client);
 }
 END_TEST
@@ -559,10 +562,10 @@ START_TEST(several_addresses_are_opened)
     unsigned unix_count = 0;
 
     open_all(2, TEXTS("127.0.0.1:0", scene.url, "tcp://127.0.0.1:0"));
-    ck_assert_uint_eq(scene.sockets.count, 3);
+    ck_assert_uint_eq(scene.sockets.endpoints.count, 3);
     for (size_t i = 0; i < 3; i++) {
-        check_listener(&scene.sockets.endpoints[i], 2);
-        unix_count += strcmp(scene.sockets.endpoints[i].name, scene.url) == 0;
+        check_listener(&scene.sockets.endpoints.items[i], 2);
+        unix_count += strcmp(scene.sockets.endpoints.items[i].name, scene.url) == 0;
     }
     ck_assert_uint_eq(unix_count, 1);
     close_all(descriptors);
@@ -590,11 +593,11 @@ START_TEST(a_passed_listener_is_taken_over)
     ck_assert_int_eq(listen(fd, BACKLOG), 0);
     ck_assert_int_eq(fcntl(fd, F_SETFL, 0), 0); /* supervisord passes blocking ones */
     open_all(3, TEXTS(url));
-    ck_assert_uint_eq(scene.sockets.count, 1);
-    check_listener(&scene.sockets.endpoints[0], 3);
-    ck_assert_ptr_nonnull(strstr(scene.sockets.endpoints[0].name, url));
+    ck_assert_uint_eq(scene.sockets.endpoints.count, 1);
+    check_listener(&scene.sockets.endpoints.items[0], 3);
+    ck_assert_ptr_nonnull(strstr(scene.sockets.endpoints.items[0].name, url));
     client = _i == 0 ? connect_to(ntohs(address.sin_port)) : connect_path();
-    ck_assert_uint_eq(accept_all(scene.sockets.endpoints[0].listener_fds[2]), 1);
+    ck_assert_uint_eq(accept_all(scene.sockets.endpoints.items[0].worker_fds[2]), 1);
     support_close(&client);
     close_all(descriptors);
     if (_i == 1)
@@ -615,8 +618,8 @@ START_TEST(a_passed_connection_is_one_client)
     ck_assert_int_eq(fcntl(fds[1], F_SETFL, 0), 0);
     descriptors = support_descriptor_count();
     open_all(2, TEXTS(fd_url(fds[1])));
-    ck_assert_uint_eq(scene.sockets.count, 1);
-    endpoint = &scene.sockets.endpoints[0];
+    ck_assert_uint_eq(scene.sockets.endpoints.count, 1);
+    endpoint = &scene.sockets.endpoints.items[0];
     ck_assert_int_eq((int)endpoint->kind, ENDPOINT_CLIENT);
     ck_assert_int_eq(endpoint->input_fd, fds[1]);
     ck_assert_int_eq(endpoint->output_fd, fds[1]);
@@ -715,8 +718,8 @@ START_TEST(standard_input_and_output_are_one_client)
     replace_standard(STDOUT_FILENO, out[1]);
     descriptors = support_descriptor_count();
     open_all(2, TEXTS("stdio:"));
-    ck_assert_uint_eq(scene.sockets.count, 1);
-    endpoint = &scene.sockets.endpoints[0];
+    ck_assert_uint_eq(scene.sockets.endpoints.count, 1);
+    endpoint = &scene.sockets.endpoints.items[0];
     ck_assert_int_eq((int)endpoint->kind, ENDPOINT_CLIENT);
     ck_assert_str_eq(endpoint->name, "stdio:");
     ck_assert(!endpoint->is_file);
@@ -745,7 +748,7 @@ START_TEST(what_epoll_does_not_take_is_known_as_a_file)
     replace_standard(STDIN_FILENO, _i % 2 == 0 ? file_fd : pipe_fds[0]);
     replace_standard(STDOUT_FILENO, _i % 2 == 0 ? pipe_fds[1] : file_fd);
     open_all(1, TEXTS("stdio:"));
-    ck_assert(scene.sockets.endpoints[0].is_file);
+    ck_assert(scene.sockets.endpoints.items[0].is_file);
     sockets_close(&scene.sockets);
     restore_standard();
     support_close(&pipe_fds[_i % 2 == 0 ? 0 : 1]);
@@ -762,7 +765,7 @@ START_TEST(a_socket_as_standard_input_and_output_is_one_descriptor)
     replace_standard(STDIN_FILENO, fds[1]);
     replace_standard(STDOUT_FILENO, copy);
     open_all(1, TEXTS("stdio:"));
-    endpoint = &scene.sockets.endpoints[0];
+    endpoint = &scene.sockets.endpoints.items[0];
     ck_assert_int_eq(endpoint->input_fd, endpoint->output_fd); /* so that it can linger */
     sockets_close(&scene.sockets);
     restore_standard();
@@ -872,10 +875,10 @@ START_TEST(sockets_of_systemd_are_taken_by_name)
 
     scene.passed = (struct passed){.sockets = passed, .count = 3};
     open_all(3, TEXTS("systemd://web", "tcp://127.0.0.1:0"));
-    ck_assert_uint_eq(scene.sockets.count, 3);
+    ck_assert_uint_eq(scene.sockets.endpoints.count, 3);
     for (size_t i = 0; i < 2; i++) {
-        check_listener(&scene.sockets.endpoints[i], 3);
-        support_assert_matches(scene.sockets.endpoints[i].name,
+        check_listener(&scene.sockets.endpoints.items[i], 3);
+        support_assert_matches(scene.sockets.endpoints.items[i].name,
                                "^systemd://web \\(127.0.0.1:[0-9]+\\)$");
     }
     ck_assert(passed[0].is_taken && !passed[1].is_taken && passed[2].is_taken);
@@ -895,9 +898,10 @@ START_TEST(systemd_without_a_name_takes_all_sockets)
 
     scene.passed = (struct passed){.sockets = passed, .count = 2};
     open_all(1, TEXTS("systemd://"));
-    ck_assert_uint_eq(scene.sockets.count, 2);
-    support_assert_matches(scene.sockets.endpoints[0].name, "^systemd://web \\(127.0.0.1:");
-    support_assert_matches(scene.sockets.endpoints[1].name, "^systemd://other \\(/tmp/check-");
+    ck_assert_uint_eq(scene.sockets.endpoints.count, 2);
+    support_assert_matches(scene.sockets.endpoints.items[0].name, "^systemd://web \\(127.0.0.1:");
+    support_assert_matches(scene.sockets.endpoints.items[1].name,
+                           "^systemd://other \\(/tmp/check-");
     ck_assert(passed[0].is_taken && passed[1].is_taken);
     close_all(descriptors);
     ck_assert_int_eq(access(scene.path, F_OK), 0); /* it is not ours to remove */
@@ -979,8 +983,8 @@ static int change_to(const char *const texts[])
     struct listen items[LIST_SIZE];
     const struct listen_list list = make_list(items, texts);
 
-    return sockets_change(&scene.sockets, &list, NULL, BACKLOG, support_log(LOG_FORMAT_TEXT),
-                          on_error, NULL);
+    return sockets_change(&scene.sockets, &list, NULL, support_log(LOG_FORMAT_TEXT), on_error,
+                          NULL);
 }
 
 START_TEST(what_stays_is_not_touched_and_the_rest_comes_or_leaves)
@@ -991,27 +995,27 @@ START_TEST(what_stays_is_not_touched_and_the_rest_comes_or_leaves)
     int fd;
 
     open_all(workers, TEXTS("127.0.0.1:0", scene.url));
-    stays = scene.sockets.endpoints[0].number;
-    fd = scene.sockets.endpoints[0].listener_fds[0];
+    stays = scene.sockets.endpoints.items[0].number;
+    fd = scene.sockets.endpoints.items[0].worker_fds[0];
     ck_assert_int_eq(change_to(TEXTS("[::1]:0", "127.0.0.1:0")), 0);
-    ck_assert_uint_eq(scene.sockets.count, 3);
-    check_listener(&scene.sockets.endpoints[2], workers);
-    comes = scene.sockets.endpoints[2].number;
-    ck_assert(!scene.sockets.endpoints[0].is_leaving);
-    ck_assert(scene.sockets.endpoints[1].is_leaving);
-    ck_assert(!scene.sockets.endpoints[2].is_leaving);
+    ck_assert_uint_eq(scene.sockets.endpoints.count, 3);
+    check_listener(&scene.sockets.endpoints.items[2], workers);
+    comes = scene.sockets.endpoints.items[2].number;
+    ck_assert(!scene.sockets.endpoints.items[0].is_leaving);
+    ck_assert(scene.sockets.endpoints.items[1].is_leaving);
+    ck_assert(!scene.sockets.endpoints.items[2].is_leaving);
     ck_assert_int_eq(access(scene.path, F_OK), 0);
 
     sockets_close_leaving(&scene.sockets);
-    ck_assert_uint_eq(scene.sockets.count, 2);
-    ck_assert_uint_eq(scene.sockets.endpoints[0].number, stays);
-    ck_assert_uint_eq(scene.sockets.endpoints[1].number, comes);
-    ck_assert_int_eq(scene.sockets.endpoints[0].listener_fds[0], fd);
+    ck_assert_uint_eq(scene.sockets.endpoints.count, 2);
+    ck_assert_uint_eq(scene.sockets.endpoints.items[0].number, stays);
+    ck_assert_uint_eq(scene.sockets.endpoints.items[1].number, comes);
+    ck_assert_int_eq(scene.sockets.endpoints.items[0].worker_fds[0], fd);
     ck_assert_int_lt(access(scene.path, F_OK), 0);
     ck_assert_uint_eq(support_descriptor_count(), descriptors + 2 * workers);
 
     ck_assert_int_eq(change_to(TEXTS(scene.url, "[::1]:0", "127.0.0.1:0")), 0);
-    ck_assert_uint_ne(scene.sockets.endpoints[2].number, comes);
+    ck_assert_uint_ne(scene.sockets.endpoints.items[2].number, comes);
     ck_assert_int_eq(access(scene.path, F_OK), 0);
     close_all(descriptors);
 }
@@ -1039,13 +1043,13 @@ START_TEST(an_address_that_stands_there_twice_is_two)
 {
     open_all(1, TEXTS("127.0.0.1:0", "127.0.0.1:0"));
     ck_assert_int_eq(change_to(TEXTS("127.0.0.1:0")), 0);
-    ck_assert(!scene.sockets.endpoints[0].is_leaving);
-    ck_assert(scene.sockets.endpoints[1].is_leaving);
+    ck_assert(!scene.sockets.endpoints.items[0].is_leaving);
+    ck_assert(scene.sockets.endpoints.items[1].is_leaving);
     sockets_close_leaving(&scene.sockets);
     ck_assert_int_eq(change_to(TEXTS("127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0")), 0);
-    ck_assert_uint_eq(scene.sockets.count, 3);
-    for (size_t i = 0; i < scene.sockets.count; i++)
-        ck_assert(!scene.sockets.endpoints[i].is_leaving);
+    ck_assert_uint_eq(scene.sockets.endpoints.count, 3);
+    for (size_t i = 0; i < scene.sockets.endpoints.count; i++)
+        ck_assert(!scene.sockets.endpoints.items[i].is_leaving);
 }
 END_TEST
 
@@ -1054,12 +1058,12 @@ START_TEST(a_name_with_several_addresses_stays_whole)
     size_t count;
 
     open_all(1, TEXTS("localhost:0"));
-    count = scene.sockets.count;
+    count = scene.sockets.endpoints.count;
     ck_assert_int_eq(change_to(TEXTS("127.0.0.1:0", "localhost:0")), 0);
-    ck_assert_uint_eq(scene.sockets.count, count + 1);
+    ck_assert_uint_eq(scene.sockets.endpoints.count, count + 1);
     ck_assert_int_eq(change_to(TEXTS("127.0.0.1:0")), 0);
     sockets_close_leaving(&scene.sockets);
-    ck_assert_uint_eq(scene.sockets.count, 1);
+    ck_assert_uint_eq(scene.sockets.endpoints.count, 1);
 }
 END_TEST
 
@@ -1076,8 +1080,8 @@ START_TEST(a_change_that_fails_changes_nothing)
     descriptors = support_descriptor_count();
     ck_assert_int_eq(change_to(TEXTS(scene.url, "[::1]:0", text)), -1);
     ck_assert_ptr_nonnull(strstr(scene.error.text, text));
-    ck_assert_uint_eq(scene.sockets.count, 1);
-    ck_assert(!scene.sockets.endpoints[0].is_leaving);
+    ck_assert_uint_eq(scene.sockets.endpoints.count, 1);
+    ck_assert(!scene.sockets.endpoints.items[0].is_leaving);
     ck_assert_uint_eq(support_descriptor_count(), descriptors);
     ck_assert_int_lt(access(scene.path, F_OK), 0);
     support_close(&busy);
@@ -1109,10 +1113,10 @@ START_TEST(what_is_passed_comes_at_the_start_only)
     sockets_close(&scene.sockets);
 
     open_all(1, TEXTS("127.0.0.1:0", text));
-    ck_assert(scene.sockets.endpoints[0].is_passed);
+    ck_assert(scene.sockets.endpoints.items[0].is_passed);
     ck_assert_int_eq(change_to(TEXTS(text)), 0);
-    ck_assert(!scene.sockets.endpoints[0].is_leaving);
-    ck_assert(scene.sockets.endpoints[1].is_leaving);
+    ck_assert(!scene.sockets.endpoints.items[0].is_leaving);
+    ck_assert(scene.sockets.endpoints.items[1].is_leaving);
 }
 END_TEST
 
@@ -1125,9 +1129,9 @@ START_TEST(a_passed_client_never_leaves)
     (void)snprintf(text, sizeof text, "fd://%d", fds[1]);
     open_all(1, TEXTS(text, "127.0.0.1:0"));
     ck_assert_int_eq(change_to(TEXTS("127.0.0.1:0")), 0);
-    ck_assert(!scene.sockets.endpoints[0].is_leaving);
+    ck_assert(!scene.sockets.endpoints.items[0].is_leaving);
     ck_assert_int_eq(change_to(TEXTS("127.0.0.1:0", text)), 0);
-    ck_assert_uint_eq(scene.sockets.count, 2);
+    ck_assert_uint_eq(scene.sockets.endpoints.count, 2);
     support_close(&fds[0]);
 }
 END_TEST

@@ -1,6 +1,6 @@
 #include <config.h>
 
-#include "echod/names.h"
+#include "echod/lookup.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -16,11 +16,11 @@ struct name {
 };
 
 /* Owned by the caller and the thread together; the last of them frees it. */
-struct names {
+struct lookup {
     pthread_mutex_t mutex; /* guards what follows up to the list */
     bool is_abandoned;     /* the caller has freed it */
     bool is_over;          /* the thread is done */
-    names_callback *on_found;
+    lookup_callback *on_found;
     void *argument;
     size_t count;
     struct name list[];
@@ -39,36 +39,36 @@ static int look_up(const struct address *address, struct addrinfo **found)
     return getaddrinfo(address->host, port, &hints, found);
 }
 
-static void destroy(struct names *names)
+static void destroy(struct lookup *lookup)
 {
-    for (size_t i = 0; i < names->count; i++) {
-        if (names->list[i].found != NULL)
-            freeaddrinfo(names->list[i].found);
+    for (size_t i = 0; i < lookup->count; i++) {
+        if (lookup->list[i].found != NULL)
+            freeaddrinfo(lookup->list[i].found);
     }
-    (void)pthread_mutex_destroy(&names->mutex);
-    free(names);
+    (void)pthread_mutex_destroy(&lookup->mutex);
+    free(lookup);
 }
 
 static void *run(void *argument)
 {
-    struct names *names = argument;
+    struct lookup *lookup = argument;
     bool is_abandoned;
 
-    for (size_t i = 0; i < names->count; i++)
-        names->list[i].status = look_up(&names->list[i].address, &names->list[i].found);
-    pthread_mutex_lock(&names->mutex);
-    names->is_over = true;
-    is_abandoned = names->is_abandoned;
+    for (size_t i = 0; i < lookup->count; i++)
+        lookup->list[i].status = look_up(&lookup->list[i].address, &lookup->list[i].found);
+    pthread_mutex_lock(&lookup->mutex);
+    lookup->is_over = true;
+    is_abandoned = lookup->is_abandoned;
     if (!is_abandoned)
-        names->on_found(names->argument);
-    pthread_mutex_unlock(&names->mutex);
+        lookup->on_found(lookup->argument);
+    pthread_mutex_unlock(&lookup->mutex);
     if (is_abandoned)
-        destroy(names);
+        destroy(lookup);
     return NULL;
 }
 
 /* Start the thread, which nobody waits for; signals are for others. */
-static int start(struct names *names)
+static int start(struct lookup *lookup)
 {
     sigset_t all, before;
     pthread_t thread;
@@ -76,54 +76,54 @@ static int start(struct names *names)
 
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    failure = pthread_create(&thread, NULL, run, names);
+    failure = pthread_create(&thread, NULL, run, lookup);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failure == 0)
         failure = pthread_detach(thread);
     return failure;
 }
 
-struct names *names_look_up(const struct listen_list *addresses, names_callback *on_found,
+struct lookup *lookup_start(const struct listen_list *addresses, lookup_callback *on_found,
                             void *argument)
 {
-    struct names *names = calloc(1, sizeof *names + addresses->count * sizeof(struct name));
+    struct lookup *lookup = calloc(1, sizeof *lookup + addresses->count * sizeof(struct name));
     int failure;
 
-    if (names == NULL)
+    if (lookup == NULL)
         return NULL;
-    (void)pthread_mutex_init(&names->mutex, NULL);
-    names->on_found = on_found;
-    names->argument = argument;
+    (void)pthread_mutex_init(&lookup->mutex, NULL);
+    lookup->on_found = on_found;
+    lookup->argument = argument;
     for (size_t i = 0; i < addresses->count; i++) {
         if (addresses->items[i].address.scheme == ADDRESS_TCP)
-            names->list[names->count++].address = addresses->items[i].address;
+            lookup->list[lookup->count++].address = addresses->items[i].address;
     }
-    failure = start(names);
+    failure = start(lookup);
     if (failure == 0)
-        return names;
-    destroy(names);
+        return lookup;
+    destroy(lookup);
     errno = failure;
     return NULL;
 }
 
-void names_free(struct names *names)
+void lookup_free(struct lookup *lookup)
 {
     bool is_over;
 
-    if (names == NULL)
+    if (lookup == NULL)
         return;
-    pthread_mutex_lock(&names->mutex);
-    names->is_abandoned = true;
-    is_over = names->is_over;
-    pthread_mutex_unlock(&names->mutex);
+    pthread_mutex_lock(&lookup->mutex);
+    lookup->is_abandoned = true;
+    is_over = lookup->is_over;
+    pthread_mutex_unlock(&lookup->mutex);
     if (is_over)
-        destroy(names);
+        destroy(lookup);
 }
 
-int names_find(struct names *names, const struct address *address, struct addrinfo **found)
+int lookup_find(struct lookup *lookup, const struct address *address, struct addrinfo **found)
 {
-    for (size_t i = 0; names != NULL && i < names->count; i++) {
-        struct name *name = &names->list[i];
+    for (size_t i = 0; lookup != NULL && i < lookup->count; i++) {
+        struct name *name = &lookup->list[i];
 
         if (!address_is_equal(&name->address, address) ||
             (name->status == 0 && name->found == NULL))

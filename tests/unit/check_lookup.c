@@ -1,11 +1,11 @@
 /*
- * check_names: what is looked up can be taken once, and who waits no longer is not called.
+ * check_lookup: what is looked up can be taken once, and who waits no longer is not called.
  * That echod goes on meanwhile is in test_reload.
  * Run by make check.
  */
 #include <config.h>
 
-#include "echod/names.h"
+#include "echod/lookup.h"
 
 #include "support.h"
 
@@ -54,20 +54,20 @@ static struct address make_address(const char *text)
     return address;
 }
 
-static struct names *look_up(struct address *addresses, size_t count)
+static struct lookup *look_up(struct address *addresses, size_t count)
 {
     struct listen items[8];
     const struct listen_list list = {.items = items, .count = count};
-    struct names *names;
+    struct lookup *lookup;
 
     ck_assert_uint_le(count, 8);
     for (size_t i = 0; i < count; i++)
         items[i] = (struct listen){.address = addresses[i]};
 
-    names = names_look_up(&list, on_found, &calls);
-    ck_assert_ptr_nonnull(names);
+    lookup = lookup_start(&list, on_found, &calls);
+    ck_assert_ptr_nonnull(lookup);
     memset(items, 0, sizeof items); /* not needed any more */
-    return names;
+    return lookup;
 }
 
 START_TEST(what_was_found_is_taken_once)
@@ -75,19 +75,19 @@ START_TEST(what_was_found_is_taken_once)
     const struct address literal = make_address("127.0.0.1:7"), wrong = make_address("bad..name:7");
     struct address list[] = {literal, make_address("unix:///x"), wrong, literal};
     struct addrinfo *first = NULL, *second = NULL, *third = NULL;
-    struct names *names = look_up(list, 4);
+    struct lookup *lookup = look_up(list, 4);
 
     wait_for_call();
-    ck_assert_int_eq(names_find(names, &literal, &first), 0);
-    ck_assert_int_eq(names_find(names, &literal, &second), 0);
+    ck_assert_int_eq(lookup_find(lookup, &literal, &first), 0);
+    ck_assert_int_eq(lookup_find(lookup, &literal, &second), 0);
     ck_assert_ptr_ne(first, second);
-    ck_assert_int_ne(names_find(names, &wrong, &third), 0);
-    ck_assert_int_eq(names_find(names, &literal, &third),
-                     0); /* asks the system, as without names */
+    ck_assert_int_ne(lookup_find(lookup, &wrong, &third), 0);
+    ck_assert_int_eq(lookup_find(lookup, &literal, &third),
+                     0); /* asks the system, as without lookup */
     freeaddrinfo(first);
     freeaddrinfo(second);
     freeaddrinfo(third);
-    names_free(names);
+    lookup_free(lookup);
     ck_assert_int_eq(calls, 1);
 }
 END_TEST
@@ -95,11 +95,11 @@ END_TEST
 START_TEST(what_is_left_is_freed)
 {
     struct address list[] = {make_address("127.0.0.1:7"), make_address("[::1]:7")};
-    struct names *names = look_up(list, 2);
+    struct lookup *lookup = look_up(list, 2);
 
     wait_for_call();
-    names_free(names);
-    names_free(NULL);
+    lookup_free(lookup);
+    lookup_free(NULL);
 }
 END_TEST
 
@@ -112,7 +112,7 @@ START_TEST(who_waits_no_longer_is_not_called)
         struct address list[] = {make_address("127.0.0.1:7"), make_address("localhost:7")};
         const int before = calls;
 
-        names_free(look_up(list, 2));
+        lookup_free(look_up(list, 2));
         called += calls - before; /* before it was freed, or by one of those that are freed */
     }
     for (; called > 0; called--)
@@ -126,7 +126,7 @@ START_TEST(without_names_the_system_is_asked)
     const struct address address = make_address("127.0.0.1:7");
     struct addrinfo *found = NULL;
 
-    ck_assert_int_eq(names_find(NULL, &address, &found), 0);
+    ck_assert_int_eq(lookup_find(NULL, &address, &found), 0);
     ck_assert_int_eq(found->ai_family, AF_INET);
     freeaddrinfo(found);
 }
@@ -134,8 +134,8 @@ END_TEST
 
 static Suite *names_suite(void)
 {
-    Suite *suite = suite_create("names");
-    TCase *tests = support_case(suite, "names");
+    Suite *suite = suite_create("lookup");
+    TCase *tests = support_case(suite, "lookup");
 
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, what_was_found_is_taken_once);

@@ -1,0 +1,153 @@
+#include <config.h>
+
+#include "echod/endpoint.h"
+
+#include "base/descriptor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* --- Adding ---------------------------------------------------------------------------------- */
+
+struct endpoint *endpoint_add(struct endpoint_list *list, enum endpoint_kind kind)
+{
+    struct endpoint *items = realloc(list->items, (list->count + 1) * sizeof *items);
+
+    if (items == NULL)
+        return NULL;
+    list->items = items;
+    items[list->count] = (struct endpoint){
+        .kind = kind,
+        .number = list->next_number++,
+        .input_fd = -1,
+        .output_fd = -1,
+    };
+    return &items[list->count++];
+}
+
+struct endpoint *endpoint_add_socket(struct endpoint_list *list, enum endpoint_kind kind, int fd)
+{
+    int *fds = malloc(list->worker_count * sizeof *fds);
+    struct endpoint *endpoint = fds == NULL ? NULL : endpoint_add(list, kind);
+
+    if (endpoint == NULL) {
+        descriptor_close(fd);
+        free(fds);
+        return NULL;
+    }
+    endpoint->worker_fds = fds;
+    fds[0] = fd;
+    for (size_t i = 1; i < list->worker_count; i++)
+        fds[i] = -1;
+    return endpoint;
+}
+
+int endpoint_share_socket(struct endpoint *endpoint, size_t worker_count)
+{
+    for (size_t i = 1; i < worker_count; i++) {
+        int *fd = &endpoint->worker_fds[i];
+
+        if (*fd < 0)
+            *fd = fcntl(endpoint->worker_fds[0], F_DUPFD_CLOEXEC, 0);
+        if (*fd < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int endpoint_any_socket(const struct endpoint *endpoint, size_t worker_count)
+{
+    for (size_t i = 0; endpoint->worker_fds != NULL && i < worker_count; i++) {
+        if (endpoint->worker_fds[i] >= 0)
+            return endpoint->worker_fds[i];
+    }
+    return -1;
+}
+
+/* A Unix socket has no such option, nor needs it. */
+void endpoint_set_no_delay(int fd)
+{
+    const int on = 1;
+
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+/* --- The path of a Unix socket --------------------------------------------------------------- */
+
+bool endpoint_is_bound(const struct endpoint *endpoint, const struct stat *now)
+{
+    return now->st_dev == endpoint->bound_device && now->st_ino == endpoint->bound_inode;
+}
+
+bool endpoint_has_path(const struct endpoint *endpoint)
+{
+    struct stat now;
+
+    return endpoint->bound_path[0] != '\0' && lstat(endpoint->bound_path, &now) == 0 &&
+           endpoint_is_bound(endpoint, &now);
+}
+
+bool endpoint_has_lost_path(const struct endpoint *endpoint)
+{
+    struct stat now;
+
+    if (endpoint->bound_path[0] == '\0')
+        return false;
+    if (lstat(endpoint->bound_path, &now) == 0)
+        return !endpoint_is_bound(endpoint, &now);
+    return errno == ENOENT || errno == ENOTDIR;
+}
+
+/* --- Closing --------------------------------------------------------------------------------- */
+
+/* Close it, and remove the path of its Unix socket. */
+static void close_endpoint(struct endpoint *endpoint, size_t worker_count)
+{
+    for (size_t i = 0; endpoint->worker_fds != NULL && i < worker_count; i++)
+        descriptor_close(endpoint->worker_fds[i]);
+    free(endpoint->worker_fds);
+    descriptor_close(endpoint->input_fd);
+    if (endpoint->output_fd != endpoint->input_fd)
+        descriptor_close(endpoint->output_fd);
+    if (endpoint_has_path(endpoint))
+        (void)unlink(endpoint->bound_path);
+}
+
+void endpoint_list_close_from(struct endpoint_list *list, size_t count)
+{
+    const int saved_errno = errno;
+
+    while (list->count > count)
+        close_endpoint(&list->items[--list->count], list->worker_count);
+    errno = saved_errno;
+}
+
+void endpoint_list_close_leaving(struct endpoint_list *list)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < list->count; i++) {
+        if (list->items[i].is_leaving)
+            close_endpoint(&list->items[i], list->worker_count);
+        else
+            list->items[kept++] = list->items[i];
+    }
+    list->count = kept;
+}
+
+/* --- Errors ---------------------------------------------------------------------------------- */
+
+void endpoint_explain(struct error *error, const char *name, const char *advice)
+{
+    error_set(error, "%s: %s; %s", name, strerror(errno), advice);
+}
+
+const char *endpoint_advice_on_files(void)
+{
+    return "raise the limit of open files (ulimit -n), or ask for fewer --workers";
+}

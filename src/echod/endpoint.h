@@ -1,0 +1,102 @@
+/*
+ * endpoint: one address that was bound or taken over, with its descriptors, and a list of them.
+ * Opens nothing; there is a room for each kind of address.
+ * Called by these rooms and by sockets; worker takes the descriptors out.
+ */
+#ifndef ECHOD_ENDPOINT_H
+#define ECHOD_ENDPOINT_H
+
+#include "base/address.h"
+#include "base/error.h"
+#include "echod/listener_options.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+enum endpoint_kind {
+    ENDPOINT_LISTENER, /* accepts clients */
+    ENDPOINT_DATAGRAM, /* receives datagrams */
+    ENDPOINT_CLIENT,   /* is one connected client */
+};
+
+/* Its descriptors are non-blocking and close-on-exec. */
+struct endpoint {
+    enum endpoint_kind kind;
+    unsigned long number;   /* no other endpoint has had it */
+    struct address address; /* that was asked for; a name may have given several endpoints */
+    size_t occurrence;      /* how many equal addresses stood before it in the list */
+    struct listener_options options;
+    bool is_leaving;              /* it is no longer asked for, and closed at the end of a reload */
+    char name[ADDRESS_TEXT_SIZE]; /* the real address: "tcp://127.0.0.1:13265" */
+
+    int *worker_fds; /* of a listener or a datagram socket: one for each worker, sockets of a
+                        SO_REUSEPORT group or duplicates of one; -1 once the worker owns it */
+    bool is_passed;  /* somebody else opened it, and it keeps its backlog */
+    bool is_group;   /* they are a SO_REUSEPORT group of ours */
+    struct sockaddr_storage bound; /* what we bound, or all zero */
+    char
+        bound_path[ADDRESS_PATH_SIZE]; /* of a Unix socket that we bound, or empty; it is removed */
+    dev_t bound_device;                /* at the end if it is this one still */
+    ino_t bound_inode;
+
+    int input_fd, output_fd; /* of a client: equal for a socket; -1 once a connection owns them */
+    bool is_file;            /* of a client: epoll does not take one of them */
+};
+
+struct endpoint_list {
+    struct endpoint *items;
+    size_t count;
+    size_t worker_count;
+    unsigned long next_number;
+};
+
+/*
+ * Add an endpoint without descriptors. It moves when another one is added.
+ * Return NULL with errno ENOMEM.
+ */
+struct endpoint *endpoint_add(struct endpoint_list *list, enum endpoint_kind kind);
+
+/*
+ * Add an endpoint whose first worker has this socket, which belongs to the endpoint from here on;
+ * on failure it is closed. Return NULL with errno.
+ */
+struct endpoint *endpoint_add_socket(struct endpoint_list *list, enum endpoint_kind kind, int fd);
+
+/*
+ * Give every worker that has no socket of its own a duplicate of the first worker's.
+ * Return 0, or -1 with errno.
+ */
+int endpoint_share_socket(struct endpoint *endpoint, size_t worker_count)
+    __attribute__((warn_unused_result));
+
+/* Return the socket of some worker that is still the endpoint's own, or -1. */
+int endpoint_any_socket(const struct endpoint *endpoint, size_t worker_count);
+
+/* Tell whether this is the socket that was bound: another process may have put its own there. */
+bool endpoint_is_bound(const struct endpoint *endpoint, const struct stat *now);
+
+/* Tell whether the path of a Unix socket is there, and still its own. */
+bool endpoint_has_path(const struct endpoint *endpoint);
+
+/* Tell whether somebody removed the path of a Unix socket, or put something else there. */
+bool endpoint_has_lost_path(const struct endpoint *endpoint);
+
+/* Switch Nagle's algorithm off; accepted sockets inherit it on Linux (tcp(7)). */
+void endpoint_set_no_delay(int fd);
+
+/* Close the endpoints from the `count`-th on, and remove the paths of their Unix sockets. */
+void endpoint_list_close_from(struct endpoint_list *list, size_t count);
+
+/* Close those that are leaving in the same way. */
+void endpoint_list_close_leaving(struct endpoint_list *list);
+
+/* Say what the system answered for an address, and what may help. Saves and restores errno. */
+void endpoint_explain(struct error *error, const char *name, const char *advice);
+
+/* Return what helps if descriptors ran out. */
+const char *endpoint_advice_on_files(void);
+
+#endif

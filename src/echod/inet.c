@@ -1,0 +1,252 @@
+#include <config.h>
+
+#include "echod/inet.h"
+
+#include "base/descriptor.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+/* --- Opening one socket ----------------------------------------------------------------------- */
+
+static int switch_on(int fd, int level, int option)
+{
+    const int on = 1;
+
+    return setsockopt(fd, level, option, &on, sizeof on);
+}
+
+static void sleep_ms(int milliseconds)
+{
+    const struct timespec pause = {.tv_nsec = milliseconds * 1000000L};
+
+    (void)nanosleep(&pause, NULL);
+}
+
+static const char *advice_on_bind(int bind_errno)
+{
+    switch (bind_errno) {
+    case EADDRINUSE:
+        return "stop what listens there, or choose another port (0: any free one)";
+    case EADDRNOTAVAIL:
+        return "choose an address of this machine, or 0.0.0.0 or [::] for all of them";
+    case EACCES:
+        return "choose a port from 1024 on, or give echod the right to bind this one";
+    case EMFILE:
+    case ENFILE:
+        return endpoint_advice_on_files();
+    default:
+        return "choose another address";
+    }
+}
+
+/* Open, bind and listen. SO_REUSEADDR lets a restart bind while old connections still end. */
+static int open_tcp_listener(const struct addrinfo *info, int backlog, bool joins_group)
+{
+    int fd = socket(info->ai_family, info->ai_socktype, info->ai_protocol);
+
+    if (fd < 0)
+        return -1;
+    if (descriptor_prepare(fd) < 0 || switch_on(fd, SOL_SOCKET, SO_REUSEADDR) < 0)
+        goto fail;
+#ifdef SO_REUSEPORT
+    if (joins_group && switch_on(fd, SOL_SOCKET, SO_REUSEPORT) < 0)
+        goto fail;
+#endif
+    if (info->ai_family == AF_INET6 && switch_on(fd, IPPROTO_IPV6, IPV6_V6ONLY) < 0)
+        goto fail;
+    if (bind(fd, info->ai_addr, info->ai_addrlen) < 0 || listen(fd, backlog) < 0)
+        goto fail;
+    endpoint_set_no_delay(fd);
+    return fd;
+
+fail:
+    descriptor_close(fd);
+    return -1;
+}
+
+/*
+ * The same, and try again if the address is in use: of two processes that start at one instant,
+ * listen(2) may refuse both, because each has bound already. They wait for different times.
+ */
+static int open_first_tcp_listener(const struct addrinfo *info, int backlog)
+{
+    int fd = open_tcp_listener(info, backlog, false);
+
+    for (int i = 0; i < 3 && fd < 0 && errno == EADDRINUSE; i++) {
+        sleep_ms(1 + getpid() % 13);
+        fd = open_tcp_listener(info, backlog, false);
+    }
+    return fd;
+}
+
+/*
+ * Give each worker a socket of its own, among which Linux spreads the clients (socket(7),
+ * SO_REUSEPORT). The first one listens already, and was bound without that option, which proves
+ * that the address was free. Where a socket cannot be had this way, the first one is shared.
+ */
+static int open_group(struct endpoint *endpoint, const struct addrinfo *bound, int backlog,
+                      size_t worker_count)
+{
+#if defined __linux__ && defined SO_REUSEPORT
+    if (worker_count > 1 && switch_on(endpoint->worker_fds[0], SOL_SOCKET, SO_REUSEPORT) == 0) {
+        endpoint->is_group = true;
+        for (size_t i = 1; i < worker_count; i++)
+            endpoint->worker_fds[i] = open_tcp_listener(bound, backlog, true);
+    }
+#else
+    (void)bound;
+    (void)backlog;
+#endif
+    return endpoint_share_socket(endpoint, worker_count);
+}
+
+/* Listen on one of the addresses that a name has. Return 0, or -1 with errno. */
+static int open_tcp_endpoint(struct endpoint_list *list, const struct addrinfo *info, int backlog)
+{
+    struct addrinfo bound = *info;
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+    char text[ADDRESS_TEXT_SIZE];
+    struct endpoint *endpoint;
+    const int fd = open_first_tcp_listener(info, backlog);
+
+    if (fd < 0)
+        return -1;
+    endpoint = endpoint_add_socket(list, ENDPOINT_LISTENER, fd);
+    if (endpoint == NULL || getsockname(fd, (struct sockaddr *)&address, &length) < 0)
+        return -1;
+    address_format_socket((struct sockaddr *)&address, length, text);
+    (void)snprintf(endpoint->name, sizeof endpoint->name, "tcp://%.280s", text);
+    endpoint->bound = address;
+    bound.ai_addr = (struct sockaddr *)&address; /* with the port that the system chose for 0 */
+    bound.ai_addrlen = length;
+    return open_group(endpoint, &bound, backlog, list->worker_count);
+}
+
+/* --- Opening all that a name stands for --------------------------------------------------------
+ */
+
+static struct addrinfo *resolve(struct lookup *lookup, const struct address *address,
+                                const char *name, struct error *error)
+{
+    struct addrinfo *found = NULL;
+    const int failure = lookup_find(lookup, address, &found);
+
+    if (failure == 0)
+        return found;
+    error_set(error, "%s: %s; choose a name or an address of this machine", name,
+              gai_strerror(failure));
+    return NULL;
+}
+
+int inet_check(const struct address *address, const char *name, struct error *error)
+{
+    struct addrinfo *found = resolve(NULL, address, name, error);
+
+    if (found == NULL)
+        return -1;
+    freeaddrinfo(found);
+    return 0;
+}
+
+/* A name may list an address twice; it can be bound once. */
+static bool is_listed_before(const struct addrinfo *first, const struct addrinfo *info)
+{
+    for (; first != info; first = first->ai_next) {
+        if (first->ai_addrlen == info->ai_addrlen &&
+            memcmp(first->ai_addr, info->ai_addr, info->ai_addrlen) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Not every machine has IPv6, and "localhost" may stand for ::1 all the same. */
+static bool is_missing_on_this_machine(int bind_errno)
+{
+    return bind_errno == EADDRNOTAVAIL || bind_errno == EAFNOSUPPORT;
+}
+
+/* Tell whether two addresses cannot both be bound: one may stand for all of its family. */
+static bool do_overlap(const struct sockaddr *one, const struct sockaddr *other)
+{
+    if (one->sa_family != other->sa_family)
+        return false;
+    if (one->sa_family == AF_INET) {
+        struct sockaddr_in v4, other_v4;
+
+        memcpy(&v4, one, sizeof v4);
+        memcpy(&other_v4, other, sizeof other_v4);
+        return v4.sin_port == other_v4.sin_port &&
+               (v4.sin_addr.s_addr == other_v4.sin_addr.s_addr ||
+                v4.sin_addr.s_addr == INADDR_ANY || other_v4.sin_addr.s_addr == INADDR_ANY);
+    }
+    if (one->sa_family == AF_INET6) {
+        struct sockaddr_in6 v6, other_v6;
+
+        memcpy(&v6, one, sizeof v6);
+        memcpy(&other_v6, other, sizeof other_v6);
+        return v6.sin6_port == other_v6.sin6_port &&
+               (IN6_ARE_ADDR_EQUAL(&v6.sin6_addr, &other_v6.sin6_addr) ||
+                IN6_IS_ADDR_UNSPECIFIED(&v6.sin6_addr) ||
+                IN6_IS_ADDR_UNSPECIFIED(&other_v6.sin6_addr));
+    }
+    return false;
+}
+
+/* Say why an address cannot be bound; it may be an endpoint of ours that is in the way. */
+static void explain_bind(const struct endpoint_list *list, const struct sockaddr *wanted,
+                         const char *name, struct error *error)
+{
+    for (size_t i = 0; i < list->count && errno == EADDRINUSE; i++) {
+        const struct endpoint *own = &list->items[i];
+
+        if (!do_overlap(wanted, (const struct sockaddr *)&own->bound))
+            continue;
+        error_set(error,
+                  "%s: %s; echod itself listens on %s: ask for one of them only, and to replace "
+                  "one by the other, reload twice, first without either, or restart echod",
+                  name, strerror(errno), own->name);
+        return;
+    }
+    endpoint_explain(error, name, advice_on_bind(errno));
+}
+
+int inet_open(struct endpoint_list *list, const struct listen *listen, const char *name,
+              struct lookup *lookup, struct log *log, struct error *error)
+{
+    struct addrinfo *found = resolve(lookup, &listen->address, name, error);
+    size_t opened = 0;
+
+    if (found == NULL)
+        return -1;
+    for (const struct addrinfo *info = found; info != NULL; info = info->ai_next) {
+        char text[ADDRESS_TEXT_SIZE];
+
+        if (is_listed_before(found, info))
+            continue;
+        if (open_tcp_endpoint(list, info, (int)listen->options.backlog) == 0) {
+            opened++;
+            continue;
+        }
+        explain_bind(list, info->ai_addr, name, error);
+        if (!is_missing_on_this_machine(errno)) {
+            opened = 0;
+            break;
+        }
+        if (found->ai_next == NULL)
+            break; /* it stands for nothing else: the error says it all */
+        address_format_socket(info->ai_addr, info->ai_addrlen, text);
+        log_write(log, LOG_LEVEL_WARNING, "%s stands for %s too, which this machine does not have",
+                  name, text);
+    }
+    freeaddrinfo(found);
+    return opened > 0 ? 0 : -1;
+}
