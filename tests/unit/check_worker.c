@@ -51,8 +51,7 @@ static void setup(void)
     scene.finished = 0;
     ck_assert_int_eq(options_read(&scene.options, 4, arguments, on_error, NULL), 0);
     ck_assert_int_eq(
-        sockets_open(&scene.sockets, &scene.options.listen, 10, 1, &passed, log, on_error, NULL),
-        0);
+        sockets_open(&scene.sockets, &scene.options.listen, 1, &passed, log, on_error, NULL), 0);
     scene.worker = worker_new(&place, &scene.options, &scene.sockets, log, on_event, &scene);
     ck_assert_ptr_nonnull(scene.worker);
 }
