@@ -74,14 +74,17 @@ static size_t least(size_t one, uint64_t other)
     return one < other ? one : (size_t)other;
 }
 
-/* Go on without splice. */
+/* Go on without splice, and keep errno. */
 static void close_pipe(struct echo_scratch *scratch)
 {
+    const int saved_errno = errno;
+
     for (int i = 0; i < 2; i++) {
         if (scratch->pipe[i] >= 0)
             (void)close(scratch->pipe[i]);
         scratch->pipe[i] = -1;
     }
+    errno = saved_errno;
 }
 
 void echo_scratch_fini(struct echo_scratch *scratch)
@@ -136,6 +139,8 @@ static enum echo_outcome copy(struct echo_scratch *scratch, int fd, struct evbuf
 
 #ifdef HAVE_SPLICE
 
+#define SPLICE_FLAGS (SPLICE_F_MOVE | SPLICE_F_NONBLOCK)
+
 /* Empty the pipe into output. */
 static enum echo_outcome queue_pipe(struct echo_scratch *scratch, struct evbuffer *output,
                                     size_t length)
@@ -145,7 +150,6 @@ static enum echo_outcome queue_pipe(struct echo_scratch *scratch, struct evbuffe
 
         if (taken <= 0 || queue_bytes(output, scratch->bytes, (size_t)taken) != ECHO_QUEUED) {
             close_pipe(scratch); /* what is in it must not reach another client */
-            errno = ENOMEM;
             return ECHO_FAILED;
         }
         length -= (size_t)taken;
@@ -186,38 +190,96 @@ static size_t splice_size(const struct echo_scratch *scratch, int fd, uint64_t r
     return room < SCRATCH_SIZE ? SCRATCH_SIZE : least(room, most);
 }
 
+/* What an error of splice means. */
+enum refusal {
+    REFUSED_NEVER,   /* it is the connection's, or tells that nothing is there */
+    REFUSED_NOW,     /* memory is short */
+    REFUSED_FOR_GOOD /* the call does not exist, or not for us: a sandbox, another kernel */
+};
+
+static enum refusal refusal_of(int error)
+{
+    switch (error) {
+    case ENOMEM:
+    case ENOBUFS:
+        return REFUSED_NOW;
+    case ENOSYS:
+    case EPERM:
+    case EACCES:
+    case EOPNOTSUPP:
+    case EINVAL:
+        return REFUSED_FOR_GOOD;
+    default:
+        return REFUSED_NEVER;
+    }
+}
+
+/*
+ * Go on where splice took nothing from the socket, but failed. Whatever it said, recv knows whether
+ * there are bytes; only the connection's own error is told once, and who comes later finds an end.
+ */
+static enum echo_outcome copy_instead(struct echo_scratch *scratch, int fd, struct evbuffer *output,
+                                      struct echo_progress *progress)
+{
+    const int error = errno;
+    enum echo_outcome outcome;
+
+    if (error == EAGAIN || error == EINTR)
+        return ECHO_SENT;
+    if (refusal_of(error) == REFUSED_FOR_GOOD)
+        close_pipe(scratch);
+    outcome = copy(scratch, fd, output, SCRATCH_SIZE, progress);
+    if (outcome != ECHO_ENDED || refusal_of(error) != REFUSED_NEVER)
+        return outcome;
+    errno = error;
+    return ECHO_FAILED;
+}
+
+/*
+ * Move what is in the pipe to the socket. Return how many bytes are left: it is full; or an error
+ * came, which output meets again and reports.
+ */
+static size_t send_pipe(struct echo_scratch *scratch, int fd, size_t length)
+{
+    errno = 0; /* for a splice that moves nothing without an error */
+    while (length > 0) {
+        const ssize_t sent = splice(scratch->pipe[0], NULL, fd, NULL, length, SPLICE_FLAGS);
+
+        if (sent <= 0) {
+            if (errno == EAGAIN && length > SCRATCH_SIZE)
+                scratch->is_room_true = false; /* as with tcp_notsent_lowat, tcp(7) */
+            return length;
+        }
+        length -= (size_t)sent;
+    }
+    return 0;
+}
+
 /* Move bytes from the socket into the pipe and from there to the socket. */
 static enum echo_outcome splice_through(struct echo_scratch *scratch, int fd,
                                         struct evbuffer *output, uint64_t room_bytes,
                                         struct echo_progress *progress)
 {
-    const unsigned flags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK;
     const size_t size = splice_size(scratch, fd, room_bytes);
-    const ssize_t received = splice(fd, NULL, scratch->pipe[1], NULL, size, flags);
+    const ssize_t received = splice(fd, NULL, scratch->pipe[1], NULL, size, SPLICE_FLAGS);
+    enum echo_outcome outcome;
+    enum refusal refusal;
     size_t left;
 
-    if (received < 0 && errno == EINVAL) { /* not for this kind of socket, or not here at all */
-        close_pipe(scratch);
-        return ECHO_SENT;
-    }
     if (received == 0) /* the end, or an urgent byte with the end behind it: let recv tell */
         return copy(scratch, fd, output, SCRATCH_SIZE, progress);
     if (received < 0)
-        return outcome_of_nothing(received);
-    left = (size_t)received;
-    while (left > 0) {
-        const ssize_t sent = splice(scratch->pipe[0], NULL, fd, NULL, left, flags);
-
-        if (sent <= 0) { /* full; or an error, which output meets again and reports */
-            if (errno == EAGAIN && left > SCRATCH_SIZE)
-                scratch->is_room_true = false; /* as with tcp_notsent_lowat, tcp(7) */
-            break;
-        }
-        left -= (size_t)sent;
-    }
+        return copy_instead(scratch, fd, output, progress);
+    left = send_pipe(scratch, fd, (size_t)received);
     progress->received += (size_t)received;
     progress->sent += (size_t)received - left;
-    return left == 0 ? ECHO_SENT : queue_pipe(scratch, output, left);
+    if (left == 0)
+        return ECHO_SENT;
+    refusal = refusal_of(errno);
+    outcome = queue_pipe(scratch, output, left);
+    if (refusal == REFUSED_FOR_GOOD)
+        close_pipe(scratch);
+    return outcome;
 }
 
 #else
@@ -236,7 +298,7 @@ enum echo_outcome echo_socket(struct echo_scratch *scratch, int fd, struct evbuf
                               uint64_t room_bytes, bool *is_streaming,
                               struct echo_progress *progress)
 {
-    const bool can_splice = scratch->pipe[0] >= 0 && room_bytes >= SCRATCH_SIZE;
+    const bool has_room = room_bytes >= SCRATCH_SIZE;
     size_t size = least(SCRATCH_SIZE, room_bytes);
     enum echo_outcome outcome;
     size_t before;
@@ -246,7 +308,7 @@ enum echo_outcome echo_socket(struct echo_scratch *scratch, int fd, struct evbuf
     *progress = (struct echo_progress){0};
     do {
         before = progress->received;
-        if (*is_streaming && can_splice)
+        if (*is_streaming && has_room && scratch->pipe[0] >= 0)
             outcome = splice_through(scratch, fd, output, room_bytes, progress);
         else
             outcome = copy(scratch, fd, output, size, progress);

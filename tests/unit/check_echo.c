@@ -10,6 +10,7 @@
 #include "support.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -579,7 +580,8 @@ START_TEST(a_reset_is_told_with_its_errno)
 {
     const struct linger at_once = {.l_onoff = 1};
 
-    shortcut_begin(1 | _i << 1);
+    shortcut_begin(1 | (_i & 1) << 1);
+    shortcut.is_streaming = _i == 2; /* then splice meets it, and nobody after that */
     ck_assert_int_eq(setsockopt(shortcut.pair[0], SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once),
                      0);
     support_close(&shortcut.pair[0]);
@@ -626,6 +628,86 @@ START_TEST(without_memory_the_shortcut_fails_and_leaves_nothing_in_the_pipe)
 }
 END_TEST
 
+/* Have other sockets with large segments, of which ours takes less than it says. */
+static void shortcut_connect_wide(void)
+{
+    const int lowat = 16 << 10;
+
+    support_close(&shortcut.pair[0]);
+    support_close(&shortcut.pair[1]);
+    open_wide_pair(shortcut.pair);
+    ck_assert_int_eq(
+        setsockopt(shortcut.pair[1], IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof lowat), 0);
+    shortcut.sent = shortcut.received = shortcut.returned = 0;
+    shortcut.is_streaming = true;
+}
+
+/* What the pipe holds is more than one read takes when memory runs out. */
+START_TEST(what_a_failed_stream_leaves_in_the_pipe_reaches_nobody)
+{
+    enum echo_outcome outcome = ECHO_SENT;
+
+    shortcut_begin(1);
+    shortcut_connect_wide();
+    support_memory_fail(1, 1);
+    while (outcome == ECHO_SENT) {
+        client_send(1 << 20);
+        shortcut.is_streaming = true;
+        outcome = shortcut_echo(UINT64_MAX);
+    }
+    support_memory_fail(0, 0);
+    ck_assert_int_eq(outcome, ECHO_FAILED);
+    ck_assert_uint_gt(shortcut.progress.received - shortcut.progress.sent, 64 << 10);
+    ck_assert_int_eq(evbuffer_drain(scene.output, evbuffer_get_length(scene.output)),
+                     0); /* as its end does */
+
+    shortcut_connect_wide(); /* another client of the same worker */
+    client_send(128 << 10);
+    while (shortcut.received < shortcut.sent) {
+        ck_assert_int_ne(shortcut_echo(UINT64_MAX), ECHO_FAILED);
+        client_receive(); /* judges every byte */
+        client_check_output();
+    }
+    shortcut_end();
+}
+END_TEST
+
+/* What takes the place of an end of the pipe, so that splice fails and moves nothing. */
+static const struct {
+    int end, flags;
+    bool is_for_good;
+} refusals[] = {
+    {1, O_WRONLY, true},  /* EINVAL: no pipe */
+    {1, O_RDONLY, false}, /* EBADF */
+};
+
+START_TEST(a_stream_that_splice_refuses_is_copied)
+{
+    const uint64_t goal = 4 << 20;
+    int *const end = &shortcut.scratch.pipe[refusals[_i].end];
+
+    shortcut_begin(1);
+    support_close(end);
+    *end = open("/dev/null", refusals[_i].flags | O_CLOEXEC);
+    ck_assert_int_ge(*end, 0);
+    while (shortcut.received < goal) {
+        client_send(goal - shortcut.sent < 1 << 20 ? (size_t)(goal - shortcut.sent) : 1 << 20);
+        if (shortcut.sent == goal)
+            (void)shutdown(shortcut.pair[0], SHUT_WR);
+        shortcut.is_streaming = true;
+        ck_assert_int_ne(shortcut_echo(UINT64_MAX), ECHO_FAILED);
+        client_receive();
+        client_check_output();
+    }
+    ck_assert_uint_eq(shortcut.received, goal);
+    ck_assert_int_eq(shortcut.scratch.pipe[0] < 0, refusals[_i].is_for_good);
+    shortcut.is_streaming = true;
+    if (refusals[_i].is_for_good)
+        ck_assert_int_eq(shortcut_echo(UINT64_MAX), ECHO_ENDED);
+    shortcut_end();
+}
+END_TEST
+
 static Suite *echo_suite(void)
 {
     Suite *suite = suite_create("echo");
@@ -657,10 +739,12 @@ static Suite *echo_suite(void)
                         SHORTCUT_KINDS);
     tcase_add_test(socket, an_urgent_byte_before_the_end_ends_nothing);
     tcase_add_test(socket, a_socket_that_took_less_than_it_said_is_believed_once);
-    tcase_add_loop_test(socket, a_reset_is_told_with_its_errno, 0, 2);
+    tcase_add_loop_test(socket, a_reset_is_told_with_its_errno, 0, 3);
     tcase_add_loop_test(socket, a_send_that_fails_leaves_the_error_to_the_output, 0, 2);
     tcase_add_loop_test(socket, without_memory_the_shortcut_fails_and_leaves_nothing_in_the_pipe, 0,
                         SHORTCUT_KINDS);
+    tcase_add_test(socket, what_a_failed_stream_leaves_in_the_pipe_reaches_nobody);
+    tcase_add_loop_test(socket, a_stream_that_splice_refuses_is_copied, 0, COUNT_OF(refusals));
     return suite;
 }
 

@@ -1,0 +1,130 @@
+"""
+test_injected_errors: what echod can do without may be refused by the system: nothing is lost.
+strace lets system calls fail, as sandboxes and other kernels do. Failing allocations are elsewhere.
+Run alone, by `run` or by make check.
+"""
+
+import os
+import socket
+
+import harness
+from harness import KIB, MIB, Background, Echod, Pattern
+
+STREAM_BYTES = 8 * MIB
+HAS_SHORTCUTS = "--no-shortcuts" not in harness.OPTIONS
+
+# What a sandbox or another kernel says, and whether it says so for good.
+REFUSALS = {"ENOSYS": True, "EPERM": True, "EACCES": True, "EOPNOTSUPP": True, "EINVAL": True,
+            "ENOMEM": False, "ENOBUFS": False}
+
+# Calls that a process needs only for comfort or speed, and the options with which it makes them.
+OPTIONAL = [
+    ("accept4:error=ENOSYS", ()),
+    ("epoll_create1:error=ENOSYS", ()),
+    ("ioctl:error=ENOSYS", ("--write-timeout", "20s")),
+    ("prctl:error=EPERM", ()),
+    ("sched_getaffinity:error=ENOSYS", ("--workers", "2", "--pin-workers")),
+    ("sched_setaffinity:error=EPERM", ("--workers", "2", "--pin-workers")),
+    ("getsockopt:error=ENOSYS", ()),
+    ("getsockopt:error=EPERM", ()),
+]
+
+
+def stream(address, size=STREAM_BYTES):
+    """Send so much while it is received; check that it comes back, and then FIN."""
+    client = harness.connect(address, receive_buffer=64 * KIB)
+    pattern = Pattern(3)
+    received = 0
+
+    def send():
+        for position in range(0, size, 64 * KIB):
+            client.sendall(pattern.piece(position, 64 * KIB))
+        client.shutdown(socket.SHUT_WR)
+
+    client.settimeout(harness.PATIENCE_SECONDS)
+    sender = Background(send)
+    while piece := client.recv(256 * KIB):
+        if piece != pattern.piece(received, len(piece)):
+            raise AssertionError(f"a wrong echo after {received} bytes")
+        received += len(piece)
+    sender.result()
+    client.close()
+    if received != size:
+        raise AssertionError(f"{size} bytes sent, {received} came back")
+
+
+class InjectedErrors(harness.TestCase):
+
+    def setUp(self):
+        self.strace = self.need_program("strace")
+        self.trace = f"{self.temporary_directory()}/trace"
+
+    def prefix(self, *injections):
+        """A command that runs echod and lets calls fail; -D: echod remains our own child."""
+        words = ["env", f"ASAN_OPTIONS={os.environ.get('ASAN_OPTIONS', '')}:detect_leaks=0"]
+        words += [self.strace, "-D", "-f", "-qq", "-o", self.trace]
+        for injection in injections:
+            words += ["-e", f"inject={injection}"]
+        return words
+
+    def injected_count(self):
+        with open(self.trace, encoding="utf-8", errors="replace") as trace:
+            return trace.read().count("(INJECTED)")
+
+    def check_stream(self, *injections, options=()):
+        with Echod(*options, prefix=self.prefix(*injections)) as echod:
+            stream(echod.addresses[0])
+            closed = echod.log.wait_for(harness.CLOSED_LINE)
+        return closed
+
+    def test_a_stream_that_splice_refuses_is_copied(self):
+        for error, is_for_good in REFUSALS.items():
+            with self.subTest(error):
+                closed = harness.facts(self.check_stream(f"splice:error={error}"))
+                self.assertEqual(closed.bytes_in, STREAM_BYTES)
+                self.assertEqual(closed.bytes_out, STREAM_BYTES)
+                self.assertEqual(closed.reason, "client closed")
+                if HAS_SHORTCUTS and is_for_good:
+                    self.assertEqual(self.injected_count(), 1)
+                elif HAS_SHORTCUTS:
+                    self.assertGreater(self.injected_count(), 1)
+
+    def test_a_splice_to_the_socket_may_be_refused_as_well(self):
+        for injection in ["splice:error=ENOSYS:when=2+", "splice:error=EINVAL:when=2",
+                          "splice:error=ENOMEM:when=2+2", "splice:error=EPERM:when=5+",
+                          "splice:error=ENOBUFS:when=4+3"]:
+            with self.subTest(injection):
+                closed = harness.facts(self.check_stream(injection))
+                self.assertEqual(closed.reason, "client closed")
+                self.assertEqual(closed.bytes_out, STREAM_BYTES)
+                if HAS_SHORTCUTS:
+                    self.assertGreater(self.injected_count(), 0)
+
+    def test_what_is_only_for_comfort_may_be_refused(self):
+        for injection, options in OPTIONAL:
+            with self.subTest(injection):
+                closed = harness.facts(self.check_stream(injection, options=options))
+                self.assertEqual(closed.reason, "client closed")
+
+    def test_without_a_pipe_it_serves_or_says_why_it_does_not(self):
+        """libevent needs pipes and echod's mailboxes do; only that for splice is for speed."""
+        started = 0
+        for number in range(1, 12):
+            with self.subTest(number):
+                echod = Echod(prefix=self.prefix(f"pipe2:error=EMFILE:when={number}"), ready=0,
+                              may_log=r"cannot be made|worker|pipe")
+                with echod:
+                    harness.wait_until(lambda echod=echod: echod.status is not None or
+                                       echod.log.find(harness.LISTENING_LINE), "it starts or ends")
+                    if echod.status is None:
+                        address = echod.log.wait_for(harness.LISTENING_LINE).group(1)
+                        stream(address)
+                        started += 1
+                    else:
+                        echod.wait_for_exit(harness.STATUS_SYSTEM)
+                        self.assertEqual(len(echod.log.find(harness.ERROR_LINE)), 1)
+        self.assertGreater(started, 0)
+
+
+if __name__ == "__main__":
+    harness.main()
