@@ -9,15 +9,20 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#ifdef HAVE_LINUX_ERRQUEUE_H
+#include <linux/errqueue.h>
+#endif
 
 enum {
     STRIDE_BITS = 16,   /* a datagram's bytes begin at a position of their own */
     SEQUENCE_BITS = 27, /* of a sequence that its bytes tell: 43 bits of position less the stride */
-    READS_PER_TURN = 64, /* then the others have their turn */
-    WORDS = 16,          /* bytes that tell where they come from */
+    BATCHES_PER_TURN = 4, /* then the others have their turn */
+    WORDS = 16,           /* bytes that tell where they come from */
+    LOOKED_BACK = 64,     /* settled datagrams that an answer of fewer bytes may be a copy of */
 };
 
 struct datagram {
+    struct batch *batch;
     const struct target *target;
     const struct pattern *pattern;
     const struct datagram_events *events;
@@ -25,9 +30,8 @@ struct datagram {
     uint64_t number;
     size_t size;
     int fd;
-    struct event *reader;
-    uint64_t settled, next;
-    unsigned char bytes[DATAGRAM_BYTES + 1];
+    struct event *reader, *writer;
+    uint64_t settled, sent, next; /* before these are settled, are sent, are to be sent */
 };
 
 static uint64_t position_of(uint64_t sequence)
@@ -39,29 +43,36 @@ static uint64_t position_of(uint64_t sequence)
 static uint64_t whole_sequence(const struct datagram *datagram, uint64_t lower)
 {
     const uint64_t mask = (UINT64_C(1) << SEQUENCE_BITS) - 1;
-    const uint64_t last = datagram->next - 1;
+    const uint64_t last = datagram->sent - 1;
 
     return last - ((last - lower) & mask);
 }
 
-/* Tell which datagram came back, as far as its bytes tell; otherwise the oldest that has not. */
-static uint64_t find_sequence(const struct datagram *datagram, size_t length)
+/* Return which datagram came back, as far as its bytes tell; otherwise the oldest that has not. */
+static uint64_t find_sequence(const struct datagram *datagram, const unsigned char *bytes,
+                              size_t length)
 {
     const uint64_t own = datagram->number & ((UINT64_C(1) << PATTERN_NUMBER_BITS) - 1);
     uint64_t number, position;
 
     for (size_t i = 0; i + WORDS <= length; i += WORDS / 2) {
-        if (pattern_locate(datagram->pattern, datagram->bytes + i, length - i, &number,
-                           &position) &&
+        if (pattern_locate(datagram->pattern, bytes + i, length - i, &number, &position) &&
             number == own)
             return whole_sequence(datagram, position >> STRIDE_BITS);
     }
-    for (uint64_t sequence = datagram->settled; sequence < datagram->next; sequence++) {
-        if (pattern_match(datagram->pattern, datagram->number, position_of(sequence),
-                          datagram->bytes, length) == length)
+    for (uint64_t sequence = datagram->settled; sequence < datagram->sent; sequence++) {
+        if (pattern_match(datagram->pattern, datagram->number, position_of(sequence), bytes,
+                          length) == length)
             return sequence;
     }
-    return datagram->settled < datagram->next ? datagram->settled : datagram->next - 1;
+    for (uint64_t i = 0; i < LOOKED_BACK && i < datagram->settled; i++) {
+        const uint64_t sequence = datagram->settled - 1 - i;
+
+        if (pattern_match(datagram->pattern, datagram->number, position_of(sequence), bytes,
+                          length) == length)
+            return sequence;
+    }
+    return datagram->settled < datagram->sent ? datagram->settled : datagram->sent - 1;
 }
 
 static bool is_same_address(const struct sockaddr_storage *one,
@@ -85,40 +96,153 @@ static bool is_same_address(const struct sockaddr_storage *one,
     return false;
 }
 
-static void take_datagram(struct datagram *datagram, size_t length,
-                          const struct sockaddr_storage *from, socklen_t from_length)
+/* --- Errors of the network. ------------------------------------------------------------------ */
+
+#ifdef HAVE_LINUX_ERRQUEUE_H
+
+/* Return the errno of what a router or a host answered; 0: it is the system's own. */
+static int error_of(struct msghdr *header)
 {
-    const bool is_from_target = is_same_address(from, &datagram->target->places[0].address);
+    for (struct cmsghdr *each = CMSG_FIRSTHDR(header); each != NULL;
+         each = CMSG_NXTHDR(header, each)) {
+        struct sock_extended_err error;
+
+        if (!(each->cmsg_level == IPPROTO_IP && each->cmsg_type == IP_RECVERR) &&
+            !(each->cmsg_level == IPPROTO_IPV6 && each->cmsg_type == IPV6_RECVERR))
+            continue;
+        memcpy(&error, CMSG_DATA(each), sizeof error);
+        return error.ee_origin == SO_EE_ORIGIN_LOCAL ? 0 : (int)error.ee_errno;
+    }
+    return 0;
+}
+
+/*
+ * Report the errors that wait, each with the datagram that it answers (ip(7), IP_RECVERR).
+ * `failure` is the last of them.
+ */
+static void report_errors(struct datagram *datagram, int failure)
+{
+    unsigned char *bytes = datagram->batch->slots[0].bytes;
+    union {
+        struct cmsghdr header; /* for its alignment */
+        char bytes[512];
+    } control;
+
+    (void)failure;
+    for (;;) {
+        struct iovec piece = {.iov_base = bytes, .iov_len = BATCH_BYTES};
+        struct msghdr header = {.msg_iov = &piece,
+                                .msg_iovlen = 1,
+                                .msg_control = control.bytes,
+                                .msg_controllen = sizeof control.bytes};
+        const ssize_t length = recvmsg(datagram->fd, &header, MSG_ERRQUEUE | MSG_DONTWAIT);
+        int error;
+
+        if (length < 0)
+            return;
+        error = error_of(&header);
+        if (error != 0 && datagram->sent > 0)
+            datagram->events->on_error(datagram->argument,
+                                       find_sequence(datagram, bytes, (size_t)length), error);
+    }
+}
+
+#else
+
+static void report_errors(struct datagram *datagram, int failure)
+{
+    if (failure != 0 && datagram->settled < datagram->sent)
+        datagram->events->on_error(datagram->argument, datagram->settled, failure);
+}
+
+#endif
+
+/* --- Sending. -------------------------------------------------------------------------------- */
+
+static size_t fill_batch(struct datagram *datagram)
+{
+    const uint64_t left = datagram->next - datagram->sent;
+    const size_t count = left < BATCH_DATAGRAMS ? (size_t)left : BATCH_DATAGRAMS;
+
+    for (size_t i = 0; i < count; i++) {
+        struct batch_slot *slot = &datagram->batch->slots[i];
+
+        slot->length = datagram->size;
+        pattern_fill(datagram->pattern, datagram->number, position_of(datagram->sent + i),
+                     slot->bytes, slot->length);
+    }
+    return count;
+}
+
+static int send_batch(struct datagram *datagram)
+{
+    return batch_send(datagram->fd, datagram->batch, fill_batch(datagram),
+                      (const struct sockaddr *)&datagram->target->places[0].address,
+                      datagram->target->places[0].length);
+}
+
+/* Send a batch. A first failure may be that of an earlier datagram (udp(7)): then try once more. */
+static int send_batch_anew(struct datagram *datagram)
+{
+    const int count = send_batch(datagram);
+
+    if (count >= 0 || errno == EAGAIN)
+        return count;
+    report_errors(datagram, 0);
+    return datagram->sent < datagram->next ? send_batch(datagram) : 0;
+}
+
+static void send_waiting(struct datagram *datagram)
+{
+    while (datagram->sent < datagram->next) {
+        const int count = send_batch_anew(datagram);
+        const int failure = errno;
+
+        if (count > 0)
+            datagram->sent += (uint64_t)count;
+        else if (count < 0 && failure == EAGAIN && event_add(datagram->writer, NULL) == 0)
+            return;
+        else if (count < 0)
+            datagram->events->on_unsent(datagram->argument, datagram->sent++, failure);
+    }
+}
+
+static void report_turn(struct datagram *datagram)
+{
+    if (datagram->events->on_turn != NULL)
+        datagram->events->on_turn(datagram->argument);
+}
+
+static void on_datagram_writable(evutil_socket_t fd, short what, void *argument)
+{
+    (void)fd;
+    (void)what;
+    send_waiting(argument);
+    report_turn(argument);
+}
+
+/* --- Receiving. ------------------------------------------------------------------------------ */
+
+static void take_datagram(struct datagram *datagram, const struct batch_slot *slot)
+{
+    const bool is_from_target = is_same_address(&slot->from, &datagram->target->places[0].address);
     struct fault fault;
     uint64_t sequence;
 
-    if (datagram->next == 0)
+    if (datagram->sent == 0)
         return; /* nothing was asked for yet */
-    sequence = find_sequence(datagram, length);
+    sequence = find_sequence(datagram, slot->bytes, slot->length);
     fault_judge_datagram(datagram->pattern, datagram->number, position_of(sequence), datagram->size,
-                         datagram->bytes, length, &fault);
+                         slot->bytes, slot->length, &fault);
     if (fault.kind != FAULT_NONE && !is_from_target)
         return; /* neither the bytes nor the address are what was asked for: a stranger's */
     if (!is_from_target) {
         char text[ADDRESS_TEXT_SIZE];
 
-        address_format_socket((const struct sockaddr *)from, from_length, text);
+        address_format_socket((const struct sockaddr *)&slot->from, slot->from_length, text);
         fault_set(&fault, FAULT_MISADDRESSED, 0, 0, "the answer comes from %.200s", text);
     }
     datagram->events->on_returned(datagram->argument, sequence, &fault);
-}
-
-/* Throw away what the system keeps about an error, so that it does not wake us again. */
-static void discard_error(int fd)
-{
-#ifdef MSG_ERRQUEUE
-    char bytes[1];
-
-    while (recv(fd, bytes, sizeof bytes, MSG_ERRQUEUE | MSG_DONTWAIT) >= 0)
-        continue;
-#else
-    (void)fd;
-#endif
 }
 
 static void on_datagram_readable(evutil_socket_t fd, short what, void *argument)
@@ -126,50 +250,57 @@ static void on_datagram_readable(evutil_socket_t fd, short what, void *argument)
     struct datagram *datagram = argument;
 
     (void)what;
-    for (int i = 0; i < READS_PER_TURN; i++) {
-        struct sockaddr_storage from = {.ss_family = AF_UNSPEC};
-        socklen_t length = sizeof from;
-        const ssize_t count = recvfrom(fd, datagram->bytes, sizeof datagram->bytes, MSG_DONTWAIT,
-                                       (struct sockaddr *)&from, &length);
+    report_errors(datagram, 0);
+    for (int i = 0; i < BATCHES_PER_TURN; i++) {
+        const int count = batch_receive(fd, datagram->batch);
+        const int failure = errno;
 
-        if (count < 0) {
-            const int failure = errno;
-
-            discard_error(fd);
-            if (failure == EAGAIN || failure == EINTR)
-                return;
-            datagram->events->on_error(datagram->argument, failure);
-            continue;
-        }
-        take_datagram(datagram, (size_t)count, &from, length);
+        if (count < 0 && failure == EAGAIN)
+            break;
+        if (count < 0)
+            report_errors(datagram, failure);
+        for (int k = 0; k < count; k++)
+            take_datagram(datagram, &datagram->batch->slots[k]);
     }
+    report_turn(datagram);
 }
 
-struct datagram *datagram_new(struct event_base *base, const struct target *target,
-                              const struct pattern *pattern, uint64_t number, size_t size,
-                              const struct datagram_events *events, void *argument)
+/* --- Construction and destruction. ----------------------------------------------------------- */
+
+static int watch_socket(struct datagram *datagram, struct event_base *base)
 {
-    struct datagram *datagram = malloc(sizeof *datagram);
+    datagram->reader =
+        event_new(base, datagram->fd, EV_READ | EV_PERSIST, on_datagram_readable, datagram);
+    datagram->writer = event_new(base, datagram->fd, EV_WRITE, on_datagram_writable, datagram);
+    if (datagram->reader != NULL && datagram->writer != NULL &&
+        event_add(datagram->reader, NULL) == 0)
+        return 0;
+    errno = ENOMEM;
+    return -1;
+}
+
+struct datagram *datagram_new(struct event_base *base, struct batch *batch,
+                              const struct target *target, const struct pattern *pattern,
+                              uint64_t number, size_t size, const struct datagram_events *events,
+                              void *argument)
+{
+    struct datagram *datagram = calloc(1, sizeof *datagram);
     int failure;
 
     if (datagram == NULL)
         return NULL;
-    datagram->target = target;
-    datagram->pattern = pattern;
-    datagram->events = events;
-    datagram->argument = argument;
-    datagram->number = number;
-    datagram->size = size;
-    datagram->settled = datagram->next = 0;
-    datagram->reader = NULL;
-    datagram->fd = target_socket(target, 0);
-    if (datagram->fd >= 0) {
-        datagram->reader =
-            event_new(base, datagram->fd, EV_READ | EV_PERSIST, on_datagram_readable, datagram);
-        if (datagram->reader != NULL && event_add(datagram->reader, NULL) == 0)
-            return datagram;
-        errno = ENOMEM;
-    }
+    *datagram = (struct datagram){
+        .batch = batch,
+        .target = target,
+        .pattern = pattern,
+        .events = events,
+        .argument = argument,
+        .number = number,
+        .size = size,
+        .fd = target_socket(target, 0),
+    };
+    if (datagram->fd >= 0 && watch_socket(datagram, base) == 0)
+        return datagram;
     failure = errno;
     datagram_free(datagram);
     errno = failure;
@@ -182,6 +313,8 @@ void datagram_free(struct datagram *datagram)
         return;
     if (datagram->reader != NULL)
         event_free(datagram->reader);
+    if (datagram->writer != NULL)
+        event_free(datagram->writer);
     if (datagram->fd >= 0)
         (void)close(datagram->fd);
     free(datagram);
@@ -204,22 +337,21 @@ int datagram_forbid_fragments(struct datagram *datagram)
 #endif
 }
 
-int datagram_send(struct datagram *datagram, uint64_t sequence)
+void datagram_send(struct datagram *datagram, uint64_t sequence)
 {
-    ssize_t count;
+    datagram->next = sequence;
+    if (!event_pending(datagram->writer, EV_WRITE, NULL))
+        send_waiting(datagram);
+}
 
-    datagram->next = sequence + 1;
-    pattern_fill(datagram->pattern, datagram->number, position_of(sequence), datagram->bytes,
-                 datagram->size);
-    do {
-        count = sendto(datagram->fd, datagram->bytes, datagram->size, MSG_DONTWAIT | MSG_NOSIGNAL,
-                       (const struct sockaddr *)&datagram->target->places[0].address,
-                       datagram->target->places[0].length);
-    } while (count < 0 && errno == EINTR);
-    return count < 0 ? -1 : 0;
+uint64_t datagram_sent(const struct datagram *datagram)
+{
+    return datagram->sent;
 }
 
 void datagram_settle(struct datagram *datagram, uint64_t sequence)
 {
     datagram->settled = sequence;
+    if (datagram->sent < sequence)
+        datagram->sent = sequence;
 }

@@ -6,6 +6,7 @@
 #ifndef ECHOPROBE_DATAGRAM_H
 #define ECHOPROBE_DATAGRAM_H
 
+#include "echoprobe/batch.h"
 #include "echoprobe/fault.h"
 #include "echoprobe/pattern.h"
 #include "echoprobe/target.h"
@@ -19,12 +20,20 @@ enum { DATAGRAM_BYTES = 65507 };
 
 struct datagram;
 
-/* What a socket reports, from the loop; it must not be freed from there. */
+/*
+ * What a socket reports: from the loop, and on_unsent and on_error also from datagram_send. It must
+ * not be freed from there.
+ */
 struct datagram_events {
     /* Datagram `sequence` came back: unchanged, or with a fault. */
     void (*on_returned)(void *argument, uint64_t sequence, const struct fault *fault);
-    /* The system refused to send, or the network answered with an error. */
-    void (*on_error)(void *argument, int failure);
+    /* The network answered datagram `sequence` with an error; it may also be one of its successors
+       where the system does not say which. */
+    void (*on_error)(void *argument, uint64_t sequence, int failure);
+    /* The system refused to send datagram `sequence`. */
+    void (*on_unsent)(void *argument, uint64_t sequence, int failure);
+    /* All that came in this turn of the loop was reported. NULL is fine. */
+    void (*on_turn)(void *argument);
 };
 
 /*
@@ -32,9 +41,10 @@ struct datagram_events {
  * the target. Everything that is handed in must outlive it. The caller frees it.
  * Return NULL with errno.
  */
-struct datagram *datagram_new(struct event_base *base, const struct target *target,
-                              const struct pattern *pattern, uint64_t number, size_t size,
-                              const struct datagram_events *events, void *argument);
+struct datagram *datagram_new(struct event_base *base, struct batch *batch,
+                              const struct target *target, const struct pattern *pattern,
+                              uint64_t number, size_t size, const struct datagram_events *events,
+                              void *argument);
 
 /* Close it. NULL is fine. */
 void datagram_free(struct datagram *datagram);
@@ -45,10 +55,16 @@ void datagram_free(struct datagram *datagram);
  */
 int datagram_forbid_fragments(struct datagram *datagram) __attribute__((warn_unused_result));
 
-/* Send datagram `sequence`, which is one more than the last. Return 0, or -1 with errno. */
-int datagram_send(struct datagram *datagram, uint64_t sequence) __attribute__((warn_unused_result));
+/* Send all datagrams before a sequence, as the socket takes them. */
+void datagram_send(struct datagram *datagram, uint64_t sequence);
 
-/* Say that all before `sequence` are settled: what cannot be told apart is none of them. */
+/* Return the sequence of the first that was not sent. */
+uint64_t datagram_sent(const struct datagram *datagram);
+
+/*
+ * Say that all before `sequence` are settled: what cannot be told apart is none of them, and what
+ * waits to be sent need not be.
+ */
 void datagram_settle(struct datagram *datagram, uint64_t sequence);
 
 #endif

@@ -22,6 +22,7 @@ static const char *const names[FAULT_KINDS] = {
     [FAULT_NONE] = "none",
     [FAULT_CONNECT] = "connect",
     [FAULT_UNSENT] = "unsent",
+    [FAULT_REFUSED] = "refused",
     [FAULT_LOST] = "lost",
     [FAULT_DUPLICATED] = "duplicated",
     [FAULT_REORDERED] = "reordered",

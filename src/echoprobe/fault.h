@@ -17,6 +17,7 @@ enum fault_kind {
     FAULT_NONE,
     FAULT_CONNECT,      /* no connection could be made */
     FAULT_UNSENT,       /* a message was due and could not be sent */
+    FAULT_REFUSED,      /* the network answered a datagram with an error */
     FAULT_LOST,         /* bytes, or a whole answer, did not come */
     FAULT_DUPLICATED,   /* bytes came once more */
     FAULT_REORDERED,    /* later bytes came before earlier ones */

@@ -4,20 +4,13 @@
 
 #include "base/clock.h"
 #include "base/units.h"
-#include "echoprobe/outage.h"
+#include "echoprobe/messages.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum state { STATE_WAITING, STATE_ANSWERED, STATE_LOST, STATE_LATE /* lost, and came after all */ };
-
-struct message {
-    uint64_t due_ns;
-    uint64_t number; /* among all that were due, sent or not */
-    enum state state;
-};
 
 struct flow {
     struct flow_plan *plan;
@@ -30,120 +23,37 @@ struct flow {
     bool was_started;
     bool is_down;             /* the last attempt to connect failed */
     uint64_t connection;      /* number of the last */
-    uint64_t first, next;     /* messages that hold a place in the ring */
-    uint64_t next_number;     /* of the next message that is due */
     uint64_t stream_sequence; /* the message at position 0 of the stream */
-    uint64_t highest;         /* one more than the last that came back */
-    uint64_t last_rtt_ns;     /* 0: none yet */
-    struct outage outage;
-    struct message *messages; /* a ring of `window` */
+    uint64_t highest;         /* one more than the last datagram that came back */
+    struct messages messages;
 };
 
-/* --- Messages. ------------------------------------------------------------------------------- */
-
-static struct message *message_at(const struct flow *flow, uint64_t sequence)
-{
-    return &flow->messages[sequence % flow->plan->window];
-}
-
-static bool is_waiting(const struct flow *flow, uint64_t sequence)
-{
-    return sequence >= flow->first && sequence < flow->next &&
-           message_at(flow, sequence)->state == STATE_WAITING;
-}
-
-static void note_rtt(struct flow *flow, uint64_t rtt_ns)
-{
-    struct tally *tally = flow->plan->tally;
-
-    tally->received++;
-    histogram_add(&tally->rtt_ns, rtt_ns);
-    if (flow->last_rtt_ns != 0) {
-        tally->jitter_total_ns +=
-            rtt_ns > flow->last_rtt_ns ? rtt_ns - flow->last_rtt_ns : flow->last_rtt_ns - rtt_ns;
-        tally->jitter_count++;
-    }
-    flow->last_rtt_ns = rtt_ns;
-}
+/* --- Reports. -------------------------------------------------------------------------------- */
 
 static void settle_echo(struct flow *flow, uint64_t sequence, uint64_t now_ns)
 {
-    struct message *message = message_at(flow, sequence);
-    const uint64_t rtt_ns = now_ns > message->due_ns ? now_ns - message->due_ns : 0;
-    const bool is_late = message->state == STATE_LOST;
+    const uint64_t number = messages_number(&flow->messages, sequence);
+    uint64_t rtt_ns;
 
-    message->state = is_late ? STATE_LATE : STATE_ANSWERED;
-    if (is_late) {
-        flow->plan->tally->late++;
-        return;
-    }
-    note_rtt(flow, rtt_ns);
-    flow->plan->events->on_echo(flow->plan->argument, flow, message->number, rtt_ns);
-}
-
-static void settle_corrupted(struct flow *flow, uint64_t sequence)
-{
-    message_at(flow, sequence)->state = STATE_ANSWERED;
-    flow->plan->tally->corrupted++;
-}
-
-static void settle_lost(struct flow *flow, uint64_t sequence)
-{
-    message_at(flow, sequence)->state = STATE_LOST;
-    flow->plan->tally->lost++;
-}
-
-/* Return the number of a message; of one that is not in the ring, as if it came next or before. */
-static uint64_t number_of(const struct flow *flow, uint64_t sequence)
-{
-    if (sequence < flow->next && sequence + flow->plan->window >= flow->next)
-        return message_at(flow, sequence)->number;
-    return flow->next_number - (flow->next - sequence);
+    if (messages_settle_echo(&flow->messages, sequence, now_ns, &rtt_ns))
+        flow->plan->events->on_echo(flow->plan->argument, flow, number, rtt_ns);
 }
 
 static void report_fault(struct flow *flow, uint64_t sequence, const struct fault *fault)
 {
     flow->plan->tally->faults[fault->kind]++;
-    flow->plan->events->on_fault(flow->plan->argument, flow, number_of(flow, sequence), fault);
+    flow->plan->events->on_fault(flow->plan->argument, flow,
+                                 messages_number(&flow->messages, sequence), fault);
 }
 
-/* The first message leaves the ring; it is settled. */
-static void release_first(struct flow *flow)
-{
-    const struct message *message = message_at(flow, flow->first++);
-
-    if (message->state == STATE_ANSWERED)
-        outage_end(&flow->outage, message->due_ns, flow->plan->tally);
-    else
-        outage_note_lost(&flow->outage, message->due_ns, flow->plan->tally);
-}
-
-static void release_settled(struct flow *flow)
-{
-    while (flow->first < flow->next && !is_waiting(flow, flow->first))
-        release_first(flow);
-}
-
-/* Give up everything that is under way. */
-static void abandon(struct flow *flow)
-{
-    for (; flow->first < flow->next; release_first(flow)) {
-        if (is_waiting(flow, flow->first))
-            settle_lost(flow, flow->first);
-    }
-}
-
-/* The same, where it never left: there was no connection for it. */
-static void abandon_unsent(struct flow *flow, const char *reason)
+/* A message could not be sent. */
+static void settle_unsent(struct flow *flow, uint64_t sequence, const char *reason)
 {
     struct fault fault;
 
     fault_set(&fault, FAULT_UNSENT, 0, 0, "%s", reason);
-    for (uint64_t i = flow->first; i < flow->next; i++) {
-        flow->plan->tally->unsent++;
-        report_fault(flow, i, &fault);
-    }
-    abandon(flow);
+    messages_settle_unsent(&flow->messages, sequence);
+    report_fault(flow, sequence, &fault);
 }
 
 static void announce_start(struct flow *flow, bool is_open)
@@ -189,17 +99,18 @@ static uint64_t sequence_holding(const struct flow *flow, uint64_t position)
 static void on_stream_returned(void *argument, uint64_t position)
 {
     struct flow *flow = argument;
+    struct messages *messages = &flow->messages;
     const uint64_t whole = sequence_holding(flow, position);
     uint64_t now_ns;
 
-    if (whole == flow->first)
+    if (whole == messages->first)
         return;
     now_ns = clock_now_ns();
-    for (; flow->first < whole; release_first(flow)) {
-        if (message_at(flow, flow->first)->state != STATE_ANSWERED)
-            settle_echo(flow, flow->first, now_ns);
+    for (; messages->first < whole; messages_release_first(messages)) {
+        if (messages_at(messages, messages->first)->state != MESSAGE_ANSWERED)
+            settle_echo(flow, messages->first, now_ns);
     }
-    if (flow->plan->is_churn && flow->first == flow->next) {
+    if (flow->plan->is_churn && messages->first == messages->next) {
         stream_free(flow->stream);
         flow->stream = NULL;
     }
@@ -214,10 +125,10 @@ static void on_stream_fault(void *argument, const struct fault *fault)
     const uint64_t last = sequence_holding(flow, fault->offset + fault->extent - 1);
 
     for (uint64_t i = wrong; i <= last; i++) {
-        if (is_waiting(flow, i))
-            settle_corrupted(flow, i);
+        if (messages_is_waiting(&flow->messages, i))
+            messages_settle_corrupted(&flow->messages, i);
         else
-            message_at(flow, i)->state = STATE_ANSWERED; /* lost before, and no echo now */
+            messages_at(&flow->messages, i)->state = MESSAGE_ANSWERED; /* lost, and no echo now */
     }
     report_fault(flow, wrong, fault);
 }
@@ -235,26 +146,30 @@ static bool spoils_bytes(enum fault_kind kind)
 static void note_failed_attempt(struct flow *flow, const struct fault *fault)
 {
     struct flow_plan *plan = flow->plan;
-    bool was_due = flow->first < flow->next;
+    struct messages *messages = &flow->messages;
+    bool was_due = messages->first < messages->next;
 
     plan->tally->connects_failed++;
-    abandon_unsent(flow, fault->text);
+    for (; messages->first < messages->next; messages_release_first(messages))
+        settle_unsent(flow, messages->first, fault->text);
     if (flow->was_started && plan->events->on_down(plan->argument, flow, fault->text))
         was_due = true;
     if (was_due || flow->is_down)
         plan->tally->faults[FAULT_CONNECT]++;
     else
-        report_fault(flow, flow->first, fault);
+        report_fault(flow, messages->first, fault);
     flow->is_down = true;
 }
 
 static void note_broken_stream(struct flow *flow, const struct fault *fault)
 {
-    if (spoils_bytes(fault->kind) && is_waiting(flow, flow->first))
-        settle_corrupted(flow, flow->first);
+    struct messages *messages = &flow->messages;
+
+    if (spoils_bytes(fault->kind) && messages_is_waiting(messages, messages->first))
+        messages_settle_corrupted(messages, messages->first);
     if (fault->kind != FAULT_NONE)
-        report_fault(flow, flow->first, fault);
-    abandon(flow);
+        report_fault(flow, messages->first, fault);
+    messages_abandon(messages);
 }
 
 static void on_stream_end(void *argument, const struct fault *fault)
@@ -267,7 +182,7 @@ static void on_stream_end(void *argument, const struct fault *fault)
         note_failed_attempt(flow, fault);
     else
         note_broken_stream(flow, fault);
-    flow->last_rtt_ns = 0;
+    flow->messages.last_rtt_ns = 0;
     retry_later(flow);
     announce_start(flow, false);
     announce_room(flow);
@@ -284,7 +199,7 @@ static int open_stream(struct flow *flow)
 {
     struct flow_plan *plan = flow->plan;
 
-    flow->stream_sequence = flow->first;
+    flow->stream_sequence = flow->messages.first;
     flow->opened_ns = clock_now_ns();
     flow->connection = plan->next_number;
     flow->stream = stream_new(plan->base, plan->scratch, plan->target, plan->pattern,
@@ -310,45 +225,74 @@ static void on_flow_retry(evutil_socket_t fd, short what, void *argument)
 static void on_datagram_returned(void *argument, uint64_t sequence, const struct fault *fault)
 {
     struct flow *flow = argument;
-    struct tally *tally = flow->plan->tally;
+    struct messages *messages = &flow->messages;
 
     if (fault->kind != FAULT_NONE) {
-        if (is_waiting(flow, sequence))
-            settle_corrupted(flow, sequence);
+        if (messages_is_waiting(messages, sequence))
+            messages_settle_corrupted(messages, sequence);
         report_fault(flow, sequence, fault);
-    } else if (sequence + flow->plan->window < flow->next ||
-               message_at(flow, sequence)->state == STATE_ANSWERED ||
-               message_at(flow, sequence)->state == STATE_LATE) {
-        tally->duplicated++;
+    } else if (messages_was_answered(messages, sequence)) {
+        flow->plan->tally->duplicated++;
     } else {
         if (sequence + 1 < flow->highest)
-            tally->reordered++;
+            flow->plan->tally->reordered++;
         settle_echo(flow, sequence, clock_now_ns());
     }
     if (sequence + 1 > flow->highest)
         flow->highest = sequence + 1;
-    release_settled(flow);
-    datagram_settle(flow->datagram, flow->first);
-    announce_room(flow);
 }
 
-static void on_datagram_error(void *argument, int failure)
+/* Without a schedule the next would follow at once, and be refused as well. */
+static void pause_datagrams(struct flow *flow)
+{
+    if (!flow->plan->has_schedule)
+        retry_later(flow);
+}
+
+/* It says nothing of those behind it. */
+static void on_datagram_error(void *argument, uint64_t sequence, int failure)
 {
     struct flow *flow = argument;
     struct fault fault;
 
-    fault_set(&fault, FAULT_CONNECT, 0, 0, "%s: %s%s", flow->peer, strerror(failure),
+    if (!messages_is_waiting(&flow->messages, sequence))
+        return;
+    fault_set(&fault, FAULT_REFUSED, 0, 0, "%s: %s%s", flow->peer, strerror(failure),
               target_hint(flow->plan->target, failure));
-    flow->plan->tally->connects_failed++;
-    report_fault(flow, flow->first, &fault);
-    abandon(flow);
-    retry_later(flow);
+    messages_settle_lost(&flow->messages, sequence);
+    report_fault(flow, sequence, &fault);
+    pause_datagrams(flow);
+}
+
+static void on_datagram_unsent(void *argument, uint64_t sequence, int failure)
+{
+    struct flow *flow = argument;
+    char reason[FAULT_TEXT_SIZE];
+
+    (void)snprintf(reason, sizeof reason, "%s: %s", flow->peer, strerror(failure));
+    settle_unsent(flow, sequence, reason);
+    pause_datagrams(flow);
+}
+
+static void release_datagrams(struct flow *flow)
+{
+    messages_release_settled(&flow->messages);
+    datagram_settle(flow->datagram, flow->messages.first);
+}
+
+static void on_datagram_turn(void *argument)
+{
+    struct flow *flow = argument;
+
+    release_datagrams(flow);
     announce_room(flow);
 }
 
 static const struct datagram_events flow_datagram_events = {
     .on_returned = on_datagram_returned,
     .on_error = on_datagram_error,
+    .on_unsent = on_datagram_unsent,
+    .on_turn = on_datagram_turn,
 };
 
 static int open_datagram(struct flow *flow)
@@ -356,8 +300,8 @@ static int open_datagram(struct flow *flow)
     struct flow_plan *plan = flow->plan;
 
     flow->connection = plan->next_number;
-    flow->datagram = datagram_new(plan->base, plan->target, plan->pattern, plan->next_number,
-                                  plan->size, &flow_datagram_events, flow);
+    flow->datagram = datagram_new(plan->base, plan->batch, plan->target, plan->pattern,
+                                  plan->next_number, plan->size, &flow_datagram_events, flow);
     plan->next_number += plan->number_step;
     flow->was_started = true;
     return flow->datagram == NULL ? -1 : 0;
@@ -383,10 +327,10 @@ struct flow *flow_new(struct flow_plan *plan, size_t index)
     flow->plan = plan;
     flow->index = index;
     flow->peer = plan->target->places[0].text;
-    flow->messages = calloc(plan->window, sizeof *flow->messages);
     flow->retry = evtimer_new(plan->base, on_flow_retry, flow);
     errno = ENOMEM;
-    if (flow->messages != NULL && flow->retry != NULL && open_first(flow) == 0)
+    if (messages_init(&flow->messages, plan->window, plan->tally) == 0 && flow->retry != NULL &&
+        open_first(flow) == 0)
         return flow;
     failure = errno;
     flow_free(flow);
@@ -402,7 +346,7 @@ void flow_free(struct flow *flow)
     datagram_free(flow->datagram);
     if (flow->retry != NULL)
         event_free(flow->retry);
-    free(flow->messages);
+    messages_fini(&flow->messages);
     free(flow);
 }
 
@@ -423,52 +367,43 @@ const char *flow_peer(const struct flow *flow)
 
 bool flow_has_room(const struct flow *flow)
 {
-    if (flow->next - flow->first >= flow->plan->window || evtimer_pending(flow->retry, NULL))
+    if (!messages_have_room(&flow->messages) || evtimer_pending(flow->retry, NULL))
         return false;
     if (flow->datagram != NULL)
         return true;
     if (flow->plan->is_churn)
-        return flow->first == flow->next;
+        return flow->messages.first == flow->messages.next;
     return flow->stream != NULL && stream_is_open(flow->stream);
-}
-
-/* What the system does not take is lost. */
-static void send_datagram(struct flow *flow, uint64_t sequence)
-{
-    struct fault fault;
-
-    if (datagram_send(flow->datagram, sequence) == 0)
-        return;
-    fault_set(&fault, FAULT_UNSENT, 0, 0, "%s: %s", flow->peer, strerror(errno));
-    settle_lost(flow, sequence);
-    flow->plan->tally->unsent++;
-    report_fault(flow, sequence, &fault);
-    release_settled(flow);
-    datagram_settle(flow->datagram, flow->first);
-    (void)flow->plan->events->on_down(flow->plan->argument, flow, fault.text);
-    retry_later(flow);
 }
 
 void flow_queue(struct flow *flow, uint64_t due_ns)
 {
-    const uint64_t sequence = flow->next++;
-
-    *message_at(flow, sequence) =
-        (struct message){.due_ns = due_ns, .number = flow->next_number++, .state = STATE_WAITING};
-    flow->plan->tally->sent++;
-    if (flow->datagram != NULL)
-        send_datagram(flow, sequence);
+    (void)messages_add(&flow->messages, due_ns);
 }
 
-void flow_send(struct flow *flow)
+static void send_datagrams(struct flow *flow)
 {
-    if (flow->datagram != NULL || flow->first == flow->next)
-        return;
+    datagram_send(flow->datagram, flow->messages.next);
+    release_datagrams(flow);
+}
+
+static void send_stream(struct flow *flow)
+{
     if (flow->stream == NULL && open_stream(flow) < 0) {
         flow->plan->events->on_refused(flow->plan->argument, errno);
         return;
     }
-    stream_send(flow->stream, (flow->next - flow->stream_sequence) * flow->plan->size);
+    stream_send(flow->stream, (flow->messages.next - flow->stream_sequence) * flow->plan->size);
+}
+
+void flow_send(struct flow *flow)
+{
+    if (flow->messages.first == flow->messages.next)
+        return;
+    if (flow->datagram != NULL)
+        send_datagrams(flow);
+    else
+        send_stream(flow);
 }
 
 void flow_skip(struct flow *flow, uint64_t due_ns, const char *reason)
@@ -477,13 +412,11 @@ void flow_skip(struct flow *flow, uint64_t due_ns, const char *reason)
     struct fault fault;
 
     fault_set(&fault, FAULT_UNSENT, 0, 0, "%s", reason);
-    plan->tally->sent++;
-    plan->tally->lost++;
-    plan->tally->unsent++;
     plan->tally->faults[FAULT_UNSENT]++;
-    outage_note_lost(&flow->outage, due_ns, plan->tally);
-    plan->events->on_fault(plan->argument, flow, flow->next_number++, &fault);
+    plan->events->on_fault(plan->argument, flow, messages_skip(&flow->messages, due_ns), &fault);
 }
+
+/* --- Time-outs. ------------------------------------------------------------------------------ */
 
 static bool is_over(const struct flow *flow, uint64_t since_ns, uint64_t now_ns)
 {
@@ -519,47 +452,71 @@ static void replace_stream(struct flow *flow)
 {
     stream_free(flow->stream);
     flow->stream = NULL;
-    abandon(flow);
-    flow->last_rtt_ns = 0;
+    messages_abandon(&flow->messages);
+    flow->messages.last_rtt_ns = 0;
     retry_later(flow);
+}
+
+static bool is_first_over(const struct flow *flow, uint64_t now_ns)
+{
+    const struct messages *messages = &flow->messages;
+
+    return messages->first < messages->next &&
+           is_over(flow, messages_at(messages, messages->first)->due_ns, now_ns);
+}
+
+static void expire_message(struct flow *flow, uint64_t sequence)
+{
+    struct fault fault;
+
+    if (flow->datagram != NULL && sequence >= datagram_sent(flow->datagram)) {
+        settle_unsent(flow, sequence, "the system did not take it");
+        return;
+    }
+    describe_loss(flow, sequence, &fault);
+    messages_settle_lost(&flow->messages, sequence);
+    report_fault(flow, sequence, &fault);
+}
+
+/* Return whether there were any. */
+static bool expire_messages(struct flow *flow, uint64_t now_ns)
+{
+    struct messages *messages = &flow->messages;
+    bool has_lost = false;
+
+    for (uint64_t i = messages->first;
+         i < messages->next && is_over(flow, messages_at(messages, i)->due_ns, now_ns); i++) {
+        if (!messages_is_waiting(messages, i))
+            continue;
+        expire_message(flow, i);
+        has_lost = true;
+    }
+    return has_lost;
 }
 
 void flow_expire(struct flow *flow, uint64_t now_ns)
 {
+    const struct messages *messages = &flow->messages;
     const bool is_connecting = flow->stream != NULL && !stream_is_open(flow->stream);
-    struct fault fault;
-    bool has_lost = false;
+    bool has_lost;
 
     if (is_connecting && is_over(flow, flow->opened_ns, now_ns)) {
         (void)stream_judge(flow->stream, ETIMEDOUT);
         return;
     }
-    if (is_connecting || flow->first == flow->next ||
-        !is_over(flow, message_at(flow, flow->first)->due_ns, now_ns) ||
+    if (is_connecting || !is_first_over(flow, now_ns) ||
         (flow->stream != NULL && stream_judge(flow->stream, 0)))
         return;
-    for (uint64_t i = flow->first;
-         i < flow->next && is_over(flow, message_at(flow, i)->due_ns, now_ns); i++) {
-        if (!is_waiting(flow, i))
-            continue;
-        describe_loss(flow, i, &fault);
-        settle_lost(flow, i);
-        report_fault(flow, i, &fault);
-        has_lost = true;
-    }
-    if (flow->datagram != NULL) {
-        release_settled(flow);
-        datagram_settle(flow->datagram, flow->first);
-    } else if (flow->next - flow->first == flow->plan->window &&
-               !is_waiting(flow, flow->next - 1)) {
+    has_lost = expire_messages(flow, now_ns);
+    if (flow->datagram != NULL)
+        release_datagrams(flow);
+    else if (!messages_have_room(messages) && !messages_is_waiting(messages, messages->next - 1))
         replace_stream(flow);
-    }
     if (has_lost)
         announce_room(flow);
 }
 
 void flow_end(struct flow *flow, uint64_t now_ns)
 {
-    abandon(flow);
-    outage_end(&flow->outage, now_ns, flow->plan->tally);
+    messages_end(&flow->messages, now_ns);
 }

@@ -47,9 +47,11 @@ struct flow_plan {
     uint64_t timeout_ns; /* a message is lost, and an attempt to connect has failed, after it */
     uint64_t retry_ms;   /* until the next attempt after a connection failed or broke */
     bool is_churn;       /* a new connection for each message */
+    bool has_schedule;   /* messages are due at times of their own */
 
     struct event_base *base;
     struct stream_scratch *scratch;
+    struct batch *batch;
     struct tally *tally;
     uint64_t next_number, number_step; /* numbers for new connections */
     const struct flow_events *events;

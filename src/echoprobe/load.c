@@ -34,6 +34,7 @@ struct load {
     struct tally tally; /* since the last on_count */
     uint64_t under_way;
     struct stream_scratch scratch;
+    struct batch batch; /* large, but used only as far as there are datagrams */
 };
 
 /* --- Schedule. -------------------------------------------------------------------------------- */
@@ -282,7 +283,7 @@ static void on_flow_fault(void *argument, struct flow *flow, uint64_t number,
     load->plan->events->on_fault(load->plan->argument, flow_connection(flow), number, fault);
 }
 
-/* Without a schedule one message has failed; churn has queued it, and UDP has counted it. */
+/* Without a schedule it is one message that the attempt was made for; churn has queued it. */
 static bool on_flow_down(void *argument, struct flow *flow, const char *reason)
 {
     struct load *load = argument;
@@ -291,8 +292,7 @@ static bool on_flow_down(void *argument, struct flow *flow, const char *reason)
 
     if (load->plan->period_ns > 0)
         return skip_due(load, flow, now_ns, reason);
-    if (load->plan->is_churn || load->plan->target->is_datagram ||
-        !is_due(load, flow_index(flow), now_ns, &since_ns))
+    if (load->plan->is_churn || !is_due(load, flow_index(flow), now_ns, &since_ns))
         return false;
     take_message(load, flow_index(flow));
     flow_skip(flow, since_ns, reason);
@@ -369,8 +369,10 @@ static int prepare_load(struct load *load)
         .timeout_ns = plan->timeout_ns,
         .retry_ms = plan->retry_ms,
         .is_churn = plan->is_churn,
+        .has_schedule = plan->period_ns > 0,
         .base = make_base(plan->period_ns > 0 && plan->period_ns < exact_below_ns),
         .scratch = &load->scratch,
+        .batch = &load->batch,
         .tally = &load->tally,
         .next_number = plan->first_number,
         .number_step = plan->number_step,

@@ -31,6 +31,7 @@ struct mtu {
     struct event *next;            /* the next try, or the next size */
     bool has_settled;              /* the answer to this size is known */
     bool is_cut;                   /* answers to larger ones are shorter than they */
+    struct batch batch;
 };
 
 /* --- The end. -------------------------------------------------------------------------------- */
@@ -113,12 +114,19 @@ static void on_refused(struct mtu *state, int failure)
                   strerror(failure));
 }
 
+static void on_unsent(void *context, uint64_t sequence, int failure)
+{
+    (void)sequence;
+    on_refused(context, failure);
+}
+
 /* That a datagram was too large for a part of the path makes the system cut the next of its size.
  */
-static void on_error(void *context, int failure)
+static void on_error(void *context, uint64_t sequence, int failure)
 {
     struct mtu *const state = context;
 
+    (void)sequence;
     if (failure != EMSGSIZE || state->search == SEARCH_WHOLE)
         on_refused(state, failure);
 }
@@ -126,6 +134,7 @@ static void on_error(void *context, int failure)
 static const struct datagram_events datagram_events = {
     .on_returned = on_returned,
     .on_error = on_error,
+    .on_unsent = on_unsent,
 };
 
 static void try_size(struct mtu *state)
@@ -140,8 +149,7 @@ static void try_size(struct mtu *state)
         return;
     }
     check_set_timer(state->check, state->next, timeout_ms * 1000000 / TRIES);
-    if (datagram_send(state->datagram, state->tries++) < 0 && errno != EAGAIN)
-        on_refused(state, errno);
+    datagram_send(state->datagram, ++state->tries);
 }
 
 /* --- The searches. --------------------------------------------------------------------------- */
@@ -168,7 +176,7 @@ static int open_socket(struct mtu *state)
     struct check *const check = state->check;
 
     datagram_free(state->datagram);
-    state->datagram = datagram_new(check->base, check->target, &check->pattern,
+    state->datagram = datagram_new(check->base, &state->batch, check->target, &check->pattern,
                                    check->next_number++, state->size, &datagram_events, state);
     if (state->datagram == NULL)
         return -1;

@@ -347,7 +347,8 @@ static int status_of_tally(const struct tally *tally)
 {
     uint64_t faults = 0;
 
-    if (tally->connects_failed > 0 && tally->connects == 0 && tally->received == 0)
+    if (tally->connects_failed + tally->faults[FAULT_REFUSED] > 0 && tally->connects == 0 &&
+        tally->received == 0)
         return EXIT_STATUS_CONNECT;
     for (int kind = FAULT_CONNECT + 1; kind < FAULT_KINDS; kind++)
         faults += tally->faults[kind];

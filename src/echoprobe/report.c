@@ -605,10 +605,15 @@ static int close_output(const struct options *options, int status)
     return lose_output(options, errno);
 }
 
-/* --quiet leaves out faults, but not why there is nothing to sum up. */
+/* Say why there is nothing to sum up, unless it was said. */
 static void print_refusal(const struct report *report)
 {
-    if (!is_for_program(report->options) && report->fault_count > 0)
+    const struct fault *first = &report->faults[0];
+
+    if (report->fault_count == 0 || report->options->plugin ||
+        (first->kind == FAULT_CONNECT && !report->options->quiet))
+        return;
+    if (first->kind == FAULT_CONNECT || first->kind == FAULT_REFUSED)
         print_line(stderr, "echoprobe: %s", report->faults[0].text);
 }
 
@@ -625,7 +630,7 @@ int report_messages(struct report *report, const struct tally *tally, uint64_t e
         print_json(report, tally, elapsed_ns, status);
     else
         print_summary(report, tally, elapsed_ns);
-    if (report->options->quiet && tally->received == 0 && tally->connects == 0)
+    if (tally->received == 0 && tally->connects == 0)
         print_refusal(report);
     return close_output(report->options, status);
 }

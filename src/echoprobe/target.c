@@ -11,7 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ECHO_PORT = 7 }; /* RFC 862 */
+enum {
+    ECHO_PORT = 7, /* RFC 862 */
+    DATAGRAM_ROOM_BYTES = 4194304,
+};
 
 static void add_place(struct target *target, const void *address, socklen_t length)
 {
@@ -84,6 +87,21 @@ static int prepare_socket(int fd, bool is_tcp)
     return is_tcp ? setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) : 0;
 }
 
+/*
+ * Ask for room for whole windows of answers: what does not fit is lost here and not on the path.
+ * The system may grant less (socket(7)).
+ */
+static void ask_for_room(int fd)
+{
+    const int size = DATAGRAM_ROOM_BYTES;
+
+#ifdef SO_RCVBUFFORCE
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) == 0)
+        return;
+#endif
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+}
+
 /* Let the system report what routers and hosts answer to an unconnected socket (ip(7)). */
 static void ask_for_errors(int fd, sa_family_t family)
 {
@@ -109,8 +127,10 @@ int target_socket(const struct target *target, size_t place)
     if (fd < 0)
         return -1;
     if (prepare_socket(fd, family != AF_UNIX && !target->is_datagram) == 0) {
-        if (target->is_datagram)
+        if (target->is_datagram) {
             ask_for_errors(fd, family);
+            ask_for_room(fd);
+        }
         return fd;
     }
     failure = errno;

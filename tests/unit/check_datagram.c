@@ -19,6 +19,7 @@ enum { NUMBER = 4, MOST_RETURNS = 300 };
 
 static struct target target;
 static struct pattern pattern;
+static struct batch batch;
 static struct datagram *datagram;
 static int fd; /* the peer's */
 static struct sockaddr_in client;
@@ -26,8 +27,8 @@ static unsigned char came[DATAGRAM_BYTES];
 
 /* What the socket reported. */
 static struct {
-    size_t count, errors;
-    uint64_t sequences[MOST_RETURNS];
+    size_t count, errors, unsent, turns;
+    uint64_t sequences[MOST_RETURNS], error_sequence;
     struct fault faults[MOST_RETURNS];
     int failure;
 } seen;
@@ -40,14 +41,33 @@ static void on_returned(void *argument, uint64_t sequence, const struct fault *f
     seen.faults[seen.count++] = *fault;
 }
 
-static void on_error(void *argument, int failure)
+static void on_error(void *argument, uint64_t sequence, int failure)
 {
     ck_assert_ptr_eq(argument, &seen);
     seen.errors++;
+    seen.error_sequence = sequence;
     seen.failure = failure;
 }
 
-static const struct datagram_events events = {.on_returned = on_returned, .on_error = on_error};
+static void on_unsent(void *argument, uint64_t sequence, int failure)
+{
+    ck_assert_ptr_eq(argument, &seen);
+    ck_assert_uint_eq(sequence, seen.unsent++);
+    seen.failure = failure;
+}
+
+static void on_turn(void *argument)
+{
+    ck_assert_ptr_eq(argument, &seen);
+    seen.turns++;
+}
+
+static const struct datagram_events events = {
+    .on_returned = on_returned,
+    .on_error = on_error,
+    .on_unsent = on_unsent,
+    .on_turn = on_turn,
+};
 
 /* --- Fixture. -------------------------------------------------------------------------------- */
 
@@ -68,7 +88,8 @@ static void tear_down(void)
 
 static void begin(size_t size)
 {
-    datagram = datagram_new(support_base(), &target, &pattern, NUMBER, size, &events, &seen);
+    datagram =
+        datagram_new(support_base(), &batch, &target, &pattern, NUMBER, size, &events, &seen);
     ck_assert_ptr_nonnull(datagram);
 }
 
@@ -91,7 +112,8 @@ static void answer_from(int from_fd, const unsigned char *bytes, size_t length)
 /* Send a datagram, and let the peer receive it. */
 static void ask(uint64_t sequence, size_t size)
 {
-    ck_assert_int_eq(datagram_send(datagram, sequence), 0);
+    datagram_send(datagram, sequence + 1);
+    ck_assert_uint_eq(datagram_sent(datagram), sequence + 1);
     receive(size);
 }
 
@@ -166,14 +188,29 @@ START_TEST(what_does_not_say_which_it_is_is_the_oldest_that_is_not_settled)
 }
 END_TEST
 
-START_TEST(a_burst_of_answers_is_taken_whole)
+START_TEST(a_small_answer_that_comes_twice_is_known_again)
+{
+    begin(8);
+    ask(0, 8);
+    answer_from(fd, came, 8);
+    check_last(1, 0, FAULT_NONE);
+    datagram_settle(datagram, 1);
+    answer_from(fd, came, 8);
+    check_last(2, 0, FAULT_NONE);
+}
+END_TEST
+
+START_TEST(a_burst_goes_and_comes_whole)
 {
     begin(64);
+    datagram_send(datagram, 200);
+    ck_assert_uint_eq(datagram_sent(datagram), 200);
     for (uint64_t sequence = 0; sequence < 200; sequence++) {
-        ask(sequence, 64);
+        receive(64);
         answer_from(fd, came, 64);
     }
     check_last(200, 199, FAULT_NONE);
+    ck_assert_uint_le(seen.turns, 200 / BATCH_DATAGRAMS + 2);
     for (uint64_t sequence = 0; sequence < 200; sequence++)
         ck_assert_uint_eq(seen.sequences[sequence], sequence);
 }
@@ -251,12 +288,53 @@ START_TEST(a_port_that_nobody_has_is_an_error)
 
     support_close(&fd);
     begin(64);
-    ck_assert_int_eq(datagram_send(datagram, 0), 0);
+    datagram_send(datagram, 1);
     support_loop_until(has_seen, &one);
     ck_assert_uint_eq(seen.errors, 1);
     ck_assert_int_eq(seen.failure, ECONNREFUSED);
     support_loop_settle();
     ck_assert_uint_eq(seen.errors, 1);
+}
+END_TEST
+
+START_TEST(an_error_says_which_datagram_it_answers)
+{
+    size_t one = 1;
+
+    begin(64);
+    ask(0, 64);
+    ask(1, 64);
+    support_close(&fd);
+    datagram_send(datagram, 3);
+    support_loop_until(has_seen, &one);
+    ck_assert_uint_eq(seen.error_sequence, 2);
+    datagram_send(datagram, 4); /* is sent, though the socket has met an error */
+    ck_assert_uint_eq(datagram_sent(datagram), 4);
+    ck_assert_uint_eq(seen.unsent, 0);
+}
+END_TEST
+
+START_TEST(what_the_system_refuses_is_reported_one_by_one)
+{
+    struct sockaddr_in *address = (struct sockaddr_in *)&target.places[0].address;
+
+    address->sin_addr.s_addr = htonl(INADDR_BROADCAST); /* EACCES without SO_BROADCAST */
+    begin(64);
+    datagram_send(datagram, 3);
+    ck_assert_uint_eq(seen.unsent, 3);
+    ck_assert_int_eq(seen.failure, EACCES);
+    ck_assert_uint_eq(datagram_sent(datagram), 3);
+}
+END_TEST
+
+START_TEST(what_is_settled_need_not_be_sent)
+{
+    begin(64);
+    datagram_settle(datagram, 5);
+    datagram_send(datagram, 6);
+    receive(64);
+    ck_assert_uint_eq(pattern_match(&pattern, NUMBER, UINT64_C(5) << 16, came, 64), 64);
+    ck_assert_int_lt(recv(fd, came, sizeof came, 0), 0);
 }
 END_TEST
 
@@ -267,7 +345,8 @@ START_TEST(without_memory_there_is_no_socket)
     (void)support_base();
     for (unsigned long i = 1; !was_made; i++) {
         support_memory_fail(i, 1);
-        datagram = datagram_new(support_base(), &target, &pattern, NUMBER, 64, &events, &seen);
+        datagram =
+            datagram_new(support_base(), &batch, &target, &pattern, NUMBER, 64, &events, &seen);
         was_made = !support_memory_has_failed();
         support_memory_fail(0, 0);
         ck_assert(was_made == (datagram != NULL));
@@ -289,7 +368,8 @@ int main(void)
     tcase_add_test(answers, an_answer_that_comes_twice_is_reported_twice);
     tcase_add_test(answers, the_largest_and_the_smallest_return);
     tcase_add_test(answers, what_does_not_say_which_it_is_is_the_oldest_that_is_not_settled);
-    tcase_add_test(answers, a_burst_of_answers_is_taken_whole);
+    tcase_add_test(answers, a_small_answer_that_comes_twice_is_known_again);
+    tcase_add_test(answers, a_burst_goes_and_comes_whole);
     tcase_add_checked_fixture(faults, set_up, tear_down);
     tcase_add_test(faults, a_short_answer_is_truncated);
     tcase_add_test(faults, an_empty_answer_is_truncated);
@@ -298,6 +378,9 @@ int main(void)
     tcase_add_test(faults, what_strangers_send_is_passed_over);
     tcase_add_checked_fixture(errors, set_up, tear_down);
     tcase_add_test(errors, a_port_that_nobody_has_is_an_error);
+    tcase_add_test(errors, an_error_says_which_datagram_it_answers);
+    tcase_add_test(errors, what_the_system_refuses_is_reported_one_by_one);
+    tcase_add_test(errors, what_is_settled_need_not_be_sent);
     tcase_add_test(errors, without_memory_there_is_no_socket);
     return support_run(suite);
 }
