@@ -14,7 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KNOWN_FORMS  "tcp://HOST:PORT, HOST:PORT, unix:///PATH, fd://N, systemd://[NAME] or stdio:"
+#define KNOWN_FORMS                                                                                \
+    "tcp://HOST:PORT, HOST:PORT, udp://HOST:PORT, unix:///PATH, fd://N, systemd://[NAME] or "      \
+    "stdio:"
 #define TARGET_FORMS "HOST, tcp://HOST:PORT, udp://HOST:PORT or unix:///PATH"
 
 /* What an address is for: a server's may have any host and port, a client's needs its own. */
@@ -153,6 +155,10 @@ int address_parse(const char *text, struct address *address, struct error *error
     }
     if ((rest = skip_prefix(text, "tcp://")) != NULL)
         return parse_host_port(rest, text, USE_LISTEN, address, error);
+    if ((rest = skip_prefix(text, "udp://")) != NULL) {
+        address->scheme = ADDRESS_UDP;
+        return parse_host_port(rest, text, USE_LISTEN, address, error);
+    }
     if ((rest = skip_prefix(text, "unix://")) != NULL)
         return parse_unix(rest, text, address, error);
     if ((rest = skip_prefix(text, "fd://")) != NULL)

@@ -22,7 +22,7 @@ enum {
 
 enum address_scheme {
     ADDRESS_TCP,     /* tcp://HOST:PORT or HOST:PORT */
-    ADDRESS_UDP,     /* udp://HOST:PORT; only as a target */
+    ADDRESS_UDP,     /* udp://HOST:PORT */
     ADDRESS_UNIX,    /* unix:///PATH */
     ADDRESS_FD,      /* fd://N */
     ADDRESS_SYSTEMD, /* systemd://[NAME] */

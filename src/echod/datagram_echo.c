@@ -57,13 +57,6 @@ struct datagram_echo {
 
 /* --- Pool. ----------------------------------------------------------------------------------- */
 
-int datagram_pool_init(struct datagram_pool *pool)
-{
-    memset(pool, 0, sizeof *pool);
-    pool->spare = datagram_batch_new();
-    return pool->spare != NULL ? 0 : -1;
-}
-
 void datagram_pool_fini(struct datagram_pool *pool)
 {
     datagram_batch_free(pool->spare);
@@ -104,6 +97,11 @@ static void note_overflow(struct datagram_echo *echo, uint32_t total)
         return;
     echo->overflow_total = total;
     count(echo, COUNTER_DATAGRAMS_OVERFLOWED, more);
+}
+
+void datagram_echo_count_overflow(struct datagram_echo *echo)
+{
+    note_overflow(echo, datagram_control_overflow(echo->fd));
 }
 
 static void note_failure(struct datagram_echo *echo, int failure)
@@ -364,6 +362,11 @@ static void on_ready(evutil_socket_t fd, short what, void *argument)
         resume(echo);
 }
 
+bool datagram_echo_is_idle(const struct datagram_echo *echo)
+{
+    return echo->batch == NULL && clock_now_ms() >= echo->last_ms + echo->limits.idle_timeout_ms;
+}
+
 /*
  * Nothing has come for a while, as far as we know: after a stop of the process, or a long turn, it
  * may wait.
@@ -371,18 +374,19 @@ static void on_ready(evutil_socket_t fd, short what, void *argument)
 static void on_idle(evutil_socket_t fd, short what, void *argument)
 {
     struct datagram_echo *echo = argument;
-    const uint64_t now_ms = clock_now_ms();
-    uint64_t due_ms;
+    const uint64_t now_ms = clock_now_ms(), timeout_ms = echo->limits.idle_timeout_ms;
 
     (void)fd;
     (void)what;
     if (echo->batch == NULL)
         (void)take_turn(echo);
-    due_ms = echo->last_ms + echo->limits.idle_timeout_ms;
-    if (echo->batch == NULL && due_ms <= now_ms)
+    if (datagram_echo_is_idle(echo)) {
+        set_timer(echo->idle, timeout_ms);
         echo->on_over(echo, echo->owner);
-    else
-        set_timer(echo->idle, due_ms > now_ms ? due_ms - now_ms : SHORTAGE_MS);
+    } else {
+        set_timer(echo->idle,
+                  echo->last_ms + timeout_ms > now_ms ? echo->last_ms + timeout_ms - now_ms : 1);
+    }
 }
 
 /* --- Limits. --------------------------------------------------------------------------------- */
@@ -444,12 +448,18 @@ static uint16_t port_of(int fd)
     return own.any.sa_family == AF_INET6 ? ntohs(own.v6.sin6_port) : 0;
 }
 
-static void join_pool(struct datagram_echo *echo)
+/* Return 0, or -1 with errno ENOMEM. */
+static int join_pool(struct datagram_echo *echo)
 {
+    if (echo->pool->spare == NULL)
+        echo->pool->spare = datagram_batch_new();
+    if (echo->pool->spare == NULL)
+        return -1;
     echo->port = port_of(echo->fd);
     echo->next = echo->pool->echoes;
     echo->pool->echoes = echo;
     datagram_ports_add(&echo->pool->own_ports, echo->port);
+    return 0;
 }
 
 /* The port may be another socket's as well. */
@@ -518,13 +528,12 @@ struct datagram_echo *datagram_echo_new(struct event_base *base, int fd, const c
     echo->lonely_turns = 1;
     echo->overflow_total = datagram_control_overflow(fd); /* a passed socket has a past */
     if (datagram_control_enable(fd) < 0 || make_events(echo, base) < 0 ||
-        datagram_echo_change(echo, limits) < 0) {
+        datagram_echo_change(echo, limits) < 0 || join_pool(echo) < 0) {
         failure = errno;
         free_parts(echo);
         errno = failure;
         return NULL;
     }
-    join_pool(echo);
     return echo;
 }
 
@@ -532,7 +541,7 @@ void datagram_echo_free(struct datagram_echo *echo)
 {
     if (echo == NULL)
         return;
-    note_overflow(echo, datagram_control_overflow(echo->fd));
+    datagram_echo_count_overflow(echo);
     leave_pool(echo);
     datagram_batch_free(echo->batch);
     (void)close(echo->fd);

@@ -18,26 +18,27 @@
 
 struct datagram_echo;
 
-/* What the sockets of one worker share. */
+/* What the sockets of one worker share. All zero: there is none yet. */
 struct datagram_pool {
     struct datagram_echo *echoes;
     struct datagram_batch *spare;    /* used by whoever's turn it is */
     struct datagram_ports own_ports; /* of all these sockets */
 };
 
-/* Make a pool without sockets. Return 0, or -1 with errno ENOMEM. */
-int datagram_pool_init(struct datagram_pool *pool) __attribute__((warn_unused_result));
-
+/* Free what is left when the last socket is closed. */
 void datagram_pool_fini(struct datagram_pool *pool);
 
 /* What one socket is told. */
 struct datagram_limits {
     bool are_low_ports_allowed;
     uint64_t rate_per_second; /* for each source; 0: no limit */
-    uint64_t idle_timeout_ms; /* after so long without a datagram it is over; 0: never */
+    uint64_t idle_timeout_ms; /* after so long without a datagram `on_over` is called; 0: never */
 };
 
-/* Called when nothing came for idle_timeout_ms, or a drain is over. It may free the echo. */
+/*
+ * Called when nothing came for idle_timeout_ms, and again each time that this is over, or when a
+ * drain is over. It may free the echo.
+ */
 typedef void datagram_echo_callback(struct datagram_echo *echo, void *owner);
 
 /*
@@ -58,6 +59,12 @@ void datagram_echo_free(struct datagram_echo *echo);
 /* Let other limits hold from now on. Return 0, or -1 with errno, and the old ones hold. */
 int datagram_echo_change(struct datagram_echo *echo, const struct datagram_limits *limits)
     __attribute__((warn_unused_result));
+
+/* Tell whether nothing has come for idle_timeout_ms. */
+bool datagram_echo_is_idle(const struct datagram_echo *echo);
+
+/* Count what the system has dropped since a datagram last came, which would have told. */
+void datagram_echo_count_overflow(struct datagram_echo *echo);
 
 /* Answer what has arrived, and then be over: `on_over` is called, from the loop. Once. */
 void datagram_echo_drain(struct datagram_echo *echo);

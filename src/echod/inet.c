@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { AUTO_RECEIVE_BYTES = 4 << 20 };
+
 /* --- Opening one socket ----------------------------------------------------------------------- */
 
 static int switch_on(int fd, int level, int option)
@@ -47,14 +49,50 @@ static const char *advice_on_bind(int bind_errno)
     }
 }
 
-/* Open, bind and listen. SO_REUSEADDR lets a restart bind while old connections still end. */
-static int open_tcp_listener(const struct addrinfo *info, int backlog, bool joins_group)
+static bool is_datagram(const struct addrinfo *info)
+{
+    return info->ai_socktype == SOCK_DGRAM;
+}
+
+/* Let as many datagrams wait as was asked for, as far as the system allows. */
+static void set_receive_buffer(int fd, uint64_t bytes)
+{
+    const int size = (int)(bytes == SETTING_AUTO ? AUTO_RECEIVE_BYTES : bytes);
+
+#ifdef SO_RCVBUFFORCE
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) == 0)
+        return; /* root's privilege: above net.core.rmem_max, too */
+#endif
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+}
+
+/*
+ * Make a bound stream socket listen, or a datagram socket ready. Accepted sockets inherit what is
+ * set here.
+ */
+static int make_ready(int fd, const struct addrinfo *info, const struct listener_options *options)
+{
+    if (is_datagram(info)) {
+        set_receive_buffer(fd, options->receive_buffer_bytes);
+        return 0;
+    }
+    endpoint_set_no_delay(fd);
+    return listen(fd, (int)options->backlog);
+}
+
+/*
+ * Open and bind. SO_REUSEADDR lets a restart bind while old connections still end; of datagrams it
+ * would let others take some.
+ */
+static int open_socket(const struct addrinfo *info, const struct listener_options *options,
+                       bool joins_group)
 {
     int fd = socket(info->ai_family, info->ai_socktype, info->ai_protocol);
 
     if (fd < 0)
         return -1;
-    if (descriptor_prepare(fd) < 0 || switch_on(fd, SOL_SOCKET, SO_REUSEADDR) < 0)
+    if (descriptor_prepare(fd) < 0 ||
+        (!is_datagram(info) && switch_on(fd, SOL_SOCKET, SO_REUSEADDR) < 0))
         goto fail;
 #ifdef SO_REUSEPORT
     if (joins_group && switch_on(fd, SOL_SOCKET, SO_REUSEPORT) < 0)
@@ -62,9 +100,8 @@ static int open_tcp_listener(const struct addrinfo *info, int backlog, bool join
 #endif
     if (info->ai_family == AF_INET6 && switch_on(fd, IPPROTO_IPV6, IPV6_V6ONLY) < 0)
         goto fail;
-    if (bind(fd, info->ai_addr, info->ai_addrlen) < 0 || listen(fd, backlog) < 0)
+    if (bind(fd, info->ai_addr, info->ai_addrlen) < 0 || make_ready(fd, info, options) < 0)
         goto fail;
-    endpoint_set_no_delay(fd);
     return fd;
 
 fail:
@@ -76,13 +113,13 @@ fail:
  * The same, and try again if the address is in use: of two processes that start at one instant,
  * listen(2) may refuse both, because each has bound already. They wait for different times.
  */
-static int open_first_tcp_listener(const struct addrinfo *info, int backlog)
+static int open_first_socket(const struct addrinfo *info, const struct listener_options *options)
 {
-    int fd = open_tcp_listener(info, backlog, false);
+    int fd = open_socket(info, options, false);
 
     for (int i = 0; i < 3 && fd < 0 && errno == EADDRINUSE; i++) {
         sleep_ms(1 + getpid() % 13);
-        fd = open_tcp_listener(info, backlog, false);
+        fd = open_socket(info, options, false);
     }
     return fd;
 }
@@ -92,43 +129,46 @@ static int open_first_tcp_listener(const struct addrinfo *info, int backlog)
  * SO_REUSEPORT). The first one listens already, and was bound without that option, which proves
  * that the address was free. Where a socket cannot be had this way, the first one is shared.
  */
-static int open_group(struct endpoint *endpoint, const struct addrinfo *bound, int backlog,
-                      size_t worker_count)
+static int open_group(struct endpoint *endpoint, const struct addrinfo *bound,
+                      const struct listener_options *options, size_t worker_count)
 {
 #if defined __linux__ && defined SO_REUSEPORT
     if (worker_count > 1 && switch_on(endpoint->worker_fds[0], SOL_SOCKET, SO_REUSEPORT) == 0) {
         endpoint->is_group = true;
         for (size_t i = 1; i < worker_count; i++)
-            endpoint->worker_fds[i] = open_tcp_listener(bound, backlog, true);
+            endpoint->worker_fds[i] = open_socket(bound, options, true);
     }
 #else
     (void)bound;
-    (void)backlog;
+    (void)options;
 #endif
     return endpoint_share_socket(endpoint, worker_count);
 }
 
-/* Listen on one of the addresses that a name has. Return 0, or -1 with errno. */
-static int open_tcp_endpoint(struct endpoint_list *list, const struct addrinfo *info, int backlog)
+/* Open one of the addresses that a name has. Return 0, or -1 with errno. */
+static int open_endpoint(struct endpoint_list *list, const struct addrinfo *info,
+                         const struct listener_options *options)
 {
     struct addrinfo bound = *info;
     struct sockaddr_storage address;
     socklen_t length = sizeof address;
     char text[ADDRESS_TEXT_SIZE];
     struct endpoint *endpoint;
-    const int fd = open_first_tcp_listener(info, backlog);
+    const int fd = open_first_socket(info, options);
 
     if (fd < 0)
         return -1;
-    endpoint = endpoint_add_socket(list, ENDPOINT_LISTENER, fd);
+    endpoint =
+        endpoint_add_socket(list, is_datagram(info) ? ENDPOINT_DATAGRAM : ENDPOINT_LISTENER, fd);
     if (endpoint == NULL || getsockname(fd, (struct sockaddr *)&address, &length) < 0)
         return -1;
     address_format_socket((struct sockaddr *)&address, length, text);
-    (void)snprintf(endpoint->name, sizeof endpoint->name, "tcp://%.280s", text);
+    (void)snprintf(endpoint->name, sizeof endpoint->name, "%s://%.280s",
+                   is_datagram(info) ? "udp" : "tcp", text);
     endpoint->bound = address;
     bound.ai_addr = (struct sockaddr *)&address; /* with the port that the system chose for 0 */
     bound.ai_addrlen = length;
-    return open_group(endpoint, &bound, backlog, list->worker_count);
+    return open_group(endpoint, &bound, options, list->worker_count);
 }
 
 /* --- Opening all that a name stands for --------------------------------------------------------
@@ -202,13 +242,14 @@ static bool do_overlap(const struct sockaddr *one, const struct sockaddr *other)
 }
 
 /* Say why an address cannot be bound; it may be an endpoint of ours that is in the way. */
-static void explain_bind(const struct endpoint_list *list, const struct sockaddr *wanted,
+static void explain_bind(const struct endpoint_list *list, const struct addrinfo *wanted,
                          const char *name, struct error *error)
 {
     for (size_t i = 0; i < list->count && errno == EADDRINUSE; i++) {
         const struct endpoint *own = &list->items[i];
 
-        if (!do_overlap(wanted, (const struct sockaddr *)&own->bound))
+        if ((own->kind == ENDPOINT_DATAGRAM) != is_datagram(wanted) ||
+            !do_overlap(wanted->ai_addr, (const struct sockaddr *)&own->bound))
             continue;
         error_set(error,
                   "%s: %s; echod itself listens on %s: ask for one of them only, and to replace "
@@ -232,11 +273,11 @@ int inet_open(struct endpoint_list *list, const struct listen *listen, const cha
 
         if (is_listed_before(found, info))
             continue;
-        if (open_tcp_endpoint(list, info, (int)listen->options.backlog) == 0) {
+        if (open_endpoint(list, info, &listen->options) == 0) {
             opened++;
             continue;
         }
-        explain_bind(list, info->ai_addr, name, error);
+        explain_bind(list, info, name, error);
         if (!is_missing_on_this_machine(errno)) {
             opened = 0;
             break;

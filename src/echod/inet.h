@@ -13,12 +13,11 @@
 #include "echod/lookup.h"
 
 /*
- * Open a listener. A name that has several addresses gives an endpoint for each; those that this
- * machine does not have are left out with a warning while one can be bound. An address that another
- * process listens on is an error, even where SO_REUSEPORT would let both have it. Hosts are taken
- * from `lookup`, unless it is NULL. `name` is the address as text.
- * Return 0; or -1 with a sentence in `error`, and the endpoints that were added are the caller's to
- * close.
+ * Open a listener, or a datagram socket. A name that has several addresses gives an endpoint for
+ * each; those that this machine does not have are left out with a warning while one can be bound.
+ * An address that another process listens on is an error, even where SO_REUSEPORT would let both
+ * have it. Hosts are taken from `lookup`, unless it is NULL. `name` is the address as text. Return
+ * 0; or -1 with a sentence in `error`, and the endpoints that were added are the caller's to close.
  */
 int inet_open(struct endpoint_list *list, const struct listen *listen, const char *name,
               struct lookup *lookup, struct log *log, struct error *error)

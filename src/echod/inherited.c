@@ -12,6 +12,9 @@
 
 /* --- fd:// ------------------------------------------------------------------------------------ */
 
+#define ADVICE_ON_FD                                                                               \
+    "pass a stream socket that listens or is connected, or a UDP socket that is bound"
+
 /* Return an integer option of a socket, or -1 with errno. */
 static int socket_option(int fd, int option)
 {
@@ -57,7 +60,30 @@ static int take_client(struct endpoint_list *list, int fd, const char *name)
     return 0;
 }
 
-/* Take over a stream socket that listens or is connected. */
+/* Take over a datagram socket, whose receive buffer is its opener's matter, too. */
+static int take_datagrams(struct endpoint_list *list, int fd, const char *name)
+{
+    struct endpoint *endpoint = endpoint_add_socket(list, ENDPOINT_DATAGRAM, fd);
+
+    if (endpoint == NULL)
+        return -1;
+    endpoint->is_passed = true;
+    name_passed_socket(endpoint, fd, name);
+    return endpoint_share_socket(endpoint, list->worker_count);
+}
+
+/* Tell whether this is a datagram socket of IP that was bound: it can be sent to. */
+static bool is_udp(int fd)
+{
+    struct sockaddr_in6 own; /* sockaddr_in has its port in the same place */
+    socklen_t length = sizeof own;
+
+    return socket_option(fd, SO_TYPE) == SOCK_DGRAM &&
+           getsockname(fd, (struct sockaddr *)&own, &length) == 0 &&
+           (own.sin6_family == AF_INET || own.sin6_family == AF_INET6) && own.sin6_port != 0;
+}
+
+/* Take over a stream socket that listens or is connected, or a UDP socket. */
 static int take_fd(struct endpoint_list *list, int fd, const char *name, struct error *error)
 {
     struct sockaddr_storage peer;
@@ -66,21 +92,25 @@ static int take_fd(struct endpoint_list *list, int fd, const char *name, struct 
     int status;
 
     if (type < 0) {
-        endpoint_explain(error, name, "pass a stream socket that listens or is connected");
+        endpoint_explain(error, name, ADVICE_ON_FD);
         return -1;
     }
-    if (type != SOCK_STREAM) {
-        error_set(error, "%s: not a stream socket; pass one that listens or is connected", name);
+    if (type != SOCK_STREAM && !is_udp(fd)) {
+        error_set(error,
+                  "%s: neither a stream socket nor a UDP socket that is bound; " ADVICE_ON_FD,
+                  name);
         return -1;
     }
-    if (socket_option(fd, SO_ACCEPTCONN) == 1)
+    if (type != SOCK_STREAM)
+        status = descriptor_prepare(fd) < 0 ? -1 : take_datagrams(list, fd, name);
+    else if (socket_option(fd, SO_ACCEPTCONN) == 1)
         status = descriptor_prepare(fd) < 0 ? -1 : take_listener(list, fd, name);
     else if (getpeername(fd, (struct sockaddr *)&peer, &length) == 0)
         status = descriptor_prepare(fd) < 0 ? -1 : take_client(list, fd, name);
     else
         status = -1;
     if (status < 0)
-        endpoint_explain(error, name, "pass a stream socket that listens or is connected");
+        endpoint_explain(error, name, ADVICE_ON_FD);
     return status;
 }
 
@@ -105,9 +135,18 @@ int inherited_take_fd(struct endpoint_list *list, const struct passed *passed, i
 
 /* --- systemd:// ------------------------------------------------------------------------------- */
 
-#define ADVICE_ON_SYSTEMD "pass stream sockets that listen: ListenStream= with Accept=no"
+#define ADVICE_ON_SYSTEMD                                                                          \
+    "pass sockets that listen: ListenStream= with Accept=no, or ListenDatagram= with a port"
 
-/* Take over a listening socket. */
+/* Take over a socket whose kind was checked. */
+static int take_checked(struct endpoint_list *list, int fd, int type, const char *name)
+{
+    if (type < 0 || descriptor_prepare(fd) < 0)
+        return -1;
+    return type == SOCK_STREAM ? take_listener(list, fd, name) : take_datagrams(list, fd, name);
+}
+
+/* Take over a listening socket, or one of UDP. */
 static int take_systemd_socket(struct endpoint_list *list, struct passed_socket *socket,
                                struct error *error)
 {
@@ -122,17 +161,18 @@ static int take_systemd_socket(struct endpoint_list *list, struct passed_socket 
                   name, socket->fd);
         return -1;
     }
-    if (type >= 0 && type != SOCK_STREAM) {
-        error_set(error, "%s: descriptor %d is not a stream socket; " ADVICE_ON_SYSTEMD, name,
-                  socket->fd);
+    if (type >= 0 && type != SOCK_STREAM && !is_udp(socket->fd)) {
+        error_set(error,
+                  "%s: descriptor %d is neither a stream socket nor a UDP socket that is "
+                  "bound; " ADVICE_ON_SYSTEMD,
+                  name, socket->fd);
         return -1;
     }
-    if (type >= 0 && socket_option(socket->fd, SO_ACCEPTCONN) != 1) {
+    if (type == SOCK_STREAM && socket_option(socket->fd, SO_ACCEPTCONN) != 1) {
         error_set(error, "%s: descriptor %d does not listen; " ADVICE_ON_SYSTEMD, name, socket->fd);
         return -1;
     }
-    if (type < 0 || descriptor_prepare(socket->fd) < 0 ||
-        take_listener(list, socket->fd, name) < 0) {
+    if (take_checked(list, socket->fd, type, name) < 0) {
         endpoint_explain(error, name, ADVICE_ON_SYSTEMD);
         return -1;
     }

@@ -11,7 +11,8 @@
 #include "echod/passed.h"
 
 /*
- * Take over a stream socket that listens or is connected, which systemd may have passed, too.
+ * Take over a stream socket that listens or is connected, or a UDP socket, which systemd may have
+ * passed, too.
  * `name` is the address as text.
  * Return 0; or -1 with a sentence in `error`, and what was added is the caller's to close.
  */

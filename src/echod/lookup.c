@@ -30,7 +30,7 @@ static int look_up(const struct address *address, struct addrinfo **found)
 {
     const struct addrinfo hints = {
         .ai_family = AF_UNSPEC,
-        .ai_socktype = SOCK_STREAM,
+        .ai_socktype = address->scheme == ADDRESS_UDP ? SOCK_DGRAM : SOCK_STREAM,
         .ai_flags = AI_NUMERICSERV | AI_PASSIVE,
     };
     char port[sizeof "65535"];
@@ -95,8 +95,10 @@ struct lookup *lookup_start(const struct listen_list *addresses, lookup_callback
     lookup->on_found = on_found;
     lookup->argument = argument;
     for (size_t i = 0; i < addresses->count; i++) {
-        if (addresses->items[i].address.scheme == ADDRESS_TCP)
-            lookup->list[lookup->count++].address = addresses->items[i].address;
+        const struct address *address = &addresses->items[i].address;
+
+        if (address->scheme == ADDRESS_TCP || address->scheme == ADDRESS_UDP)
+            lookup->list[lookup->count++].address = *address;
     }
     failure = start(lookup);
     if (failure == 0)

@@ -202,6 +202,42 @@ static void log_totals(const struct server *server)
                      open, accepted, refused, in, out, shortages, limits, dropped);
 }
 
+/* The same of datagrams, where there were any. */
+static void log_datagram_totals(const struct server *server)
+{
+    static const struct {
+        enum counter which;
+        const char *name;
+    } totals[] = {
+        {COUNTER_DATAGRAMS_IN, "in"},
+        {COUNTER_DATAGRAMS_OUT, "out"},
+        {COUNTER_DATAGRAM_BYTES_IN, "in_bytes"},
+        {COUNTER_DATAGRAM_BYTES_OUT, "out_bytes"},
+        {COUNTER_DATAGRAMS_FROM_LOW_PORT, "from_low_port"},
+        {COUNTER_DATAGRAMS_FROM_OWN_PORT, "from_own_port"},
+        {COUNTER_DATAGRAMS_FROM_NO_HOST, "from_no_host"},
+        {COUNTER_DATAGRAMS_TO_MANY, "to_many"},
+        {COUNTER_DATAGRAMS_WITHOUT_HOPS, "without_hops"},
+        {COUNTER_DATAGRAMS_ABOVE_RATE, "above_rate"},
+        {COUNTER_DATAGRAMS_FAILED, "failed"},
+        {COUNTER_DATAGRAMS_OVERFLOWED, "overflowed"},
+    };
+    enum { COUNT = sizeof totals / sizeof totals[0] };
+    struct log_field fields[COUNT];
+    char text[512] = ""; /* more than the names and the largest numbers */
+
+    for (size_t i = 0, length = 0; i < COUNT; i++) {
+        fields[i] = (struct log_field){
+            .name = totals[i].name,
+            .number = total(server, totals[i].which),
+        };
+        length += (size_t)snprintf(text + length, sizeof text - length, " %s=%" PRIu64,
+                                   fields[i].name, fields[i].number);
+    }
+    if (total(server, COUNTER_DATAGRAMS_IN) + total(server, COUNTER_DATAGRAMS_OVERFLOWED) > 0)
+        log_write_fields(server->log, LOG_LEVEL_INFO, fields, COUNT, "datagrams:%s", text);
+}
+
 static void log_endpoint(const struct server *server, const struct endpoint *endpoint,
                          const char *what)
 {
@@ -216,7 +252,7 @@ static void log_endpoints(const struct server *server)
         const struct endpoint *endpoint = &server->sockets->endpoints.items[i];
 
         log_endpoint(server, endpoint,
-                     endpoint->kind == ENDPOINT_LISTENER ? "listening on" : "serving");
+                     endpoint->kind == ENDPOINT_CLIENT ? "serving" : "listening on");
     }
 }
 
@@ -264,6 +300,7 @@ static void stop(struct server *server)
 static void report(struct server *server)
 {
     log_totals(server);
+    log_datagram_totals(server);
     for (size_t i = 0; i < server->worker_count; i++)
         worker_report(server->workers[i]);
 }
@@ -765,6 +802,7 @@ int server_run(struct options *options, struct sockets *sockets, size_t worker_c
     } else {
         serve(&server);
         log_totals(&server);
+        log_datagram_totals(&server);
         free_workers(&server);
         if (server.is_changing)
             drop_change(&server);

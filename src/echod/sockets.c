@@ -201,7 +201,7 @@ int sockets_change(struct sockets *sockets, const struct listen_list *addresses,
         struct endpoint *endpoint = &sockets->endpoints.items[i];
 
         endpoint->is_leaving =
-            endpoint->kind == ENDPOINT_LISTENER &&
+            endpoint->kind != ENDPOINT_CLIENT &&
             (!is_asked_for(endpoint, addresses) || endpoint_has_lost_path(endpoint));
     }
     for (size_t i = 0; i < addresses->count; i++) {

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "echod/connection.h"
+#include "echod/datagrams.h"
 #include "echod/listener.h"
 #include "echod/mailbox.h"
 #include "echod/table.h"
@@ -57,6 +58,7 @@ struct worker {
     struct mailbox *mailbox;
     struct served *served;
     size_t served_count;
+    struct datagrams *datagrams;
     struct table *table;
     struct connection_pool pool;
     struct generation *generation; /* the newest, which takes new clients */
@@ -71,6 +73,7 @@ struct worker {
     atomic_bool is_reporting;
     atomic_bool is_pinged;
     bool is_draining;
+    bool is_idle;    /* no datagram comes any more */
     bool is_leaving; /* a listener, with all who wait there: the limit does not count */
 
     const struct options *next_options; /* from worker_change to WORKER_CHANGED */
@@ -111,7 +114,8 @@ static bool is_at_limit(const struct worker *worker)
 /* Leave the loop if nothing is left to do. */
 static void finish_if_idle(struct worker *worker)
 {
-    if (worker->is_draining && table_count(worker->table) == 0)
+    if (worker->is_draining && table_count(worker->table) == 0 &&
+        datagrams_count(worker->datagrams) == 0)
         (void)event_base_loopbreak(worker->base); /* cannot fail for a base that exists */
 }
 
@@ -349,6 +353,25 @@ static void change_listeners(struct worker *worker)
     }
 }
 
+/* --- Datagrams. ------------------------------------------------------------------------------ */
+
+/* A service for datagrams that nobody sends is over, like one for a client that left. */
+static void on_datagrams_event(enum datagrams_event event, void *owner)
+{
+    struct worker *worker = owner;
+
+    switch (event) {
+    case DATAGRAMS_DRAINED:
+        finish_if_idle(worker);
+        break;
+    case DATAGRAMS_IDLE:
+        if (!worker->is_idle)
+            worker->on_event(WORKER_CLIENT_ENDED, worker->owner);
+        worker->is_idle = true;
+        break;
+    }
+}
+
 /* --- Options. -------------------------------------------------------------------------------- */
 
 /* Let clients that come from now on have these options. Return 0, or -1 with errno ENOMEM. */
@@ -419,6 +442,7 @@ static void start_draining(void *argument)
     for (size_t i = 0; i < worker->served_count; i++)
         accept_waiting(worker, &worker->served[i]);
     free_listeners(worker);
+    datagrams_drain(worker->datagrams);
     worker->is_draining = true;
     set_timer(worker->drain_deadline, worker->drain_timeout_ms);
     finish_if_idle(worker);
@@ -434,6 +458,8 @@ static void on_drain_deadline(evutil_socket_t fd, short what, void *argument)
     (void)what;
     while ((connection = table_next(worker->table, &cursor)) != NULL)
         connection_close(connection, CLOSE_DRAIN);
+    datagrams_close(worker->datagrams);
+    finish_if_idle(worker);
 }
 
 static void stop_at_once(void *argument)
@@ -444,6 +470,7 @@ static void stop_at_once(void *argument)
 
     worker->is_draining = true;
     free_listeners(worker);
+    datagrams_close(worker->datagrams);
     while ((connection = table_next(worker->table, &cursor)) != NULL)
         connection_abort(connection, CLOSE_STOP);
     finish_if_idle(worker);
@@ -472,6 +499,7 @@ static void start_report(void *argument)
     struct worker *worker = argument;
 
     worker->report_cursor = (struct table_cursor){0};
+    datagrams_count_overflow(worker->datagrams);
     on_report_slice(-1, 0, worker);
 }
 
@@ -491,6 +519,7 @@ static void change(void *argument)
                   worker->place.index, strerror(errno));
     free_generations(worker, false); /* no callback of theirs is under way */
     change_listeners(worker);
+    datagrams_change(worker->datagrams, &worker->sockets->endpoints);
     accept_within_limit(worker);
     worker->on_event(WORKER_CHANGED, worker->owner);
 }
@@ -684,13 +713,13 @@ static int take_endpoints(struct worker *worker, struct sockets *sockets)
                 status = add_passed_client(worker, endpoint);
             break;
         case ENDPOINT_DATAGRAM:
-            break; /* sockets opens none */
+            break; /* datagrams takes these */
         }
         if (status < 0)
             return -1;
     }
     accept_within_limit(worker);
-    return 0;
+    return datagrams_take(worker->datagrams, &sockets->endpoints);
 }
 
 static void free_connections(struct worker *worker)
@@ -731,8 +760,12 @@ struct worker *worker_new(const struct worker_place *place, const struct options
     failure = ENOMEM;
     if (init_timers(worker) < 0)
         goto free_mailbox;
-    if (connection_pool_init(&worker->pool) < 0)
+    worker->datagrams = datagrams_new(worker->base, place->index, log, &worker->counters,
+                                      on_datagrams_event, worker);
+    if (worker->datagrams == NULL)
         goto fini_timers;
+    if (connection_pool_init(&worker->pool) < 0)
+        goto free_datagrams;
     if (begin_generation(worker, options, place->max_queued_bytes) < 0)
         goto fini_pool;
     if (take_endpoints(worker, sockets) < 0)
@@ -745,6 +778,8 @@ drop_endpoints:
     free_generations(worker, true);
 fini_pool:
     connection_pool_fini(&worker->pool);
+free_datagrams:
+    datagrams_free(worker->datagrams);
 fini_timers:
     fini_timers(worker);
 free_mailbox:
@@ -762,6 +797,7 @@ void worker_free(struct worker *worker)
     if (worker->is_started)
         (void)pthread_join(worker->thread, NULL);
     free_listeners(worker);
+    datagrams_free(worker->datagrams);
     free_connections(worker);
     free_generations(worker, true);
     connection_pool_fini(&worker->pool);

@@ -120,7 +120,6 @@ static void setup(void)
 {
     memset(&scene, 0, sizeof scene);
     scene.fd = scene.client = -1;
-    ck_assert_int_eq(datagram_pool_init(&scene.pool), 0);
 }
 
 static void teardown(void)
@@ -404,14 +403,13 @@ END_TEST
 START_TEST(two_echoes_on_different_ports_go_quiet)
 {
     struct sockaddr_storage first;
-    struct datagram_pool other_pool;
+    struct datagram_pool other_pool = {0};
     struct datagram_echo *other;
 
     /* As two processes are: neither knows the ports of the other. */
     start("127.0.0.1", "127.0.0.1");
     first = scene.address;
     bind_socket("127.0.0.1");
-    ck_assert_int_eq(datagram_pool_init(&other_pool), 0);
     other = datagram_echo_new(support_base(), scene.fd, "udp://other", &scene.limits, &other_pool,
                               support_log(LOG_FORMAT_TEXT), &scene.counters, on_over, &scene);
     ck_assert_ptr_nonnull(other);

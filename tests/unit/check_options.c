@@ -214,7 +214,7 @@ static const struct {
     {{"--pid-file="}, {"--pid-file", "\"\""}},
     {{"--log-target=file"}, {"--log-target", "syslog"}},
     {{"--log-format=xml"}, {"--log-format", "json"}},
-    {{"--listen=udp://[::1]:7"}, {"--listen", "\"udp://[::1]:7\""}},
+    {{"--listen=tls://[::1]:7"}, {"--listen", "\"tls://[::1]:7\""}},
     {{"--listen=fd://3", "--listen=fd://3"}, {"--listen", "fd://3"}},
     {{"-lstdio:", "-l[::1]:7", "-lstdio:"}, {"--listen", "stdio:"}},
     {{"-lstdio:", "-lfd://0"}, {"--listen", "fd://0"}}, /* that is standard input */

@@ -1,0 +1,248 @@
+#include <config.h>
+
+#include "echod/datagrams.h"
+
+#include "base/descriptor.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A socket, and the number of its endpoint. */
+struct served {
+    struct served *next;
+    struct datagrams *set;
+    struct datagram_echo *echo;
+    unsigned long number;
+    bool is_draining;
+};
+
+struct datagrams {
+    struct event_base *base;
+    size_t worker;
+    struct log *log;
+    struct counters *counters;
+    struct datagram_pool pool;
+    struct served *first;
+    datagrams_callback *on_event;
+    void *owner;
+};
+
+/* --- Sockets. -------------------------------------------------------------------------------- */
+
+/* Close a socket, and forget it. */
+static void remove_served(struct served *served)
+{
+    struct served **link = &served->set->first;
+
+    while (*link != served)
+        link = &(*link)->next;
+    *link = served->next;
+    datagram_echo_free(served->echo);
+    free(served);
+}
+
+static bool are_all_idle(const struct datagrams *datagrams)
+{
+    const struct served *served = datagrams->first;
+
+    while (served != NULL && datagram_echo_is_idle(served->echo))
+        served = served->next;
+    return served == NULL;
+}
+
+static void on_over(struct datagram_echo *echo, void *owner)
+{
+    struct served *served = owner;
+    struct datagrams *datagrams = served->set;
+
+    (void)echo;
+    if (served->is_draining) {
+        remove_served(served);
+        datagrams->on_event(DATAGRAMS_DRAINED, datagrams->owner);
+    } else if (are_all_idle(datagrams)) {
+        datagrams->on_event(DATAGRAMS_IDLE, datagrams->owner);
+    }
+}
+
+/* Serve a socket of an endpoint, which becomes the set's. Return 0, or -1 with errno. */
+static int add(struct datagrams *datagrams, struct endpoint *endpoint,
+               const struct datagram_limits *limits)
+{
+    int *fd = &endpoint->worker_fds[datagrams->worker];
+    struct served *served = calloc(1, sizeof *served);
+    int failure;
+
+    if (served == NULL)
+        return -1;
+    served->set = datagrams;
+    served->number = endpoint->number;
+    served->echo = datagram_echo_new(datagrams->base, *fd, endpoint->name, limits, &datagrams->pool,
+                                     datagrams->log, datagrams->counters, on_over, served);
+    if (served->echo == NULL) {
+        failure = errno;
+        free(served);
+        errno = failure;
+        return -1;
+    }
+    *fd = -1; /* the echo's now */
+    served->next = datagrams->first;
+    datagrams->first = served;
+    return 0;
+}
+
+/* Return what serves an endpoint and is not being drained, or NULL. */
+static struct served *find(const struct datagrams *datagrams, const struct endpoint *endpoint)
+{
+    struct served *served = datagrams->first;
+
+    while (served != NULL && (served->number != endpoint->number || served->is_draining))
+        served = served->next;
+    return served;
+}
+
+static void drain(struct served *served)
+{
+    if (served->is_draining)
+        return;
+    served->is_draining = true;
+    datagram_echo_drain(served->echo);
+}
+
+/* --- Endpoints. ------------------------------------------------------------------------------ */
+
+/* Tell whether there is nothing to stay for but datagram sockets that somebody else keeps open. */
+static bool is_wait_service(const struct endpoint_list *endpoints)
+{
+    for (size_t i = 0; i < endpoints->count; i++) {
+        if (endpoints->items[i].kind != ENDPOINT_DATAGRAM || !endpoints->items[i].is_passed)
+            return false;
+    }
+    return true;
+}
+
+static struct datagram_limits limits_of(const struct endpoint *endpoint, bool is_wait)
+{
+    return (struct datagram_limits){
+        .are_low_ports_allowed = endpoint->options.low_ports == LISTENER_LOW_PORTS_ALLOW,
+        .rate_per_second = endpoint->options.rate,
+        .idle_timeout_ms = is_wait ? endpoint->options.idle_timeout_ms : 0,
+    };
+}
+
+int datagrams_take(struct datagrams *datagrams, struct endpoint_list *endpoints)
+{
+    const bool is_wait = is_wait_service(endpoints);
+
+    for (size_t i = 0; i < endpoints->count; i++) {
+        struct endpoint *endpoint = &endpoints->items[i];
+        const struct datagram_limits limits = limits_of(endpoint, is_wait);
+
+        if (endpoint->kind != ENDPOINT_DATAGRAM ||
+            (limits.idle_timeout_ms > 0 && datagrams->worker != 0))
+            continue;
+        if (add(datagrams, endpoint, &limits) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* Serve an endpoint that came. */
+static void add_late(struct datagrams *datagrams, struct endpoint *endpoint)
+{
+    const struct datagram_limits limits = limits_of(endpoint, false);
+    int *fd = &endpoint->worker_fds[datagrams->worker];
+
+    if (*fd < 0 || add(datagrams, endpoint, &limits) == 0)
+        return;
+    log_write(datagrams->log, LOG_LEVEL_ERROR, "worker %zu does not serve %s: %s",
+              datagrams->worker, endpoint->name, strerror(errno));
+    descriptor_close(*fd);
+    *fd = -1;
+}
+
+static void change_limits(struct served *served, const struct endpoint *endpoint, bool is_wait)
+{
+    const struct datagram_limits limits = limits_of(endpoint, is_wait);
+
+    if (datagram_echo_change(served->echo, &limits) < 0)
+        log_write(served->set->log, LOG_LEVEL_ERROR, "%s keeps its options: %s", endpoint->name,
+                  strerror(errno));
+}
+
+void datagrams_change(struct datagrams *datagrams, struct endpoint_list *endpoints)
+{
+    const bool is_wait = is_wait_service(endpoints);
+
+    for (size_t i = 0; i < endpoints->count; i++) {
+        struct endpoint *endpoint = &endpoints->items[i];
+        struct served *served = find(datagrams, endpoint);
+
+        if (endpoint->kind != ENDPOINT_DATAGRAM)
+            continue;
+        if (served == NULL && !endpoint->is_leaving)
+            add_late(datagrams, endpoint);
+        else if (served != NULL && endpoint->is_leaving)
+            drain(served);
+        else if (served != NULL)
+            change_limits(served, endpoint, is_wait);
+    }
+}
+
+void datagrams_drain(struct datagrams *datagrams)
+{
+    for (struct served *served = datagrams->first; served != NULL; served = served->next)
+        drain(served);
+}
+
+void datagrams_count_overflow(struct datagrams *datagrams)
+{
+    for (const struct served *served = datagrams->first; served != NULL; served = served->next)
+        datagram_echo_count_overflow(served->echo);
+}
+
+size_t datagrams_count(const struct datagrams *datagrams)
+{
+    size_t count = 0;
+
+    for (const struct served *served = datagrams->first; served != NULL; served = served->next)
+        count++;
+    return count;
+}
+
+/* --- Construction and destruction. ----------------------------------------------------------- */
+
+struct datagrams *datagrams_new(struct event_base *base, size_t worker, struct log *log,
+                                struct counters *counters, datagrams_callback *on_event,
+                                void *owner)
+{
+    struct datagrams *datagrams = malloc(sizeof *datagrams);
+
+    if (datagrams == NULL)
+        return NULL;
+    *datagrams = (struct datagrams){
+        .base = base,
+        .worker = worker,
+        .log = log,
+        .counters = counters,
+        .on_event = on_event,
+        .owner = owner,
+    };
+    return datagrams;
+}
+
+void datagrams_close(struct datagrams *datagrams)
+{
+    while (datagrams->first != NULL)
+        remove_served(datagrams->first);
+}
+
+void datagrams_free(struct datagrams *datagrams)
+{
+    if (datagrams == NULL)
+        return;
+    datagrams_close(datagrams);
+    datagram_pool_fini(&datagrams->pool);
+    free(datagrams);
+}
