@@ -11,11 +11,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static int set(int fd, int level, int name)
-{
-    const int on = 1;
+enum { DATAGRAM_BUFFER_BYTES = 2 << 20 };
 
-    return setsockopt(fd, level, name, &on, sizeof(on));
+static int set(int fd, int level, int name, int value)
+{
+    return setsockopt(fd, level, name, &value, sizeof(value));
 }
 
 static struct sockaddr_in address_of(uint32_t host, uint16_t port)
@@ -35,26 +35,45 @@ static int bind_source(int fd, uint64_t key)
     const struct sockaddr_in source = address_of(first + (uint32_t)(key % 250), 0);
 
     /* The port is chosen by connect, which may take one that is in use with another server. */
-    if (set(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT) < 0)
+    if (set(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1) < 0)
         return -1;
     return bind(fd, (const struct sockaddr *)&source, sizeof(source));
 }
 
-int client_connect(uint16_t port, uint64_t key)
+/* Connect a new socket, or close it. */
+static int connect_from(int fd, uint64_t key, uint16_t port)
 {
     const struct sockaddr_in server = address_of(INADDR_LOOPBACK, port);
-    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int saved;
 
-    if (fd < 0)
-        return -1;
-    if (bind_source(fd, key) == 0 && set(fd, IPPROTO_TCP, TCP_NODELAY) == 0 &&
+    if (bind_source(fd, key) == 0 &&
         connect(fd, (const struct sockaddr *)&server, sizeof(server)) == 0)
         return fd;
     saved = errno;
     (void)close(fd);
     errno = saved;
     return -1;
+}
+
+int client_connect(uint16_t port, uint64_t key)
+{
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return -1;
+    (void)set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    return connect_from(fd, key, port);
+}
+
+int client_connect_datagrams(uint16_t port, uint64_t key)
+{
+    const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return -1;
+    if (set(fd, SOL_SOCKET, SO_RCVBUFFORCE, DATAGRAM_BUFFER_BYTES) < 0)
+        (void)set(fd, SOL_SOCKET, SO_RCVBUF, DATAGRAM_BUFFER_BYTES);
+    return connect_from(fd, key, port);
 }
 
 static const char *words_of(enum outcome outcome)

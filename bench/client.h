@@ -17,6 +17,12 @@
  */
 int client_connect(uint16_t port, uint64_t key) __attribute__((warn_unused_result));
 
+/*
+ * The same for datagrams: the socket sends to 127.0.0.1, and takes datagrams from there only. It
+ * holds what a burst brings as far as the system allows.
+ */
+int client_connect_datagrams(uint16_t port, uint64_t key) __attribute__((warn_unused_result));
+
 /* Report what `key`'s connection suffered; with errno if `outcome` is SYSTEM or LOST. */
 enum outcome client_report(uint64_t key, enum outcome outcome);
 

@@ -16,17 +16,20 @@
 
 enum { STATUS_USAGE = 64 };
 
-enum work { WORK_ECHOES, WORK_CHURN, WORK_IDLE };
+enum work { WORK_ECHOES, WORK_CHURN, WORK_IDLE, WORK_DATAGRAMS };
 
 static const char usage[] =
     "Usage: load --port PORT [OPTION]...\n"
     "Load an echo server on 127.0.0.1, check every byte, and print what came of it as JSON.\n"
     "\n"
-    "  --work echoes|churn|idle  keep messages under way; connect, echo once, close; hold\n"
-    "                            connections until standard input ends (default: echoes)\n"
+    "  --work WORK               echoes: keep messages under way (default); churn: connect, echo\n"
+    "                            once, close; idle: hold connections until standard input ends;\n"
+    "                            datagrams: send bursts of UDP\n"
     "  --connections N           at the same time (default: 1)\n"
     "  --size BYTES              of a message (default: 64; churn and idle: at most 64 KiB)\n"
-    "  --in-flight N             messages sent ahead of their echo (default: 1)\n"
+    "  --in-flight N             messages sent ahead of their echo (default: 1); the size of a\n"
+    "                            burst of datagrams, at most 64\n"
+    "  --trains                  datagrams leave as one, as QUIC stacks send them (UDP_SEGMENT)\n"
     "  --receive BYTES           at most, at once (default: 128 KiB)\n"
     "  --warm-up SECONDS         before it counts (default: 0)\n"
     "  --seconds SECONDS         how long it counts (default: 1)\n"
@@ -64,8 +67,28 @@ static enum work work_named(const char *name)
         return WORK_CHURN;
     if (strcmp(name, "idle") == 0)
         return WORK_IDLE;
-    (void)fprintf(stderr, "load: --work takes echoes, churn or idle, not '%s'\n", name);
+    if (strcmp(name, "datagrams") == 0)
+        return WORK_DATAGRAMS;
+    (void)fprintf(stderr, "load: --work takes echoes, churn, idle or datagrams, not '%s'\n", name);
     exit(STATUS_USAGE);
+}
+
+/* Tell whether a work can be done with messages of this size, so many in flight. */
+static bool fits(const struct options *options)
+{
+    const struct plan *plan = &options->plan;
+
+    switch (options->work) {
+    case WORK_ECHOES:
+        return true;
+    case WORK_CHURN:
+    case WORK_IDLE:
+        return plan->size_bytes <= PATTERN_PIECE_BYTES;
+    case WORK_DATAGRAMS:
+        return plan->size_bytes >= WORKS_LEAST_DATAGRAM &&
+               plan->size_bytes <= WORKS_MOST_DATAGRAM && plan->in_flight <= WORKS_BURST;
+    }
+    return false;
 }
 
 static void parse(struct options *options, int argument_count, char *arguments[])
@@ -76,6 +99,7 @@ static void parse(struct options *options, int argument_count, char *arguments[]
         {"connections", required_argument, NULL, 'c'},
         {"size", required_argument, NULL, 's'},
         {"in-flight", required_argument, NULL, 'f'},
+        {"trains", no_argument, NULL, 'g'},
         {"receive", required_argument, NULL, 'm'},
         {"warm-up", required_argument, NULL, 'u'},
         {"seconds", required_argument, NULL, 't'},
@@ -102,6 +126,8 @@ static void parse(struct options *options, int argument_count, char *arguments[]
             plan->size_bytes = (size_t)number(name, optarg, 1, 1 << 30);
         else if (letter == 'f')
             plan->in_flight = (size_t)number(name, optarg, 1, 1000000);
+        else if (letter == 'g')
+            plan->has_trains = true;
         else if (letter == 'm')
             plan->receive_bytes = (size_t)number(name, optarg, 1, WORKS_RECEIVE_BYTES);
         else if (letter == 'u')
@@ -117,8 +143,7 @@ static void parse(struct options *options, int argument_count, char *arguments[]
             exit(letter == 'h' ? 0 : STATUS_USAGE);
         }
     }
-    if (plan->port == 0 || optind < argument_count ||
-        (options->work != WORK_ECHOES && plan->size_bytes > PATTERN_PIECE_BYTES)) {
+    if (plan->port == 0 || optind < argument_count || !fits(options)) {
         (void)fputs(usage, stderr);
         exit(STATUS_USAGE);
     }
@@ -129,13 +154,14 @@ static void print(const struct measure *measure, size_t starved)
     const struct histogram *latencies = &measure->latencies_ns;
 
     (void)printf("{\"messages\": %ju, \"bytes\": %ju, \"seconds\": %.6f, \"p50_us\": %.3f, "
-                 "\"p99_us\": %.3f, \"max_us\": %.3f, \"starved\": %zu, "
+                 "\"p99_us\": %.3f, \"max_us\": %.3f, \"starved\": %zu, \"lost\": %ju, "
                  "\"own_cpu_seconds\": %.6f}\n",
                  (uintmax_t)measure->messages, (uintmax_t)measure->bytes,
                  (double)(measure->end_ns - measure->begin_ns) / 1e9,
                  (double)histogram_quantile(latencies, 0.5) / 1e3,
                  (double)histogram_quantile(latencies, 0.99) / 1e3,
-                 (double)latencies->largest / 1e3, starved, (double)measure->own_cpu_ns / 1e9);
+                 (double)latencies->largest / 1e3, starved, (uintmax_t)measure->lost,
+                 (double)measure->own_cpu_ns / 1e9);
 }
 
 static enum outcome run(struct options *options, size_t *starved)
@@ -147,6 +173,8 @@ static enum outcome run(struct options *options, size_t *starved)
         return churn_run(&options->plan, &options->measure);
     case WORK_IDLE:
         return idle_run(&options->plan);
+    case WORK_DATAGRAMS:
+        return datagrams_run(&options->plan, &options->measure);
     }
     return OUTCOME_SYSTEM;
 }

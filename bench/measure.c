@@ -48,6 +48,12 @@ void measure_message(struct measure *measure, uint64_t sent_ns, uint64_t now_ns)
     histogram_add(&measure->latencies_ns, now_ns - sent_ns);
 }
 
+void measure_lost(struct measure *measure, uint64_t datagrams)
+{
+    if (measure->state == MEASURE_COUNTING)
+        measure->lost += datagrams;
+}
+
 /* Time is up, and each connection answered, or some never will. */
 static bool is_warm(const struct measure *measure, uint64_t now_ns)
 {

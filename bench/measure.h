@@ -29,6 +29,7 @@ struct measure {
     uint64_t own_cpu_ns; /* what the generator itself used while it counted */
     uint64_t messages;
     uint64_t bytes;
+    uint64_t lost; /* datagrams */
     struct histogram latencies_ns;
 };
 
@@ -43,6 +44,9 @@ void measure_bytes(struct measure *measure, uint64_t bytes);
 
 /* Count an echo that was complete at `now_ns`. */
 void measure_message(struct measure *measure, uint64_t sent_ns, uint64_t now_ns);
+
+/* Count datagrams that did not come back. */
+void measure_lost(struct measure *measure, uint64_t datagrams);
 
 /* Begin or end counting if it is time. Return whether to stop. Call it once per turn. */
 bool measure_is_over(struct measure *measure);

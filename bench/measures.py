@@ -10,13 +10,21 @@ import json
 import os
 import resource
 import signal
+import socket
 import subprocess
 import tempfile
 import time
 
 import rig
 
-Work = collections.namedtuple("Work", "name about load unit calls_messages")
+Work = collections.namedtuple("Work", "name about load unit calls_messages kind",
+                              defaults=(socket.SOCK_STREAM,))
+
+
+def _datagrams(name, about, load, calls_messages):
+    return Work(name, about, "--work datagrams " + load, "datagram", calls_messages,
+                socket.SOCK_DGRAM)
+
 
 WORKS = [
     Work("w1", "1 connection, 64 B ping-pong", "--connections 1", "message", 3000),
@@ -31,9 +39,21 @@ WORKS = [
          "--connections 10 --size 65536 --in-flight 256 --receive 32768", "KiB", None),
     Work("w4", "50 connections at a time: connect, one 64 B echo, close",
          "--work churn --connections 50", "connection", 1000),
+    _datagrams("u1", "1 flow, datagrams of 64 B, one at a time", "--connections 1", 3000),
+    _datagrams("u2", "16 flows, datagrams of 64 B in bursts of 16",
+               "--connections 16 --in-flight 16", 10000),
+    _datagrams("u3", "4 flows, datagrams of 1,400 B in bursts of 64",
+               "--connections 4 --size 1400 --in-flight 64", 10000),
+    _datagrams("u4", "the same, sent as trains (GSO), as QUIC stacks send them",
+               "--connections 4 --size 1400 --in-flight 64 --trains", 10000),
+    _datagrams("u5", "4 flows, datagrams of 60,000 B in bursts of 2",
+               "--connections 4 --size 60000 --in-flight 2", 3000),
 ]
 
-Sample = collections.namedtuple("Sample", "cpu_seconds units seconds p50_us p99_us generator_share starved")
+OF_DATAGRAMS = [work.name for work in WORKS if work.kind == socket.SOCK_DGRAM]
+
+Sample = collections.namedtuple("Sample", "cpu_seconds units seconds p50_us p99_us generator_share "
+                                "starved lost_share")
 
 Memory = collections.namedtuple("Memory", "bytes_each connections")
 
@@ -58,7 +78,7 @@ class Bench:
 
     def measure(self, peer, work, seconds):
         """Load a fresh server for so long; return a Sample."""
-        with rig.running(peer, {self.cpu}) as (server, port), \
+        with rig.running(peer, {self.cpu}, work.kind) as (server, port), \
                 self._generator(port, *work.load.split(), "--warm-up", WARM_UP_SECONDS,
                                 "--seconds", seconds, "--hold") as generator:
             _expect(generator, "begin")
@@ -70,7 +90,7 @@ class Bench:
 
     def count_calls(self, peer, work):
         """Return system calls per message (w4: per connection), as strace counts them."""
-        with rig.running(peer, {self.cpu}) as (server, port), \
+        with rig.running(peer, {self.cpu}, work.kind) as (server, port), \
                 tempfile.NamedTemporaryFile("r") as summary, \
                 rig.Process(["strace", "-f", "-c", "-o", summary.name, "-p", server.pid],
                             {self.cpu}) as strace:
@@ -165,7 +185,8 @@ def _sample(work, result, begin, end):
     if result["messages"] == 0 or cpu_seconds <= 0:
         raise rig.Failure("slow", "not one message was complete")
     return Sample(cpu_seconds, units, seconds, result["p50_us"], result["p99_us"],
-                  result["own_cpu_seconds"] / seconds, result["starved"])
+                  result["own_cpu_seconds"] / seconds, result["starved"],
+                  result["lost"] / (result["lost"] + result["messages"]))
 
 
 def _wait_until_traced(server, strace):

@@ -14,10 +14,11 @@ import subprocess
 BASELINE = "epoll_level"
 AGAIN = "epoll_level again"  # the baseline as one of the peers: shows how much is noise
 
-# `works` are the only ones that it is measured in, if not empty; with `has_log_pipe`, a reader reads
-# its standard error, which otherwise goes to a file.
-Peer = collections.namedtuple("Peer", "name command forks version works has_log_pipe",
-                              defaults=((), False))
+# `command` serves TCP, `udp_command` UDP; empty where the server does not. One that
+# leaves out {port} has the port of its service. `works` are the only ones that it is measured in, if
+# not empty; with `has_log_pipe`, a reader reads its standard error, which otherwise goes to a file.
+Peer = collections.namedtuple("Peer", "name command forks version udp_command works has_log_pipe",
+                              defaults=((), (), False))
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -26,29 +27,36 @@ QUICK = [AGAIN, "echod", "echod log file", "echod log pipe", "echod log json", "
          "libevent", "go"]
 
 LOGGED = ["w4"]  # a line a connection
+DATAGRAMS = ["u1", "u2", "u3", "u4", "u5"]
 
 
 def find(build, echod, also):
     """Return the servers that can be run here, by name, and sentences about the others."""
     found, missing = {}, []
 
-    def add(name, program, arguments="{port}", forks=False, version="", hint=None, **more):
+    def add(name, program, arguments="{port}", forks=False, version="", hint=None, udp="",
+            **more):
         path = program if os.path.sep in program else shutil.which(program)
         if path is not None and os.access(path, os.X_OK):
-            found[name] = Peer(name, [path, *shlex.split(arguments)], forks, version, **more)
+            found[name] = Peer(name, [path, *shlex.split(arguments)], forks, version,
+                               udp and shlex.split(udp), **more)
         else:
             missing.append(f"{name}: {hint or program + ' is not installed'}")
 
     def built(name):
         return os.path.join(build, "bench", "servers", name)
 
+    def here(name):
+        return shlex.quote(os.path.join(HERE, "servers", name))
+
     logged_arguments = "--listen 127.0.0.1:{port}"
-    add(BASELINE, built("epoll_level"))
-    add(AGAIN, built("epoll_level"))
+    add(BASELINE, built("epoll_level"), udp=f"{built('udp_loop')} {{port}}")
+    add(AGAIN, built("epoll_level"), udp=f"{built('udp_loop')} {{port}}")
     if "--no-config" in _output(echod, "--help"):
         logged_arguments += " --no-config"
     echod_arguments = logged_arguments + " --log-level warning"
-    add("echod", echod, echod_arguments, version=_said(echod, "--version"))
+    add("echod", echod, echod_arguments, version=_said(echod, "--version"),
+        udp=f"{echod} {echod_arguments.replace('--listen ', '--listen udp://')}")
     if "--no-shortcuts" in _output(echod, "--help"):
         add("echod canonical", echod, echod_arguments + " --no-shortcuts")
     else:
@@ -63,20 +71,29 @@ def find(build, echod, also):
     add("io_uring", built("uring"), version=_library("liburing"), hint="built without liburing")
     add("libevent", built("libevent"), version=_library("libevent"))
     add("libev", built("libev"), version=_header("ev.h", "EV_VERSION"), hint="built without libev")
-    add("libuv", built("libuv"), version=_library("libuv"), hint="built without libuv")
-    add("go", built("go"), version=_said("go", "version"), hint="built without Go")
-    add("node", "node", f"{shlex.quote(os.path.join(HERE, 'servers', 'echo.js'))} {{port}}",
-        version=_said("node", "--version"))
+    add("libuv", built("libuv"), version=_library("libuv"), hint="built without libuv",
+        udp=f"{built('udp_libuv')} {{port}}")
+    add("go", built("go"), version=_said("go", "version"), hint="built without Go",
+        udp=f"{built('udp-go')} {{port}}")
+    add("node", "node", f"{here('echo.js')} {{port}}", version=_said("node", "--version"),
+        udp=f"node {here('udp.js')} {{port}}")
     add("mio", built("mio"), version=_mio(), hint="built without cargo or librust-mio-dev")
     if shutil.which("xinetd"):
         add("xinetd", os.path.join(HERE, "servers", "xinetd.sh"), forks=True,
-            version=_said("xinetd", "-version"))
+            version=_said("xinetd", "-version"), udp=f"{here('xinetd.sh')} {{port}} udp")
     else:
         missing.append("xinetd: xinetd is not installed")
+    if shutil.which("inetutils-inetd"):
+        add("inetutils", os.path.join(HERE, "servers", "inetd.sh"), arguments="",
+            version=_said("inetutils-inetd", "--version"), works=DATAGRAMS, udp=here("inetd.sh"))
+    else:
+        missing.append("inetutils: inetutils-inetd is not installed")
     add("socat", "socat", "TCP-LISTEN:{port},bind=127.0.0.1,fork,reuseaddr,backlog=4096 PIPE",
-        forks=True, version=_said("socat", "-V"))
+        forks=True, version=_said("socat", "-V"),
+        udp="socat UDP-RECVFROM:{port},bind=127.0.0.1,fork PIPE")
     add("ncat", "ncat", "--listen 127.0.0.1 {port} --keep-open --max-conns 1000 --exec /bin/cat",
-        forks=True, version=_said("ncat", "--version"))
+        forks=True, version=_said("ncat", "--version"),
+        udp="ncat --udp --listen 127.0.0.1 {port} --keep-open --exec /bin/cat")
     return found, missing
 
 

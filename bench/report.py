@@ -18,10 +18,11 @@ import rig
 
 # A server's figures divided by the mean of those of the baseline before and after it; capacity the
 # other way round, so that more is better there.
-Ratios = collections.namedtuple("Ratios", "capacity throughput p50 p99 starved")
+Ratios = collections.namedtuple("Ratios", "capacity throughput p50 p99 starved lost_share")
 
 CAPACITY_AT_LEAST = {
-    "w1": 1.0, "w2a": 1.0, "w2b": 1.0, "w3a": 1.9, "w3b": 4.0, "w3f": 3.5, "w4": 1.0}
+    "w1": 1.0, "w2a": 1.0, "w2b": 1.0, "w3a": 1.9, "w3b": 4.0, "w3f": 3.5, "w4": 1.0,
+    "u1": 0.95, "u2": 1.0, "u3": 1.0, "u4": 15.0, "u5": 0.95}
 P99_AT_MOST = 1.05
 LOGGED_AT_LEAST = {"echod log file": 0.92, "echod log pipe": 0.92, "echod log json": 0.9}
 BYTES_AT_MOST = 1536
@@ -51,7 +52,8 @@ def ratios(sample, before, after):
 
     return Ratios(mean(cost) / cost(sample), rate(sample) / mean(rate),
                   sample.p50_us / mean(lambda one: one.p50_us),
-                  sample.p99_us / mean(lambda one: one.p99_us), sample.starved)
+                  sample.p99_us / mean(lambda one: one.p99_us), sample.starved,
+                  sample.lost_share)
 
 
 def _spread_percent(values):
@@ -81,6 +83,13 @@ def _works(run):
     return [work for work in measures.WORKS if work.name in run.arguments.only]
 
 
+def _groups(run):
+    """The works, in tables of their own: streams, and datagrams."""
+    groups = [[work for work in _works(run) if (work.name in measures.OF_DATAGRAMS) == is_datagrams]
+              for is_datagrams in (False, True)]
+    return [works for works in groups if works]
+
+
 # Text.
 
 
@@ -92,10 +101,11 @@ def print_all(run, missing, cpu):
     for work in _works(run):
         print(f"{work.name:<12} {work.about}")
     print()
-    if _works(run):
-        _print_baseline(run)
-    for figure, title in TABLES if _works(run) else []:
-        _print_ratios(run, figure, title)
+    for works in _groups(run):
+        _print_baseline(run, works)
+        for figure, title in TABLES:
+            _print_ratios(run, works, figure, title)
+        _print_losses(run, works)
     if any(one.starved for cell in run.cells.values() for one in cell):
         print("* in some round, some connections got nothing while it was counted\n")
     if run.calls:
@@ -143,7 +153,7 @@ def _print_table(title, columns, rows):
     print()
 
 
-def _print_baseline(run):
+def _print_baseline(run, works):
     def median(work, figure):
         return statistics.median(figure(one) for one in run.baseline[work.name])
 
@@ -158,8 +168,8 @@ def _print_baseline(run):
     def share(work):
         return f"{100 * median(work, lambda one: one.generator_share):.0f} %"
 
-    works = _works(run)
-    title = f"{peers.BASELINE}, the baseline: a level-triggered epoll loop"
+    loop = "recvfrom and sendto" if works[0].name in measures.OF_DATAGRAMS else "read and write"
+    title = f"{peers.BASELINE}, the baseline: a level-triggered epoll loop with {loop}"
     _print_table(title, [work.name for work in works], [
         ("server CPU per unit", [cost(work) for work in works]),
         ("throughput", [rate(work) for work in works]),
@@ -169,7 +179,7 @@ def _print_baseline(run):
     ])
 
 
-def _print_ratios(run, figure, title):
+def _print_ratios(run, works, figure, title):
     def cell(work, name):
         values = _values(run, work.name, name, figure)
         if not values:
@@ -177,13 +187,32 @@ def _print_ratios(run, figure, title):
         mark = "*" if any(_values(run, work.name, name, "starved")) else " "
         return f"{statistics.median(values):.2f}{mark}±{_spread_percent(values):<2.0f}"
 
-    works = _works(run)
     _print_table(title, [work.name for work in works],
-                 [(name, [cell(work, name) for work in works]) for name in run.others])
+                 [(name, [cell(work, name) for work in works]) for name in _rows(run, works)])
+
+
+def _rows(run, works):
+    """The servers that were measured, or failed, in one of these works."""
+    return [name for name in run.others
+            if any(run.cells.get((work.name, name)) or run.failures.get((work.name, name))
+                   for work in works)]
+
+
+def _print_losses(run, works):
+    def cell(work, name):
+        values = _values(run, work.name, name, "lost_share")
+        return f"{100 * statistics.median(values):.2f}" if values else _word(run, work.name, name)
+
+    rows = [(name, [cell(work, name) for work in works]) for name in _rows(run, works)
+            if any(any(_values(run, work.name, name, "lost_share")) for work in works)]
+    if rows:
+        _print_table("Datagrams that did not come back within 50 ms, per cent",
+                     [work.name for work in works], rows)
 
 
 def _print_calls(run):
-    works = [work for work in measures.WORKS if work.calls_messages is not None]
+    works = [work for work in measures.WORKS if work.calls_messages is not None
+             and work.name not in measures.OF_DATAGRAMS]
     names = run.compared_in_all()
 
     def cell(work, name):

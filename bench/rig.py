@@ -168,17 +168,21 @@ def _cpu_seconds_of_ended_children(pid):
     return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
 
 
-def free_port():
-    with socket.socket() as probe:
+ECHO_PORT = 7  # RFC 862
+
+
+def free_port(kind):
+    with socket.socket(type=kind) as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
 @contextlib.contextmanager
-def running(peer, cpus):
+def running(peer, cpus, kind=socket.SOCK_STREAM):
     """Start a server, wait until it answers, hand out it and its port; end it afterwards."""
-    port = free_port()
-    command = [word.replace("{port}", str(port)) for word in peer.command]
+    command = peer.command if kind == socket.SOCK_STREAM else peer.udp_command
+    port = free_port(kind) if any("{port}" in word for word in command) else ECHO_PORT
+    command = [word.replace("{port}", str(port)) for word in command]
     with contextlib.ExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-"))
         pipes = {}
@@ -187,7 +191,7 @@ def running(peer, cpus):
         server = stack.enter_context(
             Process(command, cpus, env={**os.environ, "TMPDIR": directory}, **pipes))
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while not _answers(port):
+        while not _answers(port, kind):
             if server.has_ended():
                 raise Failure("fails", f"{peer.name} did not start: {server.wait()[1]}")
             if time.monotonic() > deadline:
@@ -201,8 +205,8 @@ def _reader():
     return Process(["cat"], CPUS[:-1] or CPUS, stdin=subprocess.PIPE)
 
 
-def _answers(port):
-    with socket.socket() as probe:
+def _answers(port, kind):
+    with socket.socket(type=kind) as probe:
         probe.settimeout(1)
         try:
             probe.connect(("127.0.0.1", port))

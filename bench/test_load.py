@@ -47,6 +47,35 @@ class Server:
         self.listener.close()
 
 
+class DatagramServer:
+    """Answers each datagram with the list that `twist` makes of it and its number."""
+
+    def __init__(self, twist):
+        self.twist = twist
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.settimeout(60)
+        self.port = self.socket.getsockname()[1]
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def serve(self):
+        count = 0
+        while True:
+            datagram, client = self.socket.recvfrom(65536)
+            if datagram == b"":
+                return
+            for answer in self.twist(datagram, count):
+                self.socket.sendto(answer, client)
+            count += 1
+
+    def close(self):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
+            last.sendto(b"", ("127.0.0.1", self.port))
+        self.thread.join()
+        self.socket.close()
+
+
 def flip_byte_1000(piece, offset):
     twisted = bytearray(piece)
     if offset <= 1000 < offset + len(piece):
@@ -137,6 +166,67 @@ class TestLoad(unittest.TestCase):
 
     def test_silence_is_noticed(self):
         self.expect(STALLED, lambda piece, offset: piece if offset < 1000 else b"")
+
+
+class TestDatagrams(unittest.TestCase):
+    def expect(self, status, twist, *arguments):
+        """Load a server; return what was printed, as JSON if all was well."""
+        server = DatagramServer(twist)
+        self.addCleanup(server.close)
+        done = subprocess.run(
+            [LOAD, "--port", str(server.port), "--work", "datagrams", "--seconds", "0.2", *arguments],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, status, done.stderr)
+        self.assertEqual(done.stderr == "", status == GOOD)
+        return json.loads(done.stdout.splitlines()[-1]) if status == GOOD else None
+
+    def test_right_echoes_are_counted(self):
+        for arguments in ["", "--connections 3 --in-flight 16", "--size 60000 --in-flight 2",
+                          "--size 1400 --in-flight 64 --trains", "--size 16", "--size 65507",
+                          "--size 9000 --in-flight 10 --trains"]:
+            with self.subTest(arguments):
+                result = self.expect(GOOD, lambda datagram, _: [datagram], *arguments.split())
+                self.assertGreater(result["messages"], 0)
+
+    def test_lost_datagrams_are_counted(self):
+        result = self.expect(GOOD, lambda datagram, count: [datagram] if count % 10 else [],
+                             "--in-flight", "20", "--seconds", "0.5")
+        self.assertGreater(result["lost"], 0)
+        self.assertGreater(result["messages"], 5 * result["lost"])
+
+    def test_another_order_is_no_fault(self):
+        waiting = []
+
+        def swap(datagram, _):
+            waiting.append(datagram)
+            return [waiting.pop(), waiting.pop()] if len(waiting) == 2 else []
+        self.assertEqual(self.expect(GOOD, swap, "--in-flight", "2")["lost"], 0)
+
+    def test_wrong_datagrams_are_noticed(self):
+        wrongs = {
+            "one bit": lambda datagram, _: [datagram[:-1] + bytes([datagram[-1] ^ 1])],
+            "its number": lambda datagram, _: [bytes([datagram[0] ^ 64]) + datagram[1:]],
+            "cut": lambda datagram, _: [datagram[:-1]],
+            "empty": lambda datagram, _: [b""],
+            "longer": lambda datagram, _: [datagram + b"x"],
+            "twice": lambda datagram, _: [datagram, datagram],
+        }
+        for name, twist in wrongs.items():
+            for arguments in ["--in-flight 8", "--in-flight 8 --trains --size 500"]:
+                with self.subTest(name, arguments=arguments):
+                    self.expect(WRONG_BYTES, twist, *arguments.split())
+
+    def test_a_datagram_of_another_flow_is_noticed(self):
+        kept = []
+
+        def keep_one(datagram, _):
+            kept.append(datagram)
+            return [kept[0]] if len(kept) > 1 else []
+        self.expect(WRONG_BYTES, keep_one, "--connections", "2")
+
+    def test_silence_is_noticed(self):
+        self.expect(STALLED, lambda datagram, count: [datagram] if count < 10 else [],
+                    "--seconds", "20")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 /*
- * works: what the generator can do to a server: three kinds of load, one file each.
+ * works: what the generator can do to a server: four kinds of load, one file each.
  * Knows nothing of options or output, which are load's.
  * Called by load.
  */
@@ -8,6 +8,7 @@
 
 #include "measure.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,6 +18,7 @@ struct plan {
     size_t size_bytes;    /* of a message */
     size_t in_flight;     /* messages that are sent ahead of their echo */
     size_t receive_bytes; /* at most so many at once: less than comes makes output block */
+    bool has_trains;      /* datagrams leave as one, as QUIC stacks send them (UDP_SEGMENT) */
 };
 
 /* How it ended; the value is load's exit status. What is not good was reported on standard error.
@@ -32,6 +34,9 @@ enum outcome {
 enum {
     WORKS_PATIENCE_MS = 5000,
     WORKS_RECEIVE_BYTES = 131072, /* more falls out of the cache before it is compared */
+    WORKS_BURST = 64,
+    WORKS_LEAST_DATAGRAM = 16, /* its number, and some of the pattern */
+    WORKS_MOST_DATAGRAM = 65507,
 };
 
 /*
@@ -46,6 +51,12 @@ enum outcome echoes_run(const struct plan *plan, struct measure *measure, size_t
  * always so many at the same time. What is counted, and timed, is a connection.
  */
 enum outcome churn_run(const struct plan *plan, struct measure *measure);
+
+/*
+ * datagrams: from `connections` UDP sockets, send `in_flight` datagrams, at most WORKS_BURST, in
+ * one go, check each that returns, and send the next ones when all are back, or were lost.
+ */
+enum outcome datagrams_run(const struct plan *plan, struct measure *measure);
 
 /* idle: connect, echo one message on each, say "held", and hold all until standard input ends. */
 enum outcome idle_run(const struct plan *plan);

@@ -13,6 +13,13 @@
  */
 int listen_on_argument(int argument_count, char *arguments[]);
 
+/*
+ * Bind a UDP socket to 127.0.0.1, on the port that is the program's only argument. It is blocking,
+ * and holds what bursts bring, up to 4 MiB as far as the system allows. What goes wrong ends the
+ * program.
+ */
+int bind_on_argument(int argument_count, char *arguments[]);
+
 /* End the program with a sentence, if `result` is negative; otherwise return it. */
 int must(int result, const char *what);
 

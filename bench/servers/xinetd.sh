@@ -1,9 +1,14 @@
 #!/bin/sh
-# xinetd.sh: xinetd with its own echo service, which forks for each client.
+# xinetd.sh: xinetd with its own echo service, which forks for each client of a stream.
 # Leaves its configuration in TMPDIR, which run removes.
-# Run as: xinetd.sh PORT
+# Run as: xinetd.sh PORT [udp]
 set -eu
 
+if [ "${2:-tcp}" = udp ]; then
+    socket_type=dgram wait=yes
+else
+    socket_type=stream wait=no
+fi
 configuration=$(mktemp)
 cat >"$configuration" <<END
 defaults
@@ -15,12 +20,12 @@ defaults
 service echo
 {
     type = INTERNAL UNLISTED
-    id = echo-stream
-    socket_type = stream
-    protocol = tcp
+    id = echo-$socket_type
+    socket_type = $socket_type
+    protocol = ${2:-tcp}
     port = $1
     bind = 127.0.0.1
-    wait = no
+    wait = $wait
     user = $(id -un)
 }
 END
