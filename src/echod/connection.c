@@ -3,7 +3,7 @@
 #include "echod/connection.h"
 
 #include "base/clock.h"
-#include "base/line.h"
+#include "echod/connection_log.h"
 #include "echod/echo.h"
 
 #include <assert.h>
@@ -11,11 +11,8 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/util.h>
-#include <inttypes.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 
 /* What one write takes of a long output; libevent's own bound is 16 KiB (bufferevent-internal.h).
@@ -31,21 +28,18 @@ enum connection_state {
 
 struct connection {
     struct connection_group *group;
-    uint64_t id;
+    struct connection_facts facts;
     struct bufferevent *input;     /* reads */
     struct bufferevent *output;    /* writes; the same one for a socket */
     struct event *socket_readable; /* of the shortcut; NULL: the bufferevent reads */
     bool is_streaming;             /* echo_socket's */
-    union peer peer;
     enum connection_state state;
     enum close_reason reason;         /* from draining on */
     enum close_reason overdue_reason; /* what it becomes if the closing deadline passes */
     int error;                        /* errno of CLOSE_NETWORK_ERROR */
     bool is_reading;
-    bool has_input_ended; /* the client's FIN was read */
-    uint64_t bytes_in, bytes_out;
-    size_t queued_bytes; /* of output, when account_output was last called */
-    uint64_t started_ms;
+    bool has_input_ended;     /* the client's FIN was read */
+    size_t queued_bytes;      /* of output, when account_output was last called */
     int unacknowledged_bytes; /* when the write time-out was last armed */
     struct timeout idle, lifetime, write_stall, closing;
 };
@@ -53,141 +47,12 @@ struct connection {
 #define CONNECTION_OF(timeout, member)                                                             \
     ((struct connection *)(void *)((char *)(timeout)-offsetof(struct connection, member)))
 
-const char *close_reason_name(enum close_reason reason)
-{
-    switch (reason) {
-    case CLOSE_CLIENT:
-        return "client closed";
-    case CLOSE_RESET:
-        return "reset by client";
-    case CLOSE_NETWORK_ERROR:
-        return "network error";
-    case CLOSE_IDLE:
-        return "idle timeout";
-    case CLOSE_WRITE_STALL:
-        return "write timeout";
-    case CLOSE_LIFETIME:
-        return "lifetime over";
-    case CLOSE_DRAIN:
-        return "drained";
-    case CLOSE_STOP:
-        return "stopped";
-    case CLOSE_NO_MEMORY:
-        return "out of memory";
-    }
-    abort(); /* no such reason */
-}
-
-static enum close_reason reason_of_errno(int error)
-{
-    switch (error) {
-    case ECONNRESET:
-    case EPIPE:
-        return CLOSE_RESET;
-    case ENOMEM:
-    case ENOBUFS:
-        return CLOSE_NO_MEMORY;
-    default:
-        return CLOSE_NETWORK_ERROR;
-    }
-}
-
 static struct evbuffer *output_buffer(const struct connection *connection)
 {
     return bufferevent_get_output(connection->output);
 }
 
-/* --- In the log. ----------------------------------------------------------------------------- */
-
-static void format_peer(const struct connection *connection, char text[ADDRESS_TEXT_SIZE])
-{
-    const union peer *peer = &connection->peer;
-
-    if (peer->family == AF_UNSPEC)
-        (void)snprintf(text, ADDRESS_TEXT_SIZE, "stdio");
-    else if (peer->family == AF_UNIX)
-        (void)snprintf(text, ADDRESS_TEXT_SIZE, "unix");
-    else
-        address_format_socket(&peer->any, sizeof *peer, text);
-}
-
-static void log_opened(const struct connection *connection)
-{
-    char peer[ADDRESS_TEXT_SIZE];
-
-    if (!log_is_enabled(connection->group->log, LOG_LEVEL_DEBUG))
-        return;
-    format_peer(connection, peer);
-    log_write_fields(connection->group->log, LOG_LEVEL_DEBUG,
-                     (const struct log_field[]){
-                         {.name = "connection", .number = connection->id},
-                         {.name = "peer", .text = peer},
-                     },
-                     2, "connection %" PRIu64 " %s opened", connection->id, peer);
-}
-
-/* Append "connection 42 127.0.0.1:5001 closed: idle timeout, in=10 out=10 age=60.012s". */
-static void append_standing(struct line *line, const struct connection *connection,
-                            const char *peer, const char *before, const char *value,
-                            uint64_t age_ms)
-{
-    line_append_text(line, "connection ");
-    line_append_number(line, connection->id);
-    line_append_text(line, " ");
-    line_append_text(line, peer);
-    line_append_text(line, " ");
-    line_append_text(line, before);
-    line_append_text(line, value);
-    line_append_text(line, ", in=");
-    line_append_number(line, connection->bytes_in);
-    line_append_text(line, " out=");
-    line_append_number(line, connection->bytes_out);
-    line_append_text(line, " age=");
-    line_append_number(line, age_ms / 1000);
-    line_append_text(line, ".");
-    line_append_digits(line, age_ms % 1000, 3);
-    line_append_text(line, "s");
-}
-
-/*
- * Write where the connection stands, with what it has echoed so far. `name` and `value` are that
- * in JSON; `before` and `value` in text. Each connection has this line, so it does without printf.
- */
-static void log_standing(const struct connection *connection, enum log_level level,
-                         const char *before, const char *name, const char *value)
-{
-    const uint64_t age_ms = clock_now_ms() - connection->started_ms;
-    char peer[ADDRESS_TEXT_SIZE];
-    struct line text;
-
-    if (!log_is_enabled(connection->group->log, level))
-        return;
-    format_peer(connection, peer);
-    text.length = 0;
-    append_standing(&text, connection, peer, before, value, age_ms);
-    log_write_text(connection->group->log, level,
-                   (const struct log_field[]){
-                       {.name = "connection", .number = connection->id},
-                       {.name = "peer", .text = peer},
-                       {.name = name, .text = value},
-                       {.name = "in_bytes", .number = connection->bytes_in},
-                       {.name = "out_bytes", .number = connection->bytes_out},
-                       {.name = "age_ms", .number = age_ms},
-                   },
-                   6, line_text(&text));
-}
-
-static void log_closed(const struct connection *connection)
-{
-    const char *reason = close_reason_name(connection->reason);
-    char text[128];
-
-    if (connection->reason == CLOSE_NETWORK_ERROR) {
-        (void)snprintf(text, sizeof text, "%s (%s)", reason, strerror(connection->error));
-        reason = text;
-    }
-    log_standing(connection, LOG_LEVEL_INFO, "closed: ", "reason", reason);
-}
+/* --- Log ------------------------------------------------------------------------------------- */
 
 static const char *state_name(enum connection_state state)
 {
@@ -206,11 +71,11 @@ static const char *state_name(enum connection_state state)
 
 void connection_report(const struct connection *connection, enum log_level level)
 {
-    log_standing(connection, level, "", "state", state_name(connection->state));
+    connection_log_state(&connection->facts, connection->group->listener_name,
+                         state_name(connection->state), level, connection->group->log);
 }
 
-/* --- Reading in the open state: the shortcut's event does it, or else the bufferevent. ---------
- */
+/* --- Reading: by the shortcut's event, or else by the bufferevent ---------------------------- */
 
 static int start_reading(struct connection *connection)
 {
@@ -230,7 +95,7 @@ static void stop_reading(struct connection *connection)
         (void)bufferevent_disable(connection->input, EV_READ);
 }
 
-/* --- Its end. -------------------------------------------------------------------------------- */
+/* --- Closing --------------------------------------------------------------------------------- */
 
 /* The one way out. Nothing may touch the connection after it. */
 static void end(struct connection *connection, enum close_reason reason)
@@ -239,7 +104,9 @@ static void end(struct connection *connection, enum close_reason reason)
 
     connection->state = CONNECTION_ENDED;
     connection->reason = reason;
-    log_closed(connection);
+    if (group->logs >= LISTENER_LOG_CLOSED)
+        connection_log_closed(&connection->facts, group->listener_name, reason, connection->error,
+                              group->log);
     counters_add(group->counters, COUNTER_CONNECTIONS_ENDED, 1);
     group->on_end(connection, group->owner);
 }
@@ -346,7 +213,7 @@ static void on_closing_overdue(struct timeout *timeout)
     end(connection, connection->overdue_reason);
 }
 
-/* --- Its bytes. ------------------------------------------------------------------------------ */
+/* --- Echo, by the bufferevent ---------------------------------------------------------------- */
 
 /*
  * Keep account of output: `added_bytes` were put into it since the last time, and what is missing
@@ -363,7 +230,7 @@ static void account_output(struct connection *connection, size_t added_bytes)
     group->pool->queued_bytes += added_bytes;
     group->pool->queued_bytes -= sent;
     if (sent > 0) {
-        connection->bytes_out += sent;
+        connection->facts.bytes_out += sent;
         counters_add(group->counters, COUNTER_BYTES_OUT, sent);
         timeout_postpone(&group->idle, &connection->idle);
     }
@@ -415,7 +282,7 @@ static int echo(struct connection *connection)
 
     if (length == 0)
         return 0;
-    connection->bytes_in += length;
+    connection->facts.bytes_in += length;
     counters_add(connection->group->counters, COUNTER_BYTES_IN, length);
     timeout_postpone(&connection->group->idle, &connection->idle);
     if (echo_input(input, output_buffer(connection)) < 0)
@@ -479,7 +346,7 @@ static void on_input_ended(struct connection *connection)
 static void fail(struct connection *connection, int error)
 {
     connection->error = error;
-    end(connection, reason_of_errno(error));
+    end(connection, close_reason_of_errno(error));
 }
 
 static void on_event(struct bufferevent *bufferevent, short what, void *argument)
@@ -497,14 +364,14 @@ static void on_event(struct bufferevent *bufferevent, short what, void *argument
     }
 }
 
-/* --- Its bytes, by the shortcut. ------------------------------------------------------------- */
+/* --- Echo, by the shortcut ------------------------------------------------------------------- */
 
 static void count_progress(struct connection *connection, const struct echo_progress *progress)
 {
     struct connection_group *group = connection->group;
 
-    connection->bytes_in += progress->received;
-    connection->bytes_out += progress->sent;
+    connection->facts.bytes_in += progress->received;
+    connection->facts.bytes_out += progress->sent;
     counters_add(group->counters, COUNTER_BYTES_IN, progress->received);
     counters_add(group->counters, COUNTER_BYTES_OUT, progress->sent);
     if (progress->received > 0)
@@ -551,7 +418,7 @@ static void on_socket_readable(evutil_socket_t fd, short what, void *argument)
     }
 }
 
-/* --- Its beginning. -------------------------------------------------------------------------- */
+/* --- Construction and destruction ------------------------------------------------------------ */
 
 /* Make a bufferevent that closes `fd` when it is freed. */
 static struct bufferevent *new_bufferevent(struct connection *connection, int fd)
@@ -586,7 +453,7 @@ struct connection *connection_new(struct connection_group *group, int input_fd, 
 
     if (connection == NULL)
         return NULL;
-    *connection = (struct connection){.group = group, .peer = *peer};
+    *connection = (struct connection){.group = group, .facts.peer = *peer};
 
     connection->input = new_bufferevent(connection, input_fd);
     if (connection->input == NULL)
@@ -619,12 +486,13 @@ int connection_start(struct connection *connection, uint64_t id)
 
     if (start_reading(connection) < 0)
         return -1;
-    connection->id = id;
-    connection->started_ms = clock_now_ms();
+    connection->facts.id = id;
+    connection->facts.started_ms = clock_now_ms();
     timeout_touch(&group->idle, &connection->idle);
     timeout_touch(&group->lifetime, &connection->lifetime);
     counters_add(group->counters, COUNTER_CONNECTIONS_ACCEPTED, 1);
-    log_opened(connection);
+    if (group->logs == LISTENER_LOG_ALL)
+        connection_log_opened(&connection->facts, group->listener_name, group->log);
     return 0;
 }
 
@@ -651,7 +519,7 @@ void connection_free(struct connection *connection)
 
 uint64_t connection_id(const struct connection *connection)
 {
-    return connection->id;
+    return connection->facts.id;
 }
 
 enum close_reason connection_reason(const struct connection *connection)
@@ -661,53 +529,18 @@ enum close_reason connection_reason(const struct connection *connection)
 
 bool connection_is_complete(const struct connection *connection)
 {
-    return connection->reason == CLOSE_CLIENT && connection->bytes_in == connection->bytes_out;
+    return connection->reason == CLOSE_CLIENT &&
+           connection->facts.bytes_in == connection->facts.bytes_out;
 }
 
-/* --- What they share. ------------------------------------------------------------------------ */
-
-int connection_pool_init(struct connection_pool *pool)
+int connection_init_group(struct connection_group *group)
 {
-    pool->queued_bytes = 0;
-    return echo_scratch_init(&pool->scratch);
-}
+    static const struct connection_deadlines deadlines = {
+        .on_idle = on_idle,
+        .on_lifetime_over = on_lifetime_over,
+        .on_write_due = on_write_due,
+        .on_closing_overdue = on_closing_overdue,
+    };
 
-void connection_pool_fini(struct connection_pool *pool)
-{
-    echo_scratch_fini(&pool->scratch);
-}
-
-int connection_group_init(struct connection_group *group)
-{
-    const struct connection_limits *limits = &group->limits;
-
-    group->count = 0;
-    if (timeout_queue_init(&group->idle, group->base, limits->idle_timeout_ms, on_idle) < 0)
-        return -1;
-    if (timeout_queue_init(&group->lifetime, group->base, limits->lifetime_ms, on_lifetime_over) <
-        0)
-        goto fini_idle;
-    if (timeout_queue_init(&group->write_stall, group->base, limits->write_timeout_ms,
-                           on_write_due) < 0)
-        goto fini_lifetime;
-    if (timeout_queue_init(&group->closing, group->base, limits->linger_timeout_ms,
-                           on_closing_overdue) < 0)
-        goto fini_write_stall;
-    return 0;
-
-fini_write_stall:
-    timeout_queue_fini(&group->write_stall);
-fini_lifetime:
-    timeout_queue_fini(&group->lifetime);
-fini_idle:
-    timeout_queue_fini(&group->idle);
-    return -1;
-}
-
-void connection_group_fini(struct connection_group *group)
-{
-    timeout_queue_fini(&group->closing);
-    timeout_queue_fini(&group->write_stall);
-    timeout_queue_fini(&group->lifetime);
-    timeout_queue_fini(&group->idle);
+    return connection_group_init(group, &deadlines);
 }

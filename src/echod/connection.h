@@ -14,102 +14,21 @@
 #ifndef ECHOD_CONNECTION_H
 #define ECHOD_CONNECTION_H
 
-#include "base/address.h"
 #include "base/log.h"
-#include "echod/counters.h"
-#include "echod/echo.h"
-#include "echod/timeouts.h"
+#include "echod/close_reason.h"
+#include "echod/connection_group.h"
+#include "echod/peer.h"
 
-#include <event2/event.h>
-#include <netinet/in.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
-#include <sys/socket.h>
-
-enum close_reason {
-    CLOSE_CLIENT,        /* the client sent FIN and got everything back */
-    CLOSE_RESET,         /* the client reset the connection, or vanished while we wrote */
-    CLOSE_NETWORK_ERROR, /* the system reported another error on the socket */
-    CLOSE_IDLE,          /* no byte moved in either direction for --idle-timeout */
-    CLOSE_WRITE_STALL,   /* the client took no byte of its echo for --write-timeout */
-    CLOSE_LIFETIME,      /* --lifetime is over */
-    CLOSE_DRAIN,         /* still here when --drain-timeout was over */
-    CLOSE_STOP,          /* echod stopped at once */
-    CLOSE_NO_MEMORY,     /* no memory to hold its bytes */
-};
-
-/* Return a reason in words, as it stands in the log: "idle timeout". */
-const char *close_reason_name(enum close_reason reason);
 
 struct connection;
-
-/* What connections may use and how long they may take; 0 ms: no limit. */
-struct connection_limits {
-    uint64_t high_water_bytes; /* reading pauses with this much output queued, ... */
-    uint64_t low_water_bytes;  /* ... and goes on with this much */
-    uint64_t max_queued_bytes; /* of all connections: with this much, whoever has output waits */
-    uint64_t idle_timeout_ms;
-    uint64_t lifetime_ms;
-    uint64_t write_timeout_ms;
-    uint64_t linger_timeout_ms; /* 0: a connection that we end is closed at once */
-    bool has_shortcuts;         /* plain sockets take the shortcut of echo */
-};
-
-/* Called when a connection has ended, as the last thing; the owner frees it there. */
-typedef void connection_end_callback(struct connection *connection, void *owner);
-
-/* What all connections of a worker share, whatever their limits. */
-struct connection_pool {
-    struct echo_scratch scratch;
-    uint64_t queued_bytes; /* output that waits */
-};
-
-/* Make the scratch. Return 0, or -1 with errno ENOMEM and nothing left to undo. */
-int connection_pool_init(struct connection_pool *pool) __attribute__((warn_unused_result));
-
-/* Free it. No connection may be left. */
-void connection_pool_fini(struct connection_pool *pool);
-
-/*
- * What the connections share that began under the same limits, which they keep for life;
- * connections keep the last part up to date.
- */
-struct connection_group {
-    struct event_base *base;
-    struct log *log;
-    struct counters *counters;
-    struct connection_pool *pool; /* outlives the group */
-    struct connection_limits limits;
-    connection_end_callback *on_end;
-    void *owner;
-
-    struct timeout_queue idle;
-    struct timeout_queue lifetime;
-    struct timeout_queue write_stall;
-    struct timeout_queue closing; /* flush and linger of a connection that we end */
-    size_t count;                 /* of connections that are not freed yet */
-};
 
 /*
  * Make the queues of a group whose other members are set.
  * Return 0, or -1 with errno ENOMEM and nothing left to undo.
  */
-int connection_group_init(struct connection_group *group) __attribute__((warn_unused_result));
-
-/*
- * Free them. No connection may be left; and call it from none of the group's callbacks, in which
- * its last connection may have ended.
- */
-void connection_group_fini(struct connection_group *group);
-
-/* Where a client comes from, to be named in the log. */
-union peer {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-    sa_family_t family; /* AF_UNSPEC: standard input and output */
-};
+int connection_init_group(struct connection_group *group) __attribute__((warn_unused_result));
 
 /*
  * Make a connection that reads from one descriptor and writes to another, or to the same one. Both

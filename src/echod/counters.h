@@ -1,12 +1,14 @@
 /*
- * counters: what one worker has counted, written by its thread and read by any.
- * Takes no lock and adds nothing up over workers; server does.
- * Called by connection, listener and worker to count, by server to report.
+ * counters: what is counted, by each worker and for each listener, and the table of that.
+ * Takes no lock and adds nothing up; listener_stats does.
+ * Called by connection, listener, datagram_echo and worker to count, by listener_stats and totals.
  */
 #ifndef ECHOD_COUNTERS_H
 #define ECHOD_COUNTERS_H
 
+#include <stdalign.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 enum counter {
@@ -16,7 +18,7 @@ enum counter {
     COUNTER_BYTES_IN,            /* received to be echoed */
     COUNTER_BYTES_OUT,           /* echoed: taken by the kernel */
     COUNTER_ACCEPT_SHORTAGES,    /* times that accepting paused: descriptors or memory ran out */
-    COUNTER_ACCEPT_LIMITS,       /* times that accepting paused at the limit of connections */
+    COUNTER_ACCEPT_LIMITS,       /* times that accepting paused at a limit of connections */
     COUNTER_DATAGRAMS_IN,        /* each of a train counts */
     COUNTER_DATAGRAMS_OUT,
     COUNTER_DATAGRAM_BYTES_IN,
@@ -32,9 +34,21 @@ enum counter {
     COUNTER_COUNT,
 };
 
-/* All zero at the start. */
+/* A row of the table, in the order of enum counter. */
+struct counter_name {
+    const char *text;     /* in a line of the log: "accepted" */
+    const char *json;     /* as a fact in JSON: "in_bytes" */
+    bool is_of_datagrams; /* it stands in the line of a listener of datagrams */
+};
+
+const struct counter_name *counters_name(enum counter which);
+
+/*
+ * Those of one worker and one listener, written by the worker's thread and read by any. All zero at
+ * the start; aligned so that workers do not share a line of the cache.
+ */
 struct counters {
-    _Atomic uint64_t values[COUNTER_COUNT];
+    alignas(64) _Atomic uint64_t values[COUNTER_COUNT];
 };
 
 /* Add to a counter, from the one thread that writes. */

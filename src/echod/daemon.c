@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/process.h"
+#include "echod/capacity.h"
 #include "echod/passed.h"
 #include "echod/pidfile.h"
 #include "echod/privileges.h"
@@ -46,7 +47,7 @@ static void log_error(const struct error *error, void *argument)
 static int serve(struct options *options, const struct passed *passed, struct supervise *supervise,
                  struct log *log)
 {
-    const size_t worker_count = server_worker_count(options);
+    const size_t worker_count = capacity_worker_count(options);
     int status = EXIT_STATUS_SYSTEM;
     struct sockets sockets;
     struct pidfile pidfile;

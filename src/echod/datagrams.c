@@ -3,6 +3,7 @@
 #include "echod/datagrams.h"
 
 #include "base/descriptor.h"
+#include "echod/listener_stats.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -22,7 +23,6 @@ struct datagrams {
     struct event_base *base;
     size_t worker;
     struct log *log;
-    struct counters *counters;
     struct datagram_pool pool;
     struct served *first;
     datagrams_callback *on_event;
@@ -79,7 +79,8 @@ static int add(struct datagrams *datagrams, struct endpoint *endpoint,
     served->set = datagrams;
     served->number = endpoint->number;
     served->echo = datagram_echo_new(datagrams->base, *fd, endpoint->name, limits, &datagrams->pool,
-                                     datagrams->log, datagrams->counters, on_over, served);
+                                     datagrams->log, &endpoint->stats->by_worker[datagrams->worker],
+                                     on_over, served);
     if (served->echo == NULL) {
         failure = errno;
         free(served);
@@ -125,9 +126,9 @@ static bool is_wait_service(const struct endpoint_list *endpoints)
 static struct datagram_limits limits_of(const struct endpoint *endpoint, bool is_wait)
 {
     return (struct datagram_limits){
-        .are_low_ports_allowed = endpoint->options.low_ports == LISTENER_LOW_PORTS_ALLOW,
-        .rate_per_second = endpoint->options.rate,
-        .idle_timeout_ms = is_wait ? endpoint->options.idle_timeout_ms : 0,
+        .are_low_ports_allowed = endpoint->next_options.low_ports == LISTENER_LOW_PORTS_ALLOW,
+        .rate_per_second = endpoint->next_options.rate,
+        .idle_timeout_ms = is_wait ? endpoint->next_options.idle_timeout_ms : 0,
     };
 }
 
@@ -214,8 +215,7 @@ size_t datagrams_count(const struct datagrams *datagrams)
 /* --- Construction and destruction. ----------------------------------------------------------- */
 
 struct datagrams *datagrams_new(struct event_base *base, size_t worker, struct log *log,
-                                struct counters *counters, datagrams_callback *on_event,
-                                void *owner)
+                                datagrams_callback *on_event, void *owner)
 {
     struct datagrams *datagrams = malloc(sizeof *datagrams);
 
@@ -225,7 +225,6 @@ struct datagrams *datagrams_new(struct event_base *base, size_t worker, struct l
         .base = base,
         .worker = worker,
         .log = log,
-        .counters = counters,
         .on_event = on_event,
         .owner = owner,
     };

@@ -7,7 +7,6 @@
 #define ECHOD_DATAGRAMS_H
 
 #include "base/log.h"
-#include "echod/counters.h"
 #include "echod/datagram_echo.h"
 #include "echod/endpoint.h"
 
@@ -29,8 +28,7 @@ typedef void datagrams_callback(enum datagrams_event event, void *owner);
  * Return NULL with errno.
  */
 struct datagrams *datagrams_new(struct event_base *base, size_t worker, struct log *log,
-                                struct counters *counters, datagrams_callback *on_event,
-                                void *owner);
+                                datagrams_callback *on_event, void *owner);
 
 /* Close all sockets at once, and free the set. NULL is fine. */
 void datagrams_free(struct datagrams *datagrams);

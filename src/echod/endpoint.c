@@ -140,7 +140,22 @@ void endpoint_list_close_leaving(struct endpoint_list *list)
     list->count = kept;
 }
 
-/* --- Errors ---------------------------------------------------------------------------------- */
+/* --- Log and errors
+ * --------------------------------------------------------------------------------- */
+
+void endpoint_log(const struct endpoint *endpoint, const char *what, struct log *log)
+{
+    const char *name = endpoint->options.name;
+    const bool has_name = name[0] != '\0';
+
+    log_write_fields(log, LOG_LEVEL_INFO,
+                     (const struct log_field[]){
+                         {.name = "address", .text = endpoint->name},
+                         {.name = "listener", .text = name},
+                     },
+                     has_name ? 2 : 1, "%s %s%s%s", what, endpoint->name,
+                     has_name ? " listener=" : "", name);
+}
 
 void endpoint_explain(struct error *error, const char *name, const char *advice)
 {

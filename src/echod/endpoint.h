@@ -8,6 +8,7 @@
 
 #include "base/address.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "echod/listener_options.h"
 
 #include <stdbool.h>
@@ -15,6 +16,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+
+struct listener_stats; /* echod/listener_stats.h */
 
 enum endpoint_kind {
     ENDPOINT_LISTENER, /* accepts clients */
@@ -29,6 +32,8 @@ struct endpoint {
     struct address address; /* that was asked for; a name may have given several endpoints */
     size_t occurrence;      /* how many equal addresses stood before it in the list */
     struct listener_options options;
+    struct listener_options next_options; /* during a reload; otherwise the same */
+    struct listener_stats *stats;         /* not owned */
     bool is_leaving;              /* it is no longer asked for, and closed at the end of a reload */
     char name[ADDRESS_TEXT_SIZE]; /* the real address: "tcp://127.0.0.1:13265" */
 
@@ -92,6 +97,9 @@ void endpoint_list_close_from(struct endpoint_list *list, size_t count);
 
 /* Close those that are leaving in the same way. */
 void endpoint_list_close_leaving(struct endpoint_list *list);
+
+/* Write a line that names the endpoint: "WHAT tcp://127.0.0.1:7 listener=public". */
+void endpoint_log(const struct endpoint *endpoint, const char *what, struct log *log);
 
 /* Say what the system answered for an address, and what may help. Saves and restores errno. */
 void endpoint_explain(struct error *error, const char *name, const char *advice);

@@ -2,46 +2,45 @@
 
 #include "echod/mailbox.h"
 
+#include "base/descriptor.h"
+
 #include <errno.h>
 #include <event2/util.h>
 #include <pthread.h>
-#include <stdbool.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
-struct message {
-    mailbox_function *function;
-    void *argument;
-};
-
-/* A ring of messages, and a pipe whose reader is in the loop: a byte in it says "look". */
+/* A list of messages, and a pipe whose reader is in the loop: a byte in it says "look". */
 struct mailbox {
     int fds[2]; /* the pipe: read, write */
     struct event *readable;
-    pthread_mutex_t mutex; /* guards what follows */
-    size_t capacity, start, count;
-    struct message messages[];
+    pthread_mutex_t mutex; /* guards what follows, and the messages that wait */
+    struct mailbox_message *first;
+    struct mailbox_message **end; /* where the next one is put */
 };
 
-/* Take out the first message. */
-static bool take_message(struct mailbox *mailbox, struct message *message)
+/* Take out the first message, of which function and argument are copied. */
+static bool take_message(struct mailbox *mailbox, struct mailbox_message *taken)
 {
-    bool is_taken = false;
+    struct mailbox_message *message;
 
     (void)pthread_mutex_lock(&mailbox->mutex);
-    if (mailbox->count > 0) {
-        *message = mailbox->messages[mailbox->start];
-        mailbox->start = (mailbox->start + 1) % mailbox->capacity;
-        mailbox->count--;
-        is_taken = true;
+    message = mailbox->first;
+    if (message != NULL) {
+        *taken = *message;
+        message->is_waiting = false;
+        mailbox->first = message->next;
+        if (mailbox->first == NULL)
+            mailbox->end = &mailbox->first;
     }
     (void)pthread_mutex_unlock(&mailbox->mutex);
-    return is_taken;
+    return message != NULL;
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *argument)
 {
-    struct message message;
+    struct mailbox_message message;
     char bytes[64];
 
     (void)what;
@@ -53,11 +52,8 @@ static void on_readable(evutil_socket_t fd, short what, void *argument)
 
 static void close_pipe(const int fds[2])
 {
-    const int saved_errno = errno;
-
-    (void)close(fds[0]);
-    (void)close(fds[1]);
-    errno = saved_errno;
+    descriptor_close(fds[0]);
+    descriptor_close(fds[1]);
 }
 
 static int open_pipe(int fds[2])
@@ -65,8 +61,7 @@ static int open_pipe(int fds[2])
     if (pipe(fds) < 0)
         return -1;
     for (int i = 0; i < 2; i++) {
-        if (evutil_make_socket_nonblocking(fds[i]) < 0 ||
-            evutil_make_socket_closeonexec(fds[i]) < 0) {
+        if (descriptor_prepare(fds[i]) < 0) {
             close_pipe(fds);
             return -1;
         }
@@ -74,13 +69,13 @@ static int open_pipe(int fds[2])
     return 0;
 }
 
-struct mailbox *mailbox_new(struct event_base *base, size_t capacity)
+struct mailbox *mailbox_new(struct event_base *base)
 {
-    struct mailbox *mailbox = calloc(1, sizeof *mailbox + capacity * sizeof *mailbox->messages);
+    struct mailbox *mailbox = calloc(1, sizeof *mailbox);
 
     if (mailbox == NULL)
         return NULL;
-    mailbox->capacity = capacity;
+    mailbox->end = &mailbox->first;
     if (open_pipe(mailbox->fds) < 0)
         goto free_mailbox;
     mailbox->readable =
@@ -111,24 +106,33 @@ void mailbox_free(struct mailbox *mailbox)
     free(mailbox);
 }
 
-int mailbox_post(struct mailbox *mailbox, mailbox_function *function, void *argument)
+/* Put a message at the end, unless it waits already. */
+static void append(struct mailbox *mailbox, struct mailbox_message *message)
 {
-    bool is_full;
-
     (void)pthread_mutex_lock(&mailbox->mutex);
-    is_full = mailbox->count == mailbox->capacity;
-    if (!is_full) {
-        const size_t end = (mailbox->start + mailbox->count++) % mailbox->capacity;
-
-        mailbox->messages[end] = (struct message){.function = function, .argument = argument};
+    if (!message->is_waiting) {
+        message->is_waiting = true;
+        message->next = NULL;
+        *mailbox->end = message;
+        mailbox->end = &message->next;
     }
     (void)pthread_mutex_unlock(&mailbox->mutex);
-    if (is_full) {
-        errno = EAGAIN;
-        return -1;
+}
+
+/* A full pipe is as good: its reader has yet to look. Any other failure must pass, or who posts
+ * would wait for ever for what is never done. */
+static void wake(const struct mailbox *mailbox)
+{
+    const struct timespec pause = {.tv_nsec = 1000000};
+
+    while (write(mailbox->fds[1], "", 1) < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
+        if (errno != EINTR)
+            (void)nanosleep(&pause, NULL);
     }
-    /* A full pipe is as good: its reader has yet to look. */
-    while (write(mailbox->fds[1], "", 1) < 0 && errno == EINTR)
-        continue;
-    return 0;
+}
+
+void mailbox_post(struct mailbox *mailbox, struct mailbox_message *message)
+{
+    append(mailbox, message);
+    wake(mailbox);
 }

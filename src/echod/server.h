@@ -1,7 +1,7 @@
 /*
- * server: the process: its workers, its signals, other options, and how it comes to an end.
+ * server: the process: its workers, its signals, its report and its end.
  * Touches no connection; it asks the workers through their mailboxes.
- * Called by main.
+ * Called by daemon.
  */
 #ifndef ECHOD_SERVER_H
 #define ECHOD_SERVER_H
@@ -13,9 +13,6 @@
 #include "echod/supervise.h"
 
 #include <stddef.h>
-
-/* Return how many workers these options ask for, at least one. */
-size_t server_worker_count(const struct options *options);
 
 /*
  * Let USR1 and HUP wait until server_run answers them: the program may have been changed or asked

@@ -97,9 +97,11 @@ static int open_listed(struct sockets *sockets, const struct listen_list *addres
     if (open_address(sockets, listen, lookup, passed, log, error) < 0)
         return -1;
     for (size_t i = before; i < sockets->endpoints.count; i++) {
-        sockets->endpoints.items[i].address = listen->address;
-        sockets->endpoints.items[i].options = listen->options;
-        sockets->endpoints.items[i].occurrence = occurrence_of(addresses, index);
+        struct endpoint *endpoint = &sockets->endpoints.items[i];
+
+        endpoint->address = listen->address;
+        endpoint->options = endpoint->next_options = listen->options;
+        endpoint->occurrence = occurrence_of(addresses, index);
     }
     return 0;
 }
@@ -173,20 +175,44 @@ static int open_late(struct sockets *sockets, const struct listen_list *addresse
     return -1;
 }
 
-static bool is_asked_for(const struct endpoint *endpoint, const struct listen_list *addresses)
+/* Return what asks for an endpoint, or NULL. */
+static const struct listen *find_listen(const struct endpoint *endpoint,
+                                        const struct listen_list *addresses)
 {
     for (size_t i = 0; i < addresses->count; i++) {
         if (is_endpoint_of(endpoint, addresses, i))
-            return true;
+            return &addresses->items[i];
     }
-    return false;
+    return NULL;
+}
+
+/* Note whether an endpoint stays, and with which options. */
+static void begin_change(struct endpoint *endpoint, const struct listen_list *addresses)
+{
+    const struct listen *listen = find_listen(endpoint, addresses);
+
+    if (endpoint->kind == ENDPOINT_CLIENT)
+        return;
+    endpoint->is_leaving = listen == NULL || endpoint_has_lost_path(endpoint);
+    if (!endpoint->is_leaving)
+        endpoint->next_options = listen->options;
+}
+
+/* An endpoint stays: with its next options, or with those that it had. */
+static void end_change(struct endpoint *endpoint, bool is_done)
+{
+    if (is_done)
+        endpoint->options = endpoint->next_options;
+    else
+        endpoint->next_options = endpoint->options;
+    endpoint->is_leaving = false;
 }
 
 /* Close the endpoints behind the first `before`, which all stay. */
 static void undo_change(struct sockets *sockets, size_t before)
 {
     for (size_t i = 0; i < before; i++)
-        sockets->endpoints.items[i].is_leaving = false;
+        end_change(&sockets->endpoints.items[i], false);
     endpoint_list_close_from(&sockets->endpoints, before);
 }
 
@@ -197,13 +223,8 @@ int sockets_change(struct sockets *sockets, const struct listen_list *addresses,
     const size_t before = sockets->endpoints.count;
     int status = 0;
 
-    for (size_t i = 0; i < before; i++) {
-        struct endpoint *endpoint = &sockets->endpoints.items[i];
-
-        endpoint->is_leaving =
-            endpoint->kind != ENDPOINT_CLIENT &&
-            (!is_asked_for(endpoint, addresses) || endpoint_has_lost_path(endpoint));
-    }
+    for (size_t i = 0; i < before; i++)
+        begin_change(&sockets->endpoints.items[i], addresses);
     for (size_t i = 0; i < addresses->count; i++) {
         struct error cause = {""};
 
@@ -237,9 +258,11 @@ size_t sockets_count_staying(const struct sockets *sockets)
     return count;
 }
 
-void sockets_close_leaving(struct sockets *sockets)
+void sockets_finish_change(struct sockets *sockets)
 {
     endpoint_list_close_leaving(&sockets->endpoints);
+    for (size_t i = 0; i < sockets->endpoints.count; i++)
+        end_change(&sockets->endpoints.items[i], true);
 }
 
 void sockets_close(struct sockets *sockets)

@@ -76,8 +76,11 @@ void sockets_undo_change(struct sockets *sockets, unsigned long first_new_number
 /* Return how many endpoints there are without those that are leaving. */
 size_t sockets_count_staying(const struct sockets *sockets);
 
-/* Close what is leaving, once no worker serves it any more, and remove its Unix sockets. */
-void sockets_close_leaving(struct sockets *sockets);
+/*
+ * All workers have changed: close what is leaving, remove its Unix sockets, and let the next
+ * options of what stays be its options.
+ */
+void sockets_finish_change(struct sockets *sockets);
 
 /*
  * Close what is still open, remove the Unix sockets that were bound, and give standard input and

@@ -7,7 +7,8 @@
 #define ECHOD_WORKER_H
 
 #include "base/log.h"
-#include "echod/counters.h"
+#include "echod/capacity.h"
+#include "echod/listeners.h"
 #include "echod/options.h"
 #include "echod/sockets.h"
 
@@ -27,20 +28,14 @@ enum worker_event {
 };
 
 /* Called in the worker's thread. */
-typedef void worker_event_callback(enum worker_event event, void *owner);
+typedef void worker_event_callback(enum worker_event event, unsigned worker_index, void *owner);
 
-/* The one thing that workers share: how many connections they have, all together. */
-struct connection_limit {
-    _Atomic uint64_t open;
-    _Atomic uint64_t max;
-};
-
-enum { WORKER_ANY_CPU = -1 };
+enum { WORKER_EVENT_COUNT = WORKER_FAILED + 1 };
 
 struct worker_place {
     unsigned index;                 /* 0 to count - 1; the first serves what was passed, too */
     unsigned count;                 /* of all workers */
-    int cpu;                        /* where its thread stays, or WORKER_ANY_CPU */
+    int cpu;                        /* where its thread stays, or CAPACITY_ANY_CPU */
     uint64_t max_queued_bytes;      /* this worker's share */
     struct connection_limit *limit; /* outlives the workers */
 };
@@ -85,8 +80,5 @@ bool worker_ping(struct worker *worker);
  * before it tells WORKER_CHANGED; not after worker_drain and worker_stop.
  */
 void worker_change(struct worker *worker, const struct options *options, uint64_t max_queued_bytes);
-
-/* What the worker has counted; any thread may read it. */
-const struct counters *worker_counters(const struct worker *worker);
 
 #endif

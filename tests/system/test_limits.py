@@ -154,7 +154,7 @@ class ConnectionLimitTest(harness.TestCase):
         result = harness.run_echod(*arguments, "--listen", harness.LOOPBACK,
                                    prefix=harness.with_file_limit(30))
         self.assertEqual(result.returncode, harness.STATUS_SYSTEM)
-        needed = re.search(r"16 workers with 1 listeners need (\d+); raise it", result.stderr).group(1)
+        needed = re.search(r"16 workers with 1 listener need (\d+); raise it", result.stderr).group(1)
         with Echod(*arguments, prefix=harness.with_file_limit(needed)) as server:
             for _ in range(16):
                 harness.round_trip(server.connect())

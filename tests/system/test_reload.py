@@ -202,7 +202,8 @@ class ListenersTest(ReloadTestCase):
             clients = [server.adopt(harness.connect(self.first)) for _ in range(60)]
             harness.round_trip(clients[0])
             text = self.reload(server, f"listen {self.second}", "max-connections 1")
-            self.assertIn(f"who still waits at {self.first} is reset: Too many open files", text)
+            self.assertIn(f"clients that wait at {self.first} are not accepted, and are reset: "
+                      "Too many open files", text)
             harness.round_trip(clients[0])
 
     def test_unix_sockets_come_and_go(self):
@@ -470,7 +471,7 @@ class FaultTest(ReloadTestCase):
             server.signal(signal.SIGTERM)
             server.log.wait_for("draining: 1 connection")
             self.write(f"listen {self.second}")
-            self.hang_up(server, "HUP: echod is about to end, and changes no more")
+            self.hang_up(server, "HUP: echod is about to end, and reloads no more")
             self.assertTrue(harness.is_refused(self.second))
             self.assertEqual(harness.finish(client, b"still here"), b"still here")
             client.close()

@@ -131,9 +131,10 @@ static void start_group(const struct connection_limits *limits)
     ck_assert_int_eq(connection_pool_init(&scene.pool), 0);
     scene.group.pool = &scene.pool;
     scene.group.limits = *limits;
+    scene.group.logs = LISTENER_LOG_ALL;
     scene.group.on_end = on_end;
     scene.group.owner = &scene;
-    ck_assert_int_eq(connection_group_init(&scene.group), 0);
+    ck_assert_int_eq(connection_init_group(&scene.group), 0);
 }
 
 /* Take other limits; before the first client. */
@@ -818,7 +819,7 @@ START_TEST(a_second_group_has_limits_of_its_own)
 
     group.limits.idle_timeout_ms = 50;
     group.limits.linger_timeout_ms = 0;
-    ck_assert_int_eq(connection_group_init(&group), 0);
+    ck_assert_int_eq(connection_init_group(&group), 0);
     *second = (struct client){
         .to_fd = pair.client_to, .from_fd = pair.client_from, .transport = first->transport};
     second->connection = connection_new(&group, pair.input, pair.output, &pair.peer);
@@ -1475,7 +1476,7 @@ START_TEST(a_group_is_made_whole_or_not_at_all)
         int status;
 
         support_memory_fail(++nth, 1);
-        status = connection_group_init(&scene.group);
+        status = connection_init_group(&scene.group);
         has_failed = support_memory_has_failed();
         support_memory_fail(0, 0);
         if (has_failed) {

@@ -1006,7 +1006,7 @@ START_TEST(what_stays_is_not_touched_and_the_rest_comes_or_leaves)
     ck_assert(!scene.sockets.endpoints.items[2].is_leaving);
     ck_assert_int_eq(access(scene.path, F_OK), 0);
 
-    sockets_close_leaving(&scene.sockets);
+    sockets_finish_change(&scene.sockets);
     ck_assert_uint_eq(scene.sockets.endpoints.count, 2);
     ck_assert_uint_eq(scene.sockets.endpoints.items[0].number, stays);
     ck_assert_uint_eq(scene.sockets.endpoints.items[1].number, comes);
@@ -1045,7 +1045,7 @@ START_TEST(an_address_that_stands_there_twice_is_two)
     ck_assert_int_eq(change_to(TEXTS("127.0.0.1:0")), 0);
     ck_assert(!scene.sockets.endpoints.items[0].is_leaving);
     ck_assert(scene.sockets.endpoints.items[1].is_leaving);
-    sockets_close_leaving(&scene.sockets);
+    sockets_finish_change(&scene.sockets);
     ck_assert_int_eq(change_to(TEXTS("127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0")), 0);
     ck_assert_uint_eq(scene.sockets.endpoints.count, 3);
     for (size_t i = 0; i < scene.sockets.endpoints.count; i++)
@@ -1062,7 +1062,7 @@ START_TEST(a_name_with_several_addresses_stays_whole)
     ck_assert_int_eq(change_to(TEXTS("127.0.0.1:0", "localhost:0")), 0);
     ck_assert_uint_eq(scene.sockets.endpoints.count, count + 1);
     ck_assert_int_eq(change_to(TEXTS("127.0.0.1:0")), 0);
-    sockets_close_leaving(&scene.sockets);
+    sockets_finish_change(&scene.sockets);
     ck_assert_uint_eq(scene.sockets.endpoints.count, 1);
 }
 END_TEST

@@ -14,14 +14,16 @@
 static struct {
     struct options options;
     struct sockets sockets;
+    struct listener_stats_list stats;
     struct connection_limit limit;
     struct worker *worker;
     _Atomic int finished;
 } scene;
 
 /* Called in the worker's thread. */
-static void on_event(enum worker_event event, void *owner)
+static void on_event(enum worker_event event, unsigned worker_index, void *owner)
 {
+    (void)worker_index;
     (void)owner;
     if (event == WORKER_FINISHED)
         atomic_fetch_add(&scene.finished, 1);
@@ -40,7 +42,7 @@ static void setup(void)
     char *arguments[] = {program, no_config, option, address, NULL};
     const struct worker_place place = {
         .count = 1,
-        .cpu = WORKER_ANY_CPU,
+        .cpu = CAPACITY_ANY_CPU,
         .max_queued_bytes = 1024,
         .limit = &scene.limit,
     };
@@ -52,6 +54,8 @@ static void setup(void)
     ck_assert_int_eq(options_read(&scene.options, 4, arguments, on_error, NULL), 0);
     ck_assert_int_eq(
         sockets_open(&scene.sockets, &scene.options.listen, 1, &passed, log, on_error, NULL), 0);
+    scene.stats.worker_count = 1;
+    ck_assert_int_eq(listener_stats_find(&scene.stats, &scene.sockets.endpoints), 0);
     scene.worker = worker_new(&place, &scene.options, &scene.sockets, log, on_event, &scene);
     ck_assert_ptr_nonnull(scene.worker);
 }
@@ -59,6 +63,7 @@ static void setup(void)
 static void teardown(void)
 {
     worker_free(scene.worker);
+    listener_stats_fini(&scene.stats);
     sockets_close(&scene.sockets);
     options_free(&scene.options);
 }

@@ -1,0 +1,27 @@
+/*
+ * close_reason: why a connection ended.
+ * Ends none.
+ * Called by connection, connection_log and worker.
+ */
+#ifndef ECHOD_CLOSE_REASON_H
+#define ECHOD_CLOSE_REASON_H
+
+enum close_reason {
+    CLOSE_CLIENT,        /* the client sent FIN and got everything back */
+    CLOSE_RESET,         /* the client reset the connection, or vanished while we wrote */
+    CLOSE_NETWORK_ERROR, /* the system reported another error on the socket */
+    CLOSE_IDLE,          /* no byte moved in either direction for --idle-timeout */
+    CLOSE_WRITE_STALL,   /* the client took no byte of its echo for --write-timeout */
+    CLOSE_LIFETIME,      /* --lifetime is over */
+    CLOSE_DRAIN,         /* still here when --drain-timeout was over */
+    CLOSE_STOP,          /* echod stopped at once */
+    CLOSE_NO_MEMORY,     /* no memory to hold its bytes */
+};
+
+/* Return a reason in words, as it stands in the log: "idle timeout". */
+const char *close_reason_name(enum close_reason reason);
+
+/* Return the reason that an errno of a socket stands for. */
+enum close_reason close_reason_of_errno(int error);
+
+#endif

@@ -1,0 +1,94 @@
+/*
+ * connection_group: what connections share: those of a worker (the pool), and of these those that
+ * began under the same limits (a group).
+ * Knows no connection.
+ * Called by connection, and by client_group, which makes the groups.
+ */
+#ifndef ECHOD_CONNECTION_GROUP_H
+#define ECHOD_CONNECTION_GROUP_H
+
+#include "base/log.h"
+#include "echod/counters.h"
+#include "echod/echo.h"
+#include "echod/listener_options.h"
+#include "echod/timeouts.h"
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct connection;
+
+/* What connections may use and how long they may take; 0 ms: no limit. */
+struct connection_limits {
+    uint64_t high_water_bytes; /* reading pauses with this much output queued, ... */
+    uint64_t low_water_bytes;  /* ... and goes on with this much */
+    uint64_t max_queued_bytes; /* of all connections: with this much, whoever has output waits */
+    uint64_t idle_timeout_ms;
+    uint64_t lifetime_ms;
+    uint64_t write_timeout_ms;
+    uint64_t linger_timeout_ms; /* 0: a connection that we end is closed at once */
+    bool has_shortcuts;         /* plain sockets take the shortcut of echo */
+};
+
+/* Called when a connection has ended, as the last thing; the owner frees it there. */
+typedef void connection_end_callback(struct connection *connection, void *owner);
+
+/* What all connections of a worker share, whatever their limits. */
+struct connection_pool {
+    struct echo_scratch scratch;
+    uint64_t queued_bytes; /* output that waits */
+};
+
+/* Make the scratch. Return 0, or -1 with errno ENOMEM and nothing left to undo. */
+int connection_pool_init(struct connection_pool *pool) __attribute__((warn_unused_result));
+
+/* Free it. No connection may be left. */
+void connection_pool_fini(struct connection_pool *pool);
+
+/*
+ * What the connections share that began under the same limits, which they keep for life;
+ * connections keep the last part up to date.
+ */
+struct connection_group {
+    struct event_base *base;
+    struct log *log;
+    struct counters *counters;
+    struct connection_pool *pool; /* outlives the group */
+    struct connection_limits limits;
+    unsigned logs;                          /* enum listener_log: which lines are written */
+    char listener_name[LISTENER_NAME_SIZE]; /* empty: it has none */
+    connection_end_callback *on_end;
+    void *owner;
+
+    struct timeout_queue idle;
+    struct timeout_queue lifetime;
+    struct timeout_queue write_stall;
+    struct timeout_queue closing; /* flush and linger of a connection that we end */
+    size_t count;                 /* of connections that are not freed yet */
+};
+
+/* What happens when a deadline passes, by the queue that it lies in. */
+struct connection_deadlines {
+    timeout_callback *on_idle;
+    timeout_callback *on_lifetime_over;
+    timeout_callback *on_write_due;
+    timeout_callback *on_closing_overdue;
+};
+
+/*
+ * Make the queues of a group whose other members are set; connection_init_group does, with the
+ * deadlines of connections. Return 0, or -1 with errno ENOMEM and nothing left to undo.
+ */
+int connection_group_init(struct connection_group *group,
+                          const struct connection_deadlines *deadlines)
+    __attribute__((warn_unused_result));
+
+/*
+ * Free them. No connection may be left; and call it from none of the group's callbacks, in which
+ * its last connection may have ended.
+ */
+void connection_group_fini(struct connection_group *group);
+
+#endif

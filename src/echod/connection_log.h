@@ -1,0 +1,35 @@
+/*
+ * connection_log: the lines of the log about one connection.
+ * Decides nothing about it.
+ * Called by connection.
+ */
+#ifndef ECHOD_CONNECTION_LOG_H
+#define ECHOD_CONNECTION_LOG_H
+
+#include "base/log.h"
+#include "echod/close_reason.h"
+#include "echod/peer.h"
+
+#include <stdint.h>
+
+/* What each line tells. */
+struct connection_facts {
+    uint64_t id;
+    union peer peer;
+    uint64_t bytes_in, bytes_out;
+    uint64_t started_ms; /* clock_now_ms */
+};
+
+/* `listener` is the name of the listener that it came by, or empty. All save and restore errno. */
+void connection_log_opened(const struct connection_facts *facts, const char *listener,
+                           struct log *log);
+
+/* `error` is the errno of CLOSE_NETWORK_ERROR. */
+void connection_log_closed(const struct connection_facts *facts, const char *listener,
+                           enum close_reason reason, int error, struct log *log);
+
+/* Write where a connection stands that has not ended. */
+void connection_log_state(const struct connection_facts *facts, const char *listener,
+                          const char *state, enum log_level level, struct log *log);
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * listener_stats: what has been counted of each listener, by worker, since the start: also of those
+ * that are gone, and of one that came back.
+ * Counts nothing itself: whoever serves a client adds to the counters of its listener.
+ * Called by server and reload, which look a listener up before the workers get it; by totals; the
+ * workers have what was looked up.
+ */
+#ifndef ECHOD_LISTENER_STATS_H
+#define ECHOD_LISTENER_STATS_H
+
+#include "base/address.h"
+#include "echod/counters.h"
+#include "echod/endpoint.h"
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Of all listeners of one label together. */
+struct listener_stats {
+    struct listener_stats *next;
+    char label[ADDRESS_TEXT_SIZE]; /* the name, or else the address */
+    bool is_of_datagrams;
+    _Atomic uint64_t open; /* connections, of all workers */
+    _Atomic uint64_t max;  /* that there may be */
+    struct counters by_worker[];
+};
+
+/* All zero: empty. */
+struct listener_stats_list {
+    struct listener_stats *first;
+    size_t worker_count; /* set it before the first listener_stats_find */
+};
+
+/*
+ * Give each endpoint what is counted of its listener, or begin to count; it stays where it is for
+ * as long as the list. Of an endpoint that has a next name, it is that one's. Return 0, or -1 with
+ * errno ENOMEM.
+ */
+int listener_stats_find(struct listener_stats_list *list, struct endpoint_list *endpoints)
+    __attribute__((warn_unused_result));
+
+/* Add up a counter of one listener, over the workers, or of all. */
+uint64_t listener_stats_sum(const struct listener_stats *stats, size_t worker_count,
+                            enum counter which);
+uint64_t listener_stats_total(const struct listener_stats_list *list, enum counter which);
+
+/* Free everything. No worker may be left. */
+void listener_stats_fini(struct listener_stats_list *list);
+
+#endif

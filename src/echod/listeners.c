@@ -1,0 +1,274 @@
+#include <config.h>
+
+#include "echod/listeners.h"
+
+#include "base/clock.h"
+#include "base/descriptor.h"
+#include "echod/timers.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum {
+    LIMIT_RETRY_MS = 100,
+    /* The most that wait anywhere: the largest --backlog, and the one more that Linux queues. */
+    MAX_WAITING = 65535 + 1,
+};
+
+/* --- Limits ---------------------------------------------------------------------------------- */
+
+/* Tell whether all workers together have as many connections as there may be, or by this one. */
+static bool is_at_limit(const struct client_listener *listener)
+{
+    const struct connection_limit *limit = listener->all->limit;
+
+    return atomic_load(&limit->open) >= atomic_load(&limit->max) ||
+           atomic_load(&listener->stats->open) >= atomic_load(&listener->stats->max);
+}
+
+/* Of another worker's clients no one tells: look now and then. */
+void listeners_update(struct listeners *listeners)
+{
+    bool is_any_paused = false;
+
+    for (struct client_listener *one = listeners->first; one != NULL; one = one->next) {
+        if (!is_at_limit(one)) {
+            listener_resume(one->listener);
+            continue;
+        }
+        listener_pause(one->listener);
+        is_any_paused = true;
+    }
+    if (is_any_paused && listeners->worker_count > 1)
+        timers_set_or_run(listeners->limit_retry, LIMIT_RETRY_MS);
+}
+
+static void on_limit_retry(evutil_socket_t fd, short what, void *argument)
+{
+    (void)fd;
+    (void)what;
+    listeners_update(argument);
+}
+
+/* --- Clients --------------------------------------------------------------------------------- */
+
+static struct counters *counters_of(const struct client_listener *listener)
+{
+    return &listener->stats->by_worker[listener->all->worker_index];
+}
+
+/* A client could not be served: the system is short of memory, or of what epoll needs. */
+static void refuse(struct client_listener *listener)
+{
+    log_write_limited(listener->all->log, &listener->all->refusals, LOG_LEVEL_WARNING,
+                      "a client of %s is refused: %s", listener->stats->label, strerror(errno));
+    counters_add(counters_of(listener), COUNTER_CONNECTIONS_REFUSED, 1);
+    listener_back_off(listener->listener);
+}
+
+static void on_accept(evutil_socket_t fd, const struct sockaddr *address, void *argument)
+{
+    struct client_listener *listener = argument;
+    struct listeners *listeners = listener->all;
+
+    if (listeners->on_client(listener, fd, address, listeners->owner) < 0)
+        refuse(listener);
+    if (!listeners->is_leaving && is_at_limit(listener)) {
+        counters_add(counters_of(listener), COUNTER_ACCEPT_LIMITS, 1);
+        listeners_update(listeners);
+    }
+}
+
+/*
+ * Serve whoever the kernel has connected already, even above a limit of connections: they would be
+ * reset. How many that are is not known: the backlog may have changed, or be a parent's.
+ */
+static void accept_waiting(struct client_listener *listener)
+{
+    int left = MAX_WAITING;
+
+    listener->all->is_leaving = true;
+    while (left > 0 && listener_accept_one(listener->listener))
+        left--;
+    listener->all->is_leaving = false;
+    if (left > 0 && errno != EAGAIN && errno != EWOULDBLOCK)
+        log_write(listener->all->log, LOG_LEVEL_WARNING,
+                  "clients that wait at %s are not accepted, and are reset: %s",
+                  listener_name(listener->listener), strerror(errno));
+}
+
+/* --- Adding ---------------------------------------------------------------------------------- */
+
+/* Ask for the clients whose packets arrive at a CPU: socket(7); in a group since Linux 6.2. */
+static void prefer_clients_of(int fd, int cpu)
+{
+#ifdef SO_INCOMING_CPU
+    (void)setsockopt(fd, SOL_SOCKET, SO_INCOMING_CPU, &cpu, sizeof cpu);
+#else
+    (void)fd, (void)cpu;
+#endif
+}
+
+/* Make the parts of a listener. Return 0, or -1 with errno and nothing left to undo. */
+static int make_parts(struct client_listener *listener, const struct endpoint *endpoint, int fd)
+{
+    struct listeners *listeners = listener->all;
+
+    listener->group = client_group_new(listeners->groups, &endpoint->next_options, endpoint->stats);
+    if (listener->group == NULL)
+        return -1;
+    listener->listener = listener_new(listeners->base, fd, endpoint->name, listeners->log,
+                                      counters_of(listener), on_accept, listener);
+    if (listener->listener == NULL) {
+        listener->group->is_current = false;
+        return -1;
+    }
+    return 0;
+}
+
+int listeners_add(struct listeners *listeners, struct endpoint *endpoint)
+{
+    int *fd = &endpoint->worker_fds[listeners->worker_index];
+    struct client_listener *listener = malloc(sizeof *listener);
+
+    if (listener == NULL)
+        return -1;
+    *listener = (struct client_listener){
+        .next = listeners->first,
+        .all = listeners,
+        .number = endpoint->number,
+        .stats = endpoint->stats,
+    };
+    if (make_parts(listener, endpoint, *fd) < 0) {
+        free(listener);
+        errno = ENOMEM;
+        return -1;
+    }
+    if (listeners->cpu >= 0 && endpoint->is_group)
+        prefer_clients_of(*fd, listeners->cpu);
+    atomic_store(&listener->stats->max, endpoint->next_options.max_connections);
+    listeners->first = listener;
+    *fd = -1; /* the listener's now */
+    return 0;
+}
+
+/* --- Reload ---------------------------------------------------------------------------------- */
+
+/* Return how an endpoint is served, or NULL if it is not. */
+static struct client_listener *find(const struct listeners *listeners,
+                                    const struct endpoint *endpoint)
+{
+    struct client_listener *listener = listeners->first;
+
+    while (listener != NULL && listener->number != endpoint->number)
+        listener = listener->next;
+    return listener;
+}
+
+static void free_listener(struct client_listener *listener)
+{
+    listener_free(listener->listener);
+    listener->group->is_current = false;
+    free(listener);
+}
+
+static void drop(struct listeners *listeners, struct client_listener *listener)
+{
+    struct client_listener **link = &listeners->first;
+
+    accept_waiting(listener);
+    while (*link != listener)
+        link = &(*link)->next;
+    *link = listener->next;
+    free_listener(listener);
+}
+
+/*
+ * Serve an endpoint that came. Without memory for it, close its socket: those of other workers then
+ * get the clients.
+ */
+static void add_late(struct listeners *listeners, struct endpoint *endpoint)
+{
+    int *fd = &endpoint->worker_fds[listeners->worker_index];
+
+    if (listeners_add(listeners, endpoint) == 0)
+        return;
+    log_write(listeners->log, LOG_LEVEL_ERROR, "worker %u does not listen on %s: %s",
+              listeners->worker_index, endpoint->name, strerror(errno));
+    descriptor_close(*fd);
+    *fd = -1;
+}
+
+/* Give clients that come from now on the next options of an endpoint. */
+static void change(struct client_listener *listener, const struct endpoint *endpoint)
+{
+    struct listeners *listeners = listener->all;
+    struct client_group *group =
+        client_group_new(listeners->groups, &endpoint->next_options, endpoint->stats);
+
+    if (group == NULL) {
+        log_write(listeners->log, LOG_LEVEL_ERROR, "worker %u keeps its limits at %s: %s",
+                  listeners->worker_index, endpoint->name, strerror(errno));
+        return;
+    }
+    listener->group->is_current = false;
+    listener->group = group;
+    listener->stats = endpoint->stats;
+    atomic_store(&listener->stats->max, endpoint->next_options.max_connections);
+    if (!endpoint->is_passed)
+        listener_set_backlog(listener->listener, (int)endpoint->next_options.backlog);
+}
+
+void listeners_change(struct listeners *listeners, struct endpoint_list *endpoints)
+{
+    for (size_t i = 0; i < endpoints->count; i++) {
+        struct endpoint *endpoint = &endpoints->items[i];
+        struct client_listener *listener = find(listeners, endpoint);
+
+        if (endpoint->kind != ENDPOINT_LISTENER || endpoint->is_leaving)
+            continue;
+        if (listener == NULL)
+            add_late(listeners, endpoint);
+        else
+            change(listener, endpoint);
+    }
+    for (size_t i = 0; i < endpoints->count; i++) {
+        struct client_listener *listener = find(listeners, &endpoints->items[i]);
+
+        if (listener != NULL && endpoints->items[i].is_leaving)
+            drop(listeners, listener);
+    }
+}
+
+/* --- Construction and destruction ------------------------------------------------------------ */
+
+int listeners_init(struct listeners *listeners)
+{
+    listeners->limit_retry = evtimer_new(listeners->base, on_limit_retry, listeners);
+    return listeners->limit_retry == NULL ? -1 : 0;
+}
+
+void listeners_close(struct listeners *listeners)
+{
+    while (listeners->first != NULL) {
+        struct client_listener *listener = listeners->first;
+
+        listeners->first = listener->next;
+        free_listener(listener);
+    }
+}
+
+void listeners_drain(struct listeners *listeners)
+{
+    for (struct client_listener *one = listeners->first; one != NULL; one = one->next)
+        accept_waiting(one);
+    listeners_close(listeners);
+}
+
+void listeners_fini(struct listeners *listeners)
+{
+    listeners_close(listeners);
+    timers_free(listeners->limit_retry);
+}

@@ -1,0 +1,88 @@
+/*
+ * listeners: the listeners of one worker: added, changed and dropped as the endpoints are, and
+ * paused at a limit of connections.
+ * Serves no client; the worker does, in the callback.
+ * Called by worker.
+ */
+#ifndef ECHOD_LISTENERS_H
+#define ECHOD_LISTENERS_H
+
+#include "base/log.h"
+#include "echod/client_group.h"
+#include "echod/endpoint.h"
+#include "echod/listener.h"
+
+#include <event2/event.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct listeners;
+
+/* How many connections all workers have together. */
+struct connection_limit {
+    _Atomic uint64_t open;
+    _Atomic uint64_t max;
+};
+
+/* A listener that clients come by. It stays where it is until it is dropped. */
+struct client_listener {
+    struct client_listener *next;
+    struct listeners *all;
+    struct listener *listener;
+    unsigned long number; /* of its endpoint */
+    struct listener_stats *stats;
+    struct client_group *group; /* of clients that come from now on */
+};
+
+/* Called for each client; the descriptor is the callee's. Return 0, or -1 with errno. */
+typedef int listeners_callback(struct client_listener *listener, int fd,
+                               const struct sockaddr *address, void *owner);
+
+/* Set the members up to the owner, and leave the rest zero. */
+struct listeners {
+    struct event_base *base;
+    struct log *log;
+    struct client_group_list *groups;
+    struct connection_limit *limit;
+    unsigned worker_index, worker_count;
+    int cpu; /* that the worker's thread stays on, or negative */
+    listeners_callback *on_client;
+    void *owner;
+
+    struct client_listener *first;
+    struct event *limit_retry; /* at a limit: another worker's client may have left */
+    struct log_limiter refusals;
+    bool is_leaving; /* whoever waits is served: the limits do not count */
+};
+
+/* Prepare the members that the caller leaves. Return 0, or -1 with errno ENOMEM. */
+int listeners_init(struct listeners *listeners) __attribute__((warn_unused_result));
+
+/* Free everything, and close the sockets. */
+void listeners_fini(struct listeners *listeners);
+
+/*
+ * Take over this worker's socket of an endpoint; it accepts from listeners_update on.
+ * Return 0, or -1 with errno, and the socket is still the endpoint's.
+ */
+int listeners_add(struct listeners *listeners, struct endpoint *endpoint)
+    __attribute__((warn_unused_result));
+
+/*
+ * Follow the endpoints: serve those that came, give the others their next options, for clients that
+ * come from now on, and leave those that are leaving, after those who wait there were accepted.
+ * What fails for lack of memory is logged.
+ */
+void listeners_change(struct listeners *listeners, struct endpoint_list *endpoints);
+
+/* Accept wherever no limit is reached, and pause elsewhere. */
+void listeners_update(struct listeners *listeners);
+
+/* Accept whoever waits, even above the limits, and then close all. */
+void listeners_drain(struct listeners *listeners);
+
+/* Close all at once. */
+void listeners_close(struct listeners *listeners);
+
+#endif

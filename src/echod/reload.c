@@ -1,0 +1,233 @@
+#include <config.h>
+
+#include "echod/reload.h"
+
+#include "base/error.h"
+#include "echod/capacity.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+
+static void log_error(const struct error *error, void *argument)
+{
+    log_write(argument, LOG_LEVEL_ERROR, "%s", error->text);
+}
+
+static void log_warning(const struct error *error, void *argument)
+{
+    log_write(argument, LOG_LEVEL_WARNING, "%s", error->text);
+}
+
+static struct capacity capacity_of(const struct reload *reload)
+{
+    return (struct capacity){
+        .worker_count = reload->worker_count,
+        .endpoint_count = sockets_count_staying(reload->sockets),
+    };
+}
+
+/* --- Undone ---------------------------------------------------------------------------------- */
+
+/* Forget the next options. */
+static void drop(struct reload *reload)
+{
+    lookup_free(reload->lookup);
+    reload->lookup = NULL;
+    options_free(&reload->next);
+    reload->state = RELOAD_NONE;
+}
+
+static void refuse(const struct reload *reload)
+{
+    log_write(reload->log, LOG_LEVEL_WARNING, "HUP: the configuration is not changed");
+    supervise_tell_reload_failed(reload->supervise);
+}
+
+/* --- Sockets --------------------------------------------------------------------------------- */
+
+/*
+ * Open the sockets that are to come, and mark those that are to go.
+ * Return 0, or -1 if that cannot be: it was logged, and nothing has changed.
+ */
+static int open_sockets(struct reload *reload)
+{
+    struct capacity capacity;
+
+    reload->first_new_number = reload->sockets->endpoints.next_number;
+    if (sockets_change(reload->sockets, &reload->next.listen, reload->lookup, reload->log,
+                       log_error, reload->log) < 0)
+        return -1;
+    capacity = capacity_of(reload);
+    if (capacity_check_files(&capacity, reload->log) == 0) {
+        if (listener_stats_find(reload->stats, &reload->sockets->endpoints) == 0)
+            return 0;
+        log_write(reload->log, LOG_LEVEL_ERROR, "listeners cannot be counted: %s", strerror(errno));
+    }
+    sockets_undo_change(reload->sockets, reload->first_new_number);
+    return -1;
+}
+
+/* --- Workers --------------------------------------------------------------------------------- */
+
+/* There are no more workers than connections at the start; more connections make no thread. */
+static void warn_of_workers(const struct reload *reload)
+{
+    const size_t count = capacity_worker_count(&reload->next);
+
+    if (count > reload->worker_count)
+        log_write(reload->log, LOG_LEVEL_WARNING,
+                  "workers: with this max-connections there are %zu when echod is restarted; until "
+                  "then there %s %zu",
+                  count, reload->worker_count == 1 ? "is" : "are", reload->worker_count);
+}
+
+/* Let the workers take over the next options. */
+static void change_workers(struct reload *reload)
+{
+    const struct capacity capacity = capacity_of(reload);
+
+    reload->state = RELOAD_CHANGE;
+    reload->changed_count = 0;
+    warn_of_workers(reload);
+    log_change(reload->log, reload->next.log_level, reload->next.log_format);
+    atomic_store(&reload->limit->max,
+                 capacity_max_connections(&capacity, &reload->next, reload->log));
+    for (size_t i = 0; i < reload->worker_count; i++)
+        worker_change(reload->workers[i], &reload->next,
+                      capacity_max_queued_bytes(&reload->next, i, reload->worker_count));
+}
+
+/* --- Reload ---------------------------------------------------------------------------------- */
+
+/* The hosts of the next options have been looked up. */
+static void on_looked_up(void *argument)
+{
+    struct reload *reload = argument;
+
+    if (reload->is_over) {
+        drop(reload);
+    } else if (open_sockets(reload) == 0) {
+        change_workers(reload);
+    } else {
+        drop(reload);
+        refuse(reload);
+        if (reload->is_wanted)
+            reload_request(reload);
+    }
+}
+
+/* The same, in the thread that looked them up. */
+static void post_looked_up(void *argument)
+{
+    struct reload *reload = argument;
+
+    mailbox_post(reload->mailbox, &reload->looked_up);
+}
+
+/* Read the options again, and begin to look up their hosts. Return 0, or -1 after a report. */
+static int read_options(struct reload *reload)
+{
+    struct options *next = &reload->next;
+
+    if (options_read_again(next, reload->options, log_error, log_warning, reload->log) < 0)
+        goto free_next;
+    if (next->config_path == NULL) {
+        log_write(reload->log, LOG_LEVEL_WARNING, "there is no configuration file to read again");
+        goto free_next;
+    }
+    reload->lookup = lookup_start(&next->listen, post_looked_up, reload);
+    if (reload->lookup != NULL)
+        return 0;
+    log_write(reload->log, LOG_LEVEL_ERROR, "no thread can look up hosts: %s", strerror(errno));
+
+free_next:
+    options_free(next);
+    return -1;
+}
+
+/* Begin; it goes on in on_looked_up, and ends in finish. */
+static void start(struct reload *reload)
+{
+    supervise_tell_reloading(reload->supervise);
+    reload->is_wanted = false;
+    if (read_options(reload) == 0)
+        reload->state = RELOAD_LOOKUP;
+    else
+        refuse(reload);
+}
+
+/* Whoever passed a socket keeps it, and the kernel goes on to connect clients there. */
+static void warn_of_passed(const struct reload *reload, const struct endpoint *endpoint)
+{
+    log_write(reload->log, LOG_LEVEL_WARNING,
+              "%s: clients may go on to connect there, and nobody serves them while whoever passed "
+              "it keeps it open; stop its socket unit, or listen there again and restart echod",
+              endpoint->name);
+}
+
+static void log_sockets(const struct reload *reload)
+{
+    const struct endpoint_list *endpoints = &reload->sockets->endpoints;
+
+    for (size_t i = 0; i < endpoints->count; i++) {
+        const struct endpoint *endpoint = &endpoints->items[i];
+
+        if (endpoint->is_leaving)
+            endpoint_log(endpoint, "no longer listening on", reload->log);
+        else if (endpoint->number >= reload->first_new_number)
+            endpoint_log(endpoint, "listening on", reload->log);
+        if (endpoint->is_leaving && endpoint->is_passed)
+            warn_of_passed(reload, endpoint);
+    }
+}
+
+/* All workers have the new options: forget the old ones, and close what is leaving. */
+static void finish(struct reload *reload)
+{
+    log_sockets(reload);
+    sockets_finish_change(reload->sockets);
+    options_free(reload->options);
+    *reload->options = reload->next;
+    reload->next = (struct options){0};
+    drop(reload);
+    if (!reload->is_over)
+        supervise_tell_ready(reload->supervise);
+    log_write(reload->log, LOG_LEVEL_INFO, "HUP: the configuration of %s is in effect",
+              reload->options->config_path);
+}
+
+void reload_init(struct reload *reload)
+{
+    reload->looked_up = (struct mailbox_message){on_looked_up, reload, NULL, false};
+}
+
+void reload_request(struct reload *reload)
+{
+    if (reload->is_over)
+        log_write(reload->log, LOG_LEVEL_INFO, "HUP: echod is about to end, and reloads no more");
+    else if (reload->state != RELOAD_NONE)
+        reload->is_wanted = true;
+    else
+        start(reload);
+}
+
+void reload_on_worker_changed(struct reload *reload)
+{
+    if (++reload->changed_count < reload->worker_count)
+        return;
+    finish(reload);
+    if (reload->is_wanted)
+        reload_request(reload);
+}
+
+void reload_stop(struct reload *reload)
+{
+    reload->is_over = true;
+}
+
+void reload_fini(struct reload *reload)
+{
+    if (reload->state != RELOAD_NONE)
+        drop(reload);
+}

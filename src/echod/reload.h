@@ -1,0 +1,65 @@
+/*
+ * reload: other options while echod serves, from a HUP until all workers have them, or until it is
+ * clear that something is wrong and nothing has changed.
+ * Ends no connection and stops no worker.
+ * Called by server, in whose loop all of it happens.
+ */
+#ifndef ECHOD_RELOAD_H
+#define ECHOD_RELOAD_H
+
+#include "base/log.h"
+#include "echod/listener_stats.h"
+#include "echod/lookup.h"
+#include "echod/mailbox.h"
+#include "echod/options.h"
+#include "echod/sockets.h"
+#include "echod/supervise.h"
+#include "echod/worker.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum reload_state {
+    RELOAD_NONE,
+    RELOAD_LOOKUP, /* the hosts of the next options are looked up */
+    RELOAD_CHANGE, /* the workers change to them */
+};
+
+/* Set the members up to the state, and leave the rest zero. All of them outlive it. */
+struct reload {
+    struct options *options; /* those in effect; replaced whole at the end */
+    struct sockets *sockets;
+    struct listener_stats_list *stats;
+    struct connection_limit *limit;
+    struct supervise *supervise;
+    struct mailbox *mailbox; /* of the server's loop */
+    struct log *log;
+    struct worker **workers;
+    size_t worker_count;
+
+    enum reload_state state;
+    bool is_wanted;      /* another HUP came meanwhile */
+    bool is_over;        /* echod is about to end */
+    struct options next; /* while there is a reload: what is changed to */
+    struct lookup *lookup;
+    struct mailbox_message looked_up;
+    unsigned long first_new_number; /* of the endpoints that came */
+    size_t changed_count;           /* of workers */
+};
+
+/* Prepare the members that the caller leaves. */
+void reload_init(struct reload *reload);
+
+/* Reload, at once or after the reload that is under way; not after reload_stop. */
+void reload_request(struct reload *reload);
+
+/* A worker told WORKER_CHANGED. */
+void reload_on_worker_changed(struct reload *reload);
+
+/* Begin no other reload, since echod is about to end; the workers may finish one. */
+void reload_stop(struct reload *reload);
+
+/* Free what a reload that was not finished holds. No worker may be left. */
+void reload_fini(struct reload *reload);
+
+#endif

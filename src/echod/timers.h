@@ -1,0 +1,18 @@
+/*
+ * timers: timers of libevent where the loop may have no memory for them.
+ * Keeps no time.
+ * Called by listeners and worker.
+ */
+#ifndef ECHOD_TIMERS_H
+#define ECHOD_TIMERS_H
+
+#include <event2/event.h>
+#include <stdint.h>
+
+/* Set a timer; where the loop has no memory for it, let its time be now. */
+void timers_set_or_run(struct event *timer, uint64_t delay_ms);
+
+/* Free a timer. NULL is fine. */
+void timers_free(struct event *timer);
+
+#endif
