@@ -222,6 +222,13 @@ static void on_flow_retry(evutil_socket_t fd, short what, void *argument)
 
 /* --- Datagrams. ------------------------------------------------------------------------------ */
 
+/* The next answer, also of the same turn, may not tell which it is: it is none of the settled. */
+static void release_datagrams(struct flow *flow)
+{
+    messages_release_settled(&flow->messages);
+    datagram_settle(flow->datagram, flow->messages.first);
+}
+
 static void on_datagram_returned(void *argument, uint64_t sequence, const struct fault *fault)
 {
     struct flow *flow = argument;
@@ -240,6 +247,7 @@ static void on_datagram_returned(void *argument, uint64_t sequence, const struct
     }
     if (sequence + 1 > flow->highest)
         flow->highest = sequence + 1;
+    release_datagrams(flow);
 }
 
 /* Without a schedule the next would follow at once, and be refused as well. */
@@ -261,6 +269,7 @@ static void on_datagram_error(void *argument, uint64_t sequence, int failure)
               target_hint(flow->plan->target, failure));
     messages_settle_lost(&flow->messages, sequence);
     report_fault(flow, sequence, &fault);
+    release_datagrams(flow);
     pause_datagrams(flow);
 }
 
@@ -274,18 +283,9 @@ static void on_datagram_unsent(void *argument, uint64_t sequence, int failure)
     pause_datagrams(flow);
 }
 
-static void release_datagrams(struct flow *flow)
-{
-    messages_release_settled(&flow->messages);
-    datagram_settle(flow->datagram, flow->messages.first);
-}
-
 static void on_datagram_turn(void *argument)
 {
-    struct flow *flow = argument;
-
-    release_datagrams(flow);
-    announce_room(flow);
+    announce_room(argument);
 }
 
 static const struct datagram_events flow_datagram_events = {

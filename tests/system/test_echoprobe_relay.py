@@ -1,13 +1,12 @@
 """
 test_echoprobe_relay: datagrams through a path that loses, doubles, reorders, delays, cuts and
-changes them: what echoprobe reports is what the path counted.
+changes them, to echod and back: what echoprobe reports is what the path counted.
 Single faults of a service are in test_echoprobe_faults.
 Run by `run`, by automake, or alone.
 """
 
-import broken_servers
 import harness
-from harness import probe
+from harness import Echod, probe
 from relay import (Relay, changing, cutting, delaying, doubling, first_of, losing, swapping)
 
 COUNT = 100
@@ -24,8 +23,8 @@ class RelayTest(harness.TestCase):
 
     def figures(self, status, *arguments, forth=None, back=None):
         """Run through a relay; return the figures, with the relay's counts."""
-        with broken_servers.answer_changed(lambda data, _: [data]) as server, \
-                Relay(server.address, forth, back) as relay:
+        with Echod(listen="udp://127.0.0.1:0") as server, \
+                Relay(server.addresses[0], forth, back) as relay:
             result = probe(*RUN, *arguments, relay.address)
         self.assertEqual(result.status, status, result.text)
         figures = result.json()
@@ -118,8 +117,8 @@ class RelayTest(harness.TestCase):
         for size, window in (("1", "1"), ("8", "4"), ("1472", "16"), ("8192", "4"),
                              ("65507", "2")):
             with self.subTest(size=size, window=window):
-                with broken_servers.answer_changed(lambda data, _: [data]) as server, \
-                        Relay(server.address) as relay:
+                with Echod(listen="udp://127.0.0.1:0") as server, \
+                        Relay(server.addresses[0]) as relay:
                     result = probe("-q", "-c", "200", "-s", size, "--window", window, *PATIENT,
                                    relay.address)
                 self.assertEqual(result.status, 0, result.text)

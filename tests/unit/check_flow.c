@@ -474,6 +474,18 @@ START_TEST(a_changed_datagram_is_corrupted_alone)
 }
 END_TEST
 
+START_TEST(an_empty_answer_behind_a_whole_one_is_that_of_the_next)
+{
+    begin_datagrams();
+    ask_datagrams(2);
+    answer(came, SIZE);
+    answer(came, 0);
+    check_fault(1, 1, FAULT_TRUNCATED);
+    ck_assert_uint_eq(tally.received, 1);
+    ck_assert_uint_eq(tally.corrupted, 1);
+}
+END_TEST
+
 START_TEST(an_error_of_the_network_loses_the_datagram_that_it_answers)
 {
     plan.has_schedule = true;
@@ -534,6 +546,7 @@ int main(void)
     tcase_add_test(datagrams, datagrams_may_come_in_any_order_and_twice);
     tcase_add_test(datagrams, a_lost_datagram_may_come_late);
     tcase_add_test(datagrams, a_changed_datagram_is_corrupted_alone);
+    tcase_add_test(datagrams, an_empty_answer_behind_a_whole_one_is_that_of_the_next);
     tcase_add_test(datagrams, an_error_of_the_network_loses_the_datagram_that_it_answers);
     tcase_add_test(datagrams, without_a_schedule_a_refused_datagram_is_followed_by_a_pause);
     tcase_add_test(datagrams, what_the_system_refuses_is_unsent);
