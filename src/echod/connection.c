@@ -11,6 +11,7 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/util.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -38,6 +39,7 @@ struct connection {
     enum close_reason overdue_reason; /* what it becomes if the closing deadline passes */
     int error;                        /* errno of CLOSE_NETWORK_ERROR */
     bool is_reading;
+    bool is_leaving;          /* it drains once what waits in the kernel was echoed */
     bool has_input_ended;     /* the client's FIN was read */
     size_t queued_bytes;      /* of output, when account_output was last called */
     int unacknowledged_bytes; /* when the write time-out was last armed */
@@ -143,6 +145,31 @@ static void drain(struct connection *connection, enum close_reason reason)
     finish_draining(connection);
 }
 
+/*
+ * Tell whether the loop is about to read something: a timer may be due before, for instance when
+ * the process was stopped.
+ */
+static bool is_input_waiting(const struct connection *connection)
+{
+    struct pollfd input = {.fd = bufferevent_getfd(connection->input), .events = POLLIN};
+
+    return connection->is_reading && poll(&input, 1, 0) > 0;
+}
+
+/* Drain once the input that waits was read. */
+static void leave_after_input(struct connection *connection, enum close_reason reason)
+{
+    connection->is_leaving = true;
+    connection->reason = reason;
+}
+
+/* Go on after input was echoed. It may end the connection. */
+static void after_input(struct connection *connection)
+{
+    if (connection->is_leaving)
+        drain(connection, connection->reason);
+}
+
 void connection_close(struct connection *connection, enum close_reason reason)
 {
     struct connection_group *group = connection->group;
@@ -153,6 +180,8 @@ void connection_close(struct connection *connection, enum close_reason reason)
     }
     if (group->limits.linger_timeout_ms == 0)
         end(connection, reason);
+    else if (connection->state == CONNECTION_OPEN && is_input_waiting(connection))
+        leave_after_input(connection, reason);
     else if (connection->state == CONNECTION_OPEN)
         drain(connection, reason);
 }
@@ -164,7 +193,12 @@ void connection_abort(struct connection *connection, enum close_reason reason)
 
 static void on_idle(struct timeout *timeout)
 {
-    connection_close(CONNECTION_OF(timeout, idle), CLOSE_IDLE);
+    struct connection *connection = CONNECTION_OF(timeout, idle);
+
+    if (is_input_waiting(connection))
+        timeout_touch(&connection->group->idle, timeout);
+    else
+        connection_close(connection, CLOSE_IDLE);
 }
 
 static void on_lifetime_over(struct timeout *timeout)
@@ -308,6 +342,8 @@ static void on_readable(struct bufferevent *bufferevent, void *argument)
         discard(connection);
     else if (echo(connection) < 0 || update_reading(connection) < 0)
         end(connection, CLOSE_NO_MEMORY);
+    else
+        after_input(connection);
 }
 
 /* Comes whenever some output was sent. */
@@ -403,11 +439,14 @@ static void on_socket_readable(evutil_socket_t fd, short what, void *argument)
     count_progress(connection, &progress);
     switch (outcome) {
     case ECHO_SENT:
+        after_input(connection);
         return;
     case ECHO_QUEUED:
         account_output(connection, progress.received - progress.sent);
         if (bufferevent_enable(connection->output, EV_WRITE) < 0 || update_reading(connection) < 0)
             end(connection, CLOSE_NO_MEMORY);
+        else
+            after_input(connection);
         return;
     case ECHO_ENDED:
         on_input_ended(connection);

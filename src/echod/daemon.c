@@ -97,6 +97,18 @@ static struct log *start_log(const struct options *options)
     return log;
 }
 
+/*
+ * Who reads no more, and a file that may not grow (setrlimit(2)), are errors of a write. As process
+ * 1 of a container echod inherits orphans, such as those of a health check that was killed: with
+ * SIGCHLD ignored the system leaves no zombies (wait(2)); echod has no children of its own.
+ */
+static void ignore_signals(void)
+{
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN);
+    (void)signal(SIGCHLD, SIG_IGN);
+}
+
 int daemon_run(struct options *options)
 {
     struct passed passed;
@@ -104,7 +116,7 @@ int daemon_run(struct options *options)
     struct log *log;
     int status;
 
-    (void)signal(SIGPIPE, SIG_IGN);
+    ignore_signals();
     server_end_on_stop();
     process_fill_standard_descriptors();
     process_raise_file_limit();

@@ -24,6 +24,11 @@ static void on_timer(evutil_socket_t fd, short what, void *argument)
     (void)fd;
     (void)what;
     queue->is_timer_set = false;
+    queue->has_waited = !queue->has_waited;
+    if (queue->has_waited) {
+        set_timer(queue, 0);
+        return;
+    }
     for (int i = 0; i < DUE_PER_TURN; i++) {
         next = TAILQ_FIRST(&queue->armed);
         if (next == NULL || next->due_ms > now_ms)

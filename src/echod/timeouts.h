@@ -20,13 +20,18 @@ struct timeout {
     uint64_t due_ms; /* clock_now_ms at which it comes due; 0: not armed */
 };
 
-/* Called in the loop for each deadline that passed. It may end the timeout's owner. */
+/*
+ * Called in the loop for each deadline that passed, when the loop has looked at the sockets once
+ * more: after the process was stopped, what came meanwhile was served first, or at least some of
+ * it. It may end the timeout's owner.
+ */
 typedef void timeout_callback(struct timeout *timeout);
 
 struct timeout_queue {
     TAILQ_HEAD(timeout_list, timeout) armed; /* the first comes due first */
     struct event *timer;
     bool is_timer_set;
+    bool has_waited;      /* the loop has looked at the sockets since the timer fired */
     uint64_t duration_ms; /* 0: arming does nothing */
     timeout_callback *on_due;
 };

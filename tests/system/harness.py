@@ -119,7 +119,7 @@ class Background(threading.Thread):
 TEXT_LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (error|warning|info|debug): .+")
 SANITIZER_REPORT = re.compile(r"(Address|Thread|Leak|Memory)Sanitizer|runtime error:")
 ERROR_LINE = re.compile(r'^\S+ error: |"level":"error"')
-LISTENING_LINE = r'listening on (\S+?)(?: \(.*\))?(?:"|$)'
+LISTENING_LINE = r'listening on (\S+?)(?: \(.*\))?(?: listener=[^\s"]+)?(?:"|$)'
 
 _BYTES = r"in=(?P<bytes_in>\d+) out=(?P<bytes_out>\d+)"
 CLOSED_LINE = (

@@ -43,6 +43,13 @@ class PidFileTest(harness.TestCase):
             self.assertEqual(self.read(), f"{server.pid}\n")
             harness.round_trip(server.connect())
 
+    def test_a_file_that_may_not_grow_is_an_error(self):
+        """A limit of file sizes is a sentence, and no death by SIGXFSZ."""
+        result = harness.run_echod("--listen", harness.LOOPBACK, "--pid-file", self.path,
+                                   prefix=("sh", "-c", 'ulimit -f 0; exec "$0" "$@"'))
+        self.assertEqual(result.returncode, harness.STATUS_SYSTEM)
+        self.assertIn(f"--pid-file {self.path}: File too large; ", result.stderr)
+
     def test_a_reload_that_reads_it_does_not_unlock_it(self):
         """Where the configuration includes the file itself, a second echod is refused still."""
         directory = os.path.dirname(self.path)

@@ -4,8 +4,10 @@ What a supervisor makes of that is in test_supervisor.
 Run by `run`, by automake, or alone.
 """
 
+import os
 import resource
 import signal
+import subprocess
 
 import harness
 from harness import KIB, Echod, Heartbeat, Stream, scaled_ms
@@ -180,6 +182,36 @@ class StopAtOnceTest(harness.TestCase):
             client = server.connect()
             server.signal(signal.SIGPIPE)
             harness.round_trip(client)
+
+
+class FirstProcessTest(harness.TestCase):
+
+    def children(self, pid):
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            return [int(child) for child in file.read().split()]
+
+    def leave_orphan(self, nsenter, first):
+        """Let a shell end before its child, which ends when the pipe does."""
+        reader, writer = os.pipe()
+        subprocess.run([nsenter, "-t", str(first), "-p", "sh", "-c", "exec 3<&0; cat <&3 &"], check=True,
+                       stdin=reader, stdout=subprocess.DEVNULL)
+        os.close(reader)
+        harness.wait_until(lambda: self.children(first), "the orphan is echod's")
+        os.close(writer)
+
+    def test_orphans_leave_no_zombies(self):
+        """As process 1 echod inherits what a health check leaves behind, and keeps none of it."""
+        unshare, nsenter = self.need_program("unshare"), self.need_program("nsenter")
+        if subprocess.run([unshare, "-p", "--fork", "true"], stderr=subprocess.DEVNULL,
+                          check=False).returncode != 0:
+            self.skipTest("process namespaces need root, and no container that forbids them")
+        with Echod(prefix=(unshare, "-p", "--fork", "--kill-child")) as server:
+            first, = self.children(server.pid)
+            for _ in range(5):
+                self.leave_orphan(nsenter, first)
+            harness.wait_until(lambda: not self.children(first), "no child is left")
+            os.kill(first, signal.SIGTERM)
+            server.wait_for_exit(0)
 
 
 class ReportTest(harness.TestCase):
