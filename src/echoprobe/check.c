@@ -9,13 +9,15 @@
 #include <stdarg.h>
 #include <string.h>
 
-/* What ends a check from outside. */
+enum { LIVE_MS = 500 };
+
+/* What ends a check from outside, and shows how long it takes. */
 struct ends {
     const struct check_kind *kind;
     void *state;
     struct check *check;
     struct signals signals;
-    struct event *deadline;
+    struct event *deadline, *live;
 };
 
 void check_set_timer(struct check *check, struct event *timer, uint64_t delay_ns)
@@ -36,6 +38,14 @@ static void end_without_output(struct check *check)
 
     if (failure != 0)
         check_end(check, EXIT_STATUS_SYSTEM, "standard output: %s", strerror(failure));
+}
+
+void check_note_connected(struct check *check, const char *peer)
+{
+    if (!check->was_connected)
+        report_open(&check->report, peer);
+    check->was_connected = true;
+    end_without_output(check);
 }
 
 void check_say(struct check *check, const char *format, ...)
@@ -84,6 +94,28 @@ static void on_deadline(evutil_socket_t fd, short what, void *context)
     ends->kind->on_interrupt(ends->state, "--deadline reached");
 }
 
+static void on_live(evutil_socket_t fd, short what, void *argument)
+{
+    struct ends *ends = argument;
+    const uint64_t left_ns = ends->kind->left_ns(ends->state);
+
+    (void)fd;
+    (void)what;
+    if (left_ns > 0)
+        report_time_left(&ends->check->report, left_ns);
+}
+
+/* Renew what the terminal shows of it. */
+static int watch_time(struct ends *ends)
+{
+    const struct timeval period = clock_timeval(LIVE_MS);
+
+    if (ends->kind->left_ns == NULL)
+        return 0;
+    ends->live = event_new(ends->check->base, -1, EV_PERSIST, on_live, ends);
+    return ends->live == NULL ? -1 : event_add(ends->live, &period);
+}
+
 static int watch_for_ends(struct ends *ends, struct check *check)
 {
     const struct timeval deadline = clock_timeval(check->options->deadline_ms);
@@ -92,7 +124,8 @@ static int watch_for_ends(struct ends *ends, struct check *check)
     ends->signals =
         (struct signals){.on_end = on_end_asked, .on_query = on_query, .argument = ends};
     ends->deadline = evtimer_new(check->base, on_deadline, ends);
-    if (ends->deadline == NULL || signals_init(&ends->signals, check->base) < 0 ||
+    if (ends->deadline == NULL || watch_time(ends) < 0 ||
+        signals_init(&ends->signals, check->base) < 0 ||
         (check->options->deadline_ms > 0 && event_add(ends->deadline, &deadline) < 0)) {
         errno = ENOMEM;
         return -1;
@@ -105,6 +138,8 @@ static void stop_watching(struct ends *ends)
     signals_fini(&ends->signals);
     if (ends->deadline != NULL)
         event_free(ends->deadline);
+    if (ends->live != NULL)
+        event_free(ends->live);
 }
 
 /* Return 0 once there is a verdict, or -1 with errno. */
@@ -114,7 +149,6 @@ static int find_verdict(const struct check_kind *kind, struct check *check)
     int failure = 0;
 
     ends.state = kind->start(check);
-    end_without_output(check); /* of report_begin */
     if (ends.state == NULL || watch_for_ends(&ends, check) < 0 ||
         (!check->has_ended && event_base_dispatch(check->base) < 0))
         failure = errno;

@@ -41,6 +41,9 @@ struct check_kind {
      * with EXIT_STATUS_CONNECT only if no connection was made.
      */
     void (*on_interrupt)(void *state, const char *reason);
+    /* Return how long it takes at most from now on, in ns; 0: nobody knows. NULL if that is never
+       known. */
+    uint64_t (*left_ns)(const void *state);
     /* Free the state, which may be half-built. NULL is fine. */
     void (*free)(void *state);
 };
@@ -51,6 +54,9 @@ struct check_kind {
  */
 int check_run(const struct check_kind *kind, const struct options *options,
               const struct target *target);
+
+/* A connection was made, to this peer. */
+void check_note_connected(struct check *check, const char *peer);
 
 /* Say how it goes on, printf-style, in a line. Where nobody reads that the check ends. */
 void check_say(struct check *check, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -85,6 +85,7 @@ static void on_stream_open(void *argument, const char *peer)
     flow->peer = peer;
     flow->is_down = false;
     flow->plan->tally->connects++;
+    flow->plan->events->on_open(flow->plan->argument, peer);
     flow_send(flow); /* of churn, what was queued before */
     announce_start(flow, true);
     announce_room(flow);

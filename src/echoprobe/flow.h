@@ -23,6 +23,8 @@ struct flow_events {
     /* The first attempt to connect succeeded or failed; once for each flow, not for churn or UDP.
      */
     void (*on_started)(void *argument, bool is_open);
+    /* A connection was made, to this peer; not for UDP. */
+    void (*on_open)(void *argument, const char *peer);
     /* Message `number` came back unchanged; they count from 0. */
     void (*on_echo)(void *argument, struct flow *flow, uint64_t number, uint64_t rtt_ns);
     /* Something is wrong with message `number`, or with what follows it. */

@@ -65,8 +65,7 @@ static void on_open(void *context, const char *peer)
 {
     struct half_close *const state = context;
 
-    state->check->report.peer = peer;
-    state->check->was_connected = true;
+    check_note_connected(state->check, peer);
     state->begin_ns = clock_now_ns();
     note_progress(state);
     stream_send(state->stream, state->check->options->size_bytes);

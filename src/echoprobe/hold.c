@@ -90,6 +90,15 @@ static void on_interrupt(void *context, const char *reason)
                   "%s before there was an echo from %s", reason, state->check->target->name);
 }
 
+static uint64_t left_ns(const void *argument)
+{
+    const struct hold *state = argument;
+    const uint64_t hold_ns = state->check->options->hold_ms * 1000000;
+    const uint64_t silent_ns = silence_ns(state->silence);
+
+    return silence_is_silent(state->silence) && silent_ns < hold_ns ? hold_ns - silent_ns : 0;
+}
+
 static void free_state(void *context)
 {
     struct hold *const state = context;
@@ -125,6 +134,7 @@ static void *start(struct check *check)
 static const struct check_kind kind = {
     .start = start,
     .on_interrupt = on_interrupt,
+    .left_ns = left_ns,
     .free = free_state,
 };
 

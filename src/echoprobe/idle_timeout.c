@@ -307,6 +307,16 @@ static void on_interrupt(void *context, const char *reason)
                   "%s before there was an echo from %s", reason, state->check->target->name);
 }
 
+/* None of the connections is tried after a longer silence than the longest that is asked for. */
+static uint64_t left_ns(const void *argument)
+{
+    const struct idle_timeout *state = argument;
+    const uint64_t passed_ns = clock_now_ns() - state->check->begin_ns;
+    const uint64_t maximum_ns = state->bisect.maximum;
+
+    return state->was_proven && passed_ns < maximum_ns ? maximum_ns - passed_ns : 0;
+}
+
 /* --- The check. ------------------------------------------------------------------------------ */
 
 static void free_state(void *context)
@@ -377,6 +387,7 @@ static void *start(struct check *check)
 static const struct check_kind kind = {
     .start = start,
     .on_interrupt = on_interrupt,
+    .left_ns = left_ns,
     .free = free_state,
 };
 

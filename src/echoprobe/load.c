@@ -268,6 +268,13 @@ static void on_flow_started(void *argument, bool is_open)
         load->is_finishing = true; /* nobody is there */
 }
 
+static void on_flow_open(void *argument, const char *peer)
+{
+    struct load *load = argument;
+
+    load->plan->events->on_open(load->plan->argument, peer);
+}
+
 static void on_flow_echo(void *argument, struct flow *flow, uint64_t number, uint64_t rtt_ns)
 {
     struct load *load = argument;
@@ -317,6 +324,7 @@ static void on_flow_room(void *argument, struct flow *flow)
 
 static const struct flow_events flow_events = {
     .on_started = on_flow_started,
+    .on_open = on_flow_open,
     .on_echo = on_flow_echo,
     .on_fault = on_flow_fault,
     .on_down = on_flow_down,
@@ -416,6 +424,8 @@ int load_run(const struct load_plan *plan)
     if (prepare_load(load) < 0) {
         failure = errno;
     } else {
+        if (plan->target->is_datagram)
+            on_flow_open(load, plan->target->places[0].text);
         if (load->starting == 0)
             begin(load);
         if (event_base_dispatch(load->flows_plan.base) < 0)

@@ -84,6 +84,7 @@ static void count_round_trip(struct messages *messages, uint64_t rtt_ns)
 
     tally->received++;
     histogram_add(&tally->rtt_ns, rtt_ns);
+    tally->rtt_squares += (double)rtt_ns * (double)rtt_ns;
     if (last_ns != 0) {
         tally->jitter_total_ns += rtt_ns > last_ns ? rtt_ns - last_ns : last_ns - rtt_ns;
         tally->jitter_count++;

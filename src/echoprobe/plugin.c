@@ -92,12 +92,6 @@ static void print_loss_limit(const struct threshold *threshold)
         print_percent((double)threshold->loss_millionths / 1e4);
 }
 
-/* Return the seconds without an answer, on average of the connections. */
-static double downtime(const struct options *options, const struct tally *tally)
-{
-    return (double)tally->downtime_ns / 1e9 / (double)options->connections;
-}
-
 int plugin_print_messages(const struct options *options, const char *peer,
                           const struct tally *tally, const struct fault *first)
 {
@@ -114,7 +108,8 @@ int plugin_print_messages(const struct options *options, const char *peer,
         (void)printf(", %" PRIu64 " unsent", tally->unsent);
     if (tally->outages > 0)
         (void)printf(", %" PRIu64 " %s of %.3f s", tally->outages,
-                     tally->outages == 1 ? "outage" : "outages", downtime(options, tally));
+                     tally->outages == 1 ? "outage" : "outages",
+                     tally_downtime_seconds(tally, options->connections));
     if (first != NULL) {
         (void)printf("; %s: ", fault_name(first->kind));
         print_text(first->text);
@@ -131,7 +126,7 @@ int plugin_print_messages(const struct options *options, const char *peer,
     print_loss_limit(warning);
     print_loss_limit(critical);
     (void)printf(";0;100 unsent=%" PRIu64 " outages=%" PRIu64 " downtime=%.6fs\n", tally->unsent,
-                 tally->outages, downtime(options, tally));
+                 tally->outages, tally_downtime_seconds(tally, options->connections));
     return state;
 }
 

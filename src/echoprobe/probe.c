@@ -55,6 +55,17 @@ static void break_without_output(struct probe *probe)
         atomic_store(&probe->order, LOAD_BREAK);
 }
 
+static void on_load_open(void *argument, const char *peer)
+{
+    struct probe *probe = argument;
+
+    pthread_mutex_lock(&probe->mutex);
+    if (!probe->report.has_begun)
+        report_open(&probe->report, peer);
+    break_without_output(probe);
+    pthread_mutex_unlock(&probe->mutex);
+}
+
 static void on_load_echo(void *argument, const char *peer, uint64_t number, uint64_t rtt_ns)
 {
     struct probe *probe = argument;
@@ -96,6 +107,7 @@ static enum load_order order_of_probe(void *argument)
 }
 
 static const struct load_events load_events = {
+    .on_open = on_load_open,
     .on_echo = on_load_echo,
     .on_fault = on_load_fault,
     .on_count = on_load_count,
@@ -313,7 +325,6 @@ static int run_probe(struct probe *probe, const struct target *target)
     if (probe->threads == NULL || prepare_probe(probe) < 0)
         return errno;
     report_begin(&probe->report, probe->options, target);
-    break_without_output(probe);
     probe->begin_ns = clock_now_ns();
     if (start_threads(probe, target) < 0) {
         failure = errno;

@@ -2,84 +2,29 @@
 
 #include "echoprobe/report.h"
 
-#include "base/escape.h"
 #include "base/units.h"
 #include "echoprobe/plugin.h"
+#include "echoprobe/report_json.h"
+#include "echoprobe/summary.h"
+#include "echoprobe/text.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { TEXT_SIZE = 32, LINE_SIZE = 1024, BAR_WIDTH = 50, PROGRESS_WIDTH = 20 };
-
-static const double percentiles[] = {50, 90, 95, 99, 99.9, 99.99};
-
-#define LENGTH(array) (sizeof(array) / sizeof *(array))
+enum { OWNER_SIZE = 48, LINE_SIZE = 1024, PROGRESS_WIDTH = 20 };
 
 static double ms(uint64_t ns)
 {
     return (double)ns / 1e6;
 }
 
-static double us(uint64_t ns)
-{
-    return (double)ns / 1e3;
-}
-
 static double seconds(uint64_t ns)
 {
     return (double)ns / 1e9;
-}
-
-/* Write bytes a second with a unit of powers of 1000. */
-static void format_throughput(double per_second, char text[TEXT_SIZE])
-{
-    static const char *const units[] = {"B/s", "kB/s", "MB/s", "GB/s", "TB/s"};
-    size_t unit = 0;
-
-    while (per_second >= 1000 && unit + 1 < LENGTH(units)) {
-        per_second /= 1000;
-        unit++;
-    }
-    (void)snprintf(text, TEXT_SIZE, "%.3g %s", per_second, units[unit]);
-}
-
-static double rate(const struct tally *tally, uint64_t elapsed_ns)
-{
-    return elapsed_ns == 0 ? 0 : (double)tally->received / seconds(elapsed_ns);
-}
-
-/* --- A line of text. ------------------------------------------------------------------------- */
-
-/* Print a line, printf-style, in one piece, and escape what comes from outside as the log does. */
-__attribute__((format(printf, 2, 0))) static void vprint_line(FILE *stream, const char *format,
-                                                              va_list arguments)
-{
-    char line[LINE_SIZE], shown[LINE_SIZE * ESCAPE_SIZE] = "";
-    const char *from = line;
-    char *to = shown;
-
-    (void)vsnprintf(line, sizeof line, format, arguments);
-    while (*from != '\0') {
-        from += escape_character(ESCAPE_TEXT, from, to);
-        to += strlen(to);
-    }
-    (void)fprintf(stream, "%s\n", shown);
-}
-
-static void print_line(FILE *stream, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void print_line(FILE *stream, const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    vprint_line(stream, format, arguments);
-    va_end(arguments);
 }
 
 /* --- While it runs. -------------------------------------------------------------------------- */
@@ -89,6 +34,20 @@ static void flush_lines(struct report *report)
 {
     if (fflush(stdout) != 0 && report->output_failure == 0)
         report->output_failure = errno;
+}
+
+/* Append to a line, printf-style; what has no room is cut. */
+static void append(char line[LINE_SIZE], const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void append(char line[LINE_SIZE], const char *format, ...)
+{
+    const size_t length = strlen(line);
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)vsnprintf(line + length, LINE_SIZE - length, format, arguments);
+    va_end(arguments);
 }
 
 static void clear_line(struct report *report)
@@ -106,21 +65,44 @@ static bool is_for_program(const struct options *options)
 
 void report_begin(struct report *report, const struct options *options, const struct target *target)
 {
-    const char *const check = options_check(options);
-    const char *const peer = target->places[0].text;
+    const bool takes_time = options->is_load || options_check(options) != NULL;
 
-    *report = (struct report){.options = options, .target = target, .peer = peer};
+    *report = (struct report){.options = options, .target = target, .peer = target->places[0].text};
     report->shows_progress =
-        options->is_load && !options->quiet && !is_for_program(options) && isatty(STDERR_FILENO);
-    if (is_for_program(options))
+        takes_time && !options->quiet && !is_for_program(options) && isatty(STDERR_FILENO);
+}
+
+/* Write what the first line says of the messages and the connections. */
+static void describe_run(const struct options *options, char text[LINE_SIZE])
+{
+    const char *check = options_check(options);
+
+    text[0] = '\0';
+    if (!options->mtu)
+        append(text, ", %" PRIu64 " %s", options->size_bytes, units_bytes(options->size_bytes));
+    if (options->connections > 1)
+        append(text, ", %" PRIu64 " %s", options->connections, summary_connections(options));
+    if (check != NULL)
+        append(text, ", %s", check);
+}
+
+/* Say whom it asks, unless that was said. */
+static void begin_lines(struct report *report)
+{
+    char text[LINE_SIZE];
+
+    if (report->has_begun || is_for_program(report->options))
         return;
-    if (options->mtu)
-        print_line(stdout, "echoprobe %s (%s), %s", target->name, peer, check);
-    else
-        print_line(stdout, "echoprobe %s (%s), %" PRIu64 " %s%s%s", target->name, peer,
-                   options->size_bytes, units_bytes(options->size_bytes), check != NULL ? ", " : "",
-                   check != NULL ? check : "");
+    report->has_begun = true;
+    describe_run(report->options, text);
+    text_print(stdout, "echoprobe %s (%s)%s", report->target->name, report->peer, text);
     flush_lines(report);
+}
+
+void report_open(struct report *report, const char *peer)
+{
+    report->peer = peer;
+    begin_lines(report);
 }
 
 static bool shows_lines(const struct report *report)
@@ -140,10 +122,12 @@ static void print_time(const struct report *report, FILE *stream)
 
 void report_vline(struct report *report, const char *format, va_list arguments)
 {
+    begin_lines(report);
     if (!shows_lines(report))
         return;
+    clear_line(report);
     print_time(report, stdout);
-    vprint_line(stdout, format, arguments);
+    text_vprint(stdout, format, arguments);
     flush_lines(report);
 }
 
@@ -179,11 +163,13 @@ static void leave_out(struct report *report)
 static void print_load_fault(const struct report *report, uint64_t connection, uint64_t number,
                              const struct fault *fault)
 {
-    char owner[TEXT_SIZE] = "";
+    char owner[OWNER_SIZE] = "";
 
     if (report->options->connections > 1)
-        (void)snprintf(owner, sizeof owner, "connection %" PRIu64 " ", connection);
-    print_line(stderr, "echoprobe: %sseq=%" PRIu64 " %s: %s", owner, number + 1,
+        (void)snprintf(owner, sizeof owner, "%s %" PRIu64 " ",
+                       report->options->target.scheme == ADDRESS_UDP ? "socket" : "connection",
+                       connection);
+    text_print(stderr, "echoprobe: %sseq=%" PRIu64 " %s: %s", owner, number + 1,
                fault_name(fault->kind), fault->text);
 }
 
@@ -198,6 +184,7 @@ void report_fault(struct report *report, uint64_t connection, uint64_t number,
     }
     if (report->options->quiet || report->options->plugin)
         return;
+    begin_lines(report);
     if (shows_lines(report) && fault->kind != FAULT_CONNECT) {
         say_line(report, "seq=%" PRIu64 " %s: %s", number + 1, fault_name(fault->kind),
                  fault->text);
@@ -208,7 +195,7 @@ void report_fault(struct report *report, uint64_t connection, uint64_t number,
     clear_line(report);
     print_time(report, stderr);
     if (fault->kind == FAULT_CONNECT)
-        print_line(stderr, "echoprobe: %s", fault->text);
+        text_print(stderr, "echoprobe: %s", fault->text);
     else
         print_load_fault(report, connection, number, fault);
 }
@@ -226,28 +213,6 @@ static double part_done(const struct options *options, const struct tally *tally
     return part > 1 ? 1 : part;
 }
 
-/* Return the columns of the terminal; 80 where it does not say. */
-static size_t terminal_columns(void)
-{
-    struct winsize size;
-
-    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
-}
-
-/* Append to a line, printf-style; what has no room is cut. */
-static void append(char line[LINE_SIZE], const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static void append(char line[LINE_SIZE], const char *format, ...)
-{
-    const size_t length = strlen(line);
-    va_list arguments;
-
-    va_start(arguments, format);
-    (void)vsnprintf(line + length, LINE_SIZE - length, format, arguments);
-    va_end(arguments);
-}
-
 static void append_bar(char line[LINE_SIZE], double part)
 {
     const int done = (int)(part * PROGRESS_WIDTH);
@@ -255,16 +220,25 @@ static void append_bar(char line[LINE_SIZE], double part)
     append(line, "[%.*s%*s] ", done, "####################", PROGRESS_WIDTH - done, "");
 }
 
+/* Show a line on the terminal, in place of the last one. */
+static void show_live(struct report *report, const char *line)
+{
+    clear_line(report);
+    (void)fprintf(stderr, "%.*s", (int)text_columns(STDERR_FILENO) - 1, line);
+    (void)fflush(stderr);
+    report->has_line = true;
+}
+
 void report_progress(struct report *report, const struct tally *tally, uint64_t elapsed_ns)
 {
-    const struct options *const options = report->options;
-    const double per_second = rate(tally, elapsed_ns);
+    const struct options *options = report->options;
+    const double per_second = tally_per_second(tally, elapsed_ns);
     const double part = part_done(options, tally, elapsed_ns);
-    char line[LINE_SIZE] = "", throughput[TEXT_SIZE];
+    char line[LINE_SIZE] = "", throughput[SUMMARY_TEXT_SIZE];
 
     if (!report->shows_progress)
         return;
-    format_throughput(per_second * (double)options->size_bytes, throughput);
+    summary_format_per_second(per_second * (double)options->size_bytes, "B", throughput);
     if (part >= 0)
         append_bar(line, part);
     append(line, "%.1f s, %.0f echoes/s, %s, p99 %.3f ms", seconds(elapsed_ns), per_second,
@@ -273,320 +247,33 @@ void report_progress(struct report *report, const struct tally *tally, uint64_t 
         append(line, ", %" PRIu64 " lost", tally->lost);
     if (tally->corrupted > 0)
         append(line, ", %" PRIu64 " corrupted", tally->corrupted);
-    clear_line(report);
-    (void)fprintf(stderr, "%.*s", (int)terminal_columns() - 1, line);
-    (void)fflush(stderr);
-    report->has_line = true;
+    show_live(report, line);
 }
 
-/* --- The summary. ---------------------------------------------------------------------------- */
-
-static double share(uint64_t part, uint64_t whole)
+void report_time_left(struct report *report, uint64_t left_ns)
 {
-    return whole == 0 ? 0 : 100.0 * (double)part / (double)whole;
-}
+    char duration[UNITS_TEXT_SIZE], line[LINE_SIZE] = "";
 
-static void print_counts(FILE *stream, const struct tally *tally)
-{
-    (void)fprintf(stream,
-                  "%" PRIu64 " sent, %" PRIu64 " received, %" PRIu64 " lost (%.1f%%), %" PRIu64
-                  " corrupted",
-                  tally->sent, tally->received, tally->lost, share(tally->lost, tally->sent),
-                  tally->corrupted);
-    if (tally->unsent > 0)
-        (void)fprintf(stream, ", %" PRIu64 " unsent", tally->unsent);
-    if (tally->late > 0)
-        (void)fprintf(stream, ", %" PRIu64 " late", tally->late);
-    if (tally->duplicated > 0)
-        (void)fprintf(stream, ", %" PRIu64 " duplicated", tally->duplicated);
-    if (tally->reordered > 0)
-        (void)fprintf(stream, ", %" PRIu64 " reordered", tally->reordered);
-    (void)fputc('\n', stream);
-}
-
-/* Return how long nobody answered, on average of the connections. */
-static double downtime(const struct options *options, const struct tally *tally)
-{
-    return seconds(tally->downtime_ns) / (double)options->connections;
-}
-
-static void print_downtime(const struct report *report, const struct tally *tally)
-{
-    if (tally->outages == 0)
+    if (!report->shows_progress)
         return;
-    (void)printf("%" PRIu64 " %s, %.3f s without an answer", tally->outages,
-                 tally->outages == 1 ? "outage" : "outages", downtime(report->options, tally));
-    if (report->options->connections > 1)
-        (void)fputs(" on each connection", stdout);
-    if (tally->outages > 1)
-        (void)printf(", the longest %.3f s", seconds(tally->longest_outage_ns));
-    (void)puts("");
+    units_format_duration((left_ns + 999999999) / 1000000000 * 1000, duration);
+    append(line, "%s: %s left", options_check(report->options), duration);
+    show_live(report, line);
 }
 
 void report_interim(struct report *report, const struct tally *tally, uint64_t elapsed_ns)
 {
     clear_line(report);
     print_time(report, stderr);
-    (void)fprintf(stderr, "after %.1f s: ", seconds(elapsed_ns));
-    print_counts(stderr, tally);
-    if (tally->rtt_ns.count > 0)
-        (void)fprintf(stderr, "min %.3f ms, median %.3f ms, max %.3f ms\n",
-                      ms(tally->rtt_ns.smallest), ms(histogram_quantile(&tally->rtt_ns, 0.5)),
-                      ms(tally->rtt_ns.largest));
+    summary_print_interim(stderr, tally, elapsed_ns);
 }
 
 void report_interim_check(struct report *report, uint64_t elapsed_ns)
 {
     clear_line(report);
     print_time(report, stderr);
-    print_line(stderr, "after %.1f s: %s goes on", seconds(elapsed_ns),
+    text_print(stderr, "after %.1f s: %s goes on", seconds(elapsed_ns),
                options_check(report->options));
-}
-
-static void print_faults(const struct tally *tally)
-{
-    const char *separator = "faults: ";
-
-    for (int kind = FAULT_CONNECT + 1; kind < FAULT_KINDS; kind++) {
-        if (tally->faults[kind] == 0)
-            continue;
-        (void)printf("%s%" PRIu64 " %s", separator, tally->faults[kind],
-                     fault_name((enum fault_kind)kind));
-        separator = ", ";
-    }
-    if (strcmp(separator, ", ") == 0)
-        (void)puts("");
-}
-
-static void print_round_trips(const struct tally *tally)
-{
-    const struct histogram *const rtt = &tally->rtt_ns;
-
-    if (rtt->count == 0)
-        return;
-    (void)printf("min %.3f ms, median %.3f ms, p95 %.3f ms, p99 %.3f ms, max %.3f ms, jitter %.3f "
-                 "ms\n",
-                 ms(rtt->smallest), ms(histogram_quantile(rtt, 0.5)),
-                 ms(histogram_quantile(rtt, 0.95)), ms(histogram_quantile(rtt, 0.99)),
-                 ms(rtt->largest), ms(tally_jitter_ns(tally)));
-}
-
-/* The upper end of a bar of the histogram: 1, 2 and 5 times the powers of ten, in nanoseconds. */
-static uint64_t next_bound(uint64_t bound)
-{
-    uint64_t power = 1;
-
-    while (bound >= power * 10)
-        power *= 10;
-    return bound < 2 * power ? 2 * power : bound < 5 * power ? 5 * power : 10 * power;
-}
-
-static uint64_t first_bound(const struct histogram *histogram)
-{
-    uint64_t bound = 1000;
-
-    while (next_bound(bound) <= histogram->smallest)
-        bound = next_bound(bound);
-    return bound;
-}
-
-static void draw_bar(const struct histogram *histogram, uint64_t from, uint64_t to)
-{
-    const uint64_t begin = from <= 1000 ? 0 : from;
-    const uint64_t count = histogram_count_between(histogram, begin, to);
-    const double part = (double)count / (double)histogram->count;
-    const int width = (int)(part * BAR_WIDTH + 0.5);
-
-    (void)printf("%10g ms |", ms(to));
-    for (int i = 0; i < width; i++)
-        (void)putchar('#');
-    (void)printf("%*s %6.2f%%\n", BAR_WIDTH - width, "", 100 * part);
-}
-
-static void draw_histogram(const struct histogram *histogram)
-{
-    uint64_t from;
-
-    if (histogram->count == 0)
-        return;
-    (void)puts("round trips, each bar up to");
-    from = first_bound(histogram);
-    while (from <= histogram->largest || from == first_bound(histogram)) {
-        draw_bar(histogram, from, next_bound(from));
-        from = next_bound(from);
-    }
-    for (size_t i = 0; i < LENGTH(percentiles); i++)
-        (void)printf("%sp%g %.3f ms", i == 0 ? "" : ", ", percentiles[i],
-                     ms(histogram_quantile(histogram, percentiles[i] / 100)));
-    (void)puts("");
-}
-
-static void print_load(const struct report *report, const struct tally *tally, uint64_t elapsed_ns)
-{
-    const struct options *const options = report->options;
-    const double per_second = rate(tally, elapsed_ns);
-    char throughput[TEXT_SIZE];
-
-    format_throughput(per_second * (double)options->size_bytes, throughput);
-    (void)printf("%.2f s, %" PRIu64 " %s, %" PRIu64 " %s: %.0f echoes/s, %s each way\n",
-                 seconds(elapsed_ns), options->connections,
-                 options->connections == 1 ? "connection" : "connections", options->threads,
-                 options->threads == 1 ? "thread" : "threads", per_second, throughput);
-    draw_histogram(&tally->rtt_ns);
-}
-
-static void print_summary(const struct report *report, const struct tally *tally,
-                          uint64_t elapsed_ns)
-{
-    print_line(stdout, "--- %s ---", report->target->name);
-    print_counts(stdout, tally);
-    print_downtime(report, tally);
-    print_faults(tally);
-    if (tally->connects_failed > 0)
-        (void)printf("%" PRIu64 " of %" PRIu64 " attempts to connect failed\n",
-                     tally->connects_failed, tally->connects + tally->connects_failed);
-    print_round_trips(tally);
-    if (report->options->is_load)
-        print_load(report, tally, elapsed_ns);
-}
-
-/* --- JSON (RFC 8259). ------------------------------------------------------------------------ */
-
-static void print_string(const char *text)
-{
-    (void)putchar('"');
-    while (*text != '\0') {
-        char escaped[ESCAPE_SIZE];
-
-        text += escape_character(ESCAPE_JSON, text, escaped);
-        (void)fputs(escaped, stdout);
-    }
-    (void)putchar('"');
-}
-
-static void print_json_rtt(const struct tally *tally)
-{
-    static const char *const names[] = {"p50", "p90", "p95", "p99", "p99_9", "p99_99"};
-    const struct histogram *const rtt = &tally->rtt_ns;
-
-    if (rtt->count == 0) {
-        (void)fputs("\"rtt_us\": null", stdout);
-        return;
-    }
-    (void)printf("\"rtt_us\": {\"min\": %.3f, \"mean\": %.3f", us(rtt->smallest),
-                 us(rtt->total / rtt->count));
-    for (size_t i = 0; i < LENGTH(names); i++)
-        (void)printf(", \"%s\": %.3f", names[i], us(histogram_quantile(rtt, percentiles[i] / 100)));
-    (void)printf(", \"max\": %.3f, \"jitter\": %.3f}", us(rtt->largest),
-                 us(tally_jitter_ns(tally)));
-}
-
-static void print_json_histogram(const struct histogram *histogram)
-{
-    uint64_t from = 0, to = 1000;
-    const char *separator = "";
-
-    (void)fputs("\"histogram_us\": [", stdout);
-    for (; histogram->count > 0 && from <= histogram->largest; from = to, to = next_bound(to)) {
-        const uint64_t count = histogram_count_between(histogram, from, to);
-
-        if (count == 0)
-            continue;
-        (void)printf("%s[%g, %g, %" PRIu64 "]", separator, us(from), us(to), count);
-        separator = ", ";
-    }
-    (void)putchar(']');
-}
-
-static void print_json_faults(const struct report *report, const struct tally *tally)
-{
-    (void)fputs("\"faults\": {", stdout);
-    for (int kind = FAULT_CONNECT; kind < FAULT_KINDS; kind++)
-        (void)printf("%s\"%s\": %" PRIu64, kind == FAULT_CONNECT ? "" : ", ",
-                     fault_name((enum fault_kind)kind), tally->faults[kind]);
-    (void)fputs("}, \"first_faults\": [", stdout);
-    for (size_t i = 0; i < report->fault_count; i++) {
-        char text[FAULT_TEXT_SIZE + TEXT_SIZE];
-
-        (void)snprintf(text, sizeof text, "%s: %s", fault_name(report->faults[i].kind),
-                       report->faults[i].text);
-        (void)fputs(i == 0 ? "" : ", ", stdout);
-        print_string(text);
-    }
-    (void)putchar(']');
-}
-
-static const char *transport(enum address_scheme scheme)
-{
-    if (scheme == ADDRESS_UDP)
-        return "udp";
-    return scheme == ADDRESS_UNIX ? "unix" : "tcp";
-}
-
-/* Begin the object with what every run has. */
-static void print_json_target(const struct report *report, uint64_t elapsed_ns)
-{
-    (void)fputs("{\"target\": ", stdout);
-    print_string(report->target->name);
-    (void)fputs(", \"address\": ", stdout);
-    print_string(report->peer);
-    (void)printf(", \"transport\": \"%s\", \"elapsed_seconds\": %.6f",
-                 transport(report->options->target.scheme), seconds(elapsed_ns));
-}
-
-static void print_json(const struct report *report, const struct tally *tally, uint64_t elapsed_ns,
-                       int status)
-{
-    const struct options *const options = report->options;
-    const double per_second = rate(tally, elapsed_ns);
-
-    print_json_target(report, elapsed_ns);
-    (void)printf(", \"size_bytes\": %" PRIu64 ", \"connections\": %" PRIu64
-                 ", \"threads\": %" PRIu64,
-                 options->size_bytes, options->connections, options->threads);
-    (void)printf(", \"sent\": %" PRIu64 ", \"received\": %" PRIu64 ", \"lost\": %" PRIu64
-                 ", \"unsent\": %" PRIu64 ", \"late\": %" PRIu64 ", \"corrupted\": %" PRIu64
-                 ", \"duplicated\": %" PRIu64 ", \"reordered\": %" PRIu64 ", \"connects\": %" PRIu64
-                 ", \"connects_failed\": %" PRIu64 ", ",
-                 tally->sent, tally->received, tally->lost, tally->unsent, tally->late,
-                 tally->corrupted, tally->duplicated, tally->reordered, tally->connects,
-                 tally->connects_failed);
-    (void)printf("\"outages\": %" PRIu64 ", \"downtime_seconds\": %.6f"
-                 ", \"longest_outage_seconds\": %.6f, ",
-                 tally->outages, downtime(options, tally), seconds(tally->longest_outage_ns));
-    print_json_faults(report, tally);
-    (void)printf(", \"rate_per_second\": %.3f, \"throughput_bytes_per_second\": %.0f, ", per_second,
-                 per_second * (double)options->size_bytes);
-    print_json_rtt(tally);
-    (void)fputs(", ", stdout);
-    print_json_histogram(&tally->rtt_ns);
-    (void)printf(", \"status\": %d}\n", status);
-}
-
-static const char *unit_suffix(enum figure_unit unit)
-{
-    switch (unit) {
-    case FIGURE_BYTES:
-        return "_bytes";
-    case FIGURE_SECONDS:
-        return "_seconds";
-    }
-    return "";
-}
-
-static void print_json_verdict(const struct report *report, const struct verdict *verdict,
-                               uint64_t elapsed_ns)
-{
-    print_json_target(report, elapsed_ns);
-    (void)printf(", \"check\": \"%s\", \"verdict\": ", options_check(report->options));
-    print_string(verdict->text);
-    for (size_t i = 0; i < verdict->figure_count; i++) {
-        const struct figure *const figure = &verdict->figures[i];
-
-        (void)printf(", \"%s%s\": %.*f", figure->name, unit_suffix(figure->unit),
-                     figure->unit == FIGURE_SECONDS ? 6 : 0, figure->value);
-    }
-    (void)printf(", \"status\": %d}\n", verdict->status);
 }
 
 /* --- The end. -------------------------------------------------------------------------------- */
@@ -614,12 +301,24 @@ static void print_refusal(const struct report *report)
         (first->kind == FAULT_CONNECT && !report->options->quiet))
         return;
     if (first->kind == FAULT_CONNECT || first->kind == FAULT_REFUSED)
-        print_line(stderr, "echoprobe: %s", report->faults[0].text);
+        text_print(stderr, "echoprobe: %s", report->faults[0].text);
+}
+
+static struct report_json describe(const struct report *report, uint64_t elapsed_ns, int status)
+{
+    return (struct report_json){.options = report->options,
+                                .target = report->target->name,
+                                .peer = report->peer,
+                                .elapsed_ns = elapsed_ns,
+                                .status = status};
 }
 
 int report_messages(struct report *report, const struct tally *tally, uint64_t elapsed_ns,
                     int status)
 {
+    const struct report_json json = describe(report, elapsed_ns, status);
+
+    begin_lines(report);
     clear_line(report);
     if (report->output_failure != 0)
         return lose_output(report->options, report->output_failure);
@@ -627,9 +326,9 @@ int report_messages(struct report *report, const struct tally *tally, uint64_t e
         status = plugin_print_messages(report->options, report->target->name, tally,
                                        report->fault_count == 0 ? NULL : &report->faults[0]);
     else if (report->options->json)
-        print_json(report, tally, elapsed_ns, status);
+        report_json_messages(&json, tally, report->faults, report->fault_count);
     else
-        print_summary(report, tally, elapsed_ns);
+        summary_print(report->options, report->target->name, tally, elapsed_ns);
     if (tally->received == 0 && tally->connects == 0)
         print_refusal(report);
     return close_output(report->options, status);
@@ -638,30 +337,21 @@ int report_messages(struct report *report, const struct tally *tally, uint64_t e
 int report_verdict(struct report *report, const struct verdict *verdict, uint64_t elapsed_ns)
 {
     int status = verdict->status;
+    const struct report_json json = describe(report, elapsed_ns, status);
 
+    begin_lines(report);
+    clear_line(report);
     if (report->output_failure != 0)
         return lose_output(report->options, report->output_failure);
     if (report->options->plugin)
         status = plugin_print_verdict(options_check(report->options), verdict);
     else if (report->options->json)
-        print_json_verdict(report, verdict, elapsed_ns);
+        report_json_verdict(&json, verdict);
     else if (status == EXIT_STATUS_UNCHANGED || status == EXIT_STATUS_FAULT)
-        print_line(stdout, "%s", verdict->text);
+        text_print(stdout, "%s", verdict->text);
     else
-        print_line(stderr, "echoprobe: %s", verdict->text);
+        text_print(stderr, "echoprobe: %s", verdict->text);
     return close_output(report->options, status);
-}
-
-static void print_json_failure(const struct options *options, int status, const char *text)
-{
-    char name[ADDRESS_TEXT_SIZE];
-
-    address_format(&options->target, name);
-    (void)fputs("{\"target\": ", stdout);
-    print_string(name);
-    (void)fputs(", \"error\": ", stdout);
-    print_string(text);
-    (void)printf(", \"status\": %d}\n", status);
 }
 
 int report_failure(const struct options *options, int status, const char *text)
@@ -670,8 +360,8 @@ int report_failure(const struct options *options, int status, const char *text)
         return close_output(
             options, plugin_print_failure(
                          status == EXIT_STATUS_CONNECT ? PLUGIN_CRITICAL : PLUGIN_UNKNOWN, text));
-    print_line(stderr, "echoprobe: %s", text);
+    text_print(stderr, "echoprobe: %s", text);
     if (options->json && status != EXIT_STATUS_USAGE)
-        print_json_failure(options, status, text);
+        report_json_failure(options, status, text);
     return close_output(options, status);
 }

@@ -1,6 +1,7 @@
 /*
- * report: what the user sees: lines while it runs, a summary or a JSON object at the end.
- * Counts nothing; tally does.
+ * report: what the user sees: lines while it runs, and in the end a summary, a JSON object or a
+ * plugin's line.
+ * Writes none of the latter itself; summary, report_json and plugin do.
  * Called by probe and check, by one thread at a time, and by main about what keeps them from
  * running.
  */
@@ -26,6 +27,7 @@ struct report {
     const char *peer;    /* who answered; before anybody did, whom it asks first */
     bool shows_progress; /* a live line on the terminal */
     bool has_line;       /* it stands there now */
+    bool has_begun;      /* the first line was printed */
     bool leaves_out;     /* faults that are only counted, and has said so */
     int output_failure;  /* errno of the first line that did not arrive; 0: all did */
     size_t fault_count;  /* kept in `faults` */
@@ -33,11 +35,17 @@ struct report {
 };
 
 /*
- * Begin: say what is probed. The options and the target must outlive the report. Whoever calls this
- * or what says a line looks at `output_failure` afterwards, and ends the run: nobody reads it.
+ * Begin. The options and the target must outlive the report. Whoever calls what says a line looks
+ * at `output_failure` afterwards, and ends the run: nobody reads it.
  */
 void report_begin(struct report *report, const struct options *options,
                   const struct target *target);
+
+/*
+ * Somebody answered, at this address: say what is probed. The peer must outlive the report. What
+ * says a line before that names the first address that was asked.
+ */
+void report_open(struct report *report, const char *peer);
 
 /* Say that a message came back; `number` counts from 0. */
 void report_echo(struct report *report, const char *peer, uint64_t number, uint64_t rtt_ns);
@@ -52,6 +60,9 @@ void report_interim_check(struct report *report, uint64_t elapsed_ns);
 
 /* Renew the live line, if there is one. */
 void report_progress(struct report *report, const struct tally *tally, uint64_t elapsed_ns);
+
+/* Show how long a check takes at most, on a terminal. */
+void report_time_left(struct report *report, uint64_t left_ns);
 
 /* Say how a check goes on, vprintf-style, in a line. */
 void report_vline(struct report *report, const char *format, va_list arguments)

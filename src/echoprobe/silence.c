@@ -66,8 +66,7 @@ static void on_open(void *context, const char *peer)
 {
     struct silence *const silence = context;
 
-    silence->check->report.peer = peer;
-    silence->check->was_connected = true;
+    check_note_connected(silence->check, peer);
     silence->phase = PHASE_PROVING;
     send_message(silence);
 }

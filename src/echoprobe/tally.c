@@ -2,6 +2,8 @@
 
 #include "echoprobe/tally.h"
 
+#include <math.h>
+
 void tally_merge(struct tally *tally, const struct tally *other)
 {
     tally->sent += other->sent;
@@ -21,8 +23,46 @@ void tally_merge(struct tally *tally, const struct tally *other)
     for (int kind = 0; kind < FAULT_KINDS; kind++)
         tally->faults[kind] += other->faults[kind];
     histogram_merge(&tally->rtt_ns, &other->rtt_ns);
+    tally->rtt_squares += other->rtt_squares;
     tally->jitter_total_ns += other->jitter_total_ns;
     tally->jitter_count += other->jitter_count;
+}
+
+double tally_per_second(const struct tally *tally, uint64_t elapsed_ns)
+{
+    return elapsed_ns == 0 ? 0 : (double)tally->received * 1e9 / (double)elapsed_ns;
+}
+
+double tally_downtime_seconds(const struct tally *tally, uint64_t connections)
+{
+    return (double)tally->downtime_ns / 1e9 / (double)connections;
+}
+
+double tally_mean_ns(const struct tally *tally)
+{
+    const struct histogram *rtt = &tally->rtt_ns;
+
+    return rtt->count == 0 ? 0 : (double)rtt->total / (double)rtt->count;
+}
+
+double tally_deviation_ns(const struct tally *tally)
+{
+    const double mean = tally_mean_ns(tally);
+    double variance;
+
+    if (tally->rtt_ns.count == 0)
+        return 0;
+    variance = tally->rtt_squares / (double)tally->rtt_ns.count - mean * mean;
+    return variance > 0 ? sqrt(variance) : 0;
+}
+
+uint64_t tally_next_bound(uint64_t bound)
+{
+    uint64_t power = 1;
+
+    while (bound >= power * 10)
+        power *= 10;
+    return bound < 2 * power ? 2 * power : bound < 5 * power ? 5 * power : 10 * power;
 }
 
 uint64_t tally_jitter_ns(const struct tally *tally)

@@ -23,11 +23,25 @@ struct tally {
     uint64_t longest_outage_ns;
     uint64_t faults[FAULT_KINDS];
     struct histogram rtt_ns;
+    double rtt_squares;                     /* the sum of the round trips' squares, in ns² */
     uint64_t jitter_total_ns, jitter_count; /* between one round trip and the next */
 };
 
 /* Add what another has counted. */
 void tally_merge(struct tally *tally, const struct tally *other);
+
+/* Return how many messages were received in a second. */
+double tally_per_second(const struct tally *tally, uint64_t elapsed_ns);
+
+/* Return how long nobody answered, on average of the connections. */
+double tally_downtime_seconds(const struct tally *tally, uint64_t connections);
+
+/* Return the mean round trip and its standard deviation, in ns; 0 if there was none. */
+double tally_mean_ns(const struct tally *tally);
+double tally_deviation_ns(const struct tally *tally);
+
+/* Return the end of a bar of a histogram that begins there: 1, 2 or 5 times a power of ten. */
+uint64_t tally_next_bound(uint64_t bound);
 
 /* Return the mean difference between one round trip and the next of a flow, in ns (RFC 3393). */
 uint64_t tally_jitter_ns(const struct tally *tally);

@@ -15,8 +15,9 @@ import harness
 from harness import Echod, probe
 
 ECHO_LINE = r"(?m)^64 bytes from 127\.0\.0\.1:\d+: seq=(\d+) time=\d+\.\d{3} ms$"
-ROUND_TRIPS = (r"(?m)^min \d+\.\d{3} ms, median \d+\.\d{3} ms, p95 \d+\.\d{3} ms, "
-               r"p99 \d+\.\d{3} ms, max \d+\.\d{3} ms, jitter \d+\.\d{3} ms$")
+MS = r"\d+\.\d{3} ms"
+ROUND_TRIPS = (rf"(?m)^min {MS}, mean {MS}, max {MS}, deviation {MS}\n"
+               rf"median {MS}, p95 {MS}, p99 {MS}, jitter {MS}$")
 
 
 def udp_echo():
@@ -193,7 +194,7 @@ class LoadTest(harness.TestCase):
         with Echod() as server:
             result = probe("-P", "2", "-c", "500", server.addresses[0])
         self.assertEqual(result.status, 0, result.text)
-        self.assertRegex(result.output, r"2 connections, 1 thread: \d+ echoes/s, \S+ .?B/s each way")
+        self.assertRegex(result.output, r"2 connections, 1 thread\n\d+ echoes/s, \S+ .?B/s \(\S+ .?bit/s\) each way")
         self.assertRegex(result.output, r"(?m)^ +\S+ ms \|#+ +\d+\.\d\d%$")
         self.assertRegex(result.output, r"p99\.99 \d+\.\d{3} ms")
 

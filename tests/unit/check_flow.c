@@ -31,7 +31,7 @@ static unsigned char came[WINDOW * SIZE];
 
 /* What the flow reported. */
 static struct {
-    unsigned started, opened, rooms, downs;
+    unsigned started, opened, connections, rooms, downs;
     uint64_t echoes, last_echo;
     unsigned fault_count;
     uint64_t numbers[MOST_FAULTS];
@@ -46,6 +46,13 @@ static void on_started(void *argument, bool is_open)
     ck_assert_ptr_eq(argument, &seen);
     seen.started++;
     seen.opened += is_open;
+}
+
+static void on_open(void *argument, const char *peer)
+{
+    ck_assert_ptr_eq(argument, &seen);
+    ck_assert_str_eq(peer, "place 0");
+    seen.connections++;
 }
 
 static void on_echo(void *argument, struct flow *its_flow, uint64_t number, uint64_t rtt_ns)
@@ -93,6 +100,7 @@ static void on_room(void *argument, struct flow *its_flow)
 
 static const struct flow_events events = {
     .on_started = on_started,
+    .on_open = on_open,
     .on_echo = on_echo,
     .on_fault = on_fault,
     .on_down = on_down,
@@ -137,6 +145,7 @@ static void tear_down(void)
     support_close(&listening_fd);
     ck_assert_uint_eq(tally.sent, tally.received + tally.lost + tally.corrupted);
     ck_assert_uint_eq(tally.received, seen.echoes);
+    ck_assert_uint_eq(tally.connects, seen.connections);
 }
 
 static bool has_started(void *argument)

@@ -52,6 +52,12 @@ void check_set_timer(struct check *check, struct event *timer, uint64_t delay_ns
     stand_in.timer_ns = stand_in.now_ns + delay_ns;
 }
 
+void check_note_connected(struct check *check, const char *peer)
+{
+    check->report.peer = peer;
+    check->was_connected = true;
+}
+
 void check_say(struct check *check, const char *format, ...)
 {
     (void)check;

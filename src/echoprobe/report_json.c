@@ -1,0 +1,176 @@
+#include <config.h>
+
+#include "echoprobe/report_json.h"
+
+#include "base/address.h"
+#include "base/escape.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { SENTENCE_SIZE = FAULT_TEXT_SIZE + 32 };
+
+static const double percentiles[] = {50, 90, 95, 99, 99.9, 99.99};
+
+#define LENGTH(array) (sizeof(array) / sizeof *(array))
+
+static double us(uint64_t ns)
+{
+    return (double)ns / 1e3;
+}
+
+static double seconds(uint64_t ns)
+{
+    return (double)ns / 1e9;
+}
+
+static void print_string(const char *text)
+{
+    (void)putchar('"');
+    while (*text != '\0') {
+        char escaped[ESCAPE_SIZE];
+
+        text += escape_character(ESCAPE_JSON, text, escaped);
+        (void)fputs(escaped, stdout);
+    }
+    (void)putchar('"');
+}
+
+static void print_rtt(const struct tally *tally)
+{
+    static const char *const names[] = {"p50", "p90", "p95", "p99", "p99_9", "p99_99"};
+    const struct histogram *rtt = &tally->rtt_ns;
+
+    if (rtt->count == 0) {
+        (void)fputs("\"rtt_us\": null", stdout);
+        return;
+    }
+    (void)printf("\"rtt_us\": {\"min\": %.3f, \"mean\": %.3f, \"deviation\": %.3f",
+                 us(rtt->smallest), tally_mean_ns(tally) / 1e3, tally_deviation_ns(tally) / 1e3);
+    for (size_t i = 0; i < LENGTH(names); i++)
+        (void)printf(", \"%s\": %.3f", names[i], us(histogram_quantile(rtt, percentiles[i] / 100)));
+    (void)printf(", \"max\": %.3f, \"jitter\": %.3f}", us(rtt->largest),
+                 us(tally_jitter_ns(tally)));
+}
+
+static void print_histogram(const struct histogram *histogram)
+{
+    uint64_t from = 0, to = 1000;
+    const char *separator = "";
+
+    (void)fputs("\"histogram_us\": [", stdout);
+    for (; histogram->count > 0 && from <= histogram->largest;
+         from = to, to = tally_next_bound(to)) {
+        const uint64_t count = histogram_count_between(histogram, from, to);
+
+        if (count == 0)
+            continue;
+        (void)printf("%s[%g, %g, %" PRIu64 "]", separator, us(from), us(to), count);
+        separator = ", ";
+    }
+    (void)putchar(']');
+}
+
+static void print_faults(const struct tally *tally, const struct fault *faults, size_t count)
+{
+    (void)fputs("\"faults\": {", stdout);
+    for (int kind = FAULT_CONNECT; kind < FAULT_KINDS; kind++)
+        (void)printf("%s\"%s\": %" PRIu64, kind == FAULT_CONNECT ? "" : ", ",
+                     fault_name((enum fault_kind)kind), tally->faults[kind]);
+    (void)fputs("}, \"first_faults\": [", stdout);
+    for (size_t i = 0; i < count; i++) {
+        char text[SENTENCE_SIZE];
+
+        (void)snprintf(text, sizeof text, "%s: %s", fault_name(faults[i].kind), faults[i].text);
+        (void)fputs(i == 0 ? "" : ", ", stdout);
+        print_string(text);
+    }
+    (void)putchar(']');
+}
+
+static const char *transport(enum address_scheme scheme)
+{
+    if (scheme == ADDRESS_UDP)
+        return "udp";
+    return scheme == ADDRESS_UNIX ? "unix" : "tcp";
+}
+
+/* Begin the object with what every run has. */
+static void print_target(const struct report_json *json)
+{
+    (void)fputs("{\"target\": ", stdout);
+    print_string(json->target);
+    (void)fputs(", \"address\": ", stdout);
+    print_string(json->peer);
+    (void)printf(", \"transport\": \"%s\", \"elapsed_seconds\": %.6f",
+                 transport(json->options->target.scheme), seconds(json->elapsed_ns));
+}
+
+void report_json_messages(const struct report_json *json, const struct tally *tally,
+                          const struct fault *faults, size_t fault_count)
+{
+    const struct options *options = json->options;
+    const double per_second = tally_per_second(tally, json->elapsed_ns);
+
+    print_target(json);
+    (void)printf(", \"size_bytes\": %" PRIu64 ", \"connections\": %" PRIu64
+                 ", \"threads\": %" PRIu64,
+                 options->size_bytes, options->connections, options->threads);
+    (void)printf(", \"sent\": %" PRIu64 ", \"received\": %" PRIu64 ", \"lost\": %" PRIu64
+                 ", \"unsent\": %" PRIu64 ", \"late\": %" PRIu64 ", \"corrupted\": %" PRIu64
+                 ", \"duplicated\": %" PRIu64 ", \"reordered\": %" PRIu64 ", \"connects\": %" PRIu64
+                 ", \"connects_failed\": %" PRIu64 ", ",
+                 tally->sent, tally->received, tally->lost, tally->unsent, tally->late,
+                 tally->corrupted, tally->duplicated, tally->reordered, tally->connects,
+                 tally->connects_failed);
+    (void)printf("\"outages\": %" PRIu64 ", \"downtime_seconds\": %.6f"
+                 ", \"longest_outage_seconds\": %.6f, ",
+                 tally->outages, tally_downtime_seconds(tally, options->connections),
+                 seconds(tally->longest_outage_ns));
+    print_faults(tally, faults, fault_count);
+    (void)printf(", \"rate_per_second\": %.3f, \"throughput_bytes_per_second\": %.0f, "
+                 "\"throughput_bits_per_second\": %.0f, ",
+                 per_second, per_second * (double)options->size_bytes,
+                 per_second * 8 * (double)options->size_bytes);
+    print_rtt(tally);
+    (void)fputs(", ", stdout);
+    print_histogram(&tally->rtt_ns);
+    (void)printf(", \"status\": %d}\n", json->status);
+}
+
+static const char *unit_suffix(enum figure_unit unit)
+{
+    switch (unit) {
+    case FIGURE_BYTES:
+        return "_bytes";
+    case FIGURE_SECONDS:
+        return "_seconds";
+    }
+    return "";
+}
+
+void report_json_verdict(const struct report_json *json, const struct verdict *verdict)
+{
+    print_target(json);
+    (void)printf(", \"check\": \"%s\", \"verdict\": ", options_check(json->options));
+    print_string(verdict->text);
+    for (size_t i = 0; i < verdict->figure_count; i++) {
+        const struct figure *figure = &verdict->figures[i];
+
+        (void)printf(", \"%s%s\": %.*f", figure->name, unit_suffix(figure->unit),
+                     figure->unit == FIGURE_SECONDS ? 6 : 0, figure->value);
+    }
+    (void)printf(", \"status\": %d}\n", json->status);
+}
+
+void report_json_failure(const struct options *options, int status, const char *text)
+{
+    char name[ADDRESS_TEXT_SIZE];
+
+    address_format(&options->target, name);
+    (void)fputs("{\"target\": ", stdout);
+    print_string(name);
+    (void)fputs(", \"error\": ", stdout);
+    print_string(text);
+    (void)printf(", \"status\": %d}\n", status);
+}
