@@ -135,8 +135,8 @@ REPORT_LINE = (
 TOTALS_LINE = (
     r"totals: open=(?P<open>\d+) accepted=(?P<accepted>\d+) refused=(?P<refused>\d+) "
     + _BYTES
-    + r" accept_shortages=(?P<accept_shortages>\d+) accept_limits=(?P<accept_limits>\d+) "
-    r"log_dropped=(?P<log_dropped>\d+)"
+    + r" accept_shortages=(?P<accept_shortages>\d+) accept_limits=(?P<accept_limits>\d+)"
+    r"(?: [a-z_]+=\d+)*? log_dropped=(?P<log_dropped>\d+)"
 )
 
 

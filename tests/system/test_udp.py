@@ -4,7 +4,6 @@ What is forged is in test_udp_forged; sockets that are passed in test_udp_passed
 Run by `run`, by automake, or alone.
 """
 
-import collections
 import contextlib
 import os
 import re
@@ -41,22 +40,14 @@ def with_host(address, host):
 
 
 def totals_of(server):
-    """What echod has counted of datagrams, by name; all 0 before the first."""
+    """What echod has counted, by name."""
     since = len(server.log.lines)
     server.signal(signal.SIGUSR1)
-    server.log.wait_for(harness.TOTALS_LINE, since=since)
-    with contextlib.suppress(AssertionError):
-        server.log.wait_for(r"datagrams:", since=since, seconds=0.5 * harness.SLOWNESS)
-    return parse_totals(server.log.lines[since:])
+    return parse_totals(server.log.wait_for(harness.TOTALS_LINE, since=since).string)
 
 
-def parse_totals(lines):
-    totals = collections.Counter()
-    for line in lines:
-        match = re.search(r"datagrams:((?: [a-z_]+=\d+)+)", line)
-        for name, number in re.findall(r"([a-z_]+)=(\d+)", match.group(1) if match else ""):
-            totals[name] = int(number)
-    return totals
+def parse_totals(line):
+    return {name: int(number) for name, number in re.findall(r"([a-z_]+)=(\d+)", line)}
 
 
 class UdpTestCase(harness.TestCase):
@@ -93,8 +84,8 @@ class EchoTest(UdpTestCase):
                     self.expect_echo(client, harness.random_bytes(size, size))
             self.expect_silence(client)
             totals = totals_of(server)
-        self.assertEqual((totals["in"], totals["out"]), (len(SIZES), len(SIZES)))
-        self.assertEqual((totals["in_bytes"], totals["out_bytes"]), (sum(SIZES), sum(SIZES)))
+        self.assertEqual((totals["datagrams_in"], totals["datagrams_out"]), (len(SIZES), len(SIZES)))
+        self.assertEqual((totals["datagram_in"], totals["datagram_out"]), (sum(SIZES), sum(SIZES)))
 
     def test_every_size_over_ipv6(self):
         """The same over IPv6, which takes 20 bytes more."""
@@ -162,7 +153,7 @@ class EchoTest(UdpTestCase):
                 for client in clients:
                     self.assertEqual([client.recv(100) for _ in range(10)],
                                      [b"%d of %d" % (i, client.fileno()) for i in range(10)])
-                self.assertEqual(totals_of(server)["out"], 400)
+                self.assertEqual(totals_of(server)["datagrams_out"], 400)
 
     def test_a_train(self):
         """What is sent as a train comes back as its datagrams, the odd last one too."""
@@ -209,9 +200,9 @@ class LimitTest(UdpTestCase):
                 except PermissionError:
                     self.skipTest("low ports are root's here")
                 low.sendto(b"from a service", ("127.0.0.1", harness.port_of(address)))
-                self.wait_for_total(server, "in")
+                self.wait_for_total(server, "datagrams_in")
                 self.assertEqual(totals_of(server)["from_low_port"], 1 - count)
-                self.assertEqual(totals_of(server)["out"], count)
+                self.assertEqual(totals_of(server)["datagrams_out"], count)
                 self.expect_echo(client, b"others are served")
                 low.close()
 
@@ -226,9 +217,9 @@ class LimitTest(UdpTestCase):
             for _ in range(5):
                 client.recv(10)
             self.expect_echo(other, b"not me")
-            totals = self.wait_for_total(server, "in", 101)
-            self.assertEqual(totals["out"] + totals["above_rate"], 101)
-            self.assertLess(totals["out"], 60)
+            totals = self.wait_for_total(server, "datagrams_in", 101)
+            self.assertEqual(totals["datagrams_out"] + totals["above_rate"], 101)
+            self.assertLess(totals["datagrams_out"], 60)
 
     def test_what_the_kernel_dropped_is_counted(self):
         """While echod cannot read, a small receive buffer overflows: nobody else counts that."""
@@ -240,8 +231,8 @@ class LimitTest(UdpTestCase):
                 client.send(bytes(500))
             server.signal(signal.SIGCONT)
             totals = self.wait_for_total(server, "overflowed")
-            self.assertEqual(totals["in"] + totals["overflowed"], 500)
-            self.assertEqual(totals["in"], totals["out"])
+            self.assertEqual(totals["datagrams_in"] + totals["overflowed"], 500)
+            self.assertEqual(totals["datagrams_in"], totals["datagrams_out"])
 
     def test_a_flood_leaves_tcp_alone(self):
         """Clients of TCP are served beside a flood of datagrams that never ends."""
@@ -257,7 +248,7 @@ class LimitTest(UdpTestCase):
 
             floods = [harness.Background(flood) for _ in range(2)]
             try:
-                self.wait_for_total(server, "in", 100)
+                self.wait_for_total(server, "datagrams_in", 100)
                 for i in range(200):
                     harness.round_trip(tcp, b"%d" % i)
             finally:
@@ -282,7 +273,7 @@ class EndTest(UdpTestCase):
                              [b"%d" % i for i in range(150)])
             server.wait_for_exit(harness.STATUS_STOPPED)
             server.log.wait_for_end()
-            self.assertEqual(parse_totals(server.log.lines)["out"], 150)
+            self.assertEqual(parse_totals(server.log.find("totals:")[-1].string)["datagrams_out"], 150)
 
     def test_a_reload_keeps_sockets(self):
         """What waits at a socket that stays is not lost; others come and leave."""
@@ -324,6 +315,31 @@ class EndTest(UdpTestCase):
             harness.wait_until(is_gone, "nobody has the port")
 
 
+    def test_a_reload_changes_options(self):
+        """A rate that comes with a reload holds for the socket that is there."""
+        path = f"{self.temporary_directory()}/echod.conf"
+        port = harness.free_port(socket.SOCK_DGRAM)
+
+        def configure(options):
+            with open(path, "w", encoding="ascii") as file:
+                file.write(f"listen udp://127.0.0.1:{port}{options}\n")
+
+        configure("")
+        with Echod(listen=None, ready=1, config=path) as server:
+            client = self.client(f"udp://127.0.0.1:{port}")
+            for i in range(20):
+                self.expect_echo(client, b"%d" % i)
+            configure(",rate=2/s")
+            server.signal(signal.SIGHUP)
+            server.log.wait_for("HUP: the configuration of .* is in effect")
+
+            def is_limited():
+                client.send(b"again")
+                return totals_of(server)["above_rate"] > 0
+
+            harness.wait_until(is_limited, "the rate holds")
+
+
 class PeerTest(UdpTestCase):
 
     def test_a_peer_that_has_gone_harms_no_other(self):
@@ -348,7 +364,7 @@ class PeerTest(UdpTestCase):
             port = harness.port_of(server.addresses[0])
             self.run_client([nping, "--udp", "-c", "3", "--rate", "20", "-p", str(port), "-g", "40053",
                              "--data-length", "100", "127.0.0.1"])
-            self.wait_for_total(server, "out", 3)
+            self.wait_for_total(server, "datagrams_out", 3)
 
     def test_hping3(self):
         """hping3 -2 comes from ports that it chooses."""
@@ -359,7 +375,7 @@ class PeerTest(UdpTestCase):
                                       "-d", "64", "127.0.0.1"])
             if b"Operation not permitted" in result.stdout:
                 self.skipTest("raw sockets are root's here")
-            self.wait_for_total(server, "out", 3)  # it stops once it has seen so many packets
+            self.wait_for_total(server, "datagrams_out", 3)  # it stops once it has seen so many packets
 
     def test_nc(self):
         """nc -u shows what it sent."""

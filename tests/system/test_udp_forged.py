@@ -50,7 +50,7 @@ class ForgedTest(harness.TestCase):
         """Wait until what was forged has come, and see that it got no answer."""
         totals = harness.wait_until(
             lambda: (totals := totals_of(server))[name] >= count and totals, f"{name} is counted")
-        self.assertEqual((totals[name], totals["in"] - totals["out"]), (count, count))
+        self.assertEqual((totals[name], totals["datagrams_in"] - totals["datagrams_out"]), (count, count))
 
     def expect_service(self, server, index=0):
         with client_of(with_host(server.addresses[index], "127.0.0.1")) as client:
@@ -60,7 +60,7 @@ class ForgedTest(harness.TestCase):
     def expect_quiet(self, *servers):
         """What circles comes to an end by itself: no hop is left, or the first one drops it."""
         def count():
-            return sum(totals_of(server)["in"] for server in servers)
+            return sum(totals_of(server)["datagrams_in"] for server in servers)
 
         def is_quiet():
             before = count()
@@ -68,7 +68,7 @@ class ForgedTest(harness.TestCase):
 
         harness.wait_until(is_quiet, "nothing circles any more")
         for server in servers:
-            self.assertLessEqual(totals_of(server)["out"], MOST_ROUNDS)
+            self.assertLessEqual(totals_of(server)["datagrams_out"], MOST_ROUNDS)
             self.expect_service(server)
 
     def test_ports_of_services(self):
@@ -134,7 +134,7 @@ class ForgedTest(harness.TestCase):
                 forge((host, 40000), place_of(server.addresses[0]))
             self.expect_service(server)
             totals = totals_of(server)
-            self.assertEqual((totals["out"], totals["in"] - totals["from_no_host"]), (1, 1))
+            self.assertEqual((totals["datagrams_out"], totals["datagrams_in"] - totals["from_no_host"]), (1, 1))
 
     def test_questions_to_many(self):
         """Whoever asks a whole network gets no answer from it (RFC 1122, 4.1.3.5)."""
@@ -209,7 +209,7 @@ class InterfaceTest(harness.TestCase):
             client.send(data)
             self.assert_echo(b"".join(client.recv(2000) for _ in range(21)), data)
             totals = totals_of(server)
-        self.assertEqual((totals["in"], totals["out"], totals["failed"]), (21, 21, 0))
+        self.assertEqual((totals["datagrams_in"], totals["datagrams_out"], totals["failed"]), (21, 21, 0))
 
 
 SETUP = """
