@@ -14,6 +14,15 @@ _echod() {
         --help --version
     '
 
+    # Of an address, behind a comma.
+    local listen_options='
+        name log
+        idle-timeout lifetime write-timeout high-water low-water max-connections backlog
+        keepalive user-timeout nodelay fastopen v6only device mark freebind
+        mode owner group
+        low-ports rate udp-receive-buffer
+    '
+
     COMPREPLY=()
     # bash splits words at = and at colons.
     if [[ $before == : && ${COMP_WORDS[COMP_CWORD - 2]} == unix && $word == ///* ]]; then
@@ -31,9 +40,10 @@ _echod() {
         return
     fi
     case $before in
-    -l | --listen)
+    -l | --listen | :)
         compopt -o nospace
-        words='tcp:// unix:/// fd:// systemd:// stdio:'
+        words='tcp:// udp:// unix:/// fd:// systemd:// stdio:'
+        [[ $word != *,* ]] || words=$(printf "${word%,*},%s= " $listen_options)
         ;;
     -w | --workers | --max-connections | --low-water) words=auto ;;
     --user) words=$(compgen -u) ;;
@@ -46,6 +56,7 @@ _echod() {
     --log-target) words='stderr syslog' ;;
     --log-level) words='error warning info debug' ;;
     --log-format) words='text json' ;;
+    --help) words=listen ;;
     --backlog | --high-water | --max-queued | --udp-receive-buffer) return ;;
     --lifetime | --write-timeout | --idle-timeout | --linger-timeout | --drain-timeout) return ;;
     *) words=$options ;;

@@ -2,7 +2,14 @@
 # The options are those of echod --help; tests/check-completion compares them.
 
 function __echod_addresses
-    printf '%s\n' tcp:// unix:/// fd:// systemd:// stdio:
+    set -l before (commandline -ct | string match -r '^.*,')
+    if test -n "$before"
+        printf "$before%s=\n" name log idle-timeout lifetime write-timeout high-water low-water \
+            max-connections backlog keepalive user-timeout nodelay fastopen v6only device mark \
+            freebind mode owner group low-ports rate udp-receive-buffer
+        return
+    end
+    printf '%s\n' tcp:// udp:// unix:/// fd:// systemd:// stdio:
     set -l path (commandline -ct | string replace -fr '^(--listen=)?unix://(?=/)' '')
     set -l files $path*
     test -n "$path" -a -n "$files"; and printf 'unix://%s\n' $files

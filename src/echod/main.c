@@ -10,6 +10,9 @@
 #include "echod/daemon.h"
 #include "echod/listen.h"
 #include "echod/options.h"
+#include "echod/options_check.h"
+#include "echod/options_help.h"
+#include "echod/options_reader.h"
 #include "echod/server.h"
 #include "echod/sockets.h"
 
@@ -21,15 +24,20 @@ static int print(void (*print_text)(FILE *stream))
     return process_print("echod", print_text) == 0 ? EXIT_STATUS_STOPPED : EXIT_STATUS_SYSTEM;
 }
 
+static void print_help(FILE *stream)
+{
+    options_print_help(HELP_ALL, stream);
+}
+
+static void print_listen_help(FILE *stream)
+{
+    options_print_help(HELP_LISTEN, stream);
+}
+
 static void print_error(const struct error *error, void *argument)
 {
     (void)argument;
     process_complain("echod", "%s", error->text);
-}
-
-static int worse(int status, int other)
-{
-    return status > other ? status : other;
 }
 
 /* Check the addresses as well, as far as that opens none. */
@@ -44,7 +52,7 @@ static int check_addresses(const struct listen_list *list)
         if (sockets_check(list, i, &error) == 0)
             continue;
         print_error(&error, NULL);
-        status = worse(status, is_file ? EXIT_STATUS_CONFIG : EXIT_STATUS_USAGE);
+        status = options_worse(status, is_file ? EXIT_STATUS_CONFIG : EXIT_STATUS_USAGE);
     }
     return status;
 }
@@ -52,8 +60,8 @@ static int check_addresses(const struct listen_list *list)
 /* Check the rest as well if the file is wrong, so that all errors are told at once. */
 static int check(const struct options *options, int status)
 {
-    status = worse(status, options_check_pid_file(options, print_error, NULL));
-    status = worse(status, check_addresses(&options->listen));
+    status = options_worse(status, options_check_pid_file(options, print_error, NULL));
+    status = options_worse(status, check_addresses(&options->listen));
     if (status != EXIT_STATUS_STOPPED)
         return status;
     options_print(options, stdout);
@@ -67,8 +75,10 @@ int main(int argument_count, char *arguments[])
 
     server_hold_signals();
     status = options_read(&options, argument_count, arguments, print_error, NULL);
-    if (status == 0 && options.show_help)
-        status = print(options_print_help);
+    if (status == 0 && options.help == HELP_LISTEN)
+        status = print(print_listen_help);
+    else if (status == 0 && options.help != HELP_NONE)
+        status = print(print_help);
     else if (status == 0 && options.show_version)
         status = print(options_print_version);
     else if (status != EXIT_STATUS_USAGE && options.check)

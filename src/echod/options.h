@@ -1,7 +1,7 @@
 /*
- * options: what echod was asked to do, as plain data, and the one table that reads it.
- * Acts on nothing: sockets, server and worker do.
- * Called by main; the struct is read by everything that has a limit.
+ * options: what echod was asked to do, as plain data.
+ * Does nothing: options_reader fills it, and sockets, server and worker act.
+ * Called by whatever has a limit.
  */
 #ifndef ECHOD_OPTIONS_H
 #define ECHOD_OPTIONS_H
@@ -14,7 +14,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 
 /* Exit statuses, from sysexits.h of 4.0BSD. */
 enum {
@@ -25,12 +24,17 @@ enum {
     EXIT_STATUS_CONFIG = 78, /* EX_CONFIG: the configuration file is wrong */
 };
 
+/* Where a configuration file is looked for. */
+#define OPTIONS_DEFAULT_CONFIG SYSCONFDIR "/echod/echod.conf"
+
+enum help_topic { HELP_NONE, HELP_ALL, HELP_LISTEN };
+
 /*
  * Owned by main; replaced whole on a reload, and never changed otherwise. A duration of 0 ms means
  * "no limit" unless the member says something else; an SETTING_AUTO is resolved where it is used.
  */
 struct options {
-    bool show_help;
+    unsigned help; /* enum help_topic */
     bool show_version;
     bool check;     /* print what is in effect, and serve nobody */
     bool no_config; /* read no file, not even the default one */
@@ -71,42 +75,5 @@ struct options {
 
 /* Called for each thing that is wrong, with a sentence that says where and what would be right. */
 typedef void options_error_callback(const struct error *error, void *argument);
-
-/*
- * Read the configuration file over the defaults and the command line over both, and check that the
- * values fit together. All errors of a file are reported. Without --config and --no-config the
- * file is SYSCONFDIR/echod/echod.conf, if it exists; with --help or --version none is read.
- * Return 0, or the exit status after a report. Call options_free in either case.
- */
-int options_read(struct options *options, int argument_count, char *arguments[],
-                 options_error_callback *on_error, void *argument)
-    __attribute__((warn_unused_result));
-
-/*
- * Check what can be known of the pid file without making it.
- * Return 0, or the exit status after a report.
- */
-int options_check_pid_file(const struct options *options, options_error_callback *on_error,
-                           void *argument) __attribute__((warn_unused_result));
-
-/*
- * Read the same again into `options`, since the file may have changed. What is fixed keeps the
- * value of `current`; each such setting that has another one now is told to `on_warning`, and so is
- * a file that sets nothing any more.
- * Return 0, or -1 after a report. Call options_free in either case.
- */
-int options_read_again(struct options *options, const struct options *current,
-                       options_error_callback *on_error, options_error_callback *on_warning,
-                       void *argument) __attribute__((warn_unused_result));
-
-/* Print what is in effect as a configuration file, and where each value came from. */
-void options_print(const struct options *options, FILE *stream);
-
-/* Print --help or --version, after the GNU coding standards (4.8). */
-void options_print_help(FILE *stream);
-void options_print_version(FILE *stream);
-
-/* Free what the options own. Zeroed options are fine. */
-void options_free(struct options *options);
 
 #endif

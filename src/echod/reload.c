@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "echod/capacity.h"
+#include "echod/options_reader.h"
 
 #include <errno.h>
 #include <stdatomic.h>

@@ -6,6 +6,8 @@
 #include <config.h>
 
 #include "echod/options.h"
+#include "echod/options_help.h"
+#include "echod/options_reader.h"
 
 #include "base/log.h"
 #include "support.h"
@@ -59,7 +61,7 @@ START_TEST(the_defaults_are_as_the_manual_says)
     char text[ADDRESS_TEXT_SIZE];
 
     check_parse(ARGUMENTS(NULL));
-    ck_assert(!options.show_help);
+    ck_assert_uint_eq(options.help, HELP_NONE);
     ck_assert(!options.show_version);
     ck_assert_uint_eq(options.listen.count, 1);
     address_format(&options.listen.items[0].address, text);
@@ -110,7 +112,7 @@ START_TEST(every_option_has_its_member)
     ck_assert_uint_eq(options.log_target, LOG_TARGET_SYSLOG);
     ck_assert_uint_eq(options.log_level, LOG_LEVEL_DEBUG);
     ck_assert_uint_eq(options.log_format, LOG_FORMAT_JSON);
-    ck_assert(options.show_help);
+    ck_assert_uint_eq(options.help, HELP_ALL);
     ck_assert(!options.show_version);
     options_free(&options);
 }
@@ -380,6 +382,11 @@ START_TEST(a_missing_file_is_an_error_only_where_options_serve)
 END_TEST
 
 /* What a stream gets; free it. */
+static void print_help(FILE *stream)
+{
+    options_print_help(HELP_ALL, stream);
+}
+
 static char *read_output(void print(FILE *stream))
 {
     char *text = NULL;
@@ -414,12 +421,12 @@ START_TEST(help_names_every_option_and_where_to_write_to)
         "--log-target TARGET",
         "--log-level LEVEL",
         "--log-format FORMAT",
-        "-h, --help",
+        "-h, --help[=TOPIC]",
         "-V, --version",
         PACKAGE_BUGREPORT,
         PACKAGE_URL,
     };
-    char *help = read_output(options_print_help);
+    char *help = read_output(print_help);
 
     for (int i = 0; i < COUNT_OF(parts); i++)
         ck_assert_msg(strstr(help, parts[i]) != NULL, "no \"%s\" in:\n%s", parts[i], help);

@@ -6,6 +6,7 @@
 #include <config.h>
 
 #include "echod/worker.h"
+#include "echod/options_reader.h"
 
 #include "support.h"
 

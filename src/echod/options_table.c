@@ -1,0 +1,305 @@
+#include <config.h>
+
+#include "echod/options_table.h"
+
+#include <stddef.h>
+
+#define KIB    UINT64_C(1024)
+#define GIB    (KIB * KIB * KIB)
+#define DAY_MS (24 * 3600 * UINT64_C(1000))
+
+/* In the order of enum log_target, enum log_level and enum log_format. */
+static const char *const log_targets[] = {"stderr", "syslog", NULL};
+static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
+static const char *const log_formats[] = {"text", "json", NULL};
+
+static const char *const help_topics[] = {"none", "all", "listen", NULL}; /* enum help_topic */
+
+static const struct setting_list listens = {
+    .init = listen_list_init,
+    .add = listen_list_add,
+    .make_provisional = listen_list_make_provisional,
+    .format = listen_list_format,
+    .free = listen_list_free,
+};
+
+static const struct setting table[] = {
+    {
+        .name = "listen",
+        .section = "Addresses and workers:",
+        .letter = 'l',
+        .type = SETTING_LIST,
+        .offset = offsetof(struct options, listen),
+        .list = &listens,
+        .argument = "ADDRESS",
+        .fallback = "tcp://127.0.0.1:13265",
+        .help = "serve here; may be given several times: tcp://HOST:PORT, HOST:PORT, "
+                "udp://HOST:PORT, unix:///PATH, fd://N (a socket that was passed), "
+                "systemd://[NAME] (those that systemd passed), stdio: (standard input and "
+                "output); options follow behind commas: --help=listen",
+    },
+    {
+        .name = "backlog",
+        .type = SETTING_COUNT,
+        .offset = offsetof(struct options, backlog),
+        .argument = "N",
+        .fallback = "4096",
+        .minimum = 1,
+        .maximum = 65535,
+        .help = "clients that may wait to be accepted, as far as the system allows",
+    },
+    {
+        .name = "workers",
+        .letter = 'w',
+        .type = SETTING_COUNT,
+        .offset = offsetof(struct options, workers),
+        .is_fixed = true,
+        .argument = "N",
+        .fallback = "1",
+        .minimum = 1,
+        .maximum = 1024,
+        .has_auto = true,
+        .help = "threads that serve, or auto: one for each CPU that may be used",
+    },
+    {
+        .name = "max-connections",
+        .section = "Limits:",
+        .type = SETTING_COUNT,
+        .offset = offsetof(struct options, max_connections),
+        .argument = "N",
+        .fallback = "auto",
+        .minimum = 1,
+        .maximum = 100000000,
+        .has_auto = true,
+        .help = "accept no more while there are this many, or auto: what the limit of open files "
+                "allows",
+    },
+    {
+        .name = "high-water",
+        .type = SETTING_SIZE,
+        .offset = offsetof(struct options, high_water_bytes),
+        .argument = "SIZE",
+        .fallback = "256KiB",
+        .minimum = 1,
+        .maximum = GIB,
+        .help = "read no more from a client while this much of its echo waits to be sent",
+    },
+    {
+        .name = "low-water",
+        .type = SETTING_SIZE,
+        .offset = offsetof(struct options, low_water_bytes),
+        .argument = "SIZE",
+        .fallback = "auto",
+        .minimum = 0,
+        .maximum = GIB,
+        .has_auto = true,
+        .help = "read on once no more than this waits, or auto: a quarter of --high-water",
+    },
+    {
+        .name = "max-queued",
+        .type = SETTING_SIZE,
+        .offset = offsetof(struct options, max_queued_bytes),
+        .argument = "SIZE",
+        .fallback = "256MiB",
+        .minimum = 1,
+        .maximum = 1024 * GIB,
+        .help = "while this much waits for all clients together, read from nobody whose echo "
+                "waits; shared out evenly among the workers",
+    },
+    {
+        .name = "udp-receive-buffer",
+        .type = SETTING_SIZE,
+        .offset = offsetof(struct options, udp_receive_buffer_bytes),
+        .argument = "SIZE",
+        .fallback = "auto",
+        .minimum = 4096,
+        .maximum = GIB,
+        .has_auto = true,
+        .help = "what may wait to be received by a udp:// socket, or auto: what the system allows, "
+                "up to 4MiB",
+    },
+    {
+        .name = "write-timeout",
+        .section = "Time-outs:",
+        .type = SETTING_DURATION,
+        .offset = offsetof(struct options, write_timeout_ms),
+        .argument = "DURATION",
+        .fallback = "30s",
+        .maximum = 365 * DAY_MS,
+        .help = "end a client that takes nothing of its echo for so long; 0: never",
+    },
+    {
+        .name = "idle-timeout",
+        .type = SETTING_DURATION,
+        .offset = offsetof(struct options, idle_timeout_ms),
+        .argument = "DURATION",
+        .fallback = "0",
+        .maximum = 365 * DAY_MS,
+        .help = "end a connection on which nothing moves for so long; 0: never",
+    },
+    {
+        .name = "lifetime",
+        .type = SETTING_DURATION,
+        .offset = offsetof(struct options, lifetime_ms),
+        .argument = "DURATION",
+        .fallback = "0",
+        .maximum = 365 * DAY_MS,
+        .help = "end a connection when it is so old; 0: never",
+    },
+    {
+        .name = "linger-timeout",
+        .type = SETTING_DURATION,
+        .offset = offsetof(struct options, linger_timeout_ms),
+        .argument = "DURATION",
+        .fallback = "2s",
+        .maximum = 365 * DAY_MS,
+        .help = "how long a client that echod ends may take to receive the rest and to close; 0: "
+                "no time at all",
+    },
+    {
+        .name = "drain-timeout",
+        .type = SETTING_DURATION,
+        .offset = offsetof(struct options, drain_timeout_ms),
+        .argument = "DURATION",
+        .fallback = "5s",
+        .maximum = 365 * DAY_MS,
+        .help = "how long clients may stay after a stop was requested; 0: no time at all",
+    },
+    {
+        .name = "pin-workers",
+        .section = "Performance:",
+        .type = SETTING_FLAG,
+        .offset = offsetof(struct options, pin_workers),
+        .is_fixed = true,
+        .help = "keep each worker on a CPU of its own, with the clients that arrive there",
+    },
+    {
+        .name = "no-shortcuts",
+        .type = SETTING_FLAG,
+        .offset = offsetof(struct options, no_shortcuts),
+        .help = "serve every connection through libevent's buffers, as a textbook would",
+    },
+    {
+        .name = "user",
+        .section = "Process:",
+        .type = SETTING_PARSED,
+        .offset = offsetof(struct options, user),
+        .argument = "USER",
+        .parse = privileges_parse_user,
+        .format = privileges_format_user,
+        .size = sizeof(struct privileges_user),
+        .is_fixed = true,
+        .help = "become this user, a name or a number, once every address is bound",
+    },
+    {
+        .name = "group",
+        .type = SETTING_PARSED,
+        .offset = offsetof(struct options, group),
+        .argument = "GROUP",
+        .parse = privileges_parse_group,
+        .format = privileges_format_group,
+        .size = sizeof(struct privileges_group),
+        .is_fixed = true,
+        .help = "and this group; otherwise the user's own",
+    },
+    {
+        .name = "pid-file",
+        .type = SETTING_PARSED,
+        .offset = offsetof(struct options, pid_file),
+        .argument = "PATH",
+        .parse = pidfile_parse,
+        .format = pidfile_format,
+        .size = PIDFILE_PATH_SIZE,
+        .is_fixed = true,
+        .help = "write the number of the process there, and lock the file until the end",
+    },
+    {
+        .name = "log-target",
+        .section = "Log:",
+        .type = SETTING_CHOICE,
+        .offset = offsetof(struct options, log_target),
+        .argument = "TARGET",
+        .fallback = "stderr",
+        .choices = log_targets,
+        .is_fixed = true,
+        .help = "log to stderr, or to syslog with the facility daemon",
+    },
+    {
+        .name = "log-level",
+        .type = SETTING_CHOICE,
+        .offset = offsetof(struct options, log_level),
+        .argument = "LEVEL",
+        .fallback = "info",
+        .choices = log_levels,
+        .help = "log lines of this level and above: error, warning, info, debug",
+    },
+    {
+        .name = "log-format",
+        .type = SETTING_CHOICE,
+        .offset = offsetof(struct options, log_format),
+        .argument = "FORMAT",
+        .fallback = "text",
+        .choices = log_formats,
+        .help = "text, or json: an object on each line",
+    },
+    {
+        .name = "config",
+        .section = "Configuration and help:",
+        .type = SETTING_TEXT,
+        .offset = offsetof(struct options, config),
+        .argument = "FILE",
+        .is_command = true,
+        .help = "read settings from here, below those of the command line; without it, from "
+                "echod.conf(5), if it exists",
+    },
+    {
+        .name = "no-config",
+        .type = SETTING_FLAG,
+        .offset = offsetof(struct options, no_config),
+        .is_command = true,
+        .help = "read no file",
+    },
+    {
+        .name = "check",
+        .type = SETTING_FLAG,
+        .offset = offsetof(struct options, check),
+        .is_command = true,
+        .help = "print the settings that are in effect, and where each came from, and exit",
+    },
+    {
+        .name = "help",
+        .letter = 'h',
+        .is_command = true,
+        .type = SETTING_CHOICE,
+        .offset = offsetof(struct options, help),
+        .argument = "TOPIC",
+        .fallback = "none",
+        .implied = "all",
+        .choices = help_topics,
+        .help = "print this help and exit; of listen: what an address may be told",
+    },
+    {
+        .name = "version",
+        .letter = 'V',
+        .is_command = true,
+        .type = SETTING_FLAG,
+        .offset = offsetof(struct options, show_version),
+        .help = "print the version and exit",
+    },
+    {.name = NULL},
+};
+
+const struct setting *options_table(void)
+{
+    return table;
+}
+
+size_t options_table_length(void)
+{
+    return sizeof table / sizeof table[0] - 1;
+}
+
+const struct origin *options_origin(const struct options *options, const char *name)
+{
+    return &options->origins[settings_find(table, name) - table];
+}
