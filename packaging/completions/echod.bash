@@ -43,6 +43,7 @@ _echod() {
     -l | --listen | :)
         compopt -o nospace
         words='tcp:// udp:// unix:/// fd:// systemd:// stdio:'
+        # shellcheck disable=SC2086 # these are several
         [[ $word != *,* ]] || words=$(printf "${word%,*},%s= " $listen_options)
         ;;
     -w | --workers | --max-connections | --low-water) words=auto ;;
