@@ -50,6 +50,9 @@ static const struct unit interval_units[] = {
     {"us", 1},
 };
 
+/* Seconds that a rate counts for. */
+static const struct unit rate_units[] = {{"", 1}, {"/s", 1}, {"/m", 60}, {"/h", 3600}};
+
 static int multiply(uint64_t number, uint64_t factor, uint64_t *product)
 {
     if (number > UINT64_MAX / factor) {
@@ -207,18 +210,56 @@ int units_parse_interval(const char *text, uint64_t *microseconds)
     return read_durations(text, interval_units, LENGTH(interval_units), microseconds);
 }
 
-int units_parse_rate(const char *text, uint64_t *per_second)
+/* Read what follows a number, of these units. Return its factor, or 0 with errno. */
+static uint64_t read_unit(const char *text, const struct unit *units, size_t count)
 {
-    const char *end;
-    uint64_t number;
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(text, units[i].name) == 0)
+            return units[i].factor;
+    }
+    errno = EINVAL;
+    return 0;
+}
 
-    if (read_digits(text, &end, &number) < 0)
+/* Read a rate: how many millionths come in how many seconds. */
+static int read_rate(const char *text, uint64_t *millionths, uint64_t *seconds)
+{
+    const size_t length = strspn(text, "0123456789.");
+    const char *rest = text + length;
+    char number[UNITS_TEXT_SIZE] = "";
+    uint64_t factor = 1;
+
+    if (length < sizeof number)
+        memcpy(number, text, length);
+    if (*rest == 'k' || *rest == 'M')
+        factor = *rest++ == 'k' ? KB : KB * KB;
+    *seconds = read_unit(rest, rate_units, LENGTH(rate_units));
+    if (*seconds == 0 || parse_decimal(number, 6, "", millionths) < 0)
         return -1;
-    if (*end != '\0' && strcmp(end, "/s") != 0) {
+    return multiply(*millionths, factor, millionths);
+}
+
+int units_parse_rate(const char *text, double *per_second)
+{
+    uint64_t millionths, seconds;
+
+    if (read_rate(text, &millionths, &seconds) < 0)
+        return -1;
+    *per_second = (double)millionths / 1e6 / (double)seconds;
+    return 0;
+}
+
+int units_parse_whole_rate(const char *text, uint64_t *per_second)
+{
+    uint64_t millionths, seconds;
+
+    if (read_rate(text, &millionths, &seconds) < 0)
+        return -1;
+    if (millionths % (seconds * 1000000) != 0) {
         errno = EINVAL;
         return -1;
     }
-    *per_second = number;
+    *per_second = millionths / (seconds * 1000000);
     return 0;
 }
 

@@ -12,6 +12,9 @@
 #define MIB    (KIB * KIB)
 #define DAY_MS (24 * 3600 * UINT64_C(1000))
 
+#define RATE_MIN (1 / 3601.0) /* in a second; a little less, since 1/h is no exact number */
+#define RATE_MAX 1e8
+
 enum {
     ECHO_PORT = 7,          /* RFC 862 */
     DATAGRAM_LIMIT = 65507, /* 65,535 less the headers of IPv4 and UDP (RFC 768) */
@@ -34,6 +37,16 @@ static int parse_threshold(const char *text, void *member, struct error *error)
          units_parse_percent(text + length + 1, &threshold->loss_millionths) == 0))
         return 0;
     error_set(error, "RTT or RTT,LOSS%%; write for example 100ms or 100ms,20%%");
+    return -1;
+}
+
+static int parse_rate(const char *text, void *member, struct error *error)
+{
+    double *rate = member;
+
+    if (units_parse_rate(text, rate) == 0 && *rate <= RATE_MAX && (*rate == 0 || *rate >= RATE_MIN))
+        return 0;
+    error_set(error, "a rate from 1/h to 100M/s; write for example 1000/s, 0.5/s, 300/m or 5k/s");
     return -1;
 }
 
@@ -170,13 +183,13 @@ static const struct setting table[] = {
     },
     {
         .name = "rate",
-        .type = SETTING_RATE,
+        .type = SETTING_PARSED,
         .offset = offsetof(struct options, rate),
         .argument = "N/s",
-        .fallback = "0",
-        .maximum = 100000000,
-        .help = "send so many messages a second, on all connections, also while echoes are late; "
-                "time counts from when each was due; 0: as echoes return",
+        .parse = parse_rate,
+        .help = "send so many messages a second, on all connections, also while echoes are late: "
+                "0.5/s, 300/m, 5k/s; time counts from when each was due; 0: as echoes return "
+                "(default: 0)",
     },
     {
         .name = "stream",

@@ -49,7 +49,7 @@ struct options {
     uint64_t connections;
     uint64_t duration_ms; /* 0: no limit */
     uint64_t window;
-    uint64_t rate; /* messages a second on all connections; 0: none */
+    double rate; /* messages a second on all connections; 0: none */
     uint64_t threads;
     bool stream;
     bool churn;

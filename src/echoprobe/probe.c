@@ -235,7 +235,7 @@ static uint64_t part_of(uint64_t whole, uint64_t threads, size_t index)
 /* Return how long this thread waits from one message to the next; 0: not at all. */
 static uint64_t period_ns(const struct options *options, size_t connections)
 {
-    const double rate = (double)options->rate * (double)connections / (double)options->connections;
+    const double rate = options->rate * (double)connections / (double)options->connections;
     uint64_t period;
 
     if (options->rate > 0) {

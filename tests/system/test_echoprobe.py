@@ -151,6 +151,9 @@ class LoadTest(harness.TestCase):
         self.assertEqual(self.load("--churn", "-P", "4", "-c", "300")["connects"], 300)
 
     def test_a_rate_sends_what_is_due(self):
+        for rate, count in (("500/s", 250), ("0.5k/s", 250), ("2.5/s", 2), ("600/m", 5)):
+            with self.subTest(rate=rate):
+                self.assertEqual(self.load("--rate", rate, "-d", "500ms")["sent"], count)
         self.assertEqual(self.load("-P", "3", "--rate", "500/s", "-d", "500ms")["sent"], 250)
 
     def test_udp(self):
@@ -267,7 +270,8 @@ class UsageTest(harness.TestCase):
                 (("-s", "65508", "udp://a"), "--size"),
                 (("-s", "17MiB", "a"), "--size"),
                 (("--rate", "9", "-i", "1", "a"), "--rate"),
-                (("--rate", "9/h", "a"), "--rate"),
+                (("--rate", "9/d", "a"), "--rate"),
+                (("--rate", "0.00001/s", "a"), "--rate"),
                 (("--churn", "udp://a"), "--churn"),
                 (("--threads", "2", "a"), "--threads"),
                 (("--churn", "--window", "2", "a"), "--window"),
