@@ -27,6 +27,7 @@ struct datagram_batch {
     struct slot *answered[DATAGRAM_BATCH_COUNT]; /* the slot of each answer */
     unsigned used;                               /* headers that the last receive has changed */
     unsigned first, end;
+    bool has_no_recvmmsg, has_no_sendmmsg; /* this kernel has not */
     bool is_split;   /* the first answer leaves as single datagrams; its piece is what is left */
     bool is_retried; /* the first answer failed once */
     unsigned char buffers[DATAGRAM_BATCH_COUNT][DATAGRAM_BUFFER_BYTES];
@@ -77,20 +78,51 @@ static int receive_one(struct mmsghdr *header, int fd)
     return 1;
 }
 
-/* One alone costs less by recvmsg. */
-static int receive_some(struct mmsghdr *headers, int fd, unsigned count)
+static int receive_one_by_one(struct mmsghdr *headers, int fd, unsigned count)
 {
-#ifdef HAVE_RECVMMSG
-    if (count > 1)
-        return recvmmsg(fd, headers, count, MSG_DONTWAIT, NULL);
-    return receive_one(headers, fd);
-#else
     unsigned received = 0;
 
     while (received < count && receive_one(&headers[received], fd) > 0)
         received++;
     return received > 0 ? (int)received : -1;
+}
+
+#ifdef HAVE_RECVMMSG
+
+/* Tell whether the system refuses a call and not what it would do: a sandbox, another kernel. */
+static bool is_refusal(int error)
+{
+    return error == ENOSYS || error == EPERM || error == EACCES || error == EOPNOTSUPP ||
+           error == EINVAL || error == ENOMEM || error == ENOBUFS;
+}
+
+/* Receive with one call. Where that is refused, nothing was taken: do it one by one. */
+static int receive_at_once(struct datagram_batch *batch, int fd, unsigned count)
+{
+    const int received = recvmmsg(fd, batch->headers, count, MSG_DONTWAIT, NULL);
+
+    if (received >= 0 || !is_refusal(errno))
+        return received;
+    batch->has_no_recvmmsg = errno == ENOSYS;
+    prepare(batch, 0);
+    return receive_one_by_one(batch->headers, fd, count);
+}
+
+#else
+
+static int receive_at_once(struct datagram_batch *batch, int fd, unsigned count)
+{
+    return receive_one_by_one(batch->headers, fd, count);
+}
+
 #endif
+
+/* One alone costs less by recvmsg. */
+static int receive_some(struct datagram_batch *batch, int fd, unsigned count)
+{
+    if (count == 1 || batch->has_no_recvmmsg)
+        return receive_one_by_one(batch->headers, fd, count);
+    return receive_at_once(batch, fd, count);
 }
 
 int datagram_batch_receive(struct datagram_batch *batch, int fd, unsigned count)
@@ -101,7 +133,7 @@ int datagram_batch_receive(struct datagram_batch *batch, int fd, unsigned count)
         prepare(batch, i);
     batch->used = 0;
     batch->first = batch->end = 0;
-    received = receive_some(batch->headers, fd, count);
+    received = receive_some(batch, fd, count);
     for (int i = 0; i < received; i++) {
         struct datagram *datagram = &batch->slots[i].datagram;
 
@@ -199,14 +231,24 @@ static int send_segment(struct datagram_batch *batch, int fd, struct datagram_ta
     return 1;
 }
 
-/* Send answers with one call. Return how many left, at least 1, or -1 with errno. */
+/*
+ * Send answers with one call. Where that fails, nothing left: whether it is the call that is
+ * refused or the first answer, this one alone will tell.
+ * Return how many left, at least 1, or -1 with errno.
+ */
 static int send_some(struct datagram_batch *batch, int fd)
 {
     struct mmsghdr *answers = &batch->answers[batch->first];
 
 #ifdef HAVE_SENDMMSG
-    if (batch->end - batch->first > 1)
-        return sendmmsg(fd, answers, batch->end - batch->first, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (batch->end - batch->first > 1 && !batch->has_no_sendmmsg) {
+        const int sent =
+            sendmmsg(fd, answers, batch->end - batch->first, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+        if (sent > 0 || errno == EAGAIN || errno == EINTR)
+            return sent;
+        batch->has_no_sendmmsg = errno == ENOSYS;
+    }
 #endif
     return send_one(&answers->msg_hdr, fd) < 0 ? -1 : 1;
 }

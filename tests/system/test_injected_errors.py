@@ -100,6 +100,31 @@ class InjectedErrors(harness.TestCase):
                 if HAS_SHORTCUTS:
                     self.assertGreater(self.injected_count(), 0)
 
+    def test_datagrams_leave_one_by_one_where_batches_are_refused(self):
+        for call in ["recvmmsg", "sendmmsg"]:
+            for error, is_for_good in [("ENOSYS", True), ("EPERM", False), ("EINVAL", False),
+                                       ("ENOMEM", False)]:
+                with self.subTest(call, error=error):
+                    with Echod(listen="udp://127.0.0.1:0",
+                               prefix=self.prefix(f"{call}:error={error}")) as echod, \
+                            socket.socket(type=socket.SOCK_DGRAM) as client:
+                        client.connect(("127.0.0.1", harness.port_of(echod.addresses[0])))
+                        client.settimeout(harness.PATIENCE_SECONDS)
+                        self.send_bursts(client)
+                    if is_for_good:
+                        self.assertEqual(self.injected_count(), 1)
+
+    def send_bursts(self, client):
+        """Send bursts, all of which must return, until a batch was refused and some more."""
+        for burst in range(1000):
+            datagrams = [b"%d of %d" % (number, burst) for number in range(30)]
+            for datagram in datagrams:
+                client.send(datagram)
+            self.assertEqual([client.recv(100) for _ in datagrams], datagrams)
+            if self.injected_count() > 0 and burst >= 10:
+                return
+        self.fail("no batch was ever tried")
+
     def test_what_is_only_for_comfort_may_be_refused(self):
         for injection, options in OPTIONAL:
             with self.subTest(injection):
