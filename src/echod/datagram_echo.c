@@ -16,9 +16,8 @@
 #endif
 
 enum {
-    /* Bytes that a turn takes before the others have theirs, unless datagrams just became larger.
-     */
-    TURN_BYTES = 1 << 20,
+    /* Bytes that a turn takes before the others have theirs, unless they just became larger. */
+    TURN_BYTES = 256 << 10,
     /* One alone costs less to receive alone: look for more only so often while none come. */
     LONELY_TURNS = 16,
     /* Where the system is short of something there is no event to wait for. */
