@@ -233,13 +233,16 @@ static void replace_one(struct idle_timeout *state)
         check_end(state->check, EXIT_STATUS_SYSTEM, "%s", strerror(errno));
 }
 
-/* Return how long a connection may be silent for its try to tell anything. */
+/*
+ * Return how long a connection may be silent for its try to tell anything: no longer than is asked
+ * for, and by as much more as timers may be late.
+ */
 static uint64_t longest_telling(const struct idle_timeout *state, uint64_t silence_wanted_ns)
 {
-    const uint64_t failed_ns = state->bisect.failed;
+    const uint64_t failed_ns = state->bisect.failed, maximum_ns = state->bisect.maximum;
 
     if (failed_ns == BISECT_NONE)
-        return UINT64_MAX;
+        return maximum_ns + (maximum_ns / PARTS > tolerance_ns ? maximum_ns / PARTS : tolerance_ns);
     return silence_wanted_ns < failed_ns ? failed_ns - 1 : failed_ns + state->bisect.tolerance;
 }
 

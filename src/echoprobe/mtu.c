@@ -46,6 +46,12 @@ static void note_sizes(const struct mtu *state)
         verdict_add(verdict, "largest_whole", FIGURE_BYTES, (double)state->largest[SEARCH_WHOLE]);
 }
 
+/* Tell whether larger ones may go there in one piece, which no whole answer can tell. */
+static bool is_limited_by_cuts(const struct mtu *state)
+{
+    return state->is_cut && state->largest[SEARCH_WHOLE] == state->largest[SEARCH_ANY];
+}
+
 static void conclude(struct mtu *state)
 {
     const char *const cut = state->is_cut ? " whole; the answers to larger ones are cut" : "";
@@ -53,9 +59,10 @@ static void conclude(struct mtu *state)
     note_sizes(state);
     if (state->search == SEARCH_OVER)
         check_end(state->check, EXIT_STATUS_UNCHANGED,
-                  "datagrams of up to %" PRIu64 " bytes return%s; up to %" PRIu64
+                  "datagrams of up to %" PRIu64 " bytes return%s; %s %" PRIu64
                   " bytes go there in one piece",
-                  state->largest[SEARCH_ANY], cut, state->largest[SEARCH_WHOLE]);
+                  state->largest[SEARCH_ANY], cut, is_limited_by_cuts(state) ? "at least" : "up to",
+                  state->largest[SEARCH_WHOLE]);
     else
         check_end(state->check, EXIT_STATUS_UNCHANGED,
                   "datagrams of up to %" PRIu64 " bytes return%s", state->largest[SEARCH_ANY], cut);
@@ -166,8 +173,10 @@ static uint64_t next_size(const struct mtu *state)
 {
     const struct bisect *const bisect = &state->bisect;
 
-    if (bisect->passed == 0)
-        return bisect->failed == BISECT_NONE ? FIRST_SIZE : BISECT_NONE;
+    if (bisect->passed == 0 && bisect->failed == BISECT_NONE)
+        return FIRST_SIZE;
+    if (bisect->passed == 0 && state->search == SEARCH_ANY)
+        return BISECT_NONE; /* nobody answers */
     return bisect_next(bisect);
 }
 

@@ -160,6 +160,45 @@ class EndTest(OutageTestCase):
         self.assertRegex(result.output, r"(?m)^20 sent, \d received, 1\d lost")
 
 
+class CheckTest(OutageTestCase):
+    """A check ends by itself, too."""
+
+    def check_ends(self, action, line, *arguments):
+        with Echod(may_log=".*") as server:
+            with Run(*arguments, *SHORT, server.addresses[0]) as run:
+                harness.wait_until(lambda: server.report()[0].bytes_out > 0, "an echo")
+                action(server)
+                result = run.result()
+            if server.status is None:
+                server.signal(signal.SIGCONT)
+        self.assertEqual(result.status, 1, result.text)
+        self.assertRegex(result.output, line)
+
+    def test_hold_of_a_service_that_was_killed_or_stopped(self):
+        self.check_ends(kill, "the connection ended after", "--hold", "1h")
+        self.check_ends(lambda server: server.signal(signal.SIGSTOP), "no echo after",
+                        "--hold", scaled_ms(1000))
+
+    def test_a_search_for_an_idle_timeout(self):
+        for action in (kill, lambda server: server.signal(signal.SIGSTOP)):
+            with self.subTest(action=action):
+                self.check_ends(action, "too many connections were lost, the last: ",
+                                "--find-idle-timeout=1h")
+
+    def test_a_half_close_of_a_service_that_was_stopped(self):
+        with Echod() as server:
+            server.signal(signal.SIGSTOP)
+            result = probe("--half-close", *SHORT, server.addresses[0])
+            server.signal(signal.SIGCONT)
+        self.assertEqual(result.status, 1, result.text)
+        self.assertIn("lost: nothing came back for ", result.output)
+
+    def test_a_search_for_the_mtu(self):
+        with broken_servers.answer_changed(lambda d, number: [d] if number < 3 else []) as server:
+            result = probe("--mtu", *SHORT, server.address)
+        self.assertEqual(result.status, 0, result.text)
+
+
 TCP_ECHO = """
 import socket
 listener = socket.create_server(("10.213.7.1", 7007))
