@@ -5,6 +5,7 @@
 #include "base/line.h"
 #include "base/units.h"
 
+#include <arpa/inet.h>
 #include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define KNOWN_FORMS                                                                                \
     "tcp://HOST:PORT, HOST:PORT, udp://HOST:PORT, unix:///PATH, fd://N, systemd://[NAME] or "      \
@@ -46,6 +48,41 @@ static int parse_port(const char *text, const char *whole, enum use use, struct 
     return 0;
 }
 
+/* Tell whether the text is an IPv6 address, perhaps with a zone (RFC 4007, 11), and nothing else.
+ */
+static bool is_ipv6(const char *text)
+{
+    const size_t length = strcspn(text, "%");
+    char host[INET6_ADDRSTRLEN];
+    struct in6_addr ignored;
+
+    if (length >= sizeof host || (text[length] == '%' && text[length + 1] == '\0'))
+        return false;
+    memcpy(host, text, length);
+    host[length] = '\0';
+    return inet_pton(AF_INET6, host, &ignored) == 1;
+}
+
+/* Check a host that was copied out of an address. Return 0, or -1 with a sentence in `error`. */
+static int check_host(const char *host, bool is_bracketed, const char *whole, enum use use,
+                      struct error *error)
+{
+    if (is_bracketed && !is_ipv6(host)) {
+        error_set(error,
+                  "\"%s\" has \"%s\" in brackets, which are for IPv6 addresses only; write for "
+                  "example tcp://[::1]:13265 or tcp://localhost:13265",
+                  whole, host);
+        return -1;
+    }
+    if (strcmp(host, "*") == 0) {
+        error_set(error, "\"%s\" has no host; write %s", whole,
+                  use == USE_CONNECT ? "whom to connect to, for example localhost"
+                                     : "0.0.0.0 or [::] for all addresses of this machine");
+        return -1;
+    }
+    return 0;
+}
+
 /*
  * Read HOST:PORT, where an IPv6 host stands in brackets. To connect the port may be left out: then
  * the address keeps its own.
@@ -67,6 +104,13 @@ static int parse_host_port(const char *text, const char *whole, enum use use,
                   whole);
         return -1;
     }
+    if (!is_bracketed && strchr(host, ':') != strrchr(host, ':')) {
+        error_set(error,
+                  "\"%s\" has more than one colon; an IPv6 address stands in brackets, for "
+                  "example tcp://[::1]:13265",
+                  whole);
+        return -1;
+    }
     if (host_length == 0 || host_length >= sizeof address->host ||
         memchr(host, '/', host_length) != NULL) {
         error_set(error, "\"%s\" has no host of 1 to %zu characters without a slash; write %s",
@@ -75,36 +119,86 @@ static int parse_host_port(const char *text, const char *whole, enum use use,
                                      : "0.0.0.0 or [::] for all addresses of this machine");
         return -1;
     }
-    if (!is_bracketed && strchr(host, ':') != strrchr(host, ':')) {
-        error_set(error,
-                  "\"%s\" has more than one colon; an IPv6 address stands in brackets, for "
-                  "example tcp://[::1]:13265",
-                  whole);
-        return -1;
-    }
     memcpy(address->host, host, host_length);
     address->host[host_length] = '\0';
+    if (check_host(address->host, is_bracketed, whole, use, error) < 0)
+        return -1;
     if (*behind == '\0' && use == USE_CONNECT)
         return 0;
     return parse_port(*behind == ':' ? behind + 1 : "", whole, use, address, error);
 }
 
+/*
+ * What stands for a character of a path that has a meaning in an address (RFC 3986, 2.1): a comma
+ * begins the options of a listener. Other per cent signs stand for themselves.
+ */
+static const struct {
+    char character;
+    const char *text;
+} encoded[] = {{',', "%2C"}, {'%', "%25"}};
+
+enum { ENCODED_COUNT = sizeof encoded / sizeof encoded[0] };
+
+/* Return the character that the text begins with, and how long it is there. */
+static char decode(const char *text, size_t *length)
+{
+    for (size_t i = 0; i < ENCODED_COUNT; i++) {
+        *length = strlen(encoded[i].text);
+        if (strncasecmp(text, encoded[i].text, *length) == 0)
+            return encoded[i].character;
+    }
+    *length = 1;
+    return *text;
+}
+
+/* Decode a path. Return false if it has no room. */
+static bool decode_path(const char *text, char path[ADDRESS_PATH_SIZE])
+{
+    size_t count = 0, length;
+
+    for (; *text != '\0'; text += length) {
+        if (count + 1 == ADDRESS_PATH_SIZE)
+            return false;
+        path[count++] = decode(text, &length);
+    }
+    path[count] = '\0';
+    return true;
+}
+
+static void encode_path(const char *path, char text[ADDRESS_TEXT_SIZE])
+{
+    struct line line = {.length = 0};
+    size_t length;
+
+    line_append_text(&line, "unix://");
+    for (; *path != '\0'; path++) {
+        if (*path == ',')
+            line_append_text(&line, "%2C");
+        else if (decode(path, &length) != *path || length > 1)
+            line_append_text(&line, "%25");
+        else
+            line_append(&line, path, 1);
+    }
+    (void)snprintf(text, ADDRESS_TEXT_SIZE, "%s", line_text(&line));
+}
+
 static int parse_unix(const char *path, const char *whole, struct address *address,
                       struct error *error)
 {
-    if (path[0] != '/' || path[1] == '\0') {
-        error_set(error, "\"%s\" has no absolute path; write for example unix:///run/echod.sock",
+    if ((path[0] != '/' && path[0] != '@') || path[1] == '\0') {
+        error_set(error,
+                  "\"%s\" has no absolute path; write for example unix:///run/echod.sock, or "
+                  "unix://@echod for an abstract name",
                   whole);
         return -1;
     }
-    if (strlen(path) >= sizeof address->path) {
+    if (!decode_path(path, address->path)) {
         error_set(error,
                   "\"%s\" has a path longer than %zu characters, the most that a Unix socket "
                   "can have",
                   whole, sizeof address->path - 1);
         return -1;
     }
-    memcpy(address->path, path, strlen(path) + 1);
     address->scheme = ADDRESS_UNIX;
     return 0;
 }
@@ -171,18 +265,6 @@ int address_parse(const char *text, struct address *address, struct error *error
     return -1;
 }
 
-/* Tell whether the text is an IPv6 address and nothing else. */
-static bool is_ipv6(const char *text)
-{
-    const struct addrinfo hints = {.ai_family = AF_INET6, .ai_flags = AI_NUMERICHOST};
-    struct addrinfo *found;
-
-    if (strchr(text, ':') == NULL || getaddrinfo(text, NULL, &hints, &found) != 0)
-        return false;
-    freeaddrinfo(found);
-    return true;
-}
-
 int address_parse_target(const char *text, uint16_t default_port, struct address *address,
                          struct error *error)
 {
@@ -246,7 +328,7 @@ void address_format(const struct address *address, char text[ADDRESS_TEXT_SIZE])
         format_host_port(address->host, address->port, "udp://", text);
         break;
     case ADDRESS_UNIX:
-        (void)snprintf(text, ADDRESS_TEXT_SIZE, "unix://%s", address->path);
+        encode_path(address->path, text);
         break;
     case ADDRESS_FD:
         (void)snprintf(text, ADDRESS_TEXT_SIZE, "fd://%d", address->fd);
@@ -275,16 +357,54 @@ static void format_ipv4(const struct sockaddr_in *socket_address, char text[ADDR
     memcpy(text, line_text(&line), line.length + 1);
 }
 
+/* An IPv4 peer of a socket for both families (RFC 4291, 2.5.5.2) is shown as what it is. */
+static bool format_mapped(const struct sockaddr *socket_address, socklen_t length,
+                          char text[ADDRESS_TEXT_SIZE])
+{
+    struct sockaddr_in v4 = {.sin_family = AF_INET};
+    struct sockaddr_in6 v6;
+
+    if (length < sizeof v6)
+        return false;
+    memcpy(&v6, socket_address, sizeof v6);
+    if (!IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr))
+        return false;
+    memcpy(&v4.sin_addr, &v6.sin6_addr.s6_addr[12], sizeof v4.sin_addr);
+    v4.sin_port = v6.sin6_port;
+    format_ipv4(&v4, text);
+    return true;
+}
+
 static void format_ipv6(const struct sockaddr *socket_address, socklen_t length,
                         char text[ADDRESS_TEXT_SIZE])
 {
     char host[ADDRESS_HOST_SIZE], port[NI_MAXSERV];
+
+    if (format_mapped(socket_address, length, text))
+        return;
 
     if (getnameinfo(socket_address, length, host, sizeof host, port, sizeof port,
                     NI_NUMERICHOST | NI_NUMERICSERV) != 0)
         (void)snprintf(text, ADDRESS_TEXT_SIZE, "unknown");
     else
         (void)snprintf(text, ADDRESS_TEXT_SIZE, "[%s]:%s", host, port);
+}
+
+bool address_is_abstract(const struct address *address)
+{
+    return address->path[0] == '@';
+}
+
+socklen_t address_unix_socket(const struct address *address, struct sockaddr_un *socket_address)
+{
+    const size_t length = strlen(address->path);
+
+    *socket_address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    memcpy(socket_address->sun_path, address->path, length);
+    if (!address_is_abstract(address))
+        return sizeof *socket_address;
+    socket_address->sun_path[0] = '\0';
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
 }
 
 /* Only sun_path up to `length` counts; it may lack the NUL, and is empty for an unnamed socket. */
@@ -297,7 +417,9 @@ static void format_unix(const struct sockaddr *socket_address, socklen_t length,
                              : 0;
     const size_t path_length = strnlen(path, space);
 
-    if (path_length == 0)
+    if (path_length == 0 && space > 1 && path[1] != '\0')
+        (void)snprintf(text, ADDRESS_TEXT_SIZE, "@%.*s", (int)(space - 1), path + 1);
+    else if (path_length == 0)
         (void)snprintf(text, ADDRESS_TEXT_SIZE, "unix");
     else
         (void)snprintf(text, ADDRESS_TEXT_SIZE, "%.*s", (int)path_length, path);

@@ -17,13 +17,13 @@ enum {
     ADDRESS_HOST_SIZE = 256, /* a DNS name has at most 253 characters (RFC 1035, 2.3.4) */
     ADDRESS_NAME_SIZE = 256, /* of sockets that systemd passed: at most 255 (systemd.socket(5)) */
     ADDRESS_PATH_SIZE = sizeof(((struct sockaddr_un *)0)->sun_path),
-    ADDRESS_TEXT_SIZE = 300, /* enough for any text that address_format* writes */
+    ADDRESS_TEXT_SIZE = 340, /* enough for any text that address_format* writes */
 };
 
 enum address_scheme {
     ADDRESS_TCP,     /* tcp://HOST:PORT or HOST:PORT */
     ADDRESS_UDP,     /* udp://HOST:PORT */
-    ADDRESS_UNIX,    /* unix:///PATH */
+    ADDRESS_UNIX,    /* unix:///PATH or unix://@NAME */
     ADDRESS_FD,      /* fd://N */
     ADDRESS_SYSTEMD, /* systemd://[NAME] */
     ADDRESS_STDIO,   /* stdio: */
@@ -34,7 +34,7 @@ struct address {
     enum address_scheme scheme;
     char host[ADDRESS_HOST_SIZE]; /* tcp, udp: a name or a numeric address, IPv6 without brackets */
     uint16_t port;                /* tcp, udp: host byte order; 0 lets the system choose */
-    char path[ADDRESS_PATH_SIZE]; /* unix: absolute, NUL-terminated */
+    char path[ADDRESS_PATH_SIZE]; /* unix: absolute, or '@' and an abstract name; with a NUL */
     char name[ADDRESS_NAME_SIZE]; /* systemd: of the sockets that were passed; empty: all */
     int fd;                       /* fd */
 };
@@ -59,6 +59,15 @@ bool address_is_equal(const struct address *address, const struct address *other
 
 /* Write the address as address_parse reads it, scheme included: "tcp://[::1]:7". */
 void address_format(const struct address *address, char text[ADDRESS_TEXT_SIZE]);
+
+/*
+ * Make the socket address of a Unix address, and return its length: an abstract name, which Linux
+ * has (unix(7)), has no path.
+ */
+socklen_t address_unix_socket(const struct address *address, struct sockaddr_un *socket_address);
+
+/* Tell whether a Unix address is an abstract name. */
+bool address_is_abstract(const struct address *address);
 
 /*
  * Write a socket's address the way the log shows a peer: "127.0.0.1:5001", "[::1]:5001"; an IPv6

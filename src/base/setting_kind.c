@@ -73,7 +73,8 @@ static const struct unit units[] = {
                           "a duration; write for example 90, 0.5, 1m30s or 250ms"},
     [SETTING_INTERVAL] = {units_parse_interval, units_format_interval,
                           "a duration; write for example 1, 0.2, 10ms or 500us"},
-    [SETTING_RATE] = {units_parse_whole_rate, format_count, "a whole rate; write for example 1000/s, 5k/s or 300/m"},
+    [SETTING_RATE] = {units_parse_whole_rate, format_count,
+                      "a whole rate; write for example 1000/s, 5k/s or 300/m"},
 };
 
 static int set_number(const struct setting *setting, void *member, const char *text,

@@ -41,7 +41,8 @@ int units_parse_interval(const char *text, uint64_t *microseconds)
     __attribute__((warn_unused_result));
 
 /*
- * Read a rate: a number with up to six decimals, k or M (powers of 1000) behind it or not, and "/s",
+ * Read a rate: a number with up to six decimals, k or M (powers of 1000) behind it or not, and
+ * "/s",
  * "/m" or "/h" behind that or nothing, which is a second: "1000", "0.5/s", "300/m", "5k/s".
  * Return 0, or -1 with errno EINVAL (no such form) or ERANGE (does not fit).
  */

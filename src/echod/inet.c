@@ -3,6 +3,7 @@
 #include "echod/inet.h"
 
 #include "base/descriptor.h"
+#include "echod/socket_options.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -32,23 +33,6 @@ static void sleep_ms(int milliseconds)
     (void)nanosleep(&pause, NULL);
 }
 
-static const char *advice_on_bind(int bind_errno)
-{
-    switch (bind_errno) {
-    case EADDRINUSE:
-        return "stop what listens there, or choose another port (0: any free one)";
-    case EADDRNOTAVAIL:
-        return "choose an address of this machine, or 0.0.0.0 or [::] for all of them";
-    case EACCES:
-        return "choose a port from 1024 on, or give echod the right to bind this one";
-    case EMFILE:
-    case ENFILE:
-        return endpoint_advice_on_files();
-    default:
-        return "choose another address";
-    }
-}
-
 static bool is_datagram(const struct addrinfo *info)
 {
     return info->ai_socktype == SOCK_DGRAM;
@@ -70,25 +54,28 @@ static void set_receive_buffer(int fd, uint64_t bytes)
  * Make a bound stream socket listen, or a datagram socket ready. Accepted sockets inherit what is
  * set here.
  */
-static int make_ready(int fd, const struct addrinfo *info, const struct listener_options *options)
+static int make_ready(int fd, const struct addrinfo *info, const struct listener_options *options,
+                      const char **failed)
 {
     if (is_datagram(info)) {
         set_receive_buffer(fd, options->receive_buffer_bytes);
         return 0;
     }
-    endpoint_set_no_delay(fd);
+    if (socket_options_set_for_clients(fd, options, failed) < 0)
+        return -1;
     return listen(fd, (int)options->backlog);
 }
 
 /*
  * Open and bind. SO_REUSEADDR lets a restart bind while old connections still end; of datagrams it
- * would let others take some.
+ * would let others take some. On failure `failed` names the option that was refused, or is NULL.
  */
 static int open_socket(const struct addrinfo *info, const struct listener_options *options,
-                       bool joins_group)
+                       bool joins_group, const char **failed)
 {
     int fd = socket(info->ai_family, info->ai_socktype, info->ai_protocol);
 
+    *failed = NULL;
     if (fd < 0)
         return -1;
     if (descriptor_prepare(fd) < 0 ||
@@ -98,9 +85,8 @@ static int open_socket(const struct addrinfo *info, const struct listener_option
     if (joins_group && switch_on(fd, SOL_SOCKET, SO_REUSEPORT) < 0)
         goto fail;
 #endif
-    if (info->ai_family == AF_INET6 && switch_on(fd, IPPROTO_IPV6, IPV6_V6ONLY) < 0)
-        goto fail;
-    if (bind(fd, info->ai_addr, info->ai_addrlen) < 0 || make_ready(fd, info, options) < 0)
+    if (socket_options_set_before_bind(fd, info->ai_family, options, failed) < 0 ||
+        bind(fd, info->ai_addr, info->ai_addrlen) < 0 || make_ready(fd, info, options, failed) < 0)
         goto fail;
     return fd;
 
@@ -113,13 +99,14 @@ fail:
  * The same, and try again if the address is in use: of two processes that start at one instant,
  * listen(2) may refuse both, because each has bound already. They wait for different times.
  */
-static int open_first_socket(const struct addrinfo *info, const struct listener_options *options)
+static int open_first_socket(const struct addrinfo *info, const struct listener_options *options,
+                             const char **failed)
 {
-    int fd = open_socket(info, options, false);
+    int fd = open_socket(info, options, false, failed);
 
     for (int i = 0; i < 3 && fd < 0 && errno == EADDRINUSE; i++) {
         sleep_ms(1 + getpid() % 13);
-        fd = open_socket(info, options, false);
+        fd = open_socket(info, options, false, failed);
     }
     return fd;
 }
@@ -133,10 +120,12 @@ static int open_group(struct endpoint *endpoint, const struct addrinfo *bound,
                       const struct listener_options *options, size_t worker_count)
 {
 #if defined __linux__ && defined SO_REUSEPORT
+    const char *failed;
+
     if (worker_count > 1 && switch_on(endpoint->worker_fds[0], SOL_SOCKET, SO_REUSEPORT) == 0) {
         endpoint->is_group = true;
         for (size_t i = 1; i < worker_count; i++)
-            endpoint->worker_fds[i] = open_socket(bound, options, true);
+            endpoint->worker_fds[i] = open_socket(bound, options, true, &failed);
     }
 #else
     (void)bound;
@@ -147,14 +136,14 @@ static int open_group(struct endpoint *endpoint, const struct addrinfo *bound,
 
 /* Open one of the addresses that a name has. Return 0, or -1 with errno. */
 static int open_endpoint(struct endpoint_list *list, const struct addrinfo *info,
-                         const struct listener_options *options)
+                         const struct listener_options *options, const char **failed)
 {
     struct addrinfo bound = *info;
     struct sockaddr_storage address;
     socklen_t length = sizeof address;
     char text[ADDRESS_TEXT_SIZE];
     struct endpoint *endpoint;
-    const int fd = open_first_socket(info, options);
+    const int fd = open_first_socket(info, options, failed);
 
     if (fd < 0)
         return -1;
@@ -241,6 +230,47 @@ static bool do_overlap(const struct sockaddr *one, const struct sockaddr *other)
     return false;
 }
 
+/* Say what the system finds invalid about an IPv6 address. */
+static const char *advice_on_invalid(const struct sockaddr *wanted)
+{
+    struct sockaddr_in6 v6;
+
+    if (wanted->sa_family != AF_INET6)
+        return "choose another address";
+    memcpy(&v6, wanted, sizeof v6);
+    if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr))
+        return "this is an IPv4 address within IPv6: write the IPv4 address itself";
+    if (IN6_IS_ADDR_LINKLOCAL(&v6.sin6_addr) && v6.sin6_scope_id == 0)
+        return "name the network interface of a link-local address: [fe80::1%eth0]:7";
+    return "choose another address";
+}
+
+static const char *advice_on_bind(int bind_errno, const struct sockaddr *wanted)
+{
+    switch (bind_errno) {
+    case EADDRINUSE:
+        return "stop what listens there, or choose another port (0: any free one)";
+    case EADDRNOTAVAIL:
+        return "choose an address of this machine, or 0.0.0.0 or [::] for all of them";
+    case EACCES:
+        return "choose a port from 1024 on, or give echod the right to bind this one";
+    case EMFILE:
+    case ENFILE:
+        return endpoint_advice_on_files();
+    case EINVAL:
+        return advice_on_invalid(wanted);
+    default:
+        return "choose another address";
+    }
+}
+
+/* Say that the system refuses an option of a listener. */
+static void explain_option(const char *name, const char *option, struct error *error)
+{
+    error_set(error, "%s: %s: %s; leave it out, or give what this system allows", name, option,
+              strerror(errno));
+}
+
 /* Say why an address cannot be bound; it may be an endpoint of ours that is in the way. */
 static void explain_bind(const struct endpoint_list *list, const struct addrinfo *wanted,
                          const char *name, struct error *error)
@@ -257,7 +287,7 @@ static void explain_bind(const struct endpoint_list *list, const struct addrinfo
                   name, strerror(errno), own->name);
         return;
     }
-    endpoint_explain(error, name, advice_on_bind(errno));
+    endpoint_explain(error, name, advice_on_bind(errno, wanted->ai_addr));
 }
 
 int inet_open(struct endpoint_list *list, const struct listen *listen, const char *name,
@@ -270,15 +300,19 @@ int inet_open(struct endpoint_list *list, const struct listen *listen, const cha
         return -1;
     for (const struct addrinfo *info = found; info != NULL; info = info->ai_next) {
         char text[ADDRESS_TEXT_SIZE];
+        const char *failed;
 
         if (is_listed_before(found, info))
             continue;
-        if (open_endpoint(list, info, &listen->options) == 0) {
+        if (open_endpoint(list, info, &listen->options, &failed) == 0) {
             opened++;
             continue;
         }
-        explain_bind(list, info, name, error);
-        if (!is_missing_on_this_machine(errno)) {
+        if (failed != NULL)
+            explain_option(name, failed, error);
+        else
+            explain_bind(list, info, name, error);
+        if (failed != NULL || !is_missing_on_this_machine(errno)) {
             opened = 0;
             break;
         }

@@ -148,6 +148,11 @@ void listener_set_backlog(struct listener *listener, int backlog)
     (void)listen(evconnlistener_get_fd(listener->acceptor), backlog);
 }
 
+evutil_socket_t listener_fd(const struct listener *listener)
+{
+    return evconnlistener_get_fd(listener->acceptor);
+}
+
 const char *listener_name(const struct listener *listener)
 {
     return listener->name;

@@ -54,6 +54,9 @@ void listener_resume(struct listener *listener);
  */
 void listener_set_backlog(struct listener *listener, int backlog);
 
+/* Return the socket, which stays the listener's. */
+evutil_socket_t listener_fd(const struct listener *listener);
+
 /*
  * Accept a client at once, if one waits, whether the listener is paused or not: to leave nobody
  * behind before listener_free. A turn of the loop accepts a bounded number only.

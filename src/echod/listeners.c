@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/descriptor.h"
+#include "echod/socket_options.h"
 #include "echod/timers.h"
 
 #include <errno.h>
@@ -201,6 +202,19 @@ static void add_late(struct listeners *listeners, struct endpoint *endpoint)
     *fd = -1;
 }
 
+/* Change the socket, which we opened, without a gap. */
+static void change_socket(struct client_listener *listener, const struct endpoint *endpoint)
+{
+    const struct listener_options *options = &endpoint->next_options;
+    const char *failed;
+
+    listener_set_backlog(listener->listener, (int)options->backlog);
+    if (endpoint->address.scheme == ADDRESS_TCP &&
+        socket_options_set_for_clients(listener_fd(listener->listener), options, &failed) < 0)
+        log_write(listener->all->log, LOG_LEVEL_WARNING, "%s: %s is not changed: %s",
+                  endpoint->name, failed, strerror(errno));
+}
+
 /* Give clients that come from now on the next options of an endpoint. */
 static void change(struct client_listener *listener, const struct endpoint *endpoint)
 {
@@ -218,7 +232,7 @@ static void change(struct client_listener *listener, const struct endpoint *endp
     listener->stats = endpoint->stats;
     atomic_store(&listener->stats->max, endpoint->next_options.max_connections);
     if (!endpoint->is_passed)
-        listener_set_backlog(listener->listener, (int)endpoint->next_options.backlog);
+        change_socket(listener, endpoint);
 }
 
 void listeners_change(struct listeners *listeners, struct endpoint_list *endpoints)

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "echod/capacity.h"
+#include "echod/socket_options.h"
 #include "echod/options_reader.h"
 
 #include <errno.h>
@@ -101,6 +102,26 @@ static void change_workers(struct reload *reload)
 
 /* --- Reload ---------------------------------------------------------------------------------- */
 
+/* Keep what counts only when a socket is bound, and say so. */
+static void keep_bound(struct reload *reload)
+{
+    struct endpoint_list *endpoints = &reload->sockets->endpoints;
+
+    for (size_t i = 0; i < endpoints->count; i++) {
+        struct endpoint *endpoint = &endpoints->items[i];
+
+        if (endpoint->is_leaving ||
+            !socket_options_need_bind(&endpoint->options, &endpoint->next_options))
+            continue;
+        socket_options_keep_bound(&endpoint->next_options, &endpoint->options);
+        log_write(
+            reload->log, LOG_LEVEL_WARNING,
+            "%s keeps its device, mark, v6only, freebind, mode, owner and group until echod is "
+            "restarted",
+            endpoint->name);
+    }
+}
+
 /* The hosts of the next options have been looked up. */
 static void on_looked_up(void *argument)
 {
@@ -109,6 +130,7 @@ static void on_looked_up(void *argument)
     if (reload->is_over) {
         drop(reload);
     } else if (open_sockets(reload) == 0) {
+        keep_bound(reload);
         change_workers(reload);
     } else {
         drop(reload);

@@ -151,12 +151,21 @@ int sockets_open(struct sockets *sockets, const struct listen_list *addresses, s
     return status;
 }
 
+/* What a listener was told of its owner counts more. */
+static int hand_over(const struct endpoint *endpoint, uid_t uid, gid_t gid)
+{
+    const struct listener_options *options = &endpoint->options;
+
+    return unix_change_owner(endpoint, options->owner.is_given ? (uid_t)-1 : uid,
+                             options->group.is_given ? (gid_t)-1 : gid);
+}
+
 void sockets_hand_over(const struct sockets *sockets, uid_t uid, gid_t gid, struct log *log)
 {
     for (size_t i = 0; i < sockets->endpoints.count; i++) {
         const struct endpoint *endpoint = &sockets->endpoints.items[i];
 
-        if (endpoint->bound_path[0] != '\0' && unix_change_owner(endpoint, uid, gid) < 0)
+        if (endpoint->bound_path[0] != '\0' && hand_over(endpoint, uid, gid) < 0)
             log_write(log, LOG_LEVEL_WARNING, "%s stays with its owner: %s", endpoint->name,
                       strerror(errno));
     }
@@ -282,7 +291,7 @@ int sockets_check(const struct listen_list *addresses, size_t index, struct erro
 
     address_format(address, name);
     if (address->scheme == ADDRESS_UNIX)
-        status = unix_check(address->path, name, &cause);
+        status = unix_check(&addresses->items[index], name, &cause);
     else if (address->scheme == ADDRESS_TCP || address->scheme == ADDRESS_UDP)
         status = inet_check(address, name, &cause);
     if (status < 0)

@@ -23,21 +23,6 @@ static const char *advice_on_path(int bind_errno)
     return "choose a path in a directory of echod's own, where nothing else is";
 }
 
-int unix_check(const char *path, const char *name, struct error *error)
-{
-    char directory[ADDRESS_PATH_SIZE];
-    struct stat found;
-    char *end;
-
-    memcpy(directory, path, strlen(path) + 1);
-    end = strrchr(directory, '/');
-    end[end == directory ? 1 : 0] = '\0';
-    if (stat(directory, &found) == 0 && S_ISDIR(found.st_mode))
-        return 0;
-    error_set(error, "%s: there is no directory %s; make it, or choose another", name, directory);
-    return -1;
-}
-
 /* Tell whether somebody listens on a Unix socket; a path without a listener is left from a crash.
  */
 static bool is_unix_socket_in_use(const struct sockaddr_un *address)
@@ -73,16 +58,36 @@ static int remove_stale_socket(const struct sockaddr_un *address)
     return unlink(address->sun_path);
 }
 
+/* Set the permissions and the owner that were asked for. Return 0, or -1 with errno. */
+static int set_permissions(const struct sockaddr_un *address,
+                           const struct listener_options *options)
+{
+    const uid_t uid = options->owner.is_given ? options->owner.uid : (uid_t)-1;
+    const gid_t gid = options->group.is_given ? options->group.gid : (gid_t)-1;
+
+    if (options->mode != LISTENER_ANY_MODE && chmod(address->sun_path, (mode_t)options->mode) < 0)
+        return -1;
+    if (!options->owner.is_given && !options->group.is_given)
+        return 0;
+    return chown(address->sun_path, uid, gid);
+}
+
 /* Bind in place of a stale socket and listen. */
-static int bind_unix_listener(const struct sockaddr_un *address, int backlog)
+static int bind_unix_listener(const struct sockaddr_un *address,
+                              const struct listener_options *options)
 {
     const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
     if (fd < 0)
         return -1;
     if (descriptor_prepare(fd) < 0 || remove_stale_socket(address) < 0 ||
-        bind(fd, (const struct sockaddr *)address, sizeof *address) < 0 ||
-        listen(fd, backlog) < 0) {
+        bind(fd, (const struct sockaddr *)address, sizeof *address) < 0) {
+        descriptor_close(fd);
+        return -1;
+    }
+    /* Nobody can connect before it listens. */
+    if (set_permissions(address, options) < 0 || listen(fd, (int)options->backlog) < 0) {
+        (void)unlink(address->sun_path);
         descriptor_close(fd);
         return -1;
     }
@@ -110,40 +115,102 @@ static int lock_directory_of(const struct sockaddr_un *address)
  * Of two processes that start at one instant, neither must find a socket of the other that is bound
  * and does not listen yet, and take it for stale.
  */
-static int open_unix_listener(const struct sockaddr_un *address, int backlog)
+static int open_unix_listener(const struct address *address, const struct listener_options *options)
 {
-    const int directory = lock_directory_of(address);
-    const int fd = bind_unix_listener(address, backlog);
+    struct sockaddr_un local;
+    int directory, fd;
+
+    (void)address_unix_socket(address, &local);
+    directory = lock_directory_of(&local);
+    fd = bind_unix_listener(&local, options);
 
     descriptor_close(directory);
     return fd;
 }
 
 /* Remember which socket sockets_close has to remove. */
-static int note_bound_path(struct endpoint *endpoint, const char *path)
+static int note_bound_path(struct endpoint *endpoint, const struct address *address)
 {
     struct stat bound;
 
-    if (lstat(path, &bound) < 0)
+    if (address_is_abstract(address))
+        return 0; /* it goes with its last socket */
+    if (lstat(address->path, &bound) < 0)
         return -1;
-    memcpy(endpoint->bound_path, path, sizeof endpoint->bound_path);
+    memcpy(endpoint->bound_path, address->path, sizeof endpoint->bound_path);
     endpoint->bound_device = bound.st_dev;
     endpoint->bound_inode = bound.st_ino;
     return 0;
 }
 
+/* Bind a name without a path, and listen. */
+static int open_abstract_listener(const struct address *address,
+                                  const struct listener_options *options)
+{
+    struct sockaddr_un local;
+    const socklen_t length = address_unix_socket(address, &local);
+    const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    if (fd < 0)
+        return -1;
+    if (descriptor_prepare(fd) < 0 || bind(fd, (const struct sockaddr *)&local, length) < 0 ||
+        listen(fd, (int)options->backlog) < 0) {
+        descriptor_close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+/* An abstract name has no permissions, and is known to Linux only (unix(7)). */
+static int check_options(const struct listen *listen, const char *name, struct error *error)
+{
+    const struct listener_options *options = &listen->options;
+
+    if (!address_is_abstract(&listen->address))
+        return 0;
+#ifndef __linux__
+    error_set(error, "%s: only Linux has abstract names; choose a path", name);
+    return -1;
+#endif
+    if (options->mode == LISTENER_ANY_MODE && !options->owner.is_given && !options->group.is_given)
+        return 0;
+    error_set(error, "%s: an abstract name has no mode, owner or group; choose a path for them",
+              name);
+    return -1;
+}
+
+int unix_check(const struct listen *listen, const char *name, struct error *error)
+{
+    char directory[ADDRESS_PATH_SIZE];
+    struct stat found;
+    char *end;
+
+    if (address_is_abstract(&listen->address))
+        return check_options(listen, name, error);
+    memcpy(directory, listen->address.path, sizeof directory);
+    end = strrchr(directory, '/');
+    end[end == directory ? 1 : 0] = '\0';
+    if (stat(directory, &found) == 0 && S_ISDIR(found.st_mode))
+        return 0;
+    error_set(error, "%s: there is no directory %s; make it, or choose another", name, directory);
+    return -1;
+}
+
 int unix_open(struct endpoint_list *list, const struct listen *listen, const char *name,
               struct error *error)
 {
-    struct sockaddr_un local = {.sun_family = AF_UNIX};
     struct endpoint *endpoint = NULL;
     int fd;
 
-    memcpy(local.sun_path, listen->address.path, sizeof local.sun_path);
-    fd = open_unix_listener(&local, (int)listen->options.backlog);
+    if (check_options(listen, name, error) < 0)
+        return -1;
+    if (address_is_abstract(&listen->address))
+        fd = open_abstract_listener(&listen->address, &listen->options);
+    else
+        fd = open_unix_listener(&listen->address, &listen->options);
     if (fd >= 0)
         endpoint = endpoint_add_socket(list, ENDPOINT_LISTENER, fd);
-    if (endpoint == NULL || note_bound_path(endpoint, listen->address.path) < 0 ||
+    if (endpoint == NULL || note_bound_path(endpoint, &listen->address) < 0 ||
         endpoint_share_socket(endpoint, list->worker_count) < 0) {
         endpoint_explain(error, name, advice_on_path(errno));
         return -1;

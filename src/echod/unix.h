@@ -19,8 +19,11 @@
 int unix_open(struct endpoint_list *list, const struct listen *listen, const char *name,
               struct error *error) __attribute__((warn_unused_result));
 
-/* Check that a path has a directory. Return 0, or -1 with a sentence in `error`. */
-int unix_check(const char *path, const char *name, struct error *error)
+/*
+ * Check what can be known without opening it: that a path has a directory, and an abstract name no
+ * permissions. Return 0, or -1 with a sentence in `error`.
+ */
+int unix_check(const struct listen *listen, const char *name, struct error *error)
     __attribute__((warn_unused_result));
 
 /*

@@ -35,12 +35,12 @@ const char *target_hint(const struct target *target, int failure)
     return "";
 }
 
-static void add_path(struct target *target, const char *path)
+static void add_path(struct target *target, const struct address *address)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct sockaddr_un place;
+    const socklen_t length = address_unix_socket(address, &place);
 
-    memcpy(address.sun_path, path, strlen(path) + 1);
-    add_place(target, &address, sizeof address);
+    add_place(target, &place, length);
 }
 
 int target_resolve(struct target *target, const struct address *address, int family,
@@ -60,7 +60,7 @@ int target_resolve(struct target *target, const struct address *address, int fam
         target->port = address->port;
     address_format(address, target->name);
     if (address->scheme == ADDRESS_UNIX) {
-        add_path(target, address->path);
+        add_path(target, address);
         return 0;
     }
     (void)snprintf(port, sizeof port, "%u", (unsigned)address->port);

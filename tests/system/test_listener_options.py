@@ -4,10 +4,13 @@ Which options there are, and what is wrong with one, is in test_usage and check_
 Run by `run`, by automake, or alone.
 """
 
+import grp
 import json
 import os
 import select
 import signal
+import socket
+import subprocess
 
 import harness
 from harness import KIB, Echod, scaled_ms
@@ -120,6 +123,120 @@ class LogTest(harness.TestCase):
             self.assertEqual(len(server.log.find("opened listener=all")), 1)
             server.signal(signal.SIGUSR1)
             server.log.wait_for("listener checks: open=0 accepted=1 ")
+
+
+class SocketTest(harness.TestCase):
+    """What reaches the sockets of clients, as the kernel tells."""
+
+    def client_sockets(self, server):
+        """The options of the sockets that are echod's ends of connections, by ss(8)."""
+        ss = self.need_program("ss", "/usr/sbin", "/sbin")
+        port = harness.port_of(server.addresses[0])
+        result = subprocess.run([ss, "-Htno", "state", "established", f"( sport = :{port} )"],
+                                stdout=subprocess.PIPE, check=True, encoding="ascii")
+        return result.stdout
+
+    def test_keepalive_is_inherited(self):
+        """By default a client is probed after two hours of silence, or when the listener says."""
+        for option, timer in (("", "keepalive,119min"), (",keepalive=100", "keepalive,1min3"),
+                              (",keepalive=off", None)):
+            with self.subTest(option), Echod(listen=harness.LOOPBACK + option) as server:
+                harness.round_trip(server.connect())
+                if timer is None:
+                    harness.wait_until(lambda: "timer" not in self.client_sockets(server),
+                                       "no timer is set")
+                else:
+                    harness.wait_until(lambda: f"timer:({timer}" in self.client_sockets(server),
+                                       "the timer of keep-alive is set")
+
+    def test_a_reload_changes_what_clients_inherit(self):
+        """An option of the socket changes while it listens, for those who come."""
+        path = f"{self.temporary_directory()}/echod.conf"
+        port = harness.free_port()
+
+        def write(options):
+            with open(path, "w", encoding="ascii") as file:
+                file.write(f"listen tcp://127.0.0.1:{port}{options}\n")
+
+        write(",keepalive=off")
+        with Echod(config=path, listen=()) as server:
+            write(",keepalive=100")
+            server.signal(signal.SIGHUP)
+            server.log.wait_for("is in effect")
+            harness.round_trip(server.connect())
+            harness.wait_until(lambda: "timer:(keepalive" in self.client_sockets(server),
+                               "the timer of keep-alive is set")
+            since = len(server.log.lines)
+            write(",freebind")
+            server.signal(signal.SIGHUP)
+            server.log.wait_for("warning: tcp://127.0.0.1:[0-9]+ keeps its device, ", since=since)
+
+    def test_v6only_off_serves_both_families(self):
+        """[::] then serves IPv4, and the log shows who that is."""
+        with Echod(listen="[::]:0,v6only=off") as server:
+            port = harness.port_of(server.addresses[0])
+            for host in ("127.0.0.1", "::1"):
+                with socket.create_connection((host, port)) as client:
+                    harness.round_trip(client)
+            server.log.wait_for(r"connection \d+ 127\.0\.0\.1:\d+ closed")
+            server.log.wait_for(r"connection \d+ \[::1\]:\d+ closed")
+
+    def test_freebind_binds_what_is_not_there_yet(self):
+        """An address that comes later can be bound; without the option it is an error."""
+        self.assert_refused(harness.run_echod("--listen", "192.0.2.1:0"),
+                            "192.0.2.1:0: Cannot assign")
+        with Echod(listen="192.0.2.1:0,freebind"):
+            pass
+
+    def test_a_device_that_is_not_there_is_named(self):
+        """A refused option is named with its address."""
+        self.assert_refused(harness.run_echod("--listen", "127.0.0.1:0,device=nowhere0"),
+                            "tcp://127.0.0.1:0: device: ")
+        if os.geteuid() == 0:
+            with Echod(listen="127.0.0.1:0,device=lo") as server:
+                harness.round_trip(server.connect())
+
+
+class UnixTest(harness.TestCase):
+
+    def test_permissions_are_set(self):
+        """The mode that was asked for is there from the first moment."""
+        path = f"{self.temporary_directory()}/echod.sock"
+        for mode in (0o600, 0o660, 0o666):
+            with Echod(listen=f"unix://{path},mode={mode:04o}") as server:
+                self.assertEqual(os.stat(path).st_mode & 0o777, mode)
+                harness.round_trip(server.connect())
+
+    def test_an_owner_is_set(self):
+        """A number or a name, which needs root."""
+        if os.geteuid() != 0:
+            self.skipTest("only root gives a file away")
+        path = f"{self.temporary_directory()}/echod.sock"
+        with Echod(listen=f"unix://{path},owner=12345,group=nogroup") as server:
+            self.assertEqual(os.stat(path).st_uid, 12345)
+            self.assertEqual(os.stat(path).st_gid, grp.getgrnam("nogroup").gr_gid)
+            harness.round_trip(server.connect())
+
+    def test_an_abstract_name_is_served(self):
+        """It has no path, and two echod cannot have it."""
+        name = f"echod-test-{os.getpid()}"
+        with Echod(listen=f"unix://@{name}") as server:
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(harness.PATIENCE_SECONDS)
+                client.connect(f"\0{name}")
+                harness.round_trip(client)
+            result = harness.probe("-c", "1", f"unix://@{name}")
+            self.assertEqual(result.status, 0, result.stderr)
+            server.wait_for_closed(count=2)
+            self.assert_refused(harness.run_echod("--listen", f"unix://@{name}"),
+                                f"unix://@{name}: Address already in use")
+
+    def test_a_comma_in_a_path_is_encoded(self):
+        """The log and --check write it so that it can be read again."""
+        directory = self.temporary_directory()
+        with Echod(listen=f"unix://{directory}/a%2Cb") as server:
+            self.assertTrue(os.path.exists(f"{directory}/a,b"))
+            self.assertEqual(server.addresses, [f"unix://{directory}/a%2Cb"])
 
 
 class ReloadTest(harness.TestCase):

@@ -79,6 +79,12 @@ static const struct {
     {"unix:///run/echod.sock", {.scheme = ADDRESS_UNIX, .path = "/run/echod.sock"}, NULL},
     {"unix:///a", {.scheme = ADDRESS_UNIX, .path = "/a"}, NULL},
     {"unix:///tmp/with space:7", {.scheme = ADDRESS_UNIX, .path = "/tmp/with space:7"}, NULL},
+    {"unix:///tmp/a%2cb%25%2C",
+     {.scheme = ADDRESS_UNIX, .path = "/tmp/a,b%,"},
+     "unix:///tmp/a%2Cb%%2C"},
+    {"unix:///100%", {.scheme = ADDRESS_UNIX, .path = "/100%"}, NULL},
+    {"unix:///%252C", {.scheme = ADDRESS_UNIX, .path = "/%2C"}, NULL},
+    {"unix://@echod", {.scheme = ADDRESS_UNIX, .path = "@echod"}, NULL},
     {"unix:///tmp/a://b", {.scheme = ADDRESS_UNIX, .path = "/tmp/a://b"}, NULL},
     {"fd://0", {.scheme = ADDRESS_FD, .fd = 0}, NULL},
     {"fd://3", {.scheme = ADDRESS_FD, .fd = 3}, NULL},
@@ -96,6 +102,35 @@ START_TEST(a_right_address_is_read)
     ck_assert_msg(parse(good[_i].text, &address, &error) == 0, "\"%s\" was refused: %s",
                   good[_i].text, error.text);
     check_equal(&address, &good[_i].address);
+}
+END_TEST
+
+/* What is read is written so that it is read again as the same: of texts made by chance, too. */
+START_TEST(what_is_read_can_be_written_and_read_again)
+{
+    static const char *const pieces[] = {
+        "tcp://", "udp://", "unix://", "/",   "fd://", "systemd://", "[",
+        "]",      ":",      "::",      "1",   "7",     "a",          "%",
+        "%2C",    ",",      "@",       "%25", "*",     ".",          "127.0.0.1"};
+    uint64_t seed = (uint64_t)_i;
+    unsigned count = 0;
+
+    for (int round = 0; round < 200000; round++) {
+        char text[256] = "", written[ADDRESS_TEXT_SIZE];
+        struct address address, again;
+        struct error error;
+
+        for (uint64_t n = 1 + support_random(&seed) % 7; n > 0; n--)
+            (void)strcat(text, pieces[support_random(&seed) % COUNT_OF(pieces)]);
+        if (parse(text, &address, &error) < 0)
+            continue;
+        count++;
+        address_format(&address, written);
+        ck_assert_msg(parse(written, &again, &error) == 0, "%s became %s: %s", text, written,
+                      error.text);
+        ck_assert_msg(address_is_equal(&address, &again), "%s became %s", text, written);
+    }
+    ck_assert_uint_gt(count, 100);
 }
 END_TEST
 
@@ -147,6 +182,14 @@ static const char *const bad[] = {
     "[::1:7",
     "tcp://::1]:7",
     "[[::1]]:7",
+    "[[]:7",
+    "[localhost]:7",
+    "[127.0.0.1]:7",
+    "[::1%]:7",
+    "*:7",
+    "tcp://*:7",
+    "udp://*:7",
+    "unix://@",
     "tcp://[::1]",
     "tcp://[::1]:65536",
     "tcp://[::1]:7x",
@@ -338,7 +381,7 @@ static const struct {
     {"::1", 0, "[::1]:5001"},
     {"fe80::1", UINT32_MAX, "[fe80::1%4294967295]:5001"}, /* there is no such interface */
     {"2001:db8::192.0.2.1", 0, "[2001:db8::c000:201]:5001"},
-    {"::ffff:192.0.2.1", 0, "[::ffff:192.0.2.1]:5001"},
+    {"::ffff:192.0.2.1", 0, "192.0.2.1:5001"},
     {"1111:2222:3333:4444:5555:6666:7777:8888", 0,
      "[1111:2222:3333:4444:5555:6666:7777:8888]:5001"},
 };
@@ -381,7 +424,7 @@ START_TEST(a_unix_peer_is_shown_by_its_path_or_as_unix)
     check_socket(&address, head + strlen("/run/client.sock") + 1, "/run/client.sock");
     check_socket(&address, head, "unix");
     (void)memcpy(address.sun_path, "\0abstract", sizeof "\0abstract");
-    check_socket(&address, head + sizeof "\0abstract" - 1, "unix");
+    check_socket(&address, head + sizeof "\0abstract" - 1, "@abstract");
 
     /* The system neither ends such a path with NUL nor looks beyond the length (unix(7)). */
     memset(longest, 'p', sizeof longest - 1);
@@ -481,6 +524,7 @@ static Suite *address_suite(void)
     tcase_add_loop_test(text, a_right_address_is_read, 0, COUNT_OF(good));
     tcase_add_loop_test(text, an_address_is_written_with_its_scheme, 0, COUNT_OF(good));
     tcase_add_loop_test(text, what_is_written_is_read_as_the_same_address, 0, COUNT_OF(good));
+    tcase_add_loop_test(text, what_is_read_can_be_written_and_read_again, 1, 4);
     tcase_add_loop_test(text, a_wrong_address_is_refused_with_a_sentence_that_quotes_it, 0,
                         COUNT_OF(bad));
     tcase_add_loop_test(text, only_an_address_that_is_written_alike_is_equal, 0, COUNT_OF(good));

@@ -1,0 +1,38 @@
+/*
+ * socket_options: what a listener is told, as options of its sockets.
+ * Opens and binds nothing.
+ * Called by inet before and after it binds, and by listeners at a reload.
+ */
+#ifndef ECHOD_SOCKET_OPTIONS_H
+#define ECHOD_SOCKET_OPTIONS_H
+
+#include "echod/listener_options.h"
+
+#include <stdbool.h>
+
+/*
+ * Set what counts when a socket of this address family is bound: v6only, device, mark, freebind.
+ * Return 0, or -1 with errno and in `failed` the name of the option.
+ */
+int socket_options_set_before_bind(int fd, int family, const struct listener_options *options,
+                                   const char **failed) __attribute__((warn_unused_result));
+
+/*
+ * Set what a TCP listener hands on to the sockets that it accepts (tcp(7)), also while it listens:
+ * nodelay, keepalive, user-timeout, fastopen. Return as above.
+ */
+int socket_options_set_for_clients(int fd, const struct listener_options *options,
+                                   const char **failed) __attribute__((warn_unused_result));
+
+/*
+ * Tell whether two listeners differ in what counts when a socket is bound, of a Unix socket its
+ * permissions and owner too: a reload cannot change these.
+ */
+bool socket_options_need_bind(const struct listener_options *options,
+                              const struct listener_options *other);
+
+/* Let these stay as they are in `bound`. */
+void socket_options_keep_bound(struct listener_options *options,
+                               const struct listener_options *bound);
+
+#endif

@@ -1,0 +1,167 @@
+/*
+ * check_listener_options: what a listener is told, read from text.
+ * Opens nothing; check_socket_options and the system tests do.
+ * Run by make check.
+ */
+#include <config.h>
+
+#include "echod/listener_options.h"
+
+#include "base/setting.h"
+#include "support.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define COUNT_OF(array) ((int)(sizeof(array) / sizeof(array)[0]))
+
+static struct listener_options defaults, options;
+static struct error error;
+
+static void setup(void)
+{
+    defaults = (struct listener_options){
+        .idle_timeout_ms = 1,
+        .lifetime_ms = 2,
+        .write_timeout_ms = 3,
+        .high_water_bytes = 4096,
+        .low_water_bytes = SETTING_AUTO,
+        .backlog = 5,
+        .receive_buffer_bytes = SETTING_AUTO,
+    };
+    listener_options_set_defaults(&defaults);
+    memset(&options, 0, sizeof options);
+    memset(&error, 0, sizeof error);
+}
+
+static void parse(const char *text, enum address_scheme scheme)
+{
+    ck_assert_msg(listener_options_parse(text, scheme, &options, &error) == 0, "%s: %s", text,
+                  error.text);
+    listener_options_inherit(&options, &defaults);
+}
+
+START_TEST(without_options_the_defaults_count)
+{
+    parse("", ADDRESS_TCP);
+    ck_assert_mem_eq(&options, &defaults, sizeof options);
+}
+END_TEST
+
+START_TEST(every_option_is_read)
+{
+    parse("name=a.b_c-9,log=closed,idle-timeout=1h,lifetime=2m,write-timeout=3,high-water=2KiB,"
+          "low-water=1KiB,max-connections=6,backlog=7,keepalive=90,user-timeout=1s,nodelay=off,"
+          "fastopen=8,v6only=no,device=eth0,mark=9,freebind",
+          ADDRESS_TCP);
+    ck_assert_str_eq(options.name, "a.b_c-9");
+    ck_assert_uint_eq(options.log, LISTENER_LOG_CLOSED);
+    ck_assert_uint_eq(options.idle_timeout_ms, 3600000);
+    ck_assert_uint_eq(options.lifetime_ms, 120000);
+    ck_assert_uint_eq(options.write_timeout_ms, 3000);
+    ck_assert_uint_eq(options.high_water_bytes, 2048);
+    ck_assert_uint_eq(options.low_water_bytes, 1024);
+    ck_assert_uint_eq(options.max_connections, 6);
+    ck_assert_uint_eq(options.backlog, 7);
+    ck_assert_uint_eq(options.keepalive_ms, 90000);
+    ck_assert_uint_eq(options.user_timeout_ms, 1000);
+    ck_assert(!options.nodelay);
+    ck_assert_uint_eq(options.fastopen, 8);
+    ck_assert(!options.v6only);
+    ck_assert_str_eq(options.device, "eth0");
+    ck_assert_uint_eq(options.mark, 9);
+    ck_assert(options.freebind);
+}
+END_TEST
+
+START_TEST(options_of_other_schemes_are_read)
+{
+    parse("mode=0640,owner=12,group=34", ADDRESS_UNIX);
+    ck_assert_int_eq(options.mode, 0640);
+    ck_assert_uint_eq(options.owner.uid, 12);
+    ck_assert_uint_eq(options.group.gid, 34);
+    setup();
+    parse("low-ports=allow,rate=10/s,udp-receive-buffer=1MiB", ADDRESS_UDP);
+    ck_assert_uint_eq(options.low_ports, LISTENER_LOW_PORTS_ALLOW);
+    ck_assert_uint_eq(options.rate, 10);
+    ck_assert_uint_eq(options.receive_buffer_bytes, 1 << 20);
+}
+END_TEST
+
+START_TEST(the_last_of_two_counts_and_off_is_zero)
+{
+    parse("idle-timeout=1h,keepalive=off,idle-timeout=0,", ADDRESS_TCP);
+    ck_assert_uint_eq(options.idle_timeout_ms, 0);
+    ck_assert_uint_eq(options.keepalive_ms, 0);
+    ck_assert_uint_eq(listener_options_low_water_bytes(&options), 1024);
+}
+END_TEST
+
+/* Wrong options, of a scheme, and what the sentence must say. */
+static const struct {
+    const char *text;
+    enum address_scheme scheme;
+    const char *words[2];
+} mistakes[] = {
+    {"foo", ADDRESS_TCP, {"\"foo\" is no option of tcp://; these are: name, ", ", freebind"}},
+    {"name=a,mode=1", ADDRESS_TCP, {"\"mode\" is no option of tcp://", "name"}},
+    {"backlog=1", ADDRESS_STDIO, {"\"backlog\" is no option of stdio:; these are: name, log", ""}},
+    {"keepalive=1m", ADDRESS_UDP, {"\"keepalive\" is no option of udp://", "low-ports, rate"}},
+    {"rate=1", ADDRESS_UNIX, {"\"rate\" is no option of unix://", "mode, owner, group"}},
+    {"idle-timeout", ADDRESS_TCP, {"idle-timeout: a value is missing; write idle-timeout=", ""}},
+    {"idle-timeout=", ADDRESS_TCP, {"idle-timeout: \"\" is not a duration", ""}},
+    {"idle-timeout=x", ADDRESS_TCP, {"idle-timeout: \"x\" is not a duration", "1m30s"}},
+    {"backlog=0", ADDRESS_TCP, {"backlog: \"0\" is out of range; it may be 1 to 65535", ""}},
+    {"name=", ADDRESS_TCP, {"name: \"\" is not a name of 1 to 63 letters", ""}},
+    {"name=a b", ADDRESS_TCP, {"name: \"a b\" is not a name", ""}},
+    {"log=some", ADDRESS_TCP, {"log: \"some\" is not one of off, closed, all", ""}},
+    {"keepalive=0", ADDRESS_TCP, {"keepalive: \"0\" is not off or a duration from 1s to 9h", ""}},
+    {"keepalive=10h", ADDRESS_TCP, {"keepalive: \"10h\" is not off or a duration", ""}},
+    {"nodelay=maybe", ADDRESS_TCP, {"nodelay: \"maybe\" is not yes or no, on or off", ""}},
+    {"device=", ADDRESS_TCP, {"device: \"\" is not a network interface", ""}},
+    {"device=a23456789012345678", ADDRESS_TCP, {"is not a network interface", ""}},
+    {"mode=9", ADDRESS_UNIX, {"mode: \"9\" is not permissions in octal", "0660"}},
+    {"mode=7777", ADDRESS_UNIX, {"mode: \"7777\" is not permissions", ""}},
+    {"owner=nobody-has-this-name", ADDRESS_UNIX, {"owner: \"nobody-has-this-name\"", ""}},
+    {",name=a", ADDRESS_TCP, {"\"\" is no option of tcp://", ""}},
+};
+
+START_TEST(a_mistake_is_a_sentence_that_names_what_is_possible)
+{
+    ck_assert_int_eq(
+        listener_options_parse(mistakes[_i].text, mistakes[_i].scheme, &options, &error), -1);
+    for (int i = 0; i < 2; i++)
+        ck_assert_msg(strstr(error.text, mistakes[_i].words[i]) != NULL, "no \"%s\" in: %s",
+                      mistakes[_i].words[i], error.text);
+}
+END_TEST
+
+START_TEST(help_lists_every_option_within_80_columns)
+{
+    char text[8192];
+    FILE *stream = fmemopen(text, sizeof text, "w");
+
+    ck_assert_ptr_nonnull(stream);
+    listener_options_print_help(stream);
+    ck_assert_int_eq(fclose(stream), 0);
+    ck_assert_ptr_nonnull(strstr(text, "  udp-receive-buffer=SIZE"));
+    for (const char *line = text; *line != '\0'; line += strcspn(line, "\n") + 1)
+        ck_assert_uint_le(strcspn(line, "\n"), 80);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("listener_options");
+    TCase *test_case = support_case(suite, "text");
+
+    tcase_add_checked_fixture(test_case, setup, NULL);
+    tcase_add_test(test_case, without_options_the_defaults_count);
+    tcase_add_test(test_case, every_option_is_read);
+    tcase_add_test(test_case, options_of_other_schemes_are_read);
+    tcase_add_test(test_case, the_last_of_two_counts_and_off_is_zero);
+    tcase_add_loop_test(test_case, a_mistake_is_a_sentence_that_names_what_is_possible, 0,
+                        COUNT_OF(mistakes));
+    tcase_add_test(test_case, help_lists_every_option_within_80_columns);
+    return support_run(suite);
+}
