@@ -226,7 +226,7 @@ class UnixTest(harness.TestCase):
                 client.connect(f"\0{name}")
                 harness.round_trip(client)
             result = harness.probe("-c", "1", f"unix://@{name}")
-            self.assertEqual(result.status, 0, result.stderr)
+            self.assertEqual(result.status, 0, result)
             server.wait_for_closed(count=2)
             self.assert_refused(harness.run_echod("--listen", f"unix://@{name}"),
                                 f"unix://@{name}: Address already in use")
