@@ -61,6 +61,7 @@ static const struct setting table[] = {
     },
     {
         .name = "count",
+        .section = "Messages:",
         .letter = 'c',
         .other_letter = 'n',
         .type = SETTING_COUNT,
@@ -116,6 +117,7 @@ static const struct setting table[] = {
     },
     {
         .name = "ipv4",
+        .section = "Addresses:",
         .letter = '4',
         .type = SETTING_FLAG,
         .offset = offsetof(struct options, ipv4),
@@ -130,6 +132,7 @@ static const struct setting table[] = {
     },
     {
         .name = "quiet",
+        .section = "Output:",
         .letter = 'q',
         .type = SETTING_FLAG,
         .offset = offsetof(struct options, quiet),
@@ -150,6 +153,7 @@ static const struct setting table[] = {
     },
     {
         .name = "connections",
+        .section = "Load; no line for each echo:",
         .letter = 'P',
         .type = SETTING_COUNT,
         .offset = offsetof(struct options, connections),
@@ -157,7 +161,7 @@ static const struct setting table[] = {
         .fallback = "1",
         .minimum = 1,
         .maximum = 1000000,
-        .help = "connections at a time; this and what follows is a load: no line for each echo",
+        .help = "connections at a time, of UDP sockets; any of these options makes it a load",
     },
     {
         .name = "duration",
@@ -215,9 +219,10 @@ static const struct setting table[] = {
     },
     {
         .name = "half-close",
+        .section = "Checks of a path, one at a time:",
         .type = SETTING_FLAG,
         .offset = offsetof(struct options, half_close),
-        .help = "check: send --size bytes and FIN; all of them must return, then FIN",
+        .help = "send --size bytes and FIN; all of them must return, then FIN",
     },
     {
         .name = "hold",
@@ -226,7 +231,7 @@ static const struct setting table[] = {
         .argument = "DURATION",
         .minimum = 1,
         .maximum = 365 * DAY_MS,
-        .help = "check: a connection that was silent for so long must echo again",
+        .help = "a connection that was silent for so long must echo again",
     },
     {
         .name = "find-idle-timeout",
@@ -236,18 +241,19 @@ static const struct setting table[] = {
         .implied = "2h4m", /* RFC 5382, REQ-5 */
         .minimum = 100,
         .maximum = 365 * DAY_MS,
-        .help = "check: search the longest silence, up to MAX, that connections survive; MAX is "
+        .help = "search the longest silence, up to MAX, that connections survive; MAX is "
                 "2h4m unless it is given",
     },
     {
         .name = "mtu",
         .type = SETTING_FLAG,
         .offset = offsetof(struct options, mtu),
-        .help = "check: search the largest datagram that returns, and the largest that goes there "
+        .help = "search the largest datagram that returns, and the largest that goes there "
                 "in one piece",
     },
     {
         .name = "plugin",
+        .section = "Monitoring:",
         .type = SETTING_FLAG,
         .offset = offsetof(struct options, plugin),
         .help = "one line, performance data, and exit status 0 to 3, for Nagios, Icinga and "
@@ -273,6 +279,7 @@ static const struct setting table[] = {
     },
     {
         .name = "help",
+        .section = "Help:",
         .letter = 'h',
         .type = SETTING_FLAG,
         .offset = offsetof(struct options, show_help),
@@ -471,13 +478,19 @@ void options_print_help(FILE *stream)
     settings_print_help(table, stream);
     (void)fputs(
         "\n"
+        "Examples:\n"
+        "  echoprobe -c 3 127.0.0.1:13265          three messages, as ping does\n"
+        "  echoprobe -P 50 -d 10s 127.0.0.1:13265  a load of 50 connections\n"
+        "  echoprobe --rate 5k/s -d 1m HOST        a schedule, which hides no stall\n"
+        "  echoprobe --json -c 10 udp://HOST       an object for programs\n"
+        "  echoprobe --hold 6m HOST                does a silent connection live?\n"
+        "\n"
         "SIZE is a number of bytes, or one with a unit: 64KiB, 1MB. DURATION is a number\n"
         "of seconds, or numbers with units: 0.2, 1m30s, 250ms; an interval may be 500us.\n\n"
         "INT (Ctrl-C), TERM and HUP end it once what is under way has returned, a second\n"
-        "one at once. QUIT (Ctrl-\\) prints how it goes. Exit status: 0 if all returned unchanged, "
-        "1 if something was lost or changed,\n"
-        "2 if a connection could not be made, 64 if the command line is wrong, 71 if the\n"
-        "system refuses something.\n\n"
+        "one at once. QUIT (Ctrl-\\) prints how it goes. Exit status: 0 if all returned\n"
+        "unchanged, 1 if something was lost or changed, 2 if a connection could not be\n"
+        "made, 64 if the command line is wrong, 71 if the system refuses something.\n\n"
         "Report bugs to: " PACKAGE_BUGREPORT "\n" PACKAGE_NAME " home page: <" PACKAGE_URL ">\n",
         stream);
 }

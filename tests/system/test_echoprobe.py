@@ -300,6 +300,20 @@ class UsageTest(harness.TestCase):
             self.assertEqual((result.status, result.errors), (0, ""))
             self.assertIn(words, result.output)
 
+    def test_help_has_groups_and_examples_that_are_right(self):
+        text = probe("--help").output
+        self.assertLessEqual(max(map(len, text.split("\n"))), 80)
+        for group in ("Messages:", "Output:", "Load; no line for each echo:",
+                      "Checks of a path, one at a time:", "Examples:"):
+            self.assertIn(f"\n{group}\n", text)
+        examples = re.findall(r"(?m)^  echoprobe (.*?)  ", text)
+        self.assertGreaterEqual(len(examples), 5)
+        for example in examples:
+            with self.subTest(example=example):
+                words = example.replace("HOST", "nobody.invalid").split()
+                result = probe(*words, "--deadline", "100ms")
+                self.assertNotEqual(result.status, 64, result.text)
+
     def test_a_full_disk_is_an_error(self):
         with open("/dev/full", "w", encoding="ascii") as full, Echod() as server:
             for arguments in (["--help"], ["-c", "1", server.addresses[0]]):
