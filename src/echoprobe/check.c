@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { LIVE_MS = 500 };
@@ -85,9 +86,9 @@ static void on_query(void *argument)
     report_interim_check(&ends->check->report, clock_now_ns() - ends->check->begin_ns);
 }
 
-static void on_deadline(evutil_socket_t fd, short what, void *context)
+static void on_check_deadline(evutil_socket_t fd, short what, void *argument)
 {
-    struct ends *const ends = context;
+    struct ends *ends = argument;
 
     (void)fd;
     (void)what;
@@ -123,7 +124,7 @@ static int watch_for_ends(struct ends *ends, struct check *check)
     ends->check = check;
     ends->signals =
         (struct signals){.on_end = on_end_asked, .on_query = on_query, .argument = ends};
-    ends->deadline = evtimer_new(check->base, on_deadline, ends);
+    ends->deadline = evtimer_new(check->base, on_check_deadline, ends);
     if (ends->deadline == NULL || watch_time(ends) < 0 ||
         signals_init(&ends->signals, check->base) < 0 ||
         (check->options->deadline_ms > 0 && event_add(ends->deadline, &deadline) < 0)) {
@@ -142,23 +143,48 @@ static void stop_watching(struct ends *ends)
         event_free(ends->live);
 }
 
+static void on_check_timer(evutil_socket_t fd, short what, void *argument)
+{
+    const struct ends *ends = argument;
+
+    (void)fd;
+    (void)what;
+    ends->kind->on_timer(ends->state);
+}
+
+static int start_kind(struct ends *ends, struct check *check)
+{
+    ends->state = calloc(1, ends->kind->size);
+    check->timer = evtimer_new(check->base, on_check_timer, ends);
+    errno = ENOMEM;
+    return ends->state != NULL && check->timer != NULL ? ends->kind->start(ends->state, check) : -1;
+}
+
+static void free_kind(const struct ends *ends, struct check *check)
+{
+    if (ends->state != NULL)
+        ends->kind->fini(ends->state);
+    free(ends->state);
+    if (check->timer != NULL)
+        event_free(check->timer);
+}
+
 /* Return 0 once there is a verdict, or -1 with errno. */
 static int find_verdict(const struct check_kind *kind, struct check *check)
 {
     struct ends ends = {.kind = kind};
     int failure = 0;
 
-    ends.state = kind->start(check);
-    if (ends.state == NULL || watch_for_ends(&ends, check) < 0 ||
+    if (start_kind(&ends, check) < 0 || watch_for_ends(&ends, check) < 0 ||
         (!check->has_ended && event_base_dispatch(check->base) < 0))
         failure = errno;
     stop_watching(&ends);
-    kind->free(ends.state);
+    free_kind(&ends, check);
     errno = failure;
     return failure == 0 ? 0 : -1;
 }
 
-static int prepare(struct check *check)
+static int prepare_check(struct check *check)
 {
     if (pattern_init(&check->pattern) < 0)
         return -1;
@@ -178,7 +204,7 @@ int check_run(const struct check_kind *kind, const struct options *options,
     check.next_number = 1;
     report_begin(&check.report, options, target);
     check.begin_ns = clock_now_ns();
-    if (prepare(&check) < 0 || find_verdict(kind, &check) < 0)
+    if (prepare_check(&check) < 0 || find_verdict(kind, &check) < 0)
         failure = errno;
     if (check.base != NULL)
         event_base_free(check.base);

@@ -15,6 +15,7 @@
 
 #include <event2/event.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* What every check has at hand. Only check_end writes the verdict's status and sentence. */
@@ -23,6 +24,7 @@ struct check {
     const struct target *target;
     struct pattern pattern;
     struct event_base *base;
+    struct event *timer; /* the kind's */
     struct stream_scratch scratch;
     struct report report;
     struct verdict verdict;
@@ -32,10 +34,13 @@ struct check {
     bool has_ended;
 };
 
-/* A kind of check. Its state is its own; each function but `start` is handed it. */
+/* A kind of check. Its state is its own, and handed to each function; check makes and frees it. */
 struct check_kind {
-    /* Make the state and begin. Return NULL with errno. */
-    void *(*start)(struct check *check);
+    size_t size; /* of the state, which begins as all zeros */
+    /* Begin. Return 0, or -1 with errno. */
+    int (*start)(void *state, struct check *check);
+    /* `check->timer` is over. */
+    void (*on_timer)(void *state);
     /*
      * It has to end early, for this reason: add to the verdict what is known, and call check_end,
      * with EXIT_STATUS_CONNECT only if no connection was made.
@@ -44,8 +49,8 @@ struct check_kind {
     /* Return how long it takes at most from now on, in ns; 0: nobody knows. NULL if that is never
        known. */
     uint64_t (*left_ns)(const void *state);
-    /* Free the state, which may be half-built. NULL is fine. */
-    void (*free)(void *state);
+    /* Free what the state owns, also where it did not start. */
+    void (*fini)(void *state);
 };
 
 /*

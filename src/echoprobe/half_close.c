@@ -7,23 +7,21 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 
 enum { LOOKS = 20 }; /* in a time-out: no event tells that bytes have left the system */
 
 struct half_close {
     struct check *check;
     struct stream *stream;
-    struct event *look;
     uint64_t begin_ns;
     uint64_t moved;       /* bytes, in both directions, as far as that was seen */
     uint64_t moved_ns;    /* when it was */
     struct fault changed; /* the first bytes that were changed in place */
 };
 
-static void finish(struct half_close *state)
+static void note_figures(struct half_close *state)
 {
-    struct verdict *const verdict = &state->check->verdict;
+    struct verdict *verdict = &state->check->verdict;
     const uint64_t returned = stream_returned(state->stream);
 
     verdict_add(verdict, "size", FIGURE_BYTES, (double)state->check->options->size_bytes);
@@ -33,7 +31,7 @@ static void finish(struct half_close *state)
 
 static void end_by_fault(struct half_close *state, const struct fault *fault)
 {
-    finish(state);
+    note_figures(state);
     if (fault->kind == FAULT_CONNECT)
         check_end(state->check, EXIT_STATUS_CONNECT, "%s", fault->text);
     else
@@ -58,12 +56,12 @@ static uint64_t timeout_ns(const struct half_close *state)
 
 static void look_later(struct half_close *state)
 {
-    check_set_timer(state->check, state->look, timeout_ns(state) / LOOKS);
+    check_set_timer(state->check, state->check->timer, timeout_ns(state) / LOOKS);
 }
 
-static void on_open(void *context, const char *peer)
+static void on_half_close_open(void *argument, const char *peer)
 {
-    struct half_close *const state = context;
+    struct half_close *state = argument;
 
     check_note_connected(state->check, peer);
     state->begin_ns = clock_now_ns();
@@ -72,23 +70,23 @@ static void on_open(void *context, const char *peer)
     stream_finish(state->stream);
 }
 
-static void on_returned(void *context, uint64_t position)
+static void on_half_close_returned(void *argument, uint64_t position)
 {
     (void)position;
-    note_progress(context);
+    note_progress(argument);
 }
 
-static void on_fault(void *context, const struct fault *fault)
+static void on_half_close_fault(void *argument, const struct fault *fault)
 {
-    struct half_close *const state = context;
+    struct half_close *state = argument;
 
     if (state->changed.kind == FAULT_NONE)
         state->changed = *fault;
 }
 
-static void on_end(void *context, const struct fault *fault)
+static void on_half_close_end(void *argument, const struct fault *fault)
 {
-    struct half_close *const state = context;
+    struct half_close *state = argument;
     const uint64_t size = state->check->options->size_bytes;
     const uint64_t returned = stream_returned(state->stream);
     struct fault early;
@@ -102,28 +100,28 @@ static void on_end(void *context, const struct fault *fault)
     } else if (state->changed.kind != FAULT_NONE) {
         end_by_fault(state, &state->changed);
     } else {
-        finish(state);
+        note_figures(state);
         check_end(state->check, EXIT_STATUS_UNCHANGED,
                   "%s%" PRIu64 " %s came back, then FIN, in %.3f ms", size == 1 ? "" : "all ", size,
                   units_bytes(size), (double)(clock_now_ns() - state->begin_ns) / 1e6);
     }
 }
 
-static const struct stream_events stream_events = {
-    .on_open = on_open,
-    .on_returned = on_returned,
-    .on_fault = on_fault,
-    .on_end = on_end,
+static const struct stream_events half_close_events = {
+    .on_open = on_half_close_open,
+    .on_returned = on_half_close_returned,
+    .on_fault = on_half_close_fault,
+    .on_end = on_half_close_end,
 };
 
-static void give_up(struct half_close *state)
+static void end_by_silence(struct half_close *state)
 {
     const uint64_t size = state->check->options->size_bytes;
     const uint64_t returned = stream_returned(state->stream);
     char limit[UNITS_TEXT_SIZE];
 
     units_format_duration(state->check->options->timeout_ms, limit);
-    finish(state);
+    note_figures(state);
     if (returned == size)
         check_end(state->check, EXIT_STATUS_FAULT,
                   "%s%" PRIu64 " %s came back, but no FIN followed for %s", size == 1 ? "" : "all ",
@@ -136,17 +134,15 @@ static void give_up(struct half_close *state)
                   returned, size, limit);
 }
 
-static void on_look(evutil_socket_t fd, short what, void *context)
+static void on_look(void *argument)
 {
-    struct half_close *const state = context;
+    struct half_close *state = argument;
 
-    (void)fd;
-    (void)what;
     if (count_moved(state) > state->moved)
         note_progress(state);
     if (clock_now_ns() - state->moved_ns >= timeout_ns(state)) {
         if (!stream_judge(state->stream, ETIMEDOUT)) {
-            give_up(state);
+            end_by_silence(state);
             return;
         }
         note_progress(state); /* to the next place, or behind changed bytes */
@@ -154,11 +150,11 @@ static void on_look(evutil_socket_t fd, short what, void *context)
     look_later(state);
 }
 
-static void on_interrupt(void *context, const char *reason)
+static void interrupt_half_close(void *argument, const char *reason)
 {
-    struct half_close *const state = context;
+    struct half_close *state = argument;
 
-    finish(state);
+    note_figures(state);
     if (state->check->was_connected)
         check_end(state->check, EXIT_STATUS_FAULT, "%s after %" PRIu64 " of %" PRIu64 " bytes",
                   reason, stream_returned(state->stream), state->check->options->size_bytes);
@@ -167,50 +163,37 @@ static void on_interrupt(void *context, const char *reason)
                   reason, state->check->target->name);
 }
 
-static void free_state(void *context)
+static void free_half_close(void *argument)
 {
-    struct half_close *const state = context;
+    const struct half_close *state = argument;
 
-    if (state == NULL)
-        return;
     stream_free(state->stream);
-    if (state->look != NULL)
-        event_free(state->look);
-    free(state);
 }
 
-static void *start(struct check *check)
+static int start_half_close(void *argument, struct check *check)
 {
-    struct half_close *const state = calloc(1, sizeof *state);
-    int failure;
+    struct half_close *state = argument;
 
-    if (state == NULL)
-        return NULL;
     state->check = check;
     state->begin_ns = clock_now_ns();
-    state->look = evtimer_new(check->base, on_look, state);
-    errno = ENOMEM;
-    if (state->look != NULL)
-        state->stream = stream_new(check->base, &check->scratch, check->target, &check->pattern,
-                                   check->next_number++, &stream_events, state);
-    if (state->stream != NULL) {
-        note_progress(state);
-        look_later(state);
-        return state;
-    }
-    failure = errno;
-    free_state(state);
-    errno = failure;
-    return NULL;
+    state->stream = stream_new(check->base, &check->scratch, check->target, &check->pattern,
+                               check->next_number++, &half_close_events, state);
+    if (state->stream == NULL)
+        return -1;
+    note_progress(state);
+    look_later(state);
+    return 0;
 }
 
-static const struct check_kind kind = {
-    .start = start,
-    .on_interrupt = on_interrupt,
-    .free = free_state,
+static const struct check_kind half_close_kind = {
+    .size = sizeof(struct half_close),
+    .start = start_half_close,
+    .on_timer = on_look,
+    .on_interrupt = interrupt_half_close,
+    .fini = free_half_close,
 };
 
 const struct check_kind *half_close_check(void)
 {
-    return &kind;
+    return &half_close_kind;
 }

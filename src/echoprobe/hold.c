@@ -5,13 +5,9 @@
 #include "base/units.h"
 #include "echoprobe/silence.h"
 
-#include <errno.h>
-#include <stdlib.h>
-
 struct hold {
     struct check *check;
     struct silence *silence;
-    struct event *over;
     bool was_tried;
 };
 
@@ -20,16 +16,18 @@ static void note_silence(struct hold *state, uint64_t silent_ns)
     verdict_add(&state->check->verdict, "silence", FIGURE_SECONDS, (double)silent_ns / 1e9);
 }
 
-static void on_echo(void *context, struct silence *silence, uint64_t silent_ns, uint64_t rtt_ns)
+static void on_hold_echo(void *argument, struct silence *silence, uint64_t silent_ns,
+                         uint64_t rtt_ns)
 {
-    struct hold *const state = context;
+    struct hold *state = argument;
     char duration[UNITS_TEXT_SIZE];
 
     (void)silence;
     units_format_duration(state->check->options->hold_ms, duration);
     if (!state->was_tried) {
         check_say(state->check, "echo in %.3f ms; silent for %s", (double)rtt_ns / 1e6, duration);
-        check_set_timer(state->check, state->over, state->check->options->hold_ms * 1000000);
+        check_set_timer(state->check, state->check->timer,
+                        state->check->options->hold_ms * 1000000);
         return;
     }
     note_silence(state, silent_ns);
@@ -39,10 +37,10 @@ static void on_echo(void *context, struct silence *silence, uint64_t silent_ns, 
               (double)rtt_ns / 1e6);
 }
 
-static void on_lost(void *context, struct silence *silence, uint64_t silent_ns,
-                    const struct fault *fault)
+static void on_hold_lost(void *argument, struct silence *silence, uint64_t silent_ns,
+                         const struct fault *fault)
 {
-    struct hold *const state = context;
+    struct hold *state = argument;
 
     note_silence(state, silent_ns);
     if (fault->kind == FAULT_CONNECT)
@@ -58,26 +56,24 @@ static void on_lost(void *context, struct silence *silence, uint64_t silent_ns,
                   fault->text);
 }
 
-static const struct silence_events silence_events = {
-    .on_echo = on_echo,
-    .on_lost = on_lost,
+static const struct silence_events hold_events = {
+    .on_echo = on_hold_echo,
+    .on_lost = on_hold_lost,
 };
 
-static void on_over(evutil_socket_t fd, short what, void *context)
+static void on_hold_over(void *argument)
 {
-    struct hold *const state = context;
+    struct hold *state = argument;
 
-    (void)fd;
-    (void)what;
     if (!silence_is_silent(state->silence))
         return; /* it was lost in this turn of the loop */
     state->was_tried = true;
     silence_try(state->silence);
 }
 
-static void on_interrupt(void *context, const char *reason)
+static void interrupt_hold(void *argument, const char *reason)
 {
-    struct hold *const state = context;
+    struct hold *state = argument;
     const uint64_t silent_ns = silence_ns(state->silence);
 
     note_silence(state, silent_ns);
@@ -90,7 +86,7 @@ static void on_interrupt(void *context, const char *reason)
                   "%s before there was an echo from %s", reason, state->check->target->name);
 }
 
-static uint64_t left_ns(const void *argument)
+static uint64_t hold_left_ns(const void *argument)
 {
     const struct hold *state = argument;
     const uint64_t hold_ns = state->check->options->hold_ms * 1000000;
@@ -99,46 +95,32 @@ static uint64_t left_ns(const void *argument)
     return silence_is_silent(state->silence) && silent_ns < hold_ns ? hold_ns - silent_ns : 0;
 }
 
-static void free_state(void *context)
+static void free_hold(void *argument)
 {
-    struct hold *const state = context;
+    const struct hold *state = argument;
 
-    if (state == NULL)
-        return;
     silence_free(state->silence);
-    if (state->over != NULL)
-        event_free(state->over);
-    free(state);
 }
 
-static void *start(struct check *check)
+static int start_hold(void *argument, struct check *check)
 {
-    struct hold *const state = calloc(1, sizeof *state);
-    int failure;
+    struct hold *state = argument;
 
-    if (state == NULL)
-        return NULL;
     state->check = check;
-    state->over = evtimer_new(check->base, on_over, state);
-    errno = ENOMEM;
-    if (state->over != NULL)
-        state->silence = silence_new(check, &silence_events, state);
-    if (state->silence != NULL)
-        return state;
-    failure = errno;
-    free_state(state);
-    errno = failure;
-    return NULL;
+    state->silence = silence_new(check, &hold_events, state);
+    return state->silence == NULL ? -1 : 0;
 }
 
-static const struct check_kind kind = {
-    .start = start,
-    .on_interrupt = on_interrupt,
-    .left_ns = left_ns,
-    .free = free_state,
+static const struct check_kind hold_kind = {
+    .size = sizeof(struct hold),
+    .start = start_hold,
+    .on_timer = on_hold_over,
+    .on_interrupt = interrupt_hold,
+    .left_ns = hold_left_ns,
+    .fini = free_hold,
 };
 
 const struct check_kind *hold_check(void)
 {
-    return &kind;
+    return &hold_kind;
 }

@@ -37,15 +37,14 @@ struct idle_timeout {
     size_t replaced;
     uint64_t replaced_at_ns;
     struct silence *tried;
-    struct event *next; /* it is time to look for a connection to try */
-    bool was_proven;    /* there was a first echo */
-    struct fault loss;  /* of the silence that is too long */
+    bool was_proven;   /* there was a first echo */
+    struct fault loss; /* of the silence that is too long */
     uint64_t loss_at_ns;
     bool lives_since;  /* a try came back after it */
     struct fault last; /* of the last connection that was lost, for whatever reason */
 };
 
-static double seconds(uint64_t ns)
+static double ns_to_seconds(uint64_t ns)
 {
     return (double)ns / 1e9;
 }
@@ -57,37 +56,37 @@ static uint64_t distance(uint64_t one, uint64_t other)
 
 static void look_soon(struct idle_timeout *state)
 {
-    check_set_timer(state->check, state->next, 0);
+    check_set_timer(state->check, state->check->timer, 0);
 }
 
-/* --- What is known. -------------------------------------------------------------------------- */
+/* --- Verdict. --------------------------------------------------------------------------------- */
 
 static void note_bounds(const struct idle_timeout *state)
 {
-    struct verdict *const verdict = &state->check->verdict;
+    struct verdict *verdict = &state->check->verdict;
 
-    verdict_add(verdict, "survived", FIGURE_SECONDS, seconds(state->bisect.passed));
+    verdict_add(verdict, "survived", FIGURE_SECONDS, ns_to_seconds(state->bisect.passed));
     if (state->bisect.failed != BISECT_NONE)
-        verdict_add(verdict, "lost", FIGURE_SECONDS, seconds(state->bisect.failed));
+        verdict_add(verdict, "lost", FIGURE_SECONDS, ns_to_seconds(state->bisect.failed));
 }
 
-static void conclude(struct idle_timeout *state)
+static void end_search_of_silence(struct idle_timeout *state)
 {
-    const struct bisect *const bisect = &state->bisect;
+    const struct bisect *bisect = &state->bisect;
 
     note_bounds(state);
     if (bisect->failed == BISECT_NONE)
         check_end(state->check, EXIT_STATUS_UNCHANGED,
                   "connections live after %.3f s of silence; longer was not tried",
-                  seconds(bisect->passed));
+                  ns_to_seconds(bisect->passed));
     else if (bisect->passed == 0)
         check_end(state->check, EXIT_STATUS_UNCHANGED,
                   "no silence is survived; connections are lost after %.3f s: %s",
-                  seconds(bisect->failed), state->loss.text);
+                  ns_to_seconds(bisect->failed), state->loss.text);
     else
         check_end(state->check, EXIT_STATUS_UNCHANGED,
                   "connections live after %.3f s of silence, and are lost after %.3f s: %s",
-                  seconds(bisect->passed), seconds(bisect->failed), state->loss.text);
+                  ns_to_seconds(bisect->passed), ns_to_seconds(bisect->failed), state->loss.text);
 }
 
 static void give_up(struct idle_timeout *state, const char *reason, const char *detail)
@@ -98,7 +97,7 @@ static void give_up(struct idle_timeout *state, const char *reason, const char *
                   detail);
     else
         check_end(state->check, EXIT_STATUS_FAULT, "%s%s; connections live after %.3f s of silence",
-                  reason, detail, seconds(state->bisect.passed));
+                  reason, detail, ns_to_seconds(state->bisect.passed));
 }
 
 static void end_unproven(struct idle_timeout *state, const struct fault *fault)
@@ -109,7 +108,7 @@ static void end_unproven(struct idle_timeout *state, const struct fault *fault)
         check_end(state->check, EXIT_STATUS_FAULT, "no echo before the silence: %s", fault->text);
 }
 
-/* --- What connections report. ---------------------------------------------------------------- */
+/* --- Events of connections. ------------------------------------------------------------------- */
 
 /* A first echo came or will not come. Say how many are silent, once that is known of each. */
 static void settle_first_echo(struct idle_timeout *state)
@@ -124,9 +123,10 @@ static void settle_first_echo(struct idle_timeout *state)
         check_say(state->check, "%zu connections are silent", count);
 }
 
-static void on_echo(void *context, struct silence *silence, uint64_t silent_ns, uint64_t rtt_ns)
+static void on_idle_echo(void *argument, struct silence *silence, uint64_t silent_ns,
+                         uint64_t rtt_ns)
 {
-    struct idle_timeout *const state = context;
+    struct idle_timeout *state = argument;
 
     if (silence != state->tried) {
         state->was_proven = true;
@@ -135,8 +135,8 @@ static void on_echo(void *context, struct silence *silence, uint64_t silent_ns, 
         state->tried = NULL;
         state->lives_since = true;
         bisect_note_passed(&state->bisect, silent_ns);
-        check_say(state->check, "silent for %.3f s: lives, echo in %.3f ms", seconds(silent_ns),
-                  (double)rtt_ns / 1e6);
+        check_say(state->check, "silent for %.3f s: lives, echo in %.3f ms",
+                  ns_to_seconds(silent_ns), (double)rtt_ns / 1e6);
     }
     look_soon(state);
 }
@@ -149,7 +149,7 @@ static void on_echo(void *context, struct silence *silence, uint64_t silent_ns, 
 static void note_loss(struct idle_timeout *state, const struct silence *silence, uint64_t silent_ns,
                       const struct fault *fault)
 {
-    struct bisect *const bisect = &state->bisect;
+    struct bisect *bisect = &state->bisect;
     const bool may_confirm = state->lives_since || silence_began_ns(silence) > state->loss_at_ns;
 
     if (silent_ns + tolerance_ns < bisect->passed)
@@ -157,7 +157,8 @@ static void note_loss(struct idle_timeout *state, const struct silence *silence,
     if (silent_ns < bisect->passed + tolerance_ns / 2)
         silent_ns = bisect->passed + tolerance_ns / 2;
     if (silent_ns < bisect->failed) {
-        check_say(state->check, "silent for %.3f s: lost, %s", seconds(silent_ns), fault->text);
+        check_say(state->check, "silent for %.3f s: lost, %s", ns_to_seconds(silent_ns),
+                  fault->text);
         state->loss = *fault;
         state->loss_at_ns = clock_now_ns();
         state->lives_since = false;
@@ -165,10 +166,10 @@ static void note_loss(struct idle_timeout *state, const struct silence *silence,
     bisect_note_failed(bisect, silent_ns, may_confirm);
 }
 
-static void on_lost(void *context, struct silence *silence, uint64_t silent_ns,
-                    const struct fault *fault)
+static void on_idle_lost(void *argument, struct silence *silence, uint64_t silent_ns,
+                         const struct fault *fault)
 {
-    struct idle_timeout *const state = context;
+    struct idle_timeout *state = argument;
     const bool was_first = !state->was_proven && !silence_is_proven(silence);
 
     state->last = *fault;
@@ -185,17 +186,17 @@ static void on_lost(void *context, struct silence *silence, uint64_t silent_ns,
     look_soon(state);
 }
 
-static const struct silence_events silence_events = {
-    .on_echo = on_echo,
-    .on_lost = on_lost,
+static const struct silence_events search_events = {
+    .on_echo = on_idle_echo,
+    .on_lost = on_idle_lost,
 };
 
-/* --- The search. ----------------------------------------------------------------------------- */
+/* --- Search. ---------------------------------------------------------------------------------- */
 
 static int open_connection(struct idle_timeout *state, size_t place)
 {
     silence_free(state->pool[place]);
-    state->pool[place] = silence_new(state->check, &silence_events, state);
+    state->pool[place] = silence_new(state->check, &search_events, state);
     if (state->pool[place] == NULL)
         return -1;
     state->unproven++;
@@ -221,7 +222,7 @@ static void replace_one(struct idle_timeout *state)
 {
     const uint64_t now_ns = clock_now_ns();
 
-    check_set_timer(state->check, state->next, RETRY_MS * ns_per_ms);
+    check_set_timer(state->check, state->check->timer, RETRY_MS * ns_per_ms);
     if (state->unproven > 0 || now_ns - state->replaced_at_ns < RETRY_MS * ns_per_ms)
         return;
     state->replaced_at_ns = now_ns;
@@ -263,7 +264,7 @@ static struct silence *find_next(const struct idle_timeout *state, uint64_t sile
     struct silence *found = NULL;
 
     for (size_t i = 0; i < state->count; i++) {
-        struct silence *const each = state->pool[i];
+        struct silence *each = state->pool[i];
 
         if (silence_is_silent(each) && silence_ns(each) <= limit_ns &&
             (found == NULL ||
@@ -273,37 +274,35 @@ static struct silence *find_next(const struct idle_timeout *state, uint64_t sile
     return found;
 }
 
-static void on_next(evutil_socket_t fd, short what, void *context)
+static void on_next_try(void *argument)
 {
-    struct idle_timeout *const state = context;
+    struct idle_timeout *state = argument;
     const uint64_t wanted_ns = bisect_next(&state->bisect);
     struct silence *found;
 
-    (void)fd;
-    (void)what;
     if (state->tried != NULL)
         return;
     if (wanted_ns == BISECT_NONE) {
-        conclude(state);
+        end_search_of_silence(state);
         return;
     }
     found = find_next(state, wanted_ns);
     if (found == NULL) {
         replace_one(state);
     } else if (silence_ns(found) < wanted_ns) {
-        check_set_timer(state->check, state->next, wanted_ns - silence_ns(found));
+        check_set_timer(state->check, state->check->timer, wanted_ns - silence_ns(found));
     } else {
         state->tried = found;
         silence_try(found);
     }
 }
 
-static void on_interrupt(void *context, const char *reason)
+static void interrupt_search(void *argument, const char *reason)
 {
-    const struct idle_timeout *const state = context;
+    const struct idle_timeout *state = argument;
 
     if (state->was_proven)
-        give_up(context, reason, "");
+        give_up(argument, reason, "");
     else
         check_end(state->check,
                   state->check->was_connected ? EXIT_STATUS_FAULT : EXIT_STATUS_CONNECT,
@@ -311,7 +310,7 @@ static void on_interrupt(void *context, const char *reason)
 }
 
 /* None of the connections is tried after a longer silence than the longest that is asked for. */
-static uint64_t left_ns(const void *argument)
+static uint64_t search_left_ns(const void *argument)
 {
     const struct idle_timeout *state = argument;
     const uint64_t passed_ns = clock_now_ns() - state->check->begin_ns;
@@ -320,20 +319,15 @@ static uint64_t left_ns(const void *argument)
     return state->was_proven && passed_ns < maximum_ns ? maximum_ns - passed_ns : 0;
 }
 
-/* --- The check. ------------------------------------------------------------------------------ */
+/* --- Start and end. --------------------------------------------------------------------------- */
 
-static void free_state(void *context)
+static void free_search(void *argument)
 {
-    struct idle_timeout *const state = context;
+    const struct idle_timeout *state = argument;
 
-    if (state == NULL)
-        return;
     for (size_t i = 0; state->pool != NULL && i < state->count; i++)
         silence_free(state->pool[i]);
     free(state->pool);
-    if (state->next != NULL)
-        event_free(state->next);
-    free(state);
 }
 
 /* Return how many silences are tried if none of them is too long. */
@@ -360,9 +354,8 @@ static int open_pool(struct idle_timeout *state)
     };
     state->count = count_silences(state->bisect) + SPARE;
     state->pool = calloc(state->count, sizeof(struct silence *));
-    state->next = evtimer_new(state->check->base, on_next, state);
     errno = ENOMEM;
-    if (state->pool == NULL || state->next == NULL)
+    if (state->pool == NULL)
         return -1;
     for (size_t i = 0; i < state->count; i++) {
         if (open_connection(state, i) < 0)
@@ -371,30 +364,24 @@ static int open_pool(struct idle_timeout *state)
     return 0;
 }
 
-static void *start(struct check *check)
+static int start_search(void *argument, struct check *check)
 {
-    struct idle_timeout *const state = calloc(1, sizeof *state);
-    int failure;
+    struct idle_timeout *state = argument;
 
-    if (state == NULL)
-        return NULL;
     state->check = check;
-    if (open_pool(state) == 0)
-        return state;
-    failure = errno;
-    free_state(state);
-    errno = failure;
-    return NULL;
+    return open_pool(state);
 }
 
-static const struct check_kind kind = {
-    .start = start,
-    .on_interrupt = on_interrupt,
-    .left_ns = left_ns,
-    .free = free_state,
+static const struct check_kind idle_timeout_kind = {
+    .size = sizeof(struct idle_timeout),
+    .start = start_search,
+    .on_timer = on_next_try,
+    .on_interrupt = interrupt_search,
+    .left_ns = search_left_ns,
+    .fini = free_search,
 };
 
 const struct check_kind *idle_timeout_check(void)
 {
-    return &kind;
+    return &idle_timeout_kind;
 }

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -28,17 +27,16 @@ struct mtu {
     uint64_t size;                 /* that is tried */
     uint64_t tries;                /* datagrams of this size that were sent */
     struct datagram *datagram;     /* a socket for each size, so that late answers meet nobody */
-    struct event *next;            /* the next try, or the next size */
     bool has_settled;              /* the answer to this size is known */
     bool is_cut;                   /* answers to larger ones are shorter than they */
     struct batch batch;
 };
 
-/* --- The end. -------------------------------------------------------------------------------- */
+/* --- Verdict. --------------------------------------------------------------------------------- */
 
 static void note_sizes(const struct mtu *state)
 {
-    struct verdict *const verdict = &state->check->verdict;
+    struct verdict *verdict = &state->check->verdict;
 
     if (state->search > SEARCH_ANY)
         verdict_add(verdict, "largest", FIGURE_BYTES, (double)state->largest[SEARCH_ANY]);
@@ -52,9 +50,9 @@ static bool is_limited_by_cuts(const struct mtu *state)
     return state->is_cut && state->largest[SEARCH_WHOLE] == state->largest[SEARCH_ANY];
 }
 
-static void conclude(struct mtu *state)
+static void end_mtu(struct mtu *state)
 {
-    const char *const cut = state->is_cut ? " whole; the answers to larger ones are cut" : "";
+    const char *cut = state->is_cut ? " whole; the answers to larger ones are cut" : "";
 
     note_sizes(state);
     if (state->search == SEARCH_OVER)
@@ -68,19 +66,19 @@ static void conclude(struct mtu *state)
                   "datagrams of up to %" PRIu64 " bytes return%s", state->largest[SEARCH_ANY], cut);
 }
 
-static void on_interrupt(void *context, const char *reason)
+static void interrupt_mtu(void *argument, const char *reason)
 {
-    struct mtu *const state = context;
+    struct mtu *state = argument;
 
     note_sizes(state);
     check_end(state->check, EXIT_STATUS_FAULT, "%s when %" PRIu64 " bytes were tried", reason,
               state->size);
 }
 
-/* --- One size. ------------------------------------------------------------------------------- */
+/* --- A size. ---------------------------------------------------------------------------------- */
 
 /* Note whether the size passes, for which reason not, and go on from the loop. */
-static void settle(struct mtu *state, const char *reason)
+static void settle_size(struct mtu *state, const char *reason)
 {
     if (state->has_settled)
         return;
@@ -92,19 +90,19 @@ static void settle(struct mtu *state, const char *reason)
     check_say(state->check, "%" PRIu64 " bytes%s: %s%s", state->size,
               state->search == SEARCH_WHOLE ? " in one piece" : "",
               reason == NULL ? "return" : "lost, ", reason == NULL ? "" : reason);
-    check_set_timer(state->check, state->next, 0);
+    check_set_timer(state->check, state->check->timer, 0);
 }
 
-static void on_returned(void *context, uint64_t sequence, const struct fault *fault)
+static void on_size_returned(void *argument, uint64_t sequence, const struct fault *fault)
 {
-    struct mtu *const state = context;
+    struct mtu *state = argument;
 
     (void)sequence;
     if (fault->kind == FAULT_NONE) {
-        settle(state, NULL);
+        settle_size(state, NULL);
     } else if (fault->kind == FAULT_TRUNCATED) {
         state->is_cut = true;
-        settle(state, fault->text);
+        settle_size(state, fault->text);
     } else {
         note_sizes(state);
         check_end(state->check, EXIT_STATUS_FAULT, "%" PRIu64 " bytes: %s: %s", state->size,
@@ -112,36 +110,36 @@ static void on_returned(void *context, uint64_t sequence, const struct fault *fa
     }
 }
 
-static void on_refused(struct mtu *state, int failure)
+static void note_refused_size(struct mtu *state, int failure)
 {
     if (failure == EMSGSIZE || failure == ENOBUFS)
-        settle(state, strerror(failure));
+        settle_size(state, strerror(failure));
     else
         check_end(state->check, EXIT_STATUS_CONNECT, "%s: %s", state->check->target->places[0].text,
                   strerror(failure));
 }
 
-static void on_unsent(void *context, uint64_t sequence, int failure)
+static void on_size_unsent(void *argument, uint64_t sequence, int failure)
 {
     (void)sequence;
-    on_refused(context, failure);
+    note_refused_size(argument, failure);
 }
 
 /* That a datagram was too large for a part of the path makes the system cut the next of its size.
  */
-static void on_error(void *context, uint64_t sequence, int failure)
+static void on_size_error(void *argument, uint64_t sequence, int failure)
 {
-    struct mtu *const state = context;
+    struct mtu *state = argument;
 
     (void)sequence;
     if (failure != EMSGSIZE || state->search == SEARCH_WHOLE)
-        on_refused(state, failure);
+        note_refused_size(state, failure);
 }
 
-static const struct datagram_events datagram_events = {
-    .on_returned = on_returned,
-    .on_error = on_error,
-    .on_unsent = on_unsent,
+static const struct datagram_events mtu_events = {
+    .on_returned = on_size_returned,
+    .on_error = on_size_error,
+    .on_unsent = on_size_unsent,
 };
 
 static void try_size(struct mtu *state)
@@ -152,14 +150,14 @@ static void try_size(struct mtu *state)
     if (state->tries == TRIES) {
         units_format_duration(timeout_ms, limit);
         (void)snprintf(reason, sizeof reason, "no answer within %s", limit);
-        settle(state, reason);
+        settle_size(state, reason);
         return;
     }
-    check_set_timer(state->check, state->next, timeout_ms * 1000000 / TRIES);
+    check_set_timer(state->check, state->check->timer, timeout_ms * 1000000 / TRIES);
     datagram_send(state->datagram, ++state->tries);
 }
 
-/* --- The searches. --------------------------------------------------------------------------- */
+/* --- Searches. -------------------------------------------------------------------------------- */
 
 static void begin_search(struct mtu *state, enum search search, uint64_t maximum)
 {
@@ -171,7 +169,7 @@ static void begin_search(struct mtu *state, enum search search, uint64_t maximum
 /* Return the size to try next, BISECT_NONE if the search is over. */
 static uint64_t next_size(const struct mtu *state)
 {
-    const struct bisect *const bisect = &state->bisect;
+    const struct bisect *bisect = &state->bisect;
 
     if (bisect->passed == 0 && bisect->failed == BISECT_NONE)
         return FIRST_SIZE;
@@ -182,11 +180,11 @@ static uint64_t next_size(const struct mtu *state)
 
 static int open_socket(struct mtu *state)
 {
-    struct check *const check = state->check;
+    struct check *check = state->check;
 
     datagram_free(state->datagram);
     state->datagram = datagram_new(check->base, &state->batch, check->target, &check->pattern,
-                                   check->next_number++, state->size, &datagram_events, state);
+                                   check->next_number++, state->size, &mtu_events, state);
     if (state->datagram == NULL)
         return -1;
     return state->search == SEARCH_WHOLE ? datagram_forbid_fragments(state->datagram) : 0;
@@ -200,7 +198,7 @@ static void begin_size(struct mtu *state, uint64_t size)
     if (open_socket(state) == 0)
         try_size(state);
     else if (errno == ENOSYS)
-        conclude(state); /* what goes in one piece cannot be found out here */
+        end_mtu(state); /* what goes in one piece cannot be found out here */
     else
         check_end(state->check, EXIT_STATUS_SYSTEM, "%s", strerror(errno));
 }
@@ -221,16 +219,14 @@ static void end_search(struct mtu *state)
         return;
     }
     state->search = SEARCH_OVER;
-    conclude(state);
+    end_mtu(state);
 }
 
-static void on_next(evutil_socket_t fd, short what, void *context)
+static void on_next_size(void *argument)
 {
-    struct mtu *const state = context;
+    struct mtu *state = argument;
     uint64_t size;
 
-    (void)fd;
-    (void)what;
     if (!state->has_settled) {
         try_size(state);
         return;
@@ -242,45 +238,34 @@ static void on_next(evutil_socket_t fd, short what, void *context)
         begin_size(state, size);
 }
 
-/* --- The check. ------------------------------------------------------------------------------ */
+/* --- Start and end. --------------------------------------------------------------------------- */
 
-static void free_state(void *context)
+static void free_mtu(void *argument)
 {
-    struct mtu *const state = context;
+    const struct mtu *state = argument;
 
-    if (state == NULL)
-        return;
     datagram_free(state->datagram);
-    if (state->next != NULL)
-        event_free(state->next);
-    free(state);
 }
 
-static void *start(struct check *check)
+static int start_mtu(void *argument, struct check *check)
 {
-    struct mtu *const state = calloc(1, sizeof *state);
+    struct mtu *state = argument;
 
-    if (state == NULL)
-        return NULL;
     state->check = check;
-    state->next = evtimer_new(check->base, on_next, state);
-    if (state->next == NULL) {
-        free_state(state);
-        errno = ENOMEM;
-        return NULL;
-    }
     begin_search(state, SEARCH_ANY, DATAGRAM_BYTES);
     begin_size(state, next_size(state));
-    return state;
+    return 0;
 }
 
-static const struct check_kind kind = {
-    .start = start,
-    .on_interrupt = on_interrupt,
-    .free = free_state,
+static const struct check_kind mtu_kind = {
+    .size = sizeof(struct mtu),
+    .start = start_mtu,
+    .on_timer = on_next_size,
+    .on_interrupt = interrupt_mtu,
+    .fini = free_mtu,
 };
 
 const struct check_kind *mtu_check(void)
 {
-    return &kind;
+    return &mtu_kind;
 }

@@ -95,8 +95,8 @@ static void print_loss_limit(const struct threshold *threshold)
 int plugin_print_messages(const struct options *options, const char *peer,
                           const struct tally *tally, const struct fault *first)
 {
-    const struct threshold *const critical = &options->critical;
-    const struct threshold *const warning = options->warning.is_set ? &options->warning : &any_loss;
+    const struct threshold *critical = &options->critical;
+    const struct threshold *warning = options->warning.is_set ? &options->warning : &any_loss;
     const int state = judge(tally, warning, critical);
 
     (void)printf("ECHO %s - %" PRIu64 " of %" PRIu64 " messages returned from ", states[state],
@@ -139,7 +139,7 @@ int plugin_print_verdict(const char *check, const struct verdict *verdict)
     (void)printf("ECHO %s - %s: ", states[state], check);
     print_text(verdict->text);
     for (size_t i = 0; i < verdict->figure_count; i++) {
-        const struct figure *const figure = &verdict->figures[i];
+        const struct figure *figure = &verdict->figures[i];
 
         (void)printf("%s%s=%.*f%s", i == 0 ? " | " : " ", figure->name,
                      figure->unit == FIGURE_SECONDS ? 6 : 0, figure->value,

@@ -276,7 +276,7 @@ void report_interim_check(struct report *report, uint64_t elapsed_ns)
                options_check(report->options));
 }
 
-/* --- The end. -------------------------------------------------------------------------------- */
+/* --- End. ------------------------------------------------------------------------------------- */
 
 static int lose_output(const struct options *options, int failure)
 {

@@ -13,7 +13,7 @@ enum phase { PHASE_CONNECTING, PHASE_PROVING, PHASE_SILENT, PHASE_TRYING, PHASE_
 struct silence {
     struct check *check;
     const struct silence_events *events;
-    void *context;
+    void *argument;
     struct stream *stream;
     struct event *unanswered;
     enum phase phase;
@@ -43,7 +43,7 @@ static void lose(struct silence *silence, const struct fault *fault)
     (void)event_del(silence->unanswered);
     stream_free(silence->stream);
     silence->stream = NULL;
-    silence->events->on_lost(silence->context, silence, silence->silent_ns, fault);
+    silence->events->on_lost(silence->argument, silence, silence->silent_ns, fault);
 }
 
 static void await_answer(struct silence *silence)
@@ -60,20 +60,20 @@ static void send_message(struct silence *silence)
     stream_send(silence->stream, bytes_wanted(silence));
 }
 
-/* --- What the stream reports. ---------------------------------------------------------------- */
+/* --- Events of the stream. -------------------------------------------------------------------- */
 
-static void on_open(void *context, const char *peer)
+static void on_silence_open(void *argument, const char *peer)
 {
-    struct silence *const silence = context;
+    struct silence *silence = argument;
 
     check_note_connected(silence->check, peer);
     silence->phase = PHASE_PROVING;
     send_message(silence);
 }
 
-static void on_returned(void *context, uint64_t position)
+static void on_silence_returned(void *argument, uint64_t position)
 {
-    struct silence *const silence = context;
+    struct silence *silence = argument;
     const uint64_t now_ns = clock_now_ns();
     const uint64_t rtt_ns = now_ns - silence->since_ns;
 
@@ -87,35 +87,35 @@ static void on_returned(void *context, uint64_t position)
     silence->phase = PHASE_SILENT;
     silence->is_proven = true;
     silence->since_ns = silence->began_ns = now_ns;
-    silence->events->on_echo(silence->context, silence, silence->silent_ns, rtt_ns);
+    silence->events->on_echo(silence->argument, silence, silence->silent_ns, rtt_ns);
 }
 
-static void on_fault(void *context, const struct fault *fault)
+static void on_silence_fault(void *argument, const struct fault *fault)
 {
-    struct silence *const silence = context;
+    struct silence *silence = argument;
 
     if (silence->changed.kind == FAULT_NONE)
         silence->changed = *fault;
 }
 
-static void on_end(void *context, const struct fault *fault)
+static void on_silence_end(void *argument, const struct fault *fault)
 {
     struct fault closed;
 
     fault_set(&closed, FAULT_TRUNCATED, 0, 0, "the other end closed the connection");
-    lose(context, fault->kind == FAULT_NONE ? &closed : fault);
+    lose(argument, fault->kind == FAULT_NONE ? &closed : fault);
 }
 
-static const struct stream_events stream_events = {
-    .on_open = on_open,
-    .on_returned = on_returned,
-    .on_fault = on_fault,
-    .on_end = on_end,
+static const struct stream_events silence_stream_events = {
+    .on_open = on_silence_open,
+    .on_returned = on_silence_returned,
+    .on_fault = on_silence_fault,
+    .on_end = on_silence_end,
 };
 
-static void on_unanswered(evutil_socket_t fd, short what, void *context)
+static void on_unanswered(evutil_socket_t fd, short what, void *argument)
 {
-    struct silence *const silence = context;
+    struct silence *silence = argument;
     char limit[UNITS_TEXT_SIZE];
     struct fault fault;
 
@@ -131,23 +131,24 @@ static void on_unanswered(evutil_socket_t fd, short what, void *context)
     lose(silence, &fault);
 }
 
-/* --- For the checks. ------------------------------------------------------------------------- */
+/* --- Construction and destruction. ------------------------------------------------------------ */
 
-struct silence *silence_new(struct check *check, const struct silence_events *events, void *context)
+struct silence *silence_new(struct check *check, const struct silence_events *events,
+                            void *argument)
 {
-    struct silence *const silence = calloc(1, sizeof *silence);
+    struct silence *silence = calloc(1, sizeof *silence);
     int failure;
 
     if (silence == NULL)
         return NULL;
     silence->check = check;
     silence->events = events;
-    silence->context = context;
+    silence->argument = argument;
     silence->unanswered = evtimer_new(check->base, on_unanswered, silence);
     errno = ENOMEM;
     if (silence->unanswered != NULL)
         silence->stream = stream_new(check->base, &check->scratch, check->target, &check->pattern,
-                                     check->next_number++, &stream_events, silence);
+                                     check->next_number++, &silence_stream_events, silence);
     if (silence->stream != NULL) {
         await_answer(silence);
         return silence;

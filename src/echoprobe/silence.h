@@ -17,15 +17,15 @@ struct silence;
 /* What a silence reports, from the loop; it must not be freed from there. */
 struct silence_events {
     /* An echo came back, the first or one that was tried; from now on it is silent. */
-    void (*on_echo)(void *context, struct silence *silence, uint64_t silent_ns, uint64_t rtt_ns);
+    void (*on_echo)(void *argument, struct silence *silence, uint64_t silent_ns, uint64_t rtt_ns);
     /* It is over: the other end closed it, or no echo came back. It is silent no more. */
-    void (*on_lost)(void *context, struct silence *silence, uint64_t silent_ns,
+    void (*on_lost)(void *argument, struct silence *silence, uint64_t silent_ns,
                     const struct fault *fault);
 };
 
 /* Connect and prove the connection. The caller frees it. Return NULL with errno. */
 struct silence *silence_new(struct check *check, const struct silence_events *events,
-                            void *context);
+                            void *argument);
 
 /* Close it. NULL is fine. */
 void silence_free(struct silence *silence);

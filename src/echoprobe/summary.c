@@ -180,7 +180,7 @@ static void draw_histogram(const struct histogram *histogram)
     text_list_end(&list);
 }
 
-/* --- The whole. ------------------------------------------------------------------------------ */
+/* --- Summary. --------------------------------------------------------------------------------- */
 
 static void print_load(const struct options *options, const struct tally *tally,
                        uint64_t elapsed_ns)

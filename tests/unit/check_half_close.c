@@ -104,7 +104,7 @@ static double run(uint64_t delivered, uint64_t departs_ms, uint64_t returned)
     stand_in.options.size_bytes = SIZE;
     stand_in.options.timeout_ms = TIMEOUT_MS;
     last_ns = delivered * scene.departs_ns;
-    state = kind->start(&stand_in.check);
+    state = stand_in_start(kind);
     ck_assert_ptr_nonnull(state);
     scene.stream.events->on_open(scene.stream.context, "peer");
     for (int turns = 0; !stand_in.check.has_ended; turns++) {
@@ -118,7 +118,7 @@ static double run(uint64_t delivered, uint64_t departs_ms, uint64_t returned)
         stand_in.now_ns = stand_in.timer_ns;
         stand_in_fire();
     }
-    kind->free(state);
+    stand_in_free(kind, state);
     ck_assert_int_eq(stand_in.check.verdict.status, EXIT_STATUS_FAULT);
     return (double)(stand_in.now_ns - last_ns) / 1e6;
 }

@@ -169,13 +169,13 @@ static uint64_t search(uint64_t timeout_ms, lateness *late_ns)
     scene.timeout_ns = timeout_ms * NS_PER_MS;
     scene.late_ns = late_ns;
     stand_in.options.find_idle_timeout_ms = SEARCHED_MS;
-    state = kind->start(&stand_in.check);
+    state = stand_in_start(kind);
     ck_assert_ptr_nonnull(state);
     while (!stand_in.check.has_ended) {
         turn();
         ck_assert_int_lt(turns++, MOST_TURNS);
     }
-    kind->free(state);
+    stand_in_free(kind, state);
     for (size_t i = 0; i < scene.opened; i++)
         ck_assert_ptr_null(scene.silences[i]);
     return stand_in.now_ns - begin_ns;

@@ -6,6 +6,7 @@
 #include "support.h"
 
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct stand_in stand_in;
@@ -17,6 +18,32 @@ void stand_in_reset(uint64_t now_ns)
     stand_in.timer_ns = UINT64_MAX;
     stand_in.check.options = &stand_in.options;
     stand_in.check.base = support_base();
+}
+
+static void on_stand_in_timer(evutil_socket_t fd, short what, void *argument)
+{
+    (void)fd;
+    (void)what;
+    (void)argument;
+    stand_in.kind->on_timer(stand_in.state);
+}
+
+void *stand_in_start(const struct check_kind *kind)
+{
+    stand_in.kind = kind;
+    stand_in.state = calloc(1, kind->size);
+    stand_in.check.timer = evtimer_new(stand_in.check.base, on_stand_in_timer, NULL);
+    ck_assert_ptr_nonnull(stand_in.state);
+    ck_assert_ptr_nonnull(stand_in.check.timer);
+    ck_assert_int_eq(kind->start(stand_in.state, &stand_in.check), 0);
+    return stand_in.state;
+}
+
+void stand_in_free(const struct check_kind *kind, void *state)
+{
+    kind->fini(state);
+    free(state);
+    event_free(stand_in.check.timer);
 }
 
 void stand_in_fire(void)

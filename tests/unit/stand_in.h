@@ -18,6 +18,8 @@ struct stand_in {
     uint64_t now_ns;
     struct options options;
     struct check check;
+    const struct check_kind *kind;
+    void *state;
     struct event *timer; /* the last that was set */
     uint64_t timer_ns;   /* when it is due, or UINT64_MAX */
 };
@@ -26,6 +28,10 @@ extern struct stand_in stand_in;
 
 /* Begin anew at a time, with options that are all zero and an event base of the test's. */
 void stand_in_reset(uint64_t now_ns);
+
+/* Make the state of a check and start it; free it. */
+void *stand_in_start(const struct check_kind *kind);
+void stand_in_free(const struct check_kind *kind, void *state);
 
 /* Let the timer be over. What it calls may set it again. */
 void stand_in_fire(void);
