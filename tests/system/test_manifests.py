@@ -119,6 +119,9 @@ class ComposeTest(ManifestTest):
         for name in ("echod1", "echod2", "echod3"):
             address = self.services[name]["networks"]["inside"]["ipv4_address"]
             self.assertEqual(environment[name.upper()], f"{address}:{port}")
+            self.assertEqual(self.services[name]["command"],
+                             ["--listen", f"0.0.0.0:{port}", "--listen",
+                              f"0.0.0.0:{environment['CHECK_PORT']},name=checks,log=off"])
         known = set(re.findall(r"presetenv (\w+) ", read("haproxy/haproxy.cfg")))
         self.assertEqual(set(environment), known)
         self.assertEqual(self.balancer["ports"], ["7" + environment["LISTEN"]])
@@ -134,7 +137,7 @@ class ComposeTest(ManifestTest):
 
     def test_a_stop_ends_before_the_grace_period(self):
         for name in ("echod1", "echod2", "echod3"):
-            self.assertNotIn("command", self.services[name])
+            self.assertNotIn("--drain-timeout", self.services[name]["command"])
             self.assertGreater(seconds(self.services[name]["stop_grace_period"]),
                                DRAIN_SECONDS + LINGER_SECONDS)
 

@@ -133,7 +133,9 @@ class ScaleOutTest(harness.TestCase):
 
     def start(self, server):
         self.echods[server] = self.stack.enter_context(
-            Echod("--workers", "2", *self.options, listen=f"tcp://{ADDRESSES[server]}",
+            Echod("--workers", "2", *self.options,
+                  listen=(f"tcp://{ADDRESSES[server]}",
+                          f"tcp://{ADDRESSES[server].replace(':13265', ':13266')},name=checks,log=off"),
                   prefix=self.network.inside(server)))
 
     def stop(self, server):
@@ -178,6 +180,21 @@ class ScaleOutTest(harness.TestCase):
         self.assertEqual(figures["sent"], figures["received"])
         self.assertEqual((figures["connects_failed"], figures["status"]), (0, 0))
         self.assertGreater(figures["received"], CLIENTS)
+
+
+class HealthCheckTest(ScaleOutTest):
+
+    def test_checks_stay_out_of_the_log(self):
+        """haproxy's checks come by a listener of their own; other connections are logged."""
+        with self.three_servers():
+            for server in SERVERS:
+                self.haproxy.wait_until_healthy(server)
+            self.assert_no_loss(self.probe_often())
+            for server, echod in self.echods.items():
+                echod.log.wait_for("connection [0-9]+ .* closed: client closed, in=64 out=64 ")
+                self.assertEqual(echod.log.find("listener=checks$")[1:], [], server)
+                echod.signal(signal.SIGUSR1)
+                echod.log.wait_for("listener checks: open=[0-9]+ accepted=[1-9]")
 
 
 class RollingRestartTest(ScaleOutTest):
