@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#ifndef HAVE_RECVMMSG
+#ifndef HAVE_STRUCT_MMSGHDR
 struct mmsghdr {
     struct msghdr msg_hdr;
     unsigned msg_len;
