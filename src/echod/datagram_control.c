@@ -109,7 +109,7 @@ int datagram_control_enable(int fd)
         struct sockaddr_in v4;
         struct sockaddr_in6 v6;
         struct sockaddr_storage storage;
-    } own;
+    } own = {.any = {.sa_family = AF_UNSPEC}};
     socklen_t length = sizeof own;
 
     if (getsockname(fd, &own.any, &length) < 0)

@@ -31,7 +31,14 @@ struct datagrams {
 
 /* --- Sockets. -------------------------------------------------------------------------------- */
 
-/* Close a socket, and forget it. */
+/* Close a socket that was taken out of the list. */
+static void close_served(struct served *served)
+{
+    datagram_echo_free(served->echo);
+    free(served);
+}
+
+/* Take a socket out of the list, and close it. */
 static void remove_served(struct served *served)
 {
     struct served **link = &served->set->first;
@@ -39,8 +46,7 @@ static void remove_served(struct served *served)
     while (*link != served)
         link = &(*link)->next;
     *link = served->next;
-    datagram_echo_free(served->echo);
-    free(served);
+    close_served(served);
 }
 
 static bool are_all_idle(const struct datagrams *datagrams)
@@ -233,8 +239,12 @@ struct datagrams *datagrams_new(struct event_base *base, size_t worker, struct l
 
 void datagrams_close(struct datagrams *datagrams)
 {
-    while (datagrams->first != NULL)
-        remove_served(datagrams->first);
+    struct served *served;
+
+    while ((served = datagrams->first) != NULL) {
+        datagrams->first = served->next;
+        close_served(served);
+    }
 }
 
 void datagrams_free(struct datagrams *datagrams)
