@@ -1,7 +1,7 @@
 /*
  * address: the text of an address to its parts, and a socket's address back to text.
  * Pure: resolves no name and opens nothing; echod's sockets does.
- * Called by settings, by echod's sockets, by echoprobe's target and by whatever names a peer.
+ * Called by setting_kind to read a text, and by whatever binds, connects or names an address.
  */
 #ifndef BASE_ADDRESS_H
 #define BASE_ADDRESS_H

@@ -1,7 +1,7 @@
 /*
  * config_file: reads the lines of a configuration file and of the files that it includes.
  * Knows no setting: what a line means is for the callback to say.
- * Called by echod's options.
+ * Called by echod's options_reader.
  *
  * A line is empty, or a name and at most one value with blanks between them. A "#" that begins a
  * word begins a comment. A word that holds blanks stands in double quotes, and in them \" is a

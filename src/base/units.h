@@ -1,7 +1,7 @@
 /*
  * units: "64KiB" and "1m30s" to numbers, and numbers back to text.
  * Knows no option, default or bound.
- * Called by settings and by messages that show an amount.
+ * Called by setting_kind, and by whatever shows an amount.
  */
 #ifndef BASE_UNITS_H
 #define BASE_UNITS_H

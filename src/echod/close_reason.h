@@ -1,7 +1,7 @@
 /*
  * close_reason: why a connection ended.
  * Ends none.
- * Called by connection, connection_log and worker.
+ * Called by connection and connection_log; worker names a reason when it closes one.
  */
 #ifndef ECHOD_CLOSE_REASON_H
 #define ECHOD_CLOSE_REASON_H

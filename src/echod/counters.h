@@ -1,7 +1,8 @@
 /*
  * counters: what is counted, by each worker and for each listener, and the table of that.
  * Takes no lock and adds nothing up; listener_stats does.
- * Called by connection, listener, datagram_echo and worker to count, by listener_stats and totals.
+ * Called by listener and datagram_echo to count, and by listener_stats to read; connection counts
+ * in those of its group.
  */
 #ifndef ECHOD_COUNTERS_H
 #define ECHOD_COUNTERS_H

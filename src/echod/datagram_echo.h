@@ -2,7 +2,7 @@
  * datagram_echo: the echo of one datagram socket: each datagram returns once, unchanged, from where
  * it was sent to.
  * Opens no socket; what gets no answer, the guard and the rate decide.
- * Called by worker.
+ * Called by datagrams.
  */
 #ifndef ECHOD_DATAGRAM_ECHO_H
 #define ECHOD_DATAGRAM_ECHO_H

@@ -1,7 +1,7 @@
 /*
  * listen: the addresses to listen on, each with its options and with where it was written.
  * Opens nothing; sockets does.
- * Called by options, which fills the list; read by sockets, reload and main.
+ * Called by options, which fills the list; read by sockets, lookup and main.
  */
 #ifndef ECHOD_LISTEN_H
 #define ECHOD_LISTEN_H

@@ -1,7 +1,7 @@
 /*
  * listener: accepts clients on one socket, and backs off when the system is short of something.
  * Decides nothing about a client: the worker does, in the callback.
- * Called by worker.
+ * Called by listeners.
  */
 #ifndef ECHOD_LISTENER_H
 #define ECHOD_LISTENER_H

@@ -1,7 +1,8 @@
 /*
  * lookup: looks up the hosts of addresses in a thread of its own, since nobody can say how long
- * that takes and nothing can interrupt it. Opens nothing; sockets does. Called by server before the
- * addresses change, and by inet for what was found.
+ * that takes and nothing can interrupt it.
+ * Opens nothing; sockets does.
+ * Called by reload before the addresses change, by sockets, and by inet for what was found.
  */
 #ifndef ECHOD_LOOKUP_H
 #define ECHOD_LOOKUP_H

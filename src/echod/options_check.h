@@ -1,7 +1,7 @@
 /*
  * options_check: what a single setting cannot know: whether values fit together.
  * Reads no setting and opens nothing.
- * Called by options.
+ * Called by options_reader, and by main for a check.
  */
 #ifndef ECHOD_OPTIONS_CHECK_H
 #define ECHOD_OPTIONS_CHECK_H

@@ -1,7 +1,7 @@
 /*
  * options_table: the table of echod's settings: one row adds an option.
  * Reads nothing.
- * Called by options, options_check and options_help.
+ * Called by options_reader, options_check and options_help.
  */
 #ifndef ECHOD_OPTIONS_TABLE_H
 #define ECHOD_OPTIONS_TABLE_H

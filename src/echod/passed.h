@@ -1,7 +1,7 @@
 /*
  * passed: the sockets that systemd passed: which there are, under which names, and who has them.
  * Serves none of them; sockets takes those that were asked for.
- * Called by main, before anything else opens a descriptor, and by sockets.
+ * Called by daemon, before anything else opens a descriptor, by sockets and by inherited.
  */
 #ifndef ECHOD_PASSED_H
 #define ECHOD_PASSED_H

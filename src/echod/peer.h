@@ -1,7 +1,7 @@
 /*
  * peer: where a client comes from, in as little memory as that takes.
  * Knows nothing of the client.
- * Called by worker, which keeps it in each connection, and by connection_log.
+ * Called by worker for each client, by connection, which keeps it, and by connection_log.
  */
 #ifndef ECHOD_PEER_H
 #define ECHOD_PEER_H

@@ -1,7 +1,7 @@
 /*
  * pidfile: a file with the process's number, locked as long as it runs, for those who need one.
  * Leaves it to others to send signals to that number; echod itself never reads it.
- * Called by options, for the path, and by main.
+ * Called by options, for the path, and by daemon.
  */
 #ifndef ECHOD_PIDFILE_H
 #define ECHOD_PIDFILE_H

@@ -1,7 +1,7 @@
 /*
  * privileges: who echod becomes once it has bound, and the proof that it cannot go back.
  * Knows neither sockets nor files; sockets hands its own over to that user.
- * Called by options, to look up who that is, and by main.
+ * Called by options and listener_options, to look up who that is, and by daemon.
  */
 #ifndef ECHOD_PRIVILEGES_H
 #define ECHOD_PRIVILEGES_H

@@ -1,7 +1,7 @@
 /*
  * server: the process: its workers, its signals, its report and its end.
  * Touches no connection; it asks the workers through their mailboxes.
- * Called by daemon.
+ * Called by daemon, and by main so that it misses no signal.
  */
 #ifndef ECHOD_SERVER_H
 #define ECHOD_SERVER_H

@@ -1,8 +1,8 @@
 /*
  * sockets: binds the addresses that were asked for, or takes over what a parent passed.
  * Accepts nothing and reads nothing; listener and connection do.
- * Called by daemon before any thread or loop exists, and by server when the addresses change;
- * worker serves what was opened.
+ * Called by daemon before any thread or loop exists, by main for a check, and by reload when the
+ * addresses change; worker serves what was opened.
  */
 #ifndef ECHOD_SOCKETS_H
 #define ECHOD_SOCKETS_H

@@ -1,7 +1,7 @@
 /*
  * supervise: tells a service manager that echod is ready, reloads, stops and lives, and how busy it
  * is, by the protocol of sd_notify(3) without its library. Decides nothing of that; server does.
- * Called by main, before there are threads of its own, and by server.
+ * Called by daemon, before there are threads of its own, by server and by reload.
  */
 #ifndef ECHOD_SUPERVISE_H
 #define ECHOD_SUPERVISE_H

@@ -7,6 +7,7 @@
 #include "echod/connection.h"
 #include "echod/datagrams.h"
 #include "echod/mailbox.h"
+#include "echod/peer.h"
 #include "echod/table.h"
 #include "echod/timers.h"
 

@@ -1,7 +1,7 @@
 /*
  * worker: one thread with its own event base, listeners, table and connections.
  * Shares nothing with other workers; knows no signal and no process.
- * Called by server, which makes as many as were asked for.
+ * Called by server, which makes as many as were asked for, and by reload, which changes them.
  */
 #ifndef ECHOD_WORKER_H
 #define ECHOD_WORKER_H

@@ -2,7 +2,7 @@
  * outage: when a connection had no answer: from when the first message was due that was lost until
  * one is due that is answered.
  * Reads no clock and knows no messages; flow does.
- * Called by flow, in the order of its messages.
+ * Called by messages, in the order of flow's.
  */
 #ifndef ECHOPROBE_OUTAGE_H
 #define ECHOPROBE_OUTAGE_H

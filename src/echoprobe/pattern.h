@@ -1,7 +1,7 @@
 /*
  * pattern: the bytes that are sent, which tell whose they are and where they belong.
  * Knows neither sockets nor messages.
- * Called by probe and check to draw an origin, by stream and datagram to send and to verify, by
+ * Called by load and check to draw an origin, by stream and datagram to send and to verify, by
  * fault to name what went wrong.
  *
  * Each run has an origin of its own, drawn by chance; each connection has a number. Every eight
