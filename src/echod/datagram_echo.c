@@ -428,6 +428,11 @@ int datagram_echo_change(struct datagram_echo *echo, const struct datagram_limit
     return 0;
 }
 
+int datagram_echo_socket(const struct datagram_echo *echo)
+{
+    return echo->fd;
+}
+
 /* --- Construction and destruction. ----------------------------------------------------------- */
 
 /* Note on which port of ours this socket answers; 0 if it has none. */

@@ -60,6 +60,9 @@ void datagram_echo_free(struct datagram_echo *echo);
 int datagram_echo_change(struct datagram_echo *echo, const struct datagram_limits *limits)
     __attribute__((warn_unused_result));
 
+/* Return its socket, which remains its own. */
+int datagram_echo_socket(const struct datagram_echo *echo);
+
 /* Tell whether nothing has come for idle_timeout_ms. */
 bool datagram_echo_is_idle(const struct datagram_echo *echo);
 

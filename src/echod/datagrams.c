@@ -3,6 +3,7 @@
 #include "echod/datagrams.h"
 
 #include "base/descriptor.h"
+#include "echod/socket_options.h"
 #include "echod/listener_stats.h"
 
 #include <errno.h>
@@ -169,13 +170,17 @@ static void add_late(struct datagrams *datagrams, struct endpoint *endpoint)
     *fd = -1;
 }
 
-static void change_limits(struct served *served, const struct endpoint *endpoint, bool is_wait)
+/* Let an endpoint that stays have its next options. */
+static void change_options(struct served *served, const struct endpoint *endpoint, bool is_wait)
 {
     const struct datagram_limits limits = limits_of(endpoint, is_wait);
+    const uint64_t buffer_bytes = endpoint->next_options.receive_buffer_bytes;
 
     if (datagram_echo_change(served->echo, &limits) < 0)
         log_write(served->set->log, LOG_LEVEL_ERROR, "%s keeps its options: %s", endpoint->name,
                   strerror(errno));
+    if (!endpoint->is_passed && buffer_bytes != endpoint->options.receive_buffer_bytes)
+        socket_options_set_receive_buffer(datagram_echo_socket(served->echo), buffer_bytes);
 }
 
 void datagrams_change(struct datagrams *datagrams, struct endpoint_list *endpoints)
@@ -193,7 +198,7 @@ void datagrams_change(struct datagrams *datagrams, struct endpoint_list *endpoin
         else if (served != NULL && endpoint->is_leaving)
             drain(served);
         else if (served != NULL)
-            change_limits(served, endpoint, is_wait);
+            change_options(served, endpoint, is_wait);
     }
 }
 

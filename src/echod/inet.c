@@ -15,8 +15,6 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { AUTO_RECEIVE_BYTES = 4 << 20 };
-
 /* --- Opening one socket ----------------------------------------------------------------------- */
 
 static int switch_on(int fd, int level, int option)
@@ -38,18 +36,6 @@ static bool is_datagram(const struct addrinfo *info)
     return info->ai_socktype == SOCK_DGRAM;
 }
 
-/* Let as many datagrams wait as was asked for, as far as the system allows. */
-static void set_receive_buffer(int fd, uint64_t bytes)
-{
-    const int size = (int)(bytes == SETTING_AUTO ? AUTO_RECEIVE_BYTES : bytes);
-
-#ifdef SO_RCVBUFFORCE
-    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) == 0)
-        return; /* root's privilege: above net.core.rmem_max, too */
-#endif
-    (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
-}
-
 /*
  * Make a bound stream socket listen, or a datagram socket ready. Accepted sockets inherit what is
  * set here.
@@ -58,7 +44,7 @@ static int make_ready(int fd, const struct addrinfo *info, const struct listener
                       const char **failed)
 {
     if (is_datagram(info)) {
-        set_receive_buffer(fd, options->receive_buffer_bytes);
+        socket_options_set_receive_buffer(fd, options->receive_buffer_bytes);
         return 0;
     }
     if (socket_options_set_for_clients(fd, options, failed) < 0)

@@ -31,6 +31,8 @@ enum { PROBE_INTERVAL_S = 75, PROBES = 9 };
 #define TCP_FASTOPEN (-1)
 #endif
 
+enum { AUTO_RECEIVE_BYTES = 4 << 20 };
+
 static int set(int fd, int level, int option, const void *value, socklen_t length)
 {
     if (option < 0) {
@@ -120,6 +122,17 @@ int socket_options_set_for_clients(int fd, const struct listener_options *option
         return -1;
     *failed = NULL;
     return 0;
+}
+
+void socket_options_set_receive_buffer(int fd, uint64_t bytes)
+{
+    const int size = (int)(bytes == SETTING_AUTO ? AUTO_RECEIVE_BYTES : bytes);
+
+#ifdef SO_RCVBUFFORCE
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) == 0)
+        return; /* root's privilege: above net.core.rmem_max, too */
+#endif
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
 }
 
 bool socket_options_need_bind(const struct listener_options *options,

@@ -1,7 +1,7 @@
 /*
  * socket_options: what a listener is told, as options of its sockets.
  * Opens and binds nothing.
- * Called by inet before and after it binds, and by listeners at a reload.
+ * Called by inet before and after it binds, and by listeners and datagrams at a reload.
  */
 #ifndef ECHOD_SOCKET_OPTIONS_H
 #define ECHOD_SOCKET_OPTIONS_H
@@ -23,6 +23,12 @@ int socket_options_set_before_bind(int fd, int family, const struct listener_opt
  */
 int socket_options_set_for_clients(int fd, const struct listener_options *options,
                                    const char **failed) __attribute__((warn_unused_result));
+
+/*
+ * Let so many bytes of datagrams wait at a socket, of which SETTING_AUTO is 4 MiB, as far as the
+ * system allows: root exceeds its limit (net.core.rmem_max), others do not.
+ */
+void socket_options_set_receive_buffer(int fd, uint64_t bytes);
 
 /*
  * Tell whether two listeners differ in what counts when a socket is bound, of a Unix socket its

@@ -60,6 +60,13 @@ def expect_totals(server, **expected):
     wait_for_totals(server, lambda totals: expected.items() <= totals.items(), expected)
 
 
+def receive_buffer_of(port):
+    """What may wait in a socket of echod, as the system tells it (ss(8), skmem)."""
+    command = ["ss", "-Huamn", "sport", "=", f":{port}"]
+    result = subprocess.run(command, stdout=subprocess.PIPE, check=True, encoding="ascii")
+    return re.search(r"skmem:\(r\d+,rb(\d+)", result.stdout).group(1)
+
+
 class UdpTestCase(harness.TestCase):
 
     def client(self, address, source=None):
@@ -137,6 +144,16 @@ class EchoTest(UdpTestCase):
             self.expect_echo(self.client(with_host(server.addresses[0], "[::1]")), b"six")
             with Echod(listen=with_host(server.addresses[0], "0.0.0.0")) as other:
                 self.expect_echo(self.client(with_host(other.addresses[0], "127.0.0.1")), b"four")
+
+    def test_one_socket_for_both_families(self):
+        """Without v6only [::] answers both, each from the address that was asked."""
+        self.need_ipv6()
+        with Echod(listen="udp://[::]:0,v6only=off", ready=1) as server:
+            address = server.log.find(harness.LISTENING_LINE)[0].group(1)
+            for host in ("127.0.0.1", "[::1]", "127.0.0.2", "[::1]"):
+                client = self.client(with_host(address, host))
+                for size in (0, 1, 1400, 20000):
+                    self.expect_echo(client, harness.random_bytes(size))
 
     def test_a_burst(self):
         """200 datagrams at once all come back, in order."""
@@ -347,6 +364,12 @@ class EndTest(UdpTestCase):
                 return totals_of(server)["above_rate"] > 0
 
             harness.wait_until(is_limited, "the rate holds")
+            before = receive_buffer_of(port)
+            configure(",udp-receive-buffer=64KiB")
+            server.signal(signal.SIGHUP)
+            harness.wait_until(lambda: receive_buffer_of(port) != before,
+                               "the buffer has another size")
+            self.expect_echo(client_of(f"udp://127.0.0.1:{port}"), b"no rate any more")
 
 
 class PeerTest(UdpTestCase):

@@ -150,6 +150,20 @@ class ForgedTest(harness.TestCase):
                 self.expect_counted(server, "to_many", 2)
             self.expect_service(server)
 
+    def test_questions_to_many_at_a_socket_for_both_families(self):
+        """Such a socket learns of IPv4 what one of IPv4 alone does."""
+        with Echod(listen="udp://[::]:0,v6only=off", ready=1) as server:
+            port = harness.port_of(server.log.find(harness.LISTENING_LINE)[0].group(1))
+            with socket.socket(type=socket.SOCK_DGRAM) as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+                client.sendto(b"anybody?", ("10.9.255.255", port))
+                self.expect_counted(server, "to_many", 1)
+            with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as client:
+                client.sendto(b"anybody?", ("ff02::1", port, 0, socket.if_nametoindex("link0")))
+            wait_for_totals(server, lambda totals: totals["to_many"] >= 2 and
+                            totals["to_many"] == totals["datagrams_in"] and
+                            totals["datagrams_out"] == 0, "it comes by the one link or by both")
+
     def test_a_passed_multicast_socket(self):
         """A socket that somebody bound to a group gets questions to many alone."""
         with socket.socket(type=socket.SOCK_DGRAM) as bound:
