@@ -206,6 +206,7 @@ static enum refusal refusal_of(int error)
     case ENOSYS:
     case EPERM:
     case EACCES:
+    case EBADF:
     case EOPNOTSUPP:
     case EINVAL:
         return REFUSED_FOR_GOOD;

@@ -675,10 +675,9 @@ END_TEST
 /* What takes the place of an end of the pipe, so that splice fails and moves nothing. */
 static const struct {
     int end, flags;
-    bool is_for_good;
 } refusals[] = {
-    {1, O_WRONLY, true},  /* EINVAL: no pipe */
-    {1, O_RDONLY, false}, /* EBADF */
+    {1, O_WRONLY}, /* EINVAL: no pipe */
+    {1, O_RDONLY}, /* EBADF */
 };
 
 START_TEST(a_stream_that_splice_refuses_is_copied)
@@ -700,10 +699,9 @@ START_TEST(a_stream_that_splice_refuses_is_copied)
         client_check_output();
     }
     ck_assert_uint_eq(shortcut.received, goal);
-    ck_assert_int_eq(shortcut.scratch.pipe[0] < 0, refusals[_i].is_for_good);
+    ck_assert_int_lt(shortcut.scratch.pipe[0], 0); /* for good */
     shortcut.is_streaming = true;
-    if (refusals[_i].is_for_good)
-        ck_assert_int_eq(shortcut_echo(UINT64_MAX), ECHO_ENDED);
+    ck_assert_int_eq(shortcut_echo(UINT64_MAX), ECHO_ENDED);
     shortcut_end();
 }
 END_TEST
