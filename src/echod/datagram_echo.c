@@ -246,7 +246,7 @@ static void adapt_hops(struct datagram_echo *echo, const struct datagram_arrival
 {
     const uint8_t hops = arrival->hops - 1;
 
-    if (arrival->hops > 1 && hops != echo->usual_hops &&
+    if (arrival->hops > 1 && hops != echo->usual_hops && !echo->limits.is_shared &&
         datagram_control_set_hops(echo->fd, hops) == 0)
         echo->usual_hops = hops;
 }

@@ -130,39 +130,44 @@ static bool is_wait_service(const struct endpoint_list *endpoints)
     return true;
 }
 
-static struct datagram_limits limits_of(const struct endpoint *endpoint, bool is_wait)
+static struct datagram_limits limits_of(const struct endpoint_list *endpoints,
+                                        const struct endpoint *endpoint)
 {
     return (struct datagram_limits){
         .are_low_ports_allowed = endpoint->next_options.low_ports == LISTENER_LOW_PORTS_ALLOW,
+        .is_shared = endpoint->is_passed || (!endpoint->is_group && endpoints->worker_count > 1),
         .rate_per_second = endpoint->next_options.rate,
-        .idle_timeout_ms = is_wait ? endpoint->next_options.idle_timeout_ms : 0,
+        .idle_timeout_ms = is_wait_service(endpoints) ? endpoint->next_options.idle_timeout_ms : 0,
     };
+}
+
+/* Tell whether this worker serves an endpoint: one that may end for silence has one worker only. */
+static bool is_ours(const struct datagrams *datagrams, const struct datagram_limits *limits)
+{
+    return limits->idle_timeout_ms == 0 || datagrams->worker == 0;
 }
 
 int datagrams_take(struct datagrams *datagrams, struct endpoint_list *endpoints)
 {
-    const bool is_wait = is_wait_service(endpoints);
-
     for (size_t i = 0; i < endpoints->count; i++) {
         struct endpoint *endpoint = &endpoints->items[i];
-        const struct datagram_limits limits = limits_of(endpoint, is_wait);
+        const struct datagram_limits limits = limits_of(endpoints, endpoint);
 
-        if (endpoint->kind != ENDPOINT_DATAGRAM ||
-            (limits.idle_timeout_ms > 0 && datagrams->worker != 0))
-            continue;
-        if (add(datagrams, endpoint, &limits) < 0)
+        if (endpoint->kind == ENDPOINT_DATAGRAM && is_ours(datagrams, &limits) &&
+            add(datagrams, endpoint, &limits) < 0)
             return -1;
     }
     return 0;
 }
 
 /* Serve an endpoint that came. */
-static void add_late(struct datagrams *datagrams, struct endpoint *endpoint)
+static void add_late(struct datagrams *datagrams, const struct endpoint_list *endpoints,
+                     struct endpoint *endpoint)
 {
-    const struct datagram_limits limits = limits_of(endpoint, false);
+    const struct datagram_limits limits = limits_of(endpoints, endpoint);
     int *fd = &endpoint->worker_fds[datagrams->worker];
 
-    if (*fd < 0 || add(datagrams, endpoint, &limits) == 0)
+    if (*fd < 0 || !is_ours(datagrams, &limits) || add(datagrams, endpoint, &limits) == 0)
         return;
     log_write(datagrams->log, LOG_LEVEL_ERROR, "worker %zu does not serve %s: %s",
               datagrams->worker, endpoint->name, strerror(errno));
@@ -171,9 +176,10 @@ static void add_late(struct datagrams *datagrams, struct endpoint *endpoint)
 }
 
 /* Let an endpoint that stays have its next options. */
-static void change_options(struct served *served, const struct endpoint *endpoint, bool is_wait)
+static void change_options(struct served *served, const struct endpoint_list *endpoints,
+                           const struct endpoint *endpoint)
 {
-    const struct datagram_limits limits = limits_of(endpoint, is_wait);
+    const struct datagram_limits limits = limits_of(endpoints, endpoint);
     const uint64_t buffer_bytes = endpoint->next_options.receive_buffer_bytes;
 
     if (datagram_echo_change(served->echo, &limits) < 0)
@@ -185,8 +191,6 @@ static void change_options(struct served *served, const struct endpoint *endpoin
 
 void datagrams_change(struct datagrams *datagrams, struct endpoint_list *endpoints)
 {
-    const bool is_wait = is_wait_service(endpoints);
-
     for (size_t i = 0; i < endpoints->count; i++) {
         struct endpoint *endpoint = &endpoints->items[i];
         struct served *served = find(datagrams, endpoint);
@@ -194,11 +198,11 @@ void datagrams_change(struct datagrams *datagrams, struct endpoint_list *endpoin
         if (endpoint->kind != ENDPOINT_DATAGRAM)
             continue;
         if (served == NULL && !endpoint->is_leaving)
-            add_late(datagrams, endpoint);
+            add_late(datagrams, endpoints, endpoint);
         else if (served != NULL && endpoint->is_leaving)
             drain(served);
         else if (served != NULL)
-            change_options(served, endpoint, is_wait);
+            change_options(served, endpoints, endpoint);
     }
 }
 

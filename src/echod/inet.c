@@ -112,6 +112,8 @@ static int open_group(struct endpoint *endpoint, const struct addrinfo *bound,
         endpoint->is_group = true;
         for (size_t i = 1; i < worker_count; i++)
             endpoint->worker_fds[i] = open_socket(bound, options, true, &failed);
+        for (size_t i = 1; i < worker_count; i++)
+            endpoint->is_group = endpoint->is_group && endpoint->worker_fds[i] >= 0;
     }
 #else
     (void)bound;

@@ -343,6 +343,7 @@ class EndTest(UdpTestCase):
 
     def test_a_reload_changes_options(self):
         """A rate that comes with a reload holds for the socket that is there."""
+        self.need_program("ss")
         path = f"{self.temporary_directory()}/echod.conf"
         port = harness.free_port(socket.SOCK_DGRAM)
 

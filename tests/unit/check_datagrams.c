@@ -1,0 +1,249 @@
+/*
+ * check_datagrams: a worker serves its sockets of the datagram endpoints, as a reload has them.
+ * How one socket echoes is check_datagram_echo's.
+ * Run by make check.
+ */
+#include <config.h>
+
+#include "echod/datagrams.h"
+
+#include "echod/listener_stats.h"
+#include "support.h"
+
+#include <string.h>
+#include <unistd.h>
+
+enum { ENDPOINTS = 2, WORKERS = 2, IDLE_MS = 300 };
+
+static struct {
+    struct datagrams *datagrams;
+    struct endpoint endpoints[ENDPOINTS];
+    struct endpoint_list list;
+    struct listener_stats_list stats;
+    int worker_fds[ENDPOINTS][WORKERS];
+    int clients[ENDPOINTS]; /* each is connected to an endpoint */
+    int drained, idle;
+} scene;
+
+static void on_event(enum datagrams_event event, void *owner)
+{
+    ck_assert_ptr_eq(owner, &scene);
+    switch (event) {
+    case DATAGRAMS_DRAINED:
+        scene.drained++;
+        break;
+    case DATAGRAMS_IDLE:
+        scene.idle++;
+        break;
+    }
+}
+
+/* Bind an endpoint, both of whose workers have the same socket. */
+static void bind_endpoint(unsigned index)
+{
+    struct sockaddr_in address = support_loopback(0);
+    socklen_t length = sizeof address;
+    const int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, length), 0);
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &length), 0);
+    scene.worker_fds[index][0] = fd;
+    scene.worker_fds[index][1] = dup(fd);
+    scene.clients[index] = socket(AF_INET, SOCK_DGRAM, 0);
+    support_set_nonblocking(scene.clients[index]);
+    ck_assert_int_eq(connect(scene.clients[index], (struct sockaddr *)&address, length), 0);
+    scene.endpoints[index] = (struct endpoint){
+        .kind = ENDPOINT_DATAGRAM,
+        .number = index + 10,
+        .name = "udp://test",
+        .worker_fds = scene.worker_fds[index],
+    };
+}
+
+static void setup(void)
+{
+    memset(&scene, 0, sizeof scene);
+    for (unsigned i = 0; i < ENDPOINTS; i++)
+        bind_endpoint(i);
+    scene.list = (struct endpoint_list){
+        .items = scene.endpoints,
+        .count = ENDPOINTS,
+        .worker_count = WORKERS,
+    };
+    scene.stats.worker_count = WORKERS;
+    ck_assert_int_eq(listener_stats_find(&scene.stats, &scene.list), 0);
+}
+
+static void start(size_t worker)
+{
+    scene.datagrams =
+        datagrams_new(support_base(), worker, support_log(LOG_FORMAT_TEXT), on_event, &scene);
+    ck_assert_ptr_nonnull(scene.datagrams);
+    ck_assert_int_eq(datagrams_take(scene.datagrams, &scene.list), 0);
+}
+
+static void teardown(void)
+{
+    datagrams_free(scene.datagrams);
+    datagrams_free(NULL);
+    for (unsigned i = 0; i < ENDPOINTS; i++) {
+        support_close(&scene.worker_fds[i][0]);
+        support_close(&scene.worker_fds[i][1]);
+        support_close(&scene.clients[i]);
+    }
+    listener_stats_fini(&scene.stats);
+}
+
+static bool is_answered(void *argument)
+{
+    const unsigned *index = argument;
+    char bytes[8];
+
+    return recv(scene.clients[*index], bytes, sizeof bytes, 0) == 4;
+}
+
+static void expect_answer(unsigned index)
+{
+    ck_assert_int_eq(send(scene.clients[index], "ping", 4, 0), 4);
+    support_loop_until(is_answered, &index);
+}
+
+static bool has_drained(void *argument)
+{
+    (void)argument;
+    return scene.drained > 0;
+}
+
+static bool is_idle(void *argument)
+{
+    (void)argument;
+    return scene.idle > 0;
+}
+
+START_TEST(a_worker_takes_its_own_sockets)
+{
+    start(1);
+    ck_assert_uint_eq(datagrams_count(scene.datagrams), ENDPOINTS);
+    for (unsigned i = 0; i < ENDPOINTS; i++) {
+        ck_assert_int_ge(scene.worker_fds[i][0], 0);
+        ck_assert_int_eq(scene.worker_fds[i][1], -1);
+        expect_answer(i);
+    }
+}
+END_TEST
+
+START_TEST(a_reload_drains_what_leaves_and_serves_what_comes)
+{
+    scene.list.count = 1;
+    start(0);
+    scene.list.count = 2;
+    scene.endpoints[0].is_leaving = true;
+    ck_assert_int_eq(send(scene.clients[0], "ping", 4, 0), 4); /* it waits */
+    datagrams_change(scene.datagrams, &scene.list);
+    support_loop_until(is_answered, &(unsigned){0});
+    support_loop_until(has_drained, NULL);
+    ck_assert_uint_eq(datagrams_count(scene.datagrams), 1);
+    expect_answer(1);
+    datagrams_change(scene.datagrams, &scene.list); /* nothing is left to do */
+    ck_assert_uint_eq(datagrams_count(scene.datagrams), 1);
+    expect_answer(1);
+    ck_assert_int_eq(scene.idle, 0);
+}
+END_TEST
+
+START_TEST(a_reload_changes_limits)
+{
+    start(0);
+    scene.endpoints[0].next_options.rate = 1;
+    datagrams_change(scene.datagrams, &scene.list);
+    for (unsigned i = 0; i < 5; i++)
+        ck_assert_int_eq(send(scene.clients[0], "ping", 4, 0), 4);
+    support_loop_until(is_answered, &(unsigned){0});
+    support_loop_settle();
+    ck_assert(!is_answered(&(unsigned){0}));
+    expect_answer(1);
+}
+END_TEST
+
+START_TEST(a_drain_of_all_tells_of_each)
+{
+    start(0);
+    datagrams_drain(scene.datagrams);
+    datagrams_drain(scene.datagrams); /* once is enough */
+    support_loop_settle();
+    ck_assert_int_eq(scene.drained, ENDPOINTS);
+    ck_assert_uint_eq(datagrams_count(scene.datagrams), 0);
+}
+END_TEST
+
+START_TEST(a_close_tells_nobody)
+{
+    start(0);
+    datagrams_close(scene.datagrams);
+    support_loop_settle();
+    ck_assert_int_eq(scene.drained, 0);
+    ck_assert_uint_eq(datagrams_count(scene.datagrams), 0);
+}
+END_TEST
+
+static void let_all_be_passed(void)
+{
+    for (unsigned i = 0; i < ENDPOINTS; i++) {
+        scene.endpoints[i].is_passed = true;
+        scene.endpoints[i].next_options.idle_timeout_ms = IDLE_MS;
+    }
+}
+
+START_TEST(passed_sockets_alone_may_be_idle)
+{
+    let_all_be_passed();
+    start(0);
+    expect_answer(0);
+    ck_assert_int_eq(scene.idle, 0);
+    support_loop_until(is_idle, NULL);
+    ck_assert_uint_eq(datagrams_count(scene.datagrams), ENDPOINTS); /* they serve on */
+    expect_answer(1);
+}
+END_TEST
+
+START_TEST(only_the_first_worker_serves_them)
+{
+    let_all_be_passed();
+    start(1);
+    ck_assert_uint_eq(datagrams_count(scene.datagrams), 0);
+    datagrams_change(scene.datagrams, &scene.list);
+    ck_assert_uint_eq(datagrams_count(scene.datagrams), 0);
+}
+END_TEST
+
+START_TEST(beside_others_they_are_never_idle)
+{
+    let_all_be_passed();
+    scene.endpoints[1].is_passed = false;
+    start(0);
+    (void)support_loop_for(3 * IDLE_MS);
+    ck_assert_int_eq(scene.idle, 0);
+}
+END_TEST
+
+static Suite *datagrams_suite(void)
+{
+    Suite *suite = suite_create("datagrams");
+    TCase *tests = support_case(suite, "datagrams");
+
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_test(tests, a_worker_takes_its_own_sockets);
+    tcase_add_test(tests, a_reload_drains_what_leaves_and_serves_what_comes);
+    tcase_add_test(tests, a_reload_changes_limits);
+    tcase_add_test(tests, a_drain_of_all_tells_of_each);
+    tcase_add_test(tests, a_close_tells_nobody);
+    tcase_add_test(tests, passed_sockets_alone_may_be_idle);
+    tcase_add_test(tests, only_the_first_worker_serves_them);
+    tcase_add_test(tests, beside_others_they_are_never_idle);
+    return suite;
+}
+
+int main(void)
+{
+    return support_run(datagrams_suite());
+}
