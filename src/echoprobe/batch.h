@@ -1,5 +1,6 @@
 /*
- * batch: many datagrams in one system call, or one after the other where there is none for that.
+ * batch: many datagrams in one system call, or one after the other where that is not there or is
+ * refused.
  * Knows nothing of what they hold.
  * Called by datagram.
  */
