@@ -21,7 +21,6 @@ struct flow {
     struct event *retry; /* pending while a new connection has to wait */
     uint64_t opened_ns;
     bool was_started;
-    bool is_down;             /* the last attempt to connect failed */
     uint64_t connection;      /* number of the last */
     uint64_t stream_sequence; /* the message at position 0 of the stream */
     uint64_t highest;         /* one more than the last datagram that came back */
@@ -83,7 +82,6 @@ static void on_stream_open(void *argument, const char *peer)
     struct flow *flow = argument;
 
     flow->peer = peer;
-    flow->is_down = false;
     flow->plan->tally->connects++;
     flow->plan->events->on_open(flow->plan->argument, peer);
     flow_send(flow); /* of churn, what was queued before */
@@ -141,25 +139,23 @@ static bool spoils_bytes(enum fault_kind kind)
 }
 
 /*
- * No connection was made. What was due has failed with it, and is reported; if nothing was, the
- * first such attempt is.
+ * No connection was made. What was due has failed with it, and is reported; before the first
+ * message the attempt itself is.
  */
 static void note_failed_attempt(struct flow *flow, const struct fault *fault)
 {
     struct flow_plan *plan = flow->plan;
     struct messages *messages = &flow->messages;
-    bool was_due = messages->first < messages->next;
 
     plan->tally->connects_failed++;
     for (; messages->first < messages->next; messages_release_first(messages))
         settle_unsent(flow, messages->first, fault->text);
-    if (flow->was_started && plan->events->on_down(plan->argument, flow, fault->text))
-        was_due = true;
-    if (was_due || flow->is_down)
-        plan->tally->faults[FAULT_CONNECT]++;
-    else
+    if (!flow->was_started) {
         report_fault(flow, messages->first, fault);
-    flow->is_down = true;
+        return;
+    }
+    plan->tally->faults[FAULT_CONNECT]++;
+    plan->events->on_down(plan->argument, flow, fault->text);
 }
 
 static void note_broken_stream(struct flow *flow, const struct fault *fault)

@@ -29,11 +29,8 @@ struct flow_events {
     void (*on_echo)(void *argument, struct flow *flow, uint64_t number, uint64_t rtt_ns);
     /* Something is wrong with message `number`, or with what follows it. */
     void (*on_fault)(void *argument, struct flow *flow, uint64_t number, const struct fault *fault);
-    /*
-     * An attempt to connect failed: call flow_skip for what was due by now, and return whether
-     * there was anything.
-     */
-    bool (*on_down)(void *argument, struct flow *flow, const char *reason);
+    /* An attempt to connect failed: call flow_skip for what was due by now. */
+    void (*on_down)(void *argument, struct flow *flow, const char *reason);
     /* The system is short of what a new connection needs: the flow cannot go on. */
     void (*on_refused)(void *argument, int failure);
     /* Messages were settled, or the connection is new: there may be room. */

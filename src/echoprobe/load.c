@@ -90,18 +90,15 @@ static void pump(struct load *load, struct flow *flow)
 }
 
 /* Give up what a flow could not send: all that is due since `until_ns` or longer. */
-static bool skip_due(struct load *load, struct flow *flow, uint64_t until_ns, const char *reason)
+static void skip_due(struct load *load, struct flow *flow, uint64_t until_ns, const char *reason)
 {
     const size_t index = flow_index(flow);
-    bool was_due = false;
     uint64_t since_ns;
 
     while (load->plan->period_ns > 0 && is_due(load, index, until_ns, &since_ns)) {
         take_message(load, index);
         flow_skip(flow, since_ns, reason);
-        was_due = true;
     }
-    return was_due;
 }
 
 /* What had no room for so long as a message has to come back is lost as well. */
@@ -115,13 +112,13 @@ static void expire(struct load *load, struct flow *flow, uint64_t now_ns)
         return;
     units_format_duration(timeout_ns / 1000000, limit);
     (void)snprintf(reason, sizeof reason, "could not be sent within %s", limit);
-    (void)skip_due(load, flow, now_ns - timeout_ns, reason);
+    skip_due(load, flow, now_ns - timeout_ns, reason);
 }
 
 static void skip_all(struct load *load, uint64_t now_ns)
 {
     for (size_t i = 0; i < load->plan->connections; i++)
-        (void)skip_due(load, load->flows[i], now_ns, "could not be sent before the end");
+        skip_due(load, load->flows[i], now_ns, "could not be sent before the end");
 }
 
 /* Return how many messages are due in all: those of the count and, on a schedule, the duration. */
@@ -291,19 +288,18 @@ static void on_flow_fault(void *argument, struct flow *flow, uint64_t number,
 }
 
 /* Without a schedule it is one message that the attempt was made for; churn has queued it. */
-static bool on_flow_down(void *argument, struct flow *flow, const char *reason)
+static void on_flow_down(void *argument, struct flow *flow, const char *reason)
 {
     struct load *load = argument;
     const uint64_t now_ns = clock_now_ns();
     uint64_t since_ns;
 
-    if (load->plan->period_ns > 0)
-        return skip_due(load, flow, now_ns, reason);
-    if (load->plan->is_churn || !is_due(load, flow_index(flow), now_ns, &since_ns))
-        return false;
-    take_message(load, flow_index(flow));
-    flow_skip(flow, since_ns, reason);
-    return true;
+    if (load->plan->period_ns > 0) {
+        skip_due(load, flow, now_ns, reason);
+    } else if (!load->plan->is_churn && is_due(load, flow_index(flow), now_ns, &since_ns)) {
+        take_message(load, flow_index(flow));
+        flow_skip(flow, since_ns, reason);
+    }
 }
 
 static void on_flow_refused(void *argument, int failure)
