@@ -5,8 +5,10 @@ Run alone, by `run` or by make check.
 """
 
 import os
+import signal
 import socket
 import subprocess
+import tempfile
 
 import harness
 from harness import KIB, MIB, Background, Echod, Pattern
@@ -149,6 +151,48 @@ class InjectedErrors(harness.TestCase):
             with self.subTest(injection):
                 closed = harness.facts(self.check_stream(injection, options=options))
                 self.assertEqual(closed.reason, "client closed")
+
+    def test_no_message_to_a_thread_is_lost(self):
+        """The second write of a thread is the byte that wakes another one's loop."""
+        for error in ["ENOMEM", "ENOSPC", "EIO"]:
+            with self.subTest(error):
+                with Echod(prefix=self.prefix(f"write:error={error}:when=2")) as echod:
+                    harness.round_trip(echod.connect())
+                    echod.close_clients()
+                    echod.signal(signal.SIGTERM)
+                    echod.wait_for_exit(harness.STATUS_STOPPED)
+                self.assertGreater(self.injected_count(), 0)
+
+    def test_no_message_of_a_reload_is_lost(self):
+        with tempfile.TemporaryDirectory() as directory:
+            config, path = f"{directory}/echod.conf", f"{directory}/echo"
+            with open(config, "w", encoding="ascii") as file:
+                file.write("listen tcp://127.0.0.1:0\n")
+            with Echod(listen=None, config=config,
+                       prefix=self.prefix("write:error=ENOMEM:when=2")) as echod:
+                with open(config, "a", encoding="ascii") as file:
+                    file.write(f"listen unix://{path}\n")
+                echod.signal(signal.SIGHUP)
+                harness.wait_until(lambda: os.path.exists(path), "the new listener is there")
+                with harness.connect(f"unix://{path}") as client:
+                    harness.round_trip(client)
+                echod.signal(signal.SIGTERM)
+                echod.wait_for_exit(harness.STATUS_STOPPED)
+            self.assertGreater(self.injected_count(), 0)
+
+    def test_a_client_that_left_keeps_no_other_from_being_served(self):
+        """A drain accepts whoever waits, though accept says that one of them has gone."""
+        with Echod("--max-connections", "1",
+                   prefix=self.prefix("accept:error=ECONNABORTED:when=1")) as echod:
+            first = echod.connect()
+            harness.round_trip(first)
+            waiting = [echod.connect() for _ in range(3)]
+            echod.signal(signal.SIGTERM)
+            for client in waiting:
+                harness.round_trip(client)
+            self.assertGreater(self.injected_count(), 0)
+            echod.close_clients()
+            echod.wait_for_exit(harness.STATUS_STOPPED)
 
     def test_without_a_pipe_it_serves_or_says_why_it_does_not(self):
         """libevent needs pipes and echod's mailboxes do; only that for splice is for speed."""

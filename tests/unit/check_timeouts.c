@@ -147,6 +147,19 @@ START_TEST(what_is_touched_again_and_again_does_not_come_due)
 }
 END_TEST
 
+START_TEST(a_busy_one_keeps_no_silent_one_from_coming_due)
+{
+    const uint64_t end_ms = clock_now_ms() + UINT64_C(100) * DURATION_MS;
+
+    touch(0);
+    while (scene.things[0].due == 0) {
+        ck_assert_uint_lt(clock_now_ms(), end_ms);
+        touch(1);
+        (void)support_loop_for(DURATION_MS / 4);
+    }
+}
+END_TEST
+
 START_TEST(a_wait_takes_few_turns_of_the_loop)
 {
     unsigned turns;
@@ -415,6 +428,7 @@ static Suite *timeouts_suite(void)
     tcase_add_test(queue, each_comes_due_at_its_own_time);
     tcase_add_test(queue, a_touch_moves_the_deadline_behind_the_others);
     tcase_add_test(queue, what_is_touched_again_and_again_does_not_come_due);
+    tcase_add_test(queue, a_busy_one_keeps_no_silent_one_from_coming_due);
     tcase_add_test(queue, a_wait_takes_few_turns_of_the_loop);
     tcase_add_test(queue, a_postponement_moves_only_what_is_armed);
     tcase_add_test(queue, what_is_cancelled_does_not_come_due);

@@ -1,5 +1,6 @@
 /*
- * check_worker: a worker answers a ping when its loop has turned, and not before.
+ * check_worker: a worker answers a ping when its loop has turned, and not before; it keeps nothing
+ * of options that it no longer has.
  * Serves no client: tests/system does.
  * Run by make check.
  */
@@ -19,6 +20,7 @@ static struct {
     struct connection_limit limit;
     struct worker *worker;
     _Atomic int finished;
+    _Atomic int changed;
 } scene;
 
 /* Called in the worker's thread. */
@@ -28,6 +30,8 @@ static void on_event(enum worker_event event, unsigned worker_index, void *owner
     (void)owner;
     if (event == WORKER_FINISHED)
         atomic_fetch_add(&scene.finished, 1);
+    if (event == WORKER_CHANGED)
+        atomic_fetch_add(&scene.changed, 1);
 }
 
 static void on_error(const struct error *error, void *argument)
@@ -51,7 +55,7 @@ static void setup(void)
     const struct passed passed = {0};
 
     scene.limit.max = 10;
-    scene.finished = 0;
+    scene.finished = scene.changed = 0;
     ck_assert_int_eq(options_read(&scene.options, 4, arguments, on_error, NULL), 0);
     ck_assert_int_eq(
         sockets_open(&scene.sockets, &scene.options.listen, 1, &passed, log, on_error, NULL), 0);
@@ -116,15 +120,41 @@ START_TEST(a_worker_that_has_finished_hangs_nobody_up)
 }
 END_TEST
 
+static bool has_changed(void *argument)
+{
+    return atomic_load(&scene.changed) == *(const int *)argument;
+}
+
+START_TEST(a_reload_leaves_no_memory_behind)
+{
+    size_t bytes = 0;
+
+    ck_assert_int_eq(worker_start(scene.worker), 0);
+    for (int i = 1; i <= 10; i++) {
+        worker_change(scene.worker, &scene.options, 1024);
+        support_loop_until(has_changed, &i);
+        if (i == 2)
+            bytes = support_memory_bytes();
+        if (i > 2)
+            ck_assert_uint_eq(support_memory_bytes(), bytes);
+    }
+    worker_stop(scene.worker);
+}
+END_TEST
+
 static Suite *worker_suite(void)
 {
     Suite *suite = suite_create("worker");
     TCase *ping = support_case(suite, "ping");
+    TCase *reload = support_case(suite, "reload");
 
     tcase_add_checked_fixture(ping, setup, teardown);
     tcase_add_test(ping, a_worker_whose_loop_does_not_turn_answers_no_ping);
     tcase_add_test(ping, every_message_has_room_while_the_loop_does_not_turn);
     tcase_add_test(ping, a_worker_that_has_finished_hangs_nobody_up);
+
+    tcase_add_checked_fixture(reload, setup, teardown);
+    tcase_add_test(reload, a_reload_leaves_no_memory_behind);
     return suite;
 }
 
