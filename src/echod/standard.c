@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -36,11 +37,25 @@ static int note_flags(struct standard *standard)
     return 0;
 }
 
+static bool is_datagram_socket(int fd)
+{
+    int type;
+    socklen_t length = sizeof type;
+
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_DGRAM;
+}
+
 int standard_take(struct standard *standard, struct endpoint_list *list, const char *name,
                   struct error *error)
 {
-    struct endpoint *endpoint = endpoint_add(list, ENDPOINT_CLIENT);
+    struct endpoint *endpoint;
 
+    if (is_datagram_socket(STDIN_FILENO)) { /* it has many clients, not one */
+        error_set(error, "%s: standard input is a datagram socket; write fd://%d", name,
+                  STDIN_FILENO);
+        return -1;
+    }
+    endpoint = endpoint_add(list, ENDPOINT_CLIENT);
     if (endpoint == NULL || note_flags(standard) < 0)
         goto fail;
     endpoint->input_fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);

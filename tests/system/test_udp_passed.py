@@ -121,6 +121,14 @@ class PassedTest(harness.TestCase):
         self.assertIn(f"fd://{number}", result.stderr)
 
 
+    def test_standard_input(self):
+        """Under inetd a "wait" service has its socket as standard input: that is not one client."""
+        bound, _ = self.passed()
+        result = harness.run_echod("--listen", "stdio:", stdin=bound)
+        self.assertEqual(result.returncode, harness.STATUS_SYSTEM)
+        self.assertIn("standard input is a datagram socket; write fd://0", result.stderr)
+
+
 class InetdTest(harness.TestCase):
 
     def test_wait(self):
