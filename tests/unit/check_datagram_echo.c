@@ -400,6 +400,47 @@ START_TEST(what_has_no_hop_left_is_dropped)
 }
 END_TEST
 
+/* Receive an answer, and return how many hops it has. */
+static int receive_hops(int fd)
+{
+    _Alignas(max_align_t) unsigned char control[DATAGRAM_CONTROL_SIZE];
+    struct iovec piece = {.iov_base = scene.received, .iov_len = sizeof scene.received};
+    struct msghdr message = {
+        .msg_iov = &piece,
+        .msg_iovlen = 1,
+        .msg_control = control,
+        .msg_controllen = sizeof control,
+    };
+    struct datagram_arrival arrival;
+
+    support_loop_until(is_readable, &fd);
+    ck_assert_int_eq(recvmsg(fd, &message, 0), 10);
+    datagram_control_read(&message, &arrival);
+    return arrival.hops;
+}
+
+START_TEST(an_answer_has_one_hop_less_than_its_question)
+{
+    static const int hops[] = {64, 64, 128, 2, 64, 255, 33, 33, 33};
+    const int level = _i == 0 ? IPPROTO_IP : IPPROTO_IPV6;
+    const int option = _i == 0 ? IP_TTL : IPV6_UNICAST_HOPS, on = 1;
+
+    start(_i == 0 ? "0.0.0.0" : "::", _i == 0 ? "127.0.0.1" : "::1");
+    (void)setsockopt(scene.client, IPPROTO_IP, IP_RECVTTL, &on, sizeof on);
+    (void)setsockopt(scene.client, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, &on, sizeof on);
+    for (unsigned i = 0; i < 90; i++) { /* alone and in bursts, near and far */
+        const int *own = &hops[i % 9];
+        const unsigned burst = i / 9 % 3 + 1;
+
+        ck_assert_int_eq(setsockopt(scene.client, level, option, own, sizeof *own), 0);
+        for (unsigned k = 0; k < burst; k++)
+            ck_assert(ask(scene.client, i, 10));
+        for (unsigned k = 0; k < burst; k++)
+            ck_assert_int_eq(receive_hops(scene.client), *own - 1);
+    }
+}
+END_TEST
+
 START_TEST(two_echoes_on_different_ports_go_quiet)
 {
     struct sockaddr_storage first;
@@ -735,6 +776,7 @@ static void add_drops(TCase *tests)
     tcase_add_test(tests, what_comes_from_an_own_port_is_dropped);
     tcase_add_test(tests, a_port_is_ours_as_long_as_a_socket_has_it);
     tcase_add_loop_test(tests, what_has_no_hop_left_is_dropped, 0, 2);
+    tcase_add_loop_test(tests, an_answer_has_one_hop_less_than_its_question, 0, 2);
     tcase_add_test(tests, two_echoes_on_different_ports_go_quiet);
     tcase_add_test(tests, a_source_above_its_rate_waits_for_others);
     tcase_add_test(tests, what_the_kernel_dropped_is_counted);
