@@ -2,13 +2,11 @@
 
 #include "echod/listener.h"
 
-#include "base/address.h"
 #include "base/clock.h"
 
 #include <errno.h>
 #include <event2/listener.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,7 +17,7 @@ struct listener {
     struct evconnlistener *acceptor;
     struct event *retry;   /* set while it pauses by itself */
     unsigned accepts_left; /* until it lets the others have their turn */
-    char name[ADDRESS_TEXT_SIZE];
+    const char *name;      /* not owned */
     struct log *log;
     struct log_limiter pauses; /* lines about them */
     struct counters *counters;
@@ -86,13 +84,13 @@ struct listener *listener_new(struct event_base *base, evutil_socket_t fd, const
     if (listener == NULL)
         return NULL;
     *listener = (struct listener){
+        .name = name,
         .log = log,
         .counters = counters,
         .on_accept = on_accept,
         .argument = argument,
         .accepts_left = ACCEPTS_PER_TURN,
     };
-    (void)snprintf(listener->name, sizeof listener->name, "%s", name);
     listener->retry = evtimer_new(base, on_retry, listener);
     if (listener->retry == NULL)
         goto free_listener;
@@ -153,9 +151,10 @@ evutil_socket_t listener_fd(const struct listener *listener)
     return evconnlistener_get_fd(listener->acceptor);
 }
 
-const char *listener_name(const struct listener *listener)
+void listener_set_name(struct listener *listener, const char *name, struct counters *counters)
 {
-    return listener->name;
+    listener->name = name;
+    listener->counters = counters;
 }
 
 /* Accept a client. One that has gone meanwhile, and a signal, are no reason to stop. */

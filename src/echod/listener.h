@@ -24,7 +24,8 @@ typedef void listener_callback(evutil_socket_t fd, const struct sockaddr *addres
 
 /*
  * Make a listener on a listening, non-blocking socket, which belongs to it from here on; on failure
- * it is still the caller's. It is paused until listener_resume. `name` is for the log.
+ * it is still the caller's. It is paused until listener_resume. The name is for the log; it and the
+ * counters stay the caller's and outlive the listener, or are changed by listener_set_name.
  * Return NULL with errno ENOMEM.
  */
 struct listener *listener_new(struct event_base *base, evutil_socket_t fd, const char *name,
@@ -54,6 +55,9 @@ void listener_resume(struct listener *listener);
  */
 void listener_set_backlog(struct listener *listener, int backlog);
 
+/* Go by another name from now on, and count elsewhere. */
+void listener_set_name(struct listener *listener, const char *name, struct counters *counters);
+
 /* Return the socket, which stays the listener's. */
 evutil_socket_t listener_fd(const struct listener *listener);
 
@@ -63,8 +67,5 @@ evutil_socket_t listener_fd(const struct listener *listener);
  * Return false with errno, EAGAIN if nobody waits.
  */
 bool listener_accept_one(struct listener *listener);
-
-/* Return the name that was given to listener_new. */
-const char *listener_name(const struct listener *listener);
 
 #endif

@@ -38,7 +38,8 @@ static struct listener_stats *find_or_add(struct listener_stats_list *list,
 {
     struct listener_stats *stats = list->first;
 
-    while (stats != NULL && strcmp(stats->label, label_of(endpoint)) != 0)
+    while (stats != NULL && (strcmp(stats->label, label_of(endpoint)) != 0 ||
+                             stats->is_of_datagrams != (endpoint->kind == ENDPOINT_DATAGRAM)))
         stats = stats->next;
     return stats != NULL ? stats : add(list, endpoint);
 }

@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Of all listeners of one label together. */
+/* Of all listeners of one label together: a name may have several addresses. */
 struct listener_stats {
     struct listener_stats *next;
     char label[ADDRESS_TEXT_SIZE]; /* the name, or else the address */

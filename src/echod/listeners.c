@@ -97,7 +97,7 @@ static void accept_waiting(struct client_listener *listener)
     if (left > 0 && errno != EAGAIN && errno != EWOULDBLOCK)
         log_write(listener->all->log, LOG_LEVEL_WARNING,
                   "clients that wait at %s are not accepted, and are reset: %s",
-                  listener_name(listener->listener), strerror(errno));
+                  listener->stats->label, strerror(errno));
 }
 
 /* --- Adding ---------------------------------------------------------------------------------- */
@@ -120,7 +120,7 @@ static int make_parts(struct client_listener *listener, const struct endpoint *e
     listener->group = client_group_new(listeners->groups, &endpoint->next_options, endpoint->stats);
     if (listener->group == NULL)
         return -1;
-    listener->listener = listener_new(listeners->base, fd, endpoint->name, listeners->log,
+    listener->listener = listener_new(listeners->base, fd, listener->stats->label, listeners->log,
                                       counters_of(listener), on_accept, listener);
     if (listener->listener == NULL) {
         listener->group->is_current = false;
@@ -230,6 +230,7 @@ static void change(struct client_listener *listener, const struct endpoint *endp
     listener->group->is_current = false;
     listener->group = group;
     listener->stats = endpoint->stats;
+    listener_set_name(listener->listener, listener->stats->label, counters_of(listener));
     atomic_store(&listener->stats->max, endpoint->next_options.max_connections);
     if (!endpoint->is_passed)
         change_socket(listener, endpoint);

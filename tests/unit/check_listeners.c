@@ -213,6 +213,24 @@ START_TEST(other_options_set_another_limit)
 }
 END_TEST
 
+START_TEST(a_listener_goes_by_its_next_name)
+{
+    struct endpoint *endpoint;
+
+    add(100);
+    endpoint = &scene.endpoints.items[0];
+    (void)snprintf(endpoint->next_options.name, sizeof endpoint->next_options.name, "public");
+    ck_assert_int_eq(listener_stats_find(&scene.stats, &scene.endpoints), 0);
+    listeners_change(&scene.listeners, &scene.endpoints);
+    scene.refusing = 0;
+    connect_clients(0, 1);
+    listeners_update(&scene.listeners);
+    await(1, 0);
+    ck_assert_uint_eq(listener_stats_sum(endpoint->stats, 1, COUNTER_CONNECTIONS_REFUSED), 1);
+    support_assert_matches(support_log_text(), "a client of public is refused: Cannot");
+}
+END_TEST
+
 START_TEST(who_waits_is_served_before_a_listener_goes)
 {
     add(1);
@@ -316,6 +334,7 @@ static Suite *listeners_suite(void)
     tcase_add_test(limits, other_options_set_another_limit);
 
     tcase_add_checked_fixture(reload, setup, teardown);
+    tcase_add_test(reload, a_listener_goes_by_its_next_name);
     tcase_add_test(reload, who_waits_is_served_before_a_listener_goes);
     tcase_add_test(reload, a_reload_leaves_no_group_behind);
     tcase_add_test(reload, an_endpoint_that_cannot_be_served_is_closed);
