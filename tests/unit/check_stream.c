@@ -307,6 +307,20 @@ START_TEST(a_changed_byte_that_nothing_follows_is_judged_when_asked)
 }
 END_TEST
 
+START_TEST(what_waits_for_a_judgement_is_sent_after_it)
+{
+    begin_with(MESSAGE);
+    came[9] ^= 1;
+    peer_send(fd, came, 60);
+    wait_for_right(9);
+    stream_send(stream, 2 * MESSAGE);
+    support_loop_settle();
+    ck_assert_int_lt(recv(fd, came, 1, MSG_PEEK), 0);
+    ck_assert(stream_judge(stream, 0));
+    peer_receive(fd, came, MESSAGE);
+}
+END_TEST
+
 START_TEST(an_early_fin_truncates)
 {
     begin_with(MESSAGE);
@@ -424,6 +438,7 @@ int main(void)
     tcase_add_test(faults, bytes_of_others_end_it);
     tcase_add_test(faults, changed_bytes_are_told_and_the_stream_goes_on);
     tcase_add_test(faults, a_changed_byte_that_nothing_follows_is_judged_when_asked);
+    tcase_add_test(faults, what_waits_for_a_judgement_is_sent_after_it);
     tcase_add_test(faults, an_early_fin_truncates);
     tcase_add_test(faults, wrong_bytes_before_a_fin_are_judged_first);
     tcase_add_test(faults, a_reset_is_one);
