@@ -196,6 +196,19 @@ int unix_check(const struct listen *listen, const char *name, struct error *erro
     return -1;
 }
 
+/* Add a socket to the list. Return its endpoint, or NULL with errno and nothing left of it. */
+static struct endpoint *add_socket(struct endpoint_list *list, const struct address *address,
+                                   int fd)
+{
+    struct endpoint *endpoint = endpoint_add_socket(list, ENDPOINT_LISTENER, fd);
+    const int failure = errno;
+
+    if (endpoint == NULL && !address_is_abstract(address))
+        (void)unlink(address->path);
+    errno = failure;
+    return endpoint;
+}
+
 int unix_open(struct endpoint_list *list, const struct listen *listen, const char *name,
               struct error *error)
 {
@@ -209,7 +222,7 @@ int unix_open(struct endpoint_list *list, const struct listen *listen, const cha
     else
         fd = open_unix_listener(&listen->address, &listen->options);
     if (fd >= 0)
-        endpoint = endpoint_add_socket(list, ENDPOINT_LISTENER, fd);
+        endpoint = add_socket(list, &listen->address, fd);
     if (endpoint == NULL || note_bound_path(endpoint, &listen->address) < 0 ||
         endpoint_share_socket(endpoint, list->worker_count) < 0) {
         endpoint_explain(error, name, advice_on_path(errno));
