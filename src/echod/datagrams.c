@@ -24,6 +24,7 @@ struct datagrams {
     struct event_base *base;
     size_t worker;
     struct log *log;
+    struct log_limiter failures;
     struct datagram_pool pool;
     struct served *first;
     datagrams_callback *on_event;
@@ -160,19 +161,19 @@ int datagrams_take(struct datagrams *datagrams, struct endpoint_list *endpoints)
     return 0;
 }
 
-/* Serve an endpoint that came. */
-static void add_late(struct datagrams *datagrams, const struct endpoint_list *endpoints,
-                     struct endpoint *endpoint)
+/* Serve an endpoint that came; its socket has a buffer in which datagrams can wait. */
+static int add_late(struct datagrams *datagrams, const struct endpoint_list *endpoints,
+                    struct endpoint *endpoint)
 {
     const struct datagram_limits limits = limits_of(endpoints, endpoint);
-    int *fd = &endpoint->worker_fds[datagrams->worker];
 
-    if (*fd < 0 || !is_ours(datagrams, &limits) || add(datagrams, endpoint, &limits) == 0)
-        return;
-    log_write(datagrams->log, LOG_LEVEL_ERROR, "worker %zu does not serve %s: %s",
-              datagrams->worker, endpoint->name, strerror(errno));
-    descriptor_close(*fd);
-    *fd = -1;
+    if (endpoint->worker_fds[datagrams->worker] < 0 || !is_ours(datagrams, &limits) ||
+        add(datagrams, endpoint, &limits) == 0)
+        return 0;
+    log_write_limited(datagrams->log, &datagrams->failures, LOG_LEVEL_ERROR,
+                      "worker %zu does not serve %s yet: %s", datagrams->worker, endpoint->name,
+                      strerror(errno));
+    return -1;
 }
 
 /* Let an endpoint that stays have its next options. */
@@ -189,21 +190,25 @@ static void change_options(struct served *served, const struct endpoint_list *en
         socket_options_set_receive_buffer(datagram_echo_socket(served->echo), buffer_bytes);
 }
 
-void datagrams_change(struct datagrams *datagrams, struct endpoint_list *endpoints)
+int datagrams_change(struct datagrams *datagrams, struct endpoint_list *endpoints)
 {
+    int status = 0;
+
     for (size_t i = 0; i < endpoints->count; i++) {
         struct endpoint *endpoint = &endpoints->items[i];
         struct served *served = find(datagrams, endpoint);
 
         if (endpoint->kind != ENDPOINT_DATAGRAM)
             continue;
-        if (served == NULL && !endpoint->is_leaving)
-            add_late(datagrams, endpoints, endpoint);
+        if (served == NULL && !endpoint->is_leaving &&
+            add_late(datagrams, endpoints, endpoint) < 0)
+            status = -1;
         else if (served != NULL && endpoint->is_leaving)
             drain(served);
         else if (served != NULL)
             change_options(served, endpoints, endpoint);
     }
+    return status;
 }
 
 void datagrams_drain(struct datagrams *datagrams)

@@ -43,10 +43,12 @@ int datagrams_take(struct datagrams *datagrams, struct endpoint_list *endpoints)
     __attribute__((warn_unused_result));
 
 /*
- * Follow a reload: serve what came, let options hold that changed, and drain what is leaving. What
- * cannot be had for lack of memory is logged; the socket of another worker then gets the datagrams.
+ * Follow a reload: serve what came, let options hold that changed, and drain what is leaving.
+ * Return 0, or -1 after a line in the log if memory was short for a socket: call it again later,
+ * with the same endpoints.
  */
-void datagrams_change(struct datagrams *datagrams, struct endpoint_list *endpoints);
+int datagrams_change(struct datagrams *datagrams, struct endpoint_list *endpoints)
+    __attribute__((warn_unused_result));
 
 /* Let all sockets answer what has arrived, and then close them. */
 void datagrams_drain(struct datagrams *datagrams);

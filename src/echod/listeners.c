@@ -186,20 +186,15 @@ static void drop(struct listeners *listeners, struct client_listener *listener)
     free_listener(listener);
 }
 
-/*
- * Serve an endpoint that came. Without memory for it, close its socket: those of other workers then
- * get the clients.
- */
-static void add_late(struct listeners *listeners, struct endpoint *endpoint)
+/* Serve an endpoint that came; its socket has a queue in which clients can wait. */
+static int add_late(struct listeners *listeners, struct endpoint *endpoint)
 {
-    int *fd = &endpoint->worker_fds[listeners->worker_index];
-
     if (listeners_add(listeners, endpoint) == 0)
-        return;
-    log_write(listeners->log, LOG_LEVEL_ERROR, "worker %u does not listen on %s: %s",
-              listeners->worker_index, endpoint->name, strerror(errno));
-    descriptor_close(*fd);
-    *fd = -1;
+        return 0;
+    log_write_limited(listeners->log, &listeners->failures, LOG_LEVEL_ERROR,
+                      "worker %u does not listen on %s yet: %s", listeners->worker_index,
+                      endpoint->name, strerror(errno));
+    return -1;
 }
 
 /* Change the socket, which we opened, without a gap. */
@@ -216,16 +211,17 @@ static void change_socket(struct client_listener *listener, const struct endpoin
 }
 
 /* Give clients that come from now on the next options of an endpoint. */
-static void change(struct client_listener *listener, const struct endpoint *endpoint)
+static int change(struct client_listener *listener, const struct endpoint *endpoint)
 {
     struct listeners *listeners = listener->all;
     struct client_group *group =
         client_group_new(listeners->groups, &endpoint->next_options, endpoint->stats);
 
     if (group == NULL) {
-        log_write(listeners->log, LOG_LEVEL_ERROR, "worker %u keeps its limits at %s: %s",
-                  listeners->worker_index, endpoint->name, strerror(errno));
-        return;
+        log_write_limited(listeners->log, &listeners->failures, LOG_LEVEL_ERROR,
+                          "worker %u keeps its limits at %s for now: %s", listeners->worker_index,
+                          endpoint->name, strerror(errno));
+        return -1;
     }
     listener->group->is_current = false;
     listener->group = group;
@@ -234,27 +230,31 @@ static void change(struct client_listener *listener, const struct endpoint *endp
     atomic_store(&listener->stats->max, endpoint->next_options.max_connections);
     if (!endpoint->is_passed)
         change_socket(listener, endpoint);
+    return 0;
 }
 
-void listeners_change(struct listeners *listeners, struct endpoint_list *endpoints)
+int listeners_change(struct listeners *listeners, struct endpoint_list *endpoints)
 {
+    int status = 0;
+
     for (size_t i = 0; i < endpoints->count; i++) {
         struct endpoint *endpoint = &endpoints->items[i];
         struct client_listener *listener = find(listeners, endpoint);
 
         if (endpoint->kind != ENDPOINT_LISTENER || endpoint->is_leaving)
             continue;
-        if (listener == NULL)
-            add_late(listeners, endpoint);
-        else
-            change(listener, endpoint);
+        if ((listener == NULL ? add_late(listeners, endpoint) : change(listener, endpoint)) < 0)
+            status = -1;
     }
+    if (status < 0)
+        return status;
     for (size_t i = 0; i < endpoints->count; i++) {
         struct client_listener *listener = find(listeners, &endpoints->items[i]);
 
         if (listener != NULL && endpoints->items[i].is_leaving)
             drop(listeners, listener);
     }
+    return 0;
 }
 
 /* --- Construction and destruction ------------------------------------------------------------ */

@@ -52,7 +52,7 @@ struct listeners {
 
     struct client_listener *first;
     struct event *limit_retry; /* at a limit: another worker's client may have left */
-    struct log_limiter refusals;
+    struct log_limiter refusals, failures;
     bool is_leaving; /* whoever waits is served: the limits do not count */
 };
 
@@ -72,9 +72,11 @@ int listeners_add(struct listeners *listeners, struct endpoint *endpoint)
 /*
  * Follow the endpoints: serve those that came, give the others their next options, for clients that
  * come from now on, and leave those that are leaving, after those who wait there were accepted.
- * What fails for lack of memory is logged.
+ * Return 0, or -1 after a line in the log if memory was short: call it again later, with the same
+ * endpoints. Until then nobody is left, and some clients get the options that were.
  */
-void listeners_change(struct listeners *listeners, struct endpoint_list *endpoints);
+int listeners_change(struct listeners *listeners, struct endpoint_list *endpoints)
+    __attribute__((warn_unused_result));
 
 /* Accept wherever no limit is reached, and pause elsewhere. */
 void listeners_update(struct listeners *listeners);

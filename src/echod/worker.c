@@ -26,6 +26,7 @@ enum {
     /* A report writes so many lines at a time, and lets the clients have their turn in between. */
     REPORT_LINES = 100,
     REPORT_PAUSE_MS = 5,
+    CHANGE_RETRY_MS = 100,
 };
 
 /* What the owner may ask for. */
@@ -52,6 +53,7 @@ struct worker {
 
     struct event *drain_deadline;
     struct event *report_slice;
+    struct event *change_retry;
     struct table_cursor report_cursor;
     atomic_bool is_reporting;
     atomic_bool is_pinged;
@@ -248,21 +250,54 @@ static void set_options(struct worker *worker, const struct options *options,
     client_group_list_set(&worker->groups, options, max_queued_bytes);
 }
 
+/* Follow the endpoints. Return 0, or -1 if that is to be tried again. */
+static int change_endpoints(struct worker *worker)
+{
+    struct endpoint_list *endpoints = &worker->sockets->endpoints;
+
+    if (listeners_change(&worker->listeners, endpoints) < 0)
+        return -1;
+    return datagrams_change(worker->datagrams, endpoints);
+}
+
+/*
+ * What the owner has opened is bound and cannot fail any more. So a worker that is short of memory
+ * tries until it has it, and the reload waits for it.
+ */
 static void change(void *argument)
+{
+    struct worker *worker = argument;
+    const int status = change_endpoints(worker);
+
+    client_group_list_sweep(&worker->groups); /* no callback of theirs is under way */
+    listeners_update(&worker->listeners);
+    if (status < 0)
+        timers_set_or_run(worker->change_retry, CHANGE_RETRY_MS);
+    else
+        worker->on_event(WORKER_CHANGED, worker->place.index, worker->owner);
+}
+
+static void on_change_retry(evutil_socket_t fd, short what, void *argument)
+{
+    const struct worker *worker = argument;
+
+    (void)fd;
+    (void)what;
+    if (!worker->is_draining) /* the reload is given up then */
+        change(argument);
+}
+
+static void start_change(void *argument)
 {
     struct worker *worker = argument;
 
     set_options(worker, worker->next_options, worker->next_max_queued_bytes);
-    listeners_change(&worker->listeners, &worker->sockets->endpoints);
-    datagrams_change(worker->datagrams, &worker->sockets->endpoints);
-    client_group_list_sweep(&worker->groups); /* no callback of theirs is under way */
-    listeners_update(&worker->listeners);
-    worker->on_event(WORKER_CHANGED, worker->place.index, worker->owner);
+    change(worker);
 }
 
 static mailbox_function *const answers[REQUEST_COUNT] = {
-    [DRAIN] = start_draining, [STOP] = stop_at_once, [REPORT] = start_report,
-    [PING] = answer_ping,     [CHANGE] = change,
+    [DRAIN] = start_draining, [STOP] = stop_at_once,   [REPORT] = start_report,
+    [PING] = answer_ping,     [CHANGE] = start_change,
 };
 
 static void post(struct worker *worker, enum request request)
@@ -382,7 +417,10 @@ static int init_timers(struct worker *worker)
 {
     worker->drain_deadline = evtimer_new(worker->base, on_drain_deadline, worker);
     worker->report_slice = evtimer_new(worker->base, on_report_slice, worker);
-    return worker->drain_deadline != NULL && worker->report_slice != NULL ? 0 : -1;
+    worker->change_retry = evtimer_new(worker->base, on_change_retry, worker);
+    if (worker->drain_deadline == NULL || worker->report_slice == NULL)
+        return -1;
+    return worker->change_retry != NULL ? 0 : -1;
 }
 
 /* Serve a client that was passed, in a group of its own. */
@@ -537,6 +575,7 @@ void worker_free(struct worker *worker)
     connection_pool_fini(&worker->pool);
     timers_free(worker->drain_deadline);
     timers_free(worker->report_slice);
+    timers_free(worker->change_retry);
     mailbox_free(worker->mailbox);
     table_free(worker->table);
     if (worker->base != NULL)
