@@ -161,6 +161,7 @@ static struct addrinfo *resolve(struct lookup *lookup, const struct address *add
         return found;
     error_set(error, "%s: %s; choose a name or an address of this machine", name,
               gai_strerror(failure));
+    errno = failure == EAI_MEMORY ? ENOMEM : EINVAL;
     return NULL;
 }
 

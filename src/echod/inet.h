@@ -23,7 +23,10 @@ int inet_open(struct endpoint_list *list, const struct listen *listen, const cha
               struct lookup *lookup, struct log *log, struct error *error)
     __attribute__((warn_unused_result));
 
-/* Check that a host has an address. Return 0, or -1 with a sentence in `error`. */
+/*
+ * Check that a host has an address. Return 0, or -1 with a sentence in `error`; errno is ENOMEM if
+ * there was no memory to look it up.
+ */
 int inet_check(const struct address *address, const char *name, struct error *error)
     __attribute__((warn_unused_result));
 

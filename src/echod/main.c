@@ -16,6 +16,7 @@
 #include "echod/server.h"
 #include "echod/sockets.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -49,9 +50,12 @@ static int check_addresses(const struct listen_list *list)
         const bool is_file = list->items[i].origin.kind == ORIGIN_FILE;
         struct error error = {""};
 
+        errno = 0;
         if (sockets_check(list, i, &error) == 0)
             continue;
         print_error(&error, NULL);
+        if (errno == ENOMEM)
+            return EXIT_STATUS_SYSTEM;
         status = options_worse(status, is_file ? EXIT_STATUS_CONFIG : EXIT_STATUS_USAGE);
     }
     return status;

@@ -32,7 +32,8 @@ typedef void sockets_error_callback(const struct error *error, void *argument);
 
 /*
  * Check what can be known of an address of a list without opening it: that its host has an address,
- * or its path a directory. Return 0, or -1 with such a sentence in `error`.
+ * or its path a directory. Return 0, or -1 with such a sentence in `error`; errno is ENOMEM if that
+ * could not be found out.
  */
 int sockets_check(const struct listen_list *addresses, size_t index, struct error *error)
     __attribute__((warn_unused_result));
