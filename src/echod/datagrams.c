@@ -200,8 +200,7 @@ int datagrams_change(struct datagrams *datagrams, struct endpoint_list *endpoint
 
         if (endpoint->kind != ENDPOINT_DATAGRAM)
             continue;
-        if (served == NULL && !endpoint->is_leaving &&
-            add_late(datagrams, endpoints, endpoint) < 0)
+        if (served == NULL && !endpoint->is_leaving && add_late(datagrams, endpoints, endpoint) < 0)
             status = -1;
         else if (served != NULL && endpoint->is_leaving)
             drain(served);
