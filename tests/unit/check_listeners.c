@@ -221,7 +221,7 @@ START_TEST(a_listener_goes_by_its_next_name)
     endpoint = &scene.endpoints.items[0];
     (void)snprintf(endpoint->next_options.name, sizeof endpoint->next_options.name, "public");
     ck_assert_int_eq(listener_stats_find(&scene.stats, &scene.endpoints), 0);
-    listeners_change(&scene.listeners, &scene.endpoints);
+    ck_assert_int_eq(listeners_change(&scene.listeners, &scene.endpoints), 0);
     scene.refusing = 0;
     connect_clients(0, 1);
     listeners_update(&scene.listeners);
