@@ -100,8 +100,9 @@ static bool has_received(void *argument)
 
 void peer_receive(int fd, unsigned char *bytes, size_t length)
 {
-    struct wait wait = {.fd = fd, .bytes = bytes, .length = length};
+    struct wait wait = {.fd = fd, .length = length};
 
+    wait.bytes = bytes;
     support_loop_until(has_received, &wait);
 }
 
