@@ -138,6 +138,13 @@ class ForgedTest(harness.TestCase):
             wait_for_totals(server, lambda totals: totals["datagrams_out"] == 1 and
                             totals["datagrams_in"] == totals["from_no_host"] + 1, "one was real")
 
+    def test_a_source_that_is_a_network(self):
+        """Only the system knows which addresses are broadcast: it refuses to answer there."""
+        with Echod(listen="udp://0.0.0.0:0") as server:
+            forge(("10.9.255.255", 40000), place_of(server.addresses[0]))
+            self.expect_counted(server, "failed")
+            self.expect_service(server)
+
     def test_questions_to_many(self):
         """Whoever asks a whole network gets no answer from it (RFC 1122, 4.1.3.5)."""
         with Echod(listen="udp://0.0.0.0:0") as server:
