@@ -8,9 +8,12 @@
 
 /* A slot is used, free (in the list of free slots), or retired (neither). */
 struct slot {
-    void *value;        /* NULL if the slot is not used */
-    uint64_t number;    /* of what is stored, or of what will be stored next */
-    uint32_t next_free; /* of a free slot: the one that was freed before it */
+    union {
+        void *value;        /* of a used slot */
+        uint32_t next_free; /* of a free slot: the one that was freed before it */
+    } content;
+    bool is_used : 1;
+    uint64_t number : 63; /* of what is stored, or of what will be stored next */
 };
 
 struct table {
@@ -62,7 +65,7 @@ static struct slot *find_slot(const struct table *table, uint64_t id)
     if (table->capacity == 0)
         return NULL;
     slot = &table->slots[number & (table->capacity - 1)];
-    return slot->value != NULL && slot_id(table, slot) == id ? slot : NULL;
+    return slot->is_used && slot_id(table, slot) == id ? slot : NULL;
 }
 
 /* Let a slot that is not used be the next one, unless its numbers are used up. */
@@ -70,7 +73,7 @@ static void release_slot(struct table *table, struct slot *slot)
 {
     if (slot->number > table->number_max)
         return;
-    slot->next_free = table->first_free;
+    slot->content.next_free = table->first_free;
     table->first_free = (uint32_t)(slot - table->slots);
 }
 
@@ -135,8 +138,9 @@ uint64_t table_insert(struct table *table, void *value)
     if (table->first_free == NO_SLOT && grow(table) < 0)
         return 0;
     slot = &table->slots[table->first_free];
-    table->first_free = slot->next_free;
-    slot->value = value;
+    table->first_free = slot->content.next_free;
+    slot->content.value = value;
+    slot->is_used = true;
     table->count++;
     return slot_id(table, slot);
 }
@@ -145,7 +149,7 @@ void *table_find(const struct table *table, uint64_t id)
 {
     const struct slot *slot = find_slot(table, id);
 
-    return slot == NULL ? NULL : slot->value;
+    return slot == NULL ? NULL : slot->content.value;
 }
 
 void *table_remove(struct table *table, uint64_t id)
@@ -155,8 +159,8 @@ void *table_remove(struct table *table, uint64_t id)
 
     if (slot == NULL)
         return NULL;
-    value = slot->value;
-    slot->value = NULL;
+    value = slot->content.value;
+    slot->is_used = false;
     slot->number += table->capacity;
     release_slot(table, slot);
     table->count--;
@@ -178,8 +182,8 @@ void *table_next(const struct table *table, struct table_cursor *cursor)
         if (place >= table->capacity) {
             cursor->slot++;
             cursor->split = 0;
-        } else if (table->slots[place].value != NULL) {
-            return table->slots[place].value;
+        } else if (table->slots[place].is_used) {
+            return table->slots[place].content.value;
         }
     }
     return NULL;
