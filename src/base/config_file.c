@@ -33,7 +33,7 @@ struct reading {
     bool is_over; /* there are too many files: read no more */
 };
 
-/* --- Errors. --------------------------------------------------------------------------------- */
+/* --- Errors ---------------------------------------------------------------------------------- */
 
 enum { PLACE_SIZE = PATH_MAX + 16 };
 
@@ -83,7 +83,7 @@ static void refuse_file_by_errno(struct reading *reading, const char *path,
     refuse_file(reading, path, includer, strerror(errno), "name a file that can be read");
 }
 
-/* --- A line. --------------------------------------------------------------------------------- */
+/* --- A line ---------------------------------------------------------------------------------- */
 
 static bool is_blank(char character)
 {
@@ -171,7 +171,7 @@ static int parse_line(char *text, struct config_line *line, struct error *error)
     return found == 0 ? 1 : -1;
 }
 
-/* --- A file. --------------------------------------------------------------------------------- */
+/* --- A file ---------------------------------------------------------------------------------- */
 
 static void read_file(struct reading *reading, const char *path, const struct file *includer);
 

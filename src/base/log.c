@@ -76,7 +76,7 @@ static void format_line(struct line *line, const struct log *log, enum log_level
     }
 }
 
-/* --- The writing thread. --------------------------------------------------------------------- */
+/* --- The writing thread ---------------------------------------------------------------------- */
 
 /* Say how many lines are missing, since there is room for it again. The mutex is held. */
 static void queue_drop_report(struct log *log)
@@ -177,7 +177,7 @@ static void *write_lines(void *argument)
     return NULL;
 }
 
-/* --- What callers write. --------------------------------------------------------------------- */
+/* --- Logging --------------------------------------------------------------------------------- */
 
 static void queue_or_drop(struct log *log, const struct line *line)
 {
@@ -281,7 +281,7 @@ uint64_t log_dropped_count(struct log *log)
     return dropped;
 }
 
-/* --- Construction and destruction. ----------------------------------------------------------- */
+/* --- Construction and destruction ------------------------------------------------------------ */
 
 /* Start the thread with all signals blocked: they are for the loop that waits for them. */
 static int start_thread(struct log *log)

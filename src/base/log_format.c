@@ -64,7 +64,7 @@ static void append_time(struct line *line, const struct timespec *time)
     line_append_text(line, "Z");
 }
 
-/* --- Text. ----------------------------------------------------------------------------------- */
+/* --- Text ------------------------------------------------------------------------------------ */
 
 void log_format_text(struct line *line, const struct log_message *message, bool has_time)
 {
@@ -83,7 +83,7 @@ void log_format_text(struct line *line, const struct log_message *message, bool 
     line_append_text(line, "\n");
 }
 
-/* --- JSON. ----------------------------------------------------------------------------------- */
+/* --- JSON ------------------------------------------------------------------------------------ */
 
 static void append_field(struct line *line, const struct log_field *field)
 {
@@ -133,7 +133,7 @@ void log_format_json(struct line *line, const struct log_message *message)
     line_append(line, end.bytes, end.length);
 }
 
-/* --- Syslog. --------------------------------------------------------------------------------- */
+/* --- Syslog ---------------------------------------------------------------------------------- */
 
 static int syslog_severity(enum log_level level)
 {

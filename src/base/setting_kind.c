@@ -238,7 +238,7 @@ static void free_text(const struct setting *setting, void *member)
     *(char **)member = NULL;
 }
 
-/* --- What the program parses ------------------------------------------------------------------ */
+/* --- What the program parses ----------------------------------------------------------------- */
 
 static int set_parsed(const struct setting *setting, void *member, const char *text,
                       const struct origin *origin, struct error *error)
@@ -281,7 +281,7 @@ static int set_target(const struct setting *setting, void *member, const char *t
     return address_parse_target(text, (uint16_t)setting->minimum, member, error);
 }
 
-/* --- All of them ----------------------------------------------------------------------------- */
+/* --- The kinds ------------------------------------------------------------------------------- */
 
 #define NUMBER                                                                                     \
     {                                                                                              \

@@ -66,7 +66,7 @@ void datagram_batch_free(struct datagram_batch *batch)
     free(batch);
 }
 
-/* --- Receive. -------------------------------------------------------------------------------- */
+/* --- Receive --------------------------------------------------------------------------------- */
 
 static int receive_one(struct mmsghdr *header, int fd)
 {
@@ -166,7 +166,7 @@ uint64_t datagram_count(const struct datagram *datagram)
     return count_of(&datagram->arrival, datagram->length);
 }
 
-/* --- Send. ----------------------------------------------------------------------------------- */
+/* --- Send ------------------------------------------------------------------------------------ */
 
 void datagram_batch_answer(struct datagram_batch *batch, unsigned index, size_t length,
                            uint8_t usual_hops)

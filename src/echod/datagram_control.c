@@ -18,7 +18,7 @@
 #define HAS_TTL 1
 #endif
 
-/* --- What the system shall tell. ------------------------------------------------------------- */
+/* --- Socket options -------------------------------------------------------------------------- */
 
 /* Ask for what is good to have. */
 static void ask(int fd, int level, int name)
@@ -151,7 +151,7 @@ uint32_t datagram_control_overflow(int fd)
 #endif
 }
 
-/* --- What it tells. -------------------------------------------------------------------------- */
+/* --- Output ---------------------------------------------------------------------------------- */
 
 /* Read a number from a control message. */
 static int read_int(const struct cmsghdr *control)
@@ -254,7 +254,7 @@ void datagram_control_read(struct msghdr *message, struct datagram_arrival *arri
 #endif
 }
 
-/* --- What it is told. ------------------------------------------------------------------------ */
+/* --- Configuration --------------------------------------------------------------------------- */
 
 /* Append a control message. */
 static void append(struct msghdr *message, int level, int type, const void *data, size_t length)

@@ -54,7 +54,7 @@ struct datagram_echo {
     unsigned drain_turns; /* left; 0: it does not drain */
 };
 
-/* --- Pool. ----------------------------------------------------------------------------------- */
+/* --- Pool ------------------------------------------------------------------------------------ */
 
 void datagram_pool_fini(struct datagram_pool *pool)
 {
@@ -79,7 +79,7 @@ static void give_batch(struct datagram_pool *pool, struct datagram_batch *batch)
         datagram_batch_free(batch);
 }
 
-/* --- Counters. ------------------------------------------------------------------------------- */
+/* --- Counters -------------------------------------------------------------------------------- */
 
 static void count(struct datagram_echo *echo, enum counter which, uint64_t amount)
 {
@@ -109,7 +109,7 @@ static void note_failure(struct datagram_echo *echo, int failure)
                       echo->name, strerror(failure));
 }
 
-/* --- Judgement. ------------------------------------------------------------------------------ */
+/* --- Judgement ------------------------------------------------------------------------------- */
 
 static enum counter counter_of(enum datagram_verdict verdict)
 {
@@ -169,7 +169,7 @@ static void consider(struct datagram_echo *echo, unsigned index)
                               echo->usual_hops);
 }
 
-/* --- Turns. ---------------------------------------------------------------------------------- */
+/* --- Turns ----------------------------------------------------------------------------------- */
 
 /* Set a timer; where the loop has no memory for it, let its time be now. */
 static void set_timer(struct event *timer, uint64_t delay_ms)
@@ -312,7 +312,7 @@ static unsigned take_turn(struct datagram_echo *echo)
     return received > 0 ? (unsigned)received : 0;
 }
 
-/* --- Drain. ---------------------------------------------------------------------------------- */
+/* --- Drain ----------------------------------------------------------------------------------- */
 
 /* Go on after a turn. Ends when nothing waits any more, or after as much as could have waited. */
 static void go_on_draining(struct datagram_echo *echo, unsigned received)
@@ -333,7 +333,7 @@ void datagram_echo_drain(struct datagram_echo *echo)
         event_active(echo->reader, EV_READ, 1);
 }
 
-/* --- Events. --------------------------------------------------------------------------------- */
+/* --- Events ---------------------------------------------------------------------------------- */
 
 static void on_readable(evutil_socket_t fd, short what, void *argument)
 {
@@ -388,7 +388,7 @@ static void on_idle(evutil_socket_t fd, short what, void *argument)
     }
 }
 
-/* --- Limits. --------------------------------------------------------------------------------- */
+/* --- Limits ---------------------------------------------------------------------------------- */
 
 /* Make the table of a rate. Return 0, or -1 with errno. */
 static int make_rate(uint64_t per_second, struct source_rate **rate)
@@ -433,7 +433,7 @@ int datagram_echo_socket(const struct datagram_echo *echo)
     return echo->fd;
 }
 
-/* --- Construction and destruction. ----------------------------------------------------------- */
+/* --- Construction and destruction ------------------------------------------------------------ */
 
 /* Note on which port of ours this socket answers; 0 if it has none. */
 static uint16_t port_of(int fd)

@@ -31,7 +31,7 @@ struct datagrams {
     void *owner;
 };
 
-/* --- Sockets. -------------------------------------------------------------------------------- */
+/* --- Sockets --------------------------------------------------------------------------------- */
 
 /* Close a socket that was taken out of the list. */
 static void close_served(struct served *served)
@@ -119,7 +119,7 @@ static void drain(struct served *served)
     datagram_echo_drain(served->echo);
 }
 
-/* --- Endpoints. ------------------------------------------------------------------------------ */
+/* --- Endpoints ------------------------------------------------------------------------------- */
 
 /* Tell whether there is nothing to stay for but datagram sockets that somebody else keeps open. */
 static bool is_wait_service(const struct endpoint_list *endpoints)
@@ -231,7 +231,7 @@ size_t datagrams_count(const struct datagrams *datagrams)
     return count;
 }
 
-/* --- Construction and destruction. ----------------------------------------------------------- */
+/* --- Construction and destruction ------------------------------------------------------------ */
 
 struct datagrams *datagrams_new(struct event_base *base, size_t worker, struct log *log,
                                 datagrams_callback *on_event, void *owner)

@@ -43,7 +43,7 @@ int echo_input(struct evbuffer *input, struct evbuffer *output)
     return 0;
 }
 
-/* --- The shortcut. --------------------------------------------------------------------------- */
+/* --- The shortcut ---------------------------------------------------------------------------- */
 
 /* Measured; `make bench` shows what a change does. */
 enum {

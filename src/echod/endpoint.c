@@ -141,7 +141,7 @@ void endpoint_list_close_leaving(struct endpoint_list *list)
 }
 
 /* --- Log and errors
- * --------------------------------------------------------------------------------- */
+ * ----------------------------------------------------------------------- */
 
 void endpoint_log(const struct endpoint *endpoint, const char *what, struct log *log)
 {

@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* --- Opening one socket ----------------------------------------------------------------------- */
+/* --- Opening one socket ---------------------------------------------------------------------- */
 
 static int switch_on(int fd, int level, int option)
 {
@@ -148,8 +148,7 @@ static int open_endpoint(struct endpoint_list *list, const struct addrinfo *info
     return open_group(endpoint, &bound, options, list->worker_count);
 }
 
-/* --- Opening all that a name stands for --------------------------------------------------------
- */
+/* --- Opening all that a name stands for ------------------------------------------------------ */
 
 static struct addrinfo *resolve(struct lookup *lookup, const struct address *address,
                                 const char *name, struct error *error)

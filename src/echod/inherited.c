@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
-/* --- fd:// ------------------------------------------------------------------------------------ */
+/* --- fd:// ----------------------------------------------------------------------------------- */
 
 #define ADVICE_ON_FD                                                                               \
     "pass a stream socket that listens or is connected, or a UDP socket that is bound"
@@ -133,7 +133,7 @@ int inherited_take_fd(struct endpoint_list *list, const struct passed *passed, i
     return 0;
 }
 
-/* --- systemd:// ------------------------------------------------------------------------------- */
+/* --- systemd:// ------------------------------------------------------------------------------ */
 
 #define ADVICE_ON_SYSTEMD                                                                          \
     "pass sockets that listen: ListenStream= with Accept=no, or ListenDatagram= with a port"

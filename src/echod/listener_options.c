@@ -46,7 +46,7 @@ static const char *scheme_text(enum address_scheme scheme)
     abort(); /* no such scheme */
 }
 
-/* --- Values of types of their own ------------------------------------------------------------- */
+/* --- Values of types of their own ------------------------------------------------------------ */
 
 /* Letters, digits and "._-" go into log lines and labels of metrics as they are. */
 static int parse_name(const char *text, void *member, struct error *error)

@@ -231,7 +231,7 @@ int options_read_again(struct options *options, const struct options *current,
     return -1;
 }
 
-/* --- What is in effect ------------------------------------------------------------------------ */
+/* --- What is in effect ----------------------------------------------------------------------- */
 
 void options_print(const struct options *options, FILE *stream)
 {

@@ -93,7 +93,7 @@ static const struct setting table[] = {
         .minimum = 0,
         .maximum = GIB,
         .has_auto = true,
-        .help = "read on once no more than this waits, or auto: a quarter of --high-water",
+        .help = "resume reading once no more than this waits, or auto: a quarter of --high-water",
     },
     {
         .name = "max-queued",
@@ -126,7 +126,7 @@ static const struct setting table[] = {
         .argument = "DURATION",
         .fallback = "30s",
         .maximum = 365 * DAY_MS,
-        .help = "end a client that takes nothing of its echo for so long; 0: never",
+        .help = "close a client that takes nothing of its echo for this time; 0: never",
     },
     {
         .name = "idle-timeout",
@@ -135,7 +135,7 @@ static const struct setting table[] = {
         .argument = "DURATION",
         .fallback = "0",
         .maximum = 365 * DAY_MS,
-        .help = "end a connection on which nothing moves for so long; 0: never",
+        .help = "close a connection on which nothing moves for this time; 0: never",
     },
     {
         .name = "lifetime",
@@ -144,7 +144,7 @@ static const struct setting table[] = {
         .argument = "DURATION",
         .fallback = "0",
         .maximum = 365 * DAY_MS,
-        .help = "end a connection when it is so old; 0: never",
+        .help = "close a connection when it reaches this age; 0: never",
     },
     {
         .name = "linger-timeout",

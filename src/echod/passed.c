@@ -16,7 +16,7 @@ enum { FIRST_FD = 3 }; /* SD_LISTEN_FDS_START */
 
 #define ADVICE "let a socket unit of systemd or systemd-socket-activate start echod"
 
-/* --- The environment. ------------------------------------------------------------------------ */
+/* --- The environment ------------------------------------------------------------------------- */
 
 /* Tell whether LISTEN_PID is this process; otherwise a parent left the variables to its children.
  */
@@ -113,7 +113,7 @@ void passed_fini(struct passed *passed)
     *passed = (struct passed){0};
 }
 
-/* --- Who has which. -------------------------------------------------------------------------- */
+/* --- Taking ---------------------------------------------------------------------------------- */
 
 struct passed_socket *passed_next(const struct passed *passed, const char *name, size_t *cursor)
 {

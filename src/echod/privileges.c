@@ -15,7 +15,7 @@
 #include <sys/prctl.h>
 #endif
 
-/* --- Who that is. ---------------------------------------------------------------------------- */
+/* --- Look-up of users and groups ------------------------------------------------------------- */
 
 /* Read a number of a user or group; the highest one stands for none (chown(2)). */
 static int parse_number(const char *text, uint32_t *number)
@@ -83,7 +83,7 @@ gid_t privileges_gid(const struct privileges_user *user, const struct privileges
     return user->is_known ? user->gid : (gid_t)-1;
 }
 
-/* --- To become that. ------------------------------------------------------------------------- */
+/* --- Dropping privileges --------------------------------------------------------------------- */
 
 bool privileges_format_user(const void *member, char text[SETTING_VALUE_SIZE])
 {

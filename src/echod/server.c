@@ -107,7 +107,7 @@ static void stop(struct server *server)
         worker_stop(server->workers[i]);
 }
 
-/* --- Signals ---------------------------------------------------------------------------------- */
+/* --- Signals --------------------------------------------------------------------------------- */
 
 static void report(struct server *server)
 {
@@ -213,7 +213,7 @@ static bool are_workers_alive(void *owner)
     return are_alive;
 }
 
-/* --- Main loop -------------------------------------------------------------------------------- */
+/* --- Main loop ------------------------------------------------------------------------------- */
 
 /* Block or unblock the signals that the main thread waits for; a new thread inherits the mask. */
 static void mask_signals(int how)

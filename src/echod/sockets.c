@@ -24,7 +24,7 @@ static void locate(const struct listen_list *addresses, size_t index, const stru
         error_set(error, "--listen %s", cause->text);
 }
 
-/* --- The list --------------------------------------------------------------------------------- */
+/* --- The list -------------------------------------------------------------------------------- */
 
 static int open_address(struct sockets *sockets, const struct listen *listen, struct lookup *lookup,
                         const struct passed *passed, struct log *log, struct error *error)

@@ -35,7 +35,7 @@ struct source_rate {
     struct bucket sets[SETS][PLACES];
 };
 
-/* --- Hash. ----------------------------------------------------------------------------------- */
+/* --- Hash ------------------------------------------------------------------------------------ */
 
 static uint64_t rotate(uint64_t word, unsigned bits)
 {
@@ -78,7 +78,7 @@ static uint64_t hash(const uint64_t seed[2], const struct key *key)
     return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
-/* --- Table. ---------------------------------------------------------------------------------- */
+/* --- Table ----------------------------------------------------------------------------------- */
 
 static struct key key_of_v4(const struct in_addr *address)
 {

@@ -16,7 +16,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* --- One note. ------------------------------------------------------------------------------- */
+/* --- Notes ----------------------------------------------------------------------------------- */
 
 /* Send a note. Return false if the manager did not take it. */
 static bool send_note(struct supervise *supervise, const char *note)
@@ -64,7 +64,7 @@ static void set_state(struct supervise *supervise, const char *state)
     tell_state(supervise);
 }
 
-/* --- What happens again and again. ----------------------------------------------------------- */
+/* --- Timers ---------------------------------------------------------------------------------- */
 
 static void on_status_due(evutil_socket_t fd, short what, void *argument)
 {
@@ -99,7 +99,7 @@ static void on_watchdog_due(evutil_socket_t fd, short what, void *argument)
     supervise->is_hanging = !is_alive;
 }
 
-/* --- The environment. ------------------------------------------------------------------------ */
+/* --- The environment ------------------------------------------------------------------------- */
 
 const char *supervise_process_name(void)
 {
@@ -192,7 +192,7 @@ static void read_watchdog(struct supervise *supervise)
     free(pid);
 }
 
-/* --- Its life. ------------------------------------------------------------------------------- */
+/* --- Construction and destruction ------------------------------------------------------------ */
 
 void supervise_init(struct supervise *supervise, struct log *log)
 {
@@ -250,7 +250,7 @@ void supervise_stop(struct supervise *supervise)
     free_timer(&supervise->watchdog_timer);
 }
 
-/* --- What server tells. ---------------------------------------------------------------------- */
+/* --- Notifications --------------------------------------------------------------------------- */
 
 static void tell_serving(struct supervise *supervise, bool has_reload_failed)
 {

@@ -96,7 +96,7 @@ static bool is_same_address(const struct sockaddr_storage *one,
     return false;
 }
 
-/* --- Errors of the network. ------------------------------------------------------------------ */
+/* --- Errors of the network ------------------------------------------------------------------- */
 
 #ifdef HAVE_LINUX_ERRQUEUE_H
 
@@ -157,7 +157,7 @@ static void report_errors(struct datagram *datagram, int failure)
 
 #endif
 
-/* --- Sending. -------------------------------------------------------------------------------- */
+/* --- Sending --------------------------------------------------------------------------------- */
 
 static size_t fill_batch(struct datagram *datagram)
 {
@@ -221,7 +221,7 @@ static void on_datagram_writable(evutil_socket_t fd, short what, void *argument)
     report_turn(argument);
 }
 
-/* --- Receiving. ------------------------------------------------------------------------------ */
+/* --- Receiving ------------------------------------------------------------------------------- */
 
 static void take_datagram(struct datagram *datagram, const struct batch_slot *slot)
 {
@@ -265,7 +265,7 @@ static void on_datagram_readable(evutil_socket_t fd, short what, void *argument)
     report_turn(datagram);
 }
 
-/* --- Construction and destruction. ----------------------------------------------------------- */
+/* --- Construction and destruction ------------------------------------------------------------ */
 
 static int watch_socket(struct datagram *datagram, struct event_base *base)
 {

@@ -27,7 +27,7 @@ struct flow {
     struct messages messages;
 };
 
-/* --- Reports. -------------------------------------------------------------------------------- */
+/* --- Reports --------------------------------------------------------------------------------- */
 
 static void settle_echo(struct flow *flow, uint64_t sequence, uint64_t now_ns)
 {
@@ -68,7 +68,7 @@ static void announce_room(struct flow *flow)
     flow->plan->events->on_room(flow->plan->argument, flow);
 }
 
-/* --- Streams. -------------------------------------------------------------------------------- */
+/* --- Streams --------------------------------------------------------------------------------- */
 
 static void retry_later(struct flow *flow)
 {
@@ -217,7 +217,7 @@ static void on_flow_retry(evutil_socket_t fd, short what, void *argument)
         announce_room(flow);
 }
 
-/* --- Datagrams. ------------------------------------------------------------------------------ */
+/* --- Datagrams ------------------------------------------------------------------------------- */
 
 /* The next answer, also of the same turn, may not tell which it is: it is none of the settled. */
 static void release_datagrams(struct flow *flow)
@@ -304,7 +304,7 @@ static int open_datagram(struct flow *flow)
     return flow->datagram == NULL ? -1 : 0;
 }
 
-/* --- Construction and destruction. ------------------------------------------------------------ */
+/* --- Construction and destruction ------------------------------------------------------------ */
 
 static int open_first(struct flow *flow)
 {
@@ -413,7 +413,7 @@ void flow_skip(struct flow *flow, uint64_t due_ns, const char *reason)
     plan->events->on_fault(plan->argument, flow, messages_skip(&flow->messages, due_ns), &fault);
 }
 
-/* --- Time-outs. ------------------------------------------------------------------------------ */
+/* --- Time-outs ------------------------------------------------------------------------------- */
 
 static bool is_over(const struct flow *flow, uint64_t since_ns, uint64_t now_ns)
 {

@@ -59,7 +59,7 @@ static void look_soon(struct idle_timeout *state)
     check_set_timer(state->check, state->check->timer, 0);
 }
 
-/* --- Verdict. --------------------------------------------------------------------------------- */
+/* --- Verdict --------------------------------------------------------------------------------- */
 
 static void note_bounds(const struct idle_timeout *state)
 {
@@ -108,7 +108,7 @@ static void end_unproven(struct idle_timeout *state, const struct fault *fault)
         check_end(state->check, EXIT_STATUS_FAULT, "no echo before the silence: %s", fault->text);
 }
 
-/* --- Events of connections. ------------------------------------------------------------------- */
+/* --- Events of connections ------------------------------------------------------------------- */
 
 /* A first echo came or will not come. Say how many are silent, once that is known of each. */
 static void settle_first_echo(struct idle_timeout *state)
@@ -191,7 +191,7 @@ static const struct silence_events search_events = {
     .on_lost = on_idle_lost,
 };
 
-/* --- Search. ---------------------------------------------------------------------------------- */
+/* --- Search ---------------------------------------------------------------------------------- */
 
 static int open_connection(struct idle_timeout *state, size_t place)
 {
@@ -319,7 +319,7 @@ static uint64_t search_left_ns(const void *argument)
     return state->was_proven && passed_ns < maximum_ns ? maximum_ns - passed_ns : 0;
 }
 
-/* --- Start and end. --------------------------------------------------------------------------- */
+/* --- Start and end --------------------------------------------------------------------------- */
 
 static void free_search(void *argument)
 {

@@ -37,7 +37,7 @@ struct load {
     struct batch batch; /* large, but used only as far as there are datagrams */
 };
 
-/* --- Schedule. -------------------------------------------------------------------------------- */
+/* --- Schedule -------------------------------------------------------------------------------- */
 
 /* Flows take turns: message i of the schedule is the next of flow i modulo their number. */
 static uint64_t due_ns(const struct load *load, size_t flow, uint64_t message)
@@ -167,7 +167,7 @@ static void on_schedule(evutil_socket_t fd, short what, void *argument)
     follow_schedule(argument);
 }
 
-/* --- Start and end. --------------------------------------------------------------------------- */
+/* --- Start and end --------------------------------------------------------------------------- */
 
 static void publish(struct load *load)
 {
@@ -250,7 +250,7 @@ static void on_tick(evutil_socket_t fd, short what, void *argument)
     end_if_done(load);
 }
 
-/* --- Events of flows. ------------------------------------------------------------------------- */
+/* --- Events of flows ------------------------------------------------------------------------- */
 
 static void on_flow_started(void *argument, bool is_open)
 {
@@ -328,7 +328,7 @@ static const struct flow_events flow_events = {
     .on_room = on_flow_room,
 };
 
-/* --- Construction and destruction. ------------------------------------------------------------ */
+/* --- Construction and destruction ------------------------------------------------------------ */
 
 static struct event_base *make_base(bool needs_exact_timer)
 {

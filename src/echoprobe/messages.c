@@ -39,7 +39,7 @@ uint64_t messages_skip(struct messages *messages, uint64_t due_ns)
     return messages->next_number++;
 }
 
-/* --- Look-up. -------------------------------------------------------------------------------- */
+/* --- Look-up --------------------------------------------------------------------------------- */
 
 struct message *messages_at(const struct messages *messages, uint64_t sequence)
 {
@@ -75,7 +75,7 @@ uint64_t messages_number(const struct messages *messages, uint64_t sequence)
     return messages->next_number - (messages->next - sequence);
 }
 
-/* --- Settlement. ----------------------------------------------------------------------------- */
+/* --- Settlement ------------------------------------------------------------------------------ */
 
 static void count_round_trip(struct messages *messages, uint64_t rtt_ns)
 {
@@ -126,7 +126,7 @@ void messages_settle_unsent(struct messages *messages, uint64_t sequence)
     messages->tally->unsent++;
 }
 
-/* --- Release. -------------------------------------------------------------------------------- */
+/* --- Release --------------------------------------------------------------------------------- */
 
 void messages_release_first(struct messages *messages)
 {

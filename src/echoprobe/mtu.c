@@ -32,7 +32,7 @@ struct mtu {
     struct batch batch;
 };
 
-/* --- Verdict. --------------------------------------------------------------------------------- */
+/* --- Verdict --------------------------------------------------------------------------------- */
 
 static void note_sizes(const struct mtu *state)
 {
@@ -75,7 +75,7 @@ static void interrupt_mtu(void *argument, const char *reason)
               state->size);
 }
 
-/* --- A size. ---------------------------------------------------------------------------------- */
+/* --- A size ---------------------------------------------------------------------------------- */
 
 /* Note whether the size passes, for which reason not, and go on from the loop. */
 static void settle_size(struct mtu *state, const char *reason)
@@ -157,7 +157,7 @@ static void try_size(struct mtu *state)
     datagram_send(state->datagram, ++state->tries);
 }
 
-/* --- Searches. -------------------------------------------------------------------------------- */
+/* --- Searches -------------------------------------------------------------------------------- */
 
 static void begin_search(struct mtu *state, enum search search, uint64_t maximum)
 {
@@ -238,7 +238,7 @@ static void on_next_size(void *argument)
         begin_size(state, size);
 }
 
-/* --- Start and end. --------------------------------------------------------------------------- */
+/* --- Start and end --------------------------------------------------------------------------- */
 
 static void free_mtu(void *argument)
 {

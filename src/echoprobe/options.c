@@ -171,7 +171,7 @@ static const struct setting table[] = {
         .argument = "DURATION",
         .fallback = "0",
         .maximum = 365 * DAY_MS,
-        .help = "send for so long; 0: until --count or Ctrl-C",
+        .help = "send for this time; 0: until --count or Ctrl-C",
     },
     {
         .name = "window",
@@ -231,7 +231,7 @@ static const struct setting table[] = {
         .argument = "DURATION",
         .minimum = 1,
         .maximum = 365 * DAY_MS,
-        .help = "a connection that was silent for so long must echo again",
+        .help = "a connection that was silent for this time must echo again",
     },
     {
         .name = "find-idle-timeout",

@@ -46,7 +46,7 @@ struct probe {
     struct tally tally;
 };
 
-/* --- Threads of load. ------------------------------------------------------------------------- */
+/* --- Threads of load ------------------------------------------------------------------------- */
 
 /* Nobody reads what a run goes on to say. */
 static void break_without_output(struct probe *probe)
@@ -128,7 +128,7 @@ static void *run_thread(void *argument)
     return NULL;
 }
 
-/* --- Main thread. ----------------------------------------------------------------------------- */
+/* --- Main thread ----------------------------------------------------------------------------- */
 
 /* The first time what is under way may return, the second time not. */
 static void on_end_asked(void *argument)

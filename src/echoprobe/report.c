@@ -27,7 +27,7 @@ static double seconds(uint64_t ns)
     return (double)ns / 1e9;
 }
 
-/* --- While it runs. -------------------------------------------------------------------------- */
+/* --- Activity -------------------------------------------------------------------------------- */
 
 /* Let a line be seen at once. */
 static void flush_lines(struct report *report)
@@ -276,7 +276,7 @@ void report_interim_check(struct report *report, uint64_t elapsed_ns)
                options_check(report->options));
 }
 
-/* --- End. ------------------------------------------------------------------------------------- */
+/* --- End ------------------------------------------------------------------------------------- */
 
 static int lose_output(const struct options *options, int failure)
 {

@@ -21,7 +21,7 @@ struct silence {
     uint64_t since_ns; /* the last byte moved */
     uint64_t began_ns; /* the last silence */
     bool is_proven;
-    uint64_t silent_ns; /* for so long it was silent, once it is not */
+    uint64_t silent_ns; /* how long it was silent, once it is not */
     struct fault changed;
 };
 
@@ -60,7 +60,7 @@ static void send_message(struct silence *silence)
     stream_send(silence->stream, bytes_wanted(silence));
 }
 
-/* --- Events of the stream. -------------------------------------------------------------------- */
+/* --- Events of the stream -------------------------------------------------------------------- */
 
 static void on_silence_open(void *argument, const char *peer)
 {
@@ -131,7 +131,7 @@ static void on_unanswered(evutil_socket_t fd, short what, void *argument)
     lose(silence, &fault);
 }
 
-/* --- Construction and destruction. ------------------------------------------------------------ */
+/* --- Construction and destruction ------------------------------------------------------------ */
 
 struct silence *silence_new(struct check *check, const struct silence_events *events,
                             void *argument)

@@ -33,7 +33,7 @@ struct stream {
     size_t evidence_length;
 };
 
-/* --- Ends. ------------------------------------------------------------------------------------ */
+/* --- Ends ------------------------------------------------------------------------------------ */
 
 static void close_socket(struct stream *stream)
 {
@@ -77,7 +77,7 @@ static void end_by_fin(struct stream *stream)
     end_stream(stream, &fault);
 }
 
-/* --- Verification. ---------------------------------------------------------------------------- */
+/* --- Verification ---------------------------------------------------------------------------- */
 
 static void drop_evidence(struct stream *stream)
 {
@@ -141,7 +141,7 @@ static bool has_all_evidence(const struct stream *stream)
            stream->returned + stream->evidence_length >= stream->sent;
 }
 
-/* --- Sending and receiving. ------------------------------------------------------------------- */
+/* --- Sending and receiving ------------------------------------------------------------------- */
 
 static void wait_to_send(struct stream *stream)
 {
@@ -235,7 +235,7 @@ static void on_stream_readable(evutil_socket_t fd, short what, void *argument)
         end_by_fin(stream);
 }
 
-/* --- Connecting. ----------------------------------------------------------------------------- */
+/* --- Connecting ------------------------------------------------------------------------------ */
 
 static void connect_next(struct stream *stream, int failure);
 

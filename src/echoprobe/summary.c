@@ -42,7 +42,7 @@ const char *summary_connections(const struct options *options)
     return options->connections == 1 ? "connection" : "connections";
 }
 
-/* --- Counts. --------------------------------------------------------------------------------- */
+/* --- Counts ---------------------------------------------------------------------------------- */
 
 static double share(uint64_t part, uint64_t whole)
 {
@@ -108,7 +108,7 @@ static void print_attempts(const struct tally *tally)
                      tally->connects_failed, tally->connects + tally->connects_failed);
 }
 
-/* --- Round trips. ---------------------------------------------------------------------------- */
+/* --- Round trips ----------------------------------------------------------------------------- */
 
 static void print_round_trips(FILE *stream, const struct tally *tally)
 {
@@ -180,7 +180,7 @@ static void draw_histogram(const struct histogram *histogram)
     text_list_end(&list);
 }
 
-/* --- Summary. --------------------------------------------------------------------------------- */
+/* --- Summary --------------------------------------------------------------------------------- */
 
 static void print_load(const struct options *options, const struct tally *tally,
                        uint64_t elapsed_ns)
