@@ -151,7 +151,7 @@ uint32_t datagram_control_overflow(int fd)
 #endif
 }
 
-/* --- Output ---------------------------------------------------------------------------------- */
+/* --- Control messages received --------------------------------------------------------------- */
 
 /* Read a number from a control message. */
 static int read_int(const struct cmsghdr *control)
@@ -254,7 +254,7 @@ void datagram_control_read(struct msghdr *message, struct datagram_arrival *arri
 #endif
 }
 
-/* --- Configuration --------------------------------------------------------------------------- */
+/* --- Control messages sent ------------------------------------------------------------------- */
 
 /* Append a control message. */
 static void append(struct msghdr *message, int level, int type, const void *data, size_t length)
