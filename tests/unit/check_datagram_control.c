@@ -57,6 +57,16 @@ static const struct cmsghdr *find_told(int level, int type)
     return NULL;
 }
 
+/* Read one that must be there. */
+static void read_told(int level, int type, void *data, size_t length)
+{
+    const struct cmsghdr *header = find_told(level, type);
+
+    ck_assert_ptr_nonnull(header);
+    if (header != NULL)
+        memcpy(data, CMSG_DATA(header), length);
+}
+
 static void tell_v6_address(const char *text, unsigned interface)
 {
     struct in6_pktinfo info = {.ipi6_ifindex = interface};
@@ -88,7 +98,7 @@ START_TEST(an_ipv6_address_goes_back_with_its_interface)
     ck_assert(!scene.arrival.is_to_many);
     scene.peer.ss_family = AF_INET6;
     datagram_control_write(&scene.message, &scene.arrival, 0, false);
-    memcpy(&info, CMSG_DATA(find_told(IPPROTO_IPV6, IPV6_PKTINFO)), sizeof info);
+    read_told(IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof info);
     ck_assert_uint_eq(info.ipi6_ifindex, 3);
     ck_assert_uint_eq(info.ipi6_addr.s6_addr[15], 7);
 }
@@ -125,7 +135,7 @@ START_TEST(an_ipv4_address_goes_back_and_the_route_is_the_systems)
     ck_assert_int_eq(scene.arrival.asked_family, AF_INET);
     ck_assert(!scene.arrival.is_to_many);
     datagram_control_write(&scene.message, &scene.arrival, 0, false);
-    memcpy(&info, CMSG_DATA(find_told(IPPROTO_IP, IP_PKTINFO)), sizeof info);
+    read_told(IPPROTO_IP, IP_PKTINFO, &info, sizeof info);
     ck_assert_uint_eq(info.ipi_spec_dst.s_addr, inet_addr(cases[_i].address));
     ck_assert_int_eq(info.ipi_ifindex, cases[_i].interface);
 }
@@ -165,7 +175,7 @@ START_TEST(hops_are_told_only_where_they_are_not_usual)
     datagram_control_write(&scene.message, &scene.arrival, 63, false);
     ck_assert_uint_eq(scene.message.msg_controllen, 0);
     datagram_control_write(&scene.message, &scene.arrival, 64, false);
-    memcpy(&told, CMSG_DATA(find_told(IPPROTO_IP, IP_TTL)), sizeof told);
+    read_told(IPPROTO_IP, IP_TTL, &told, sizeof told);
     ck_assert_int_eq(told, 63);
 }
 END_TEST
@@ -197,7 +207,7 @@ START_TEST(a_train_is_told_with_its_segments)
     datagram_control_write(&scene.message, &scene.arrival, 0, false);
     ck_assert_ptr_null(find_told(IPPROTO_UDP, UDP_SEGMENT));
     datagram_control_write(&scene.message, &scene.arrival, 0, true);
-    memcpy(&told, CMSG_DATA(find_told(IPPROTO_UDP, UDP_SEGMENT)), sizeof told);
+    read_told(IPPROTO_UDP, UDP_SEGMENT, &told, sizeof told);
     ck_assert_uint_eq(told, 1400);
 }
 END_TEST

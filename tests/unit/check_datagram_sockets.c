@@ -150,8 +150,8 @@ START_TEST(tcp_and_udp_may_have_one_port)
     int status;
 
     open_all(2, "udp://127.0.0.1:0", NULL);
-    memcpy(name, scene.sockets.endpoints.items[0].name, sizeof name);
-    memcpy(name, "tcp", 3);
+    (void)snprintf(name, sizeof name, "tcp%s",
+                   scene.sockets.endpoints.items[0].name + strlen("udp"));
     status = try_open(&other, 2, name, NULL);
     if (status < 0) /* another program has it */
         ck_assert_ptr_null(strstr(scene.error.text, "echod itself"));
