@@ -404,7 +404,7 @@ class PeerTest(UdpTestCase):
         hping = self.need_program("hping3", "/usr/sbin")
         with Echod(listen=UDP) as server:
             port = harness.port_of(server.addresses[0])
-            result = self.run_client([hping, "-2", "-c", "5", "-i", "u20000", "-p", str(port),
+            result = self.run_client([hping, "-2", "-c", "5", "-i", "u20000", "-s", "40000", "-p", str(port),
                                       "-d", "64", "127.0.0.1"])
             if b"Operation not permitted" in result.stdout:
                 self.skipTest("raw sockets are root's here")

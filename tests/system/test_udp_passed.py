@@ -13,8 +13,8 @@ from test_echoprobe_inetd import SuperServer
 
 # An inetd finds the port of a service by its name alone (getservbyname(3)).
 SERVICES = "echo-by-echod {port}/udp\n"
-INETD = ("127.0.0.1:echo-by-echod dgram udp wait root {echod} echod --no-config --listen fd://0 "
-         "--idle-timeout {idle}\n")
+INETD = ("127.0.0.1:echo-by-echod dgram udp wait root {echod} echod --no-config --listen "
+         "fd://0,idle-timeout={idle}\n")
 
 
 def bound_socket(host="127.0.0.1"):
