@@ -157,6 +157,7 @@ class ProgramTest(SupervisorTest):
             with harness.connect(address) as client:
                 self.assertEqual(harness.finish(client, b"supervised"), b"supervised")
             supervisor.wait_for_text("echod.log", "closed: client closed, in=10 out=10")
+            self.assertIn("closed: client closed", supervisor.control("tail", "echod"))
 
             self.assertIn("stopped", supervisor.control("stop", "echod"))
             self.assertEqual(supervisor.state(), "STOPPED")
