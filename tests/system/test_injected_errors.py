@@ -4,6 +4,7 @@ strace lets system calls fail, as sandboxes and other kernels do. Failing alloca
 Run alone, by `run` or by make check.
 """
 
+import contextlib
 import os
 import signal
 import socket
@@ -31,6 +32,20 @@ OPTIONAL = [
     ("getsockopt:error=ENOSYS", ()),
     ("getsockopt:error=EPERM", ()),
 ]
+
+# What the system may refuse at the start, while it reloads and while it stops; close(2) ends a
+# descriptor whatever it says, but strace lets it stay open.
+AT_START = {"socket": "EMFILE", "bind": "EACCES", "listen": "EADDRINUSE", "setsockopt": "ENOBUFS",
+            "getsockname": "ENOBUFS", "fcntl": "EMFILE", "epoll_create1": "EMFILE",
+            "epoll_ctl": "ENOSPC", "socketpair": "ENFILE", "clone3": "EAGAIN", "dup3": "EMFILE",
+            "eventfd2": "EMFILE", "timerfd_create": "EMFILE", "chmod": "EPERM", "unlink": "EPERM",
+            "flock": "ENOLCK", "ftruncate": "EIO", "pwrite64": "ENOSPC"}
+AT_RELOAD = {"socket": "EMFILE", "bind": "EACCES", "listen": "EADDRINUSE", "setsockopt": "ENOBUFS",
+             "getsockname": "ENOBUFS", "fcntl": "EMFILE", "epoll_ctl": "ENOSPC", "clone3": "EAGAIN",
+             "openat": "EMFILE", "newfstatat": "EIO", "close": "EIO", "unlink": "EPERM"}
+AT_STOP = {"epoll_ctl": "ENOSPC", "close": "EIO", "unlink": "EPERM", "shutdown": "ENOTCONN",
+           "epoll_wait": "EINTR", "ftruncate": "EIO"}
+MOST_CALLS = 60
 
 
 def stream(address, size=STREAM_BYTES):
@@ -212,6 +227,118 @@ class InjectedErrors(harness.TestCase):
                         echod.wait_for_exit(harness.STATUS_SYSTEM)
                         self.assertEqual(len(echod.log.find(harness.ERROR_LINE)), 1)
         self.assertGreater(started, 0)
+
+
+class RefusedCalls(harness.TestCase):
+    """Each call of a kind is refused, one after the other, until no more is made."""
+
+    limit_seconds = 300
+
+    def setUp(self):
+        self.strace = self.need_program("strace")
+        self.directory = self.temporary_directory()
+        self.trace = f"{self.directory}/trace"
+        self.config = f"{self.directory}/echod.conf"
+
+    def configure(self, *more):
+        lines = ["listen tcp://127.0.0.1:0,name=first", "workers 2",
+                 f"pid-file {self.directory}/pid", *more]
+        with open(f"{self.config}.new", "w", encoding="ascii") as file:
+            file.writelines(f"{line}\n" for line in lines)
+        os.replace(f"{self.config}.new", self.config)
+
+    def was_injected(self):
+        with open(self.trace, encoding="utf-8", errors="replace") as trace:
+            return "(INJECTED)" in trace.read()
+
+    def each_call(self, errors, attempt):
+        """Call `attempt` with what strace is to inject, until it injected nothing any more."""
+        for call, error in errors.items():
+            for number in range(1, MOST_CALLS):
+                with self.subTest(call, number=number):
+                    attempt(f"{call}:error={error}:when={number}")
+                if not self.was_injected():
+                    break
+
+    def start(self, *strace_options):
+        """Start echod, under strace if that has options; -D: it remains our own child."""
+        prefix = ()
+        if strace_options:
+            prefix = (self.strace, "-D", "-f", "-qq", "-o", self.trace, *strace_options)
+        return Echod(config=self.config, listen=None, ready=0 if prefix else 1, prefix=prefix,
+                     may_log=".")
+
+    @contextlib.contextmanager
+    def injecting(self, echod, injection):
+        """Trace an echod that runs, and inject from now on, until it ends or the block does."""
+        command = [self.strace, "-f", "-o", self.trace, "-e", f"inject={injection}",
+                   "-p", str(echod.pid)]
+        with harness.Process(command, stderr=harness.PIPE) as strace:
+            log = harness.Log(strace._popen.stderr)  # pylint: disable=protected-access
+            log.wait_for("attached")
+            yield
+            if echod.status is None:
+                strace.signal(signal.SIGINT)
+            log.wait_for_end()
+
+    def test_a_start_says_why_not(self):
+        def attempt(injection):
+            with self.start("-e", f"inject={injection}") as echod:
+                harness.wait_until(lambda: echod.status is not None or
+                                   echod.log.find(harness.LISTENING_LINE), "it starts or ends")
+                if echod.status is None:
+                    address = echod.log.wait_for(harness.LISTENING_LINE).group(1)
+                    with harness.connect(address) as client:
+                        harness.round_trip(client)
+                else:
+                    echod.wait_for_exit(harness.STATUS_SYSTEM)
+                    echod.log.wait_for_end()
+                    self.assertTrue(echod.log.find(harness.ERROR_LINE) or
+                                    echod.log.find("^echod: "))
+
+        self.configure(f"listen unix://{self.directory}/s,mode=0600", "listen udp://127.0.0.1:0")
+        self.each_call(AT_START, attempt)
+
+    def test_a_reload_changes_all_or_nothing(self):
+        end = r"HUP: (the configuration is not changed|the configuration of \S+ is in effect)"
+
+        def attempt(injection):
+            self.configure()
+            with self.start() as echod:
+                client = echod.connect()
+                harness.round_trip(client)
+                self.configure(f"listen unix://{self.directory}/s", "listen tcp://127.0.0.1:0",
+                               "listen udp://127.0.0.1:0", "idle-timeout 1h")
+                with self.injecting(echod, injection):
+                    echod.signal(signal.SIGHUP)
+                    was_changed = "in effect" in echod.log.wait_for(end).group()
+                    harness.round_trip(client)
+                if not was_changed:
+                    since = len(echod.log.lines)
+                    echod.signal(signal.SIGHUP)
+                    self.assertIn("in effect", echod.log.wait_for(end, since=since).group())
+                with harness.connect(f"unix://{self.directory}/s") as newcomer:
+                    harness.round_trip(newcomer)
+                harness.round_trip(client)
+                echod._idle_descriptor_count = None  # pylint: disable=protected-access
+
+        self.each_call(AT_RELOAD, attempt)
+
+    def test_a_stop_ends(self):
+        def attempt(injection):
+            with self.start() as echod:
+                client = echod.connect()
+                harness.round_trip(client)
+                with self.injecting(echod, injection):
+                    echod.signal(signal.SIGTERM)
+                    echod.log.wait_for("draining")
+                    self.assertEqual(harness.finish(client, b"the rest"), b"the rest")
+                    client.close()
+                    echod.wait_for_exit(harness.STATUS_STOPPED)
+                echod.log.wait_for("stopped")
+
+        self.configure(f"listen unix://{self.directory}/s")
+        self.each_call(AT_STOP, attempt)
 
 
 if __name__ == "__main__":
