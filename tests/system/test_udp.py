@@ -299,7 +299,8 @@ class EndTest(UdpTestCase):
                              [b"%d" % i for i in range(150)])
             server.wait_for_exit(harness.STATUS_STOPPED)
             server.log.wait_for_end()
-            self.assertEqual(parse_totals(server.log.find("totals:")[-1].string)["datagrams_out"], 150)
+            totals = parse_totals(server.log.find("totals:")[-1].string)
+            self.assertEqual(totals["datagrams_out"], 150)
 
     def test_a_reload_keeps_sockets(self):
         """What waits at a socket that stays is not lost; others come and leave."""
@@ -395,8 +396,8 @@ class PeerTest(UdpTestCase):
         nping = self.need_program("nping")
         with Echod(listen=UDP) as server:
             port = harness.port_of(server.addresses[0])
-            self.run_client([nping, "--udp", "-c", "3", "--rate", "20", "-p", str(port), "-g", "40053",
-                             "--data-length", "100", "127.0.0.1"])
+            self.run_client([nping, "--udp", "-c", "3", "--rate", "20", "-p", str(port),
+                             "-g", "40053", "--data-length", "100", "127.0.0.1"])
             self.wait_for_total(server, "datagrams_out", 3)
 
     def test_hping3(self):
@@ -404,8 +405,8 @@ class PeerTest(UdpTestCase):
         hping = self.need_program("hping3", "/usr/sbin")
         with Echod(listen=UDP) as server:
             port = harness.port_of(server.addresses[0])
-            result = self.run_client([hping, "-2", "-c", "5", "-i", "u20000", "-s", "40000", "-p", str(port),
-                                      "-d", "64", "127.0.0.1"])
+            result = self.run_client([hping, "-2", "-c", "5", "-i", "u20000", "-s", "40000",
+                                      "-p", str(port), "-d", "64", "127.0.0.1"])
             if b"Operation not permitted" in result.stdout:
                 self.skipTest("raw sockets are root's here")
             self.wait_for_total(server, "datagrams_out")  # others' packets end it early
@@ -460,7 +461,8 @@ class RefusalTest(UdpTestCase):
     def test_an_error_that_belongs_to_another_answer(self):
         """It is over once it was told: the answer is sent again."""
         for error in ("ECONNREFUSED", "EHOSTUNREACH"):
-            with self.subTest(error), self.echod(f"sendto,sendmmsg:error={error}:when=1+2") as server:
+            with self.subTest(error), \
+                    self.echod(f"sendto,sendmmsg:error={error}:when=1+2") as server:
                 self.expect_bursts(self.client(server.addresses[0]))
 
     def test_answers_that_are_forbidden(self):
