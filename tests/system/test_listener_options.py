@@ -4,6 +4,7 @@ Which options there are, and what is wrong with one, is in test_usage and check_
 Run by `run`, by automake, or alone.
 """
 
+import contextlib
 import grp
 import json
 import os
@@ -28,6 +29,17 @@ class LimitTest(harness.TestCase):
             self.assertEqual(short.recv(1), b"")
             server.wait_for_closed("idle timeout")
             harness.round_trip(long)
+
+    def test_a_listener_has_a_lifetime_and_a_write_timeout_of_its_own(self):
+        """One ends who is old, another who does not read."""
+        with Echod("--linger-timeout", scaled_ms(100),
+                   listen=(f"{harness.LOOPBACK},lifetime={scaled_ms(300)}",
+                           f"{harness.LOOPBACK},write-timeout={scaled_ms(300)}")) as server:
+            harness.round_trip(server.connect(0))
+            server.wait_for_closed("lifetime over")
+            with contextlib.suppress(ConnectionError):  # it may end before all is full
+                harness.fill([server.connect(1)], quiet_seconds=0.1)
+            server.wait_for_closed("write timeout")
 
     def test_a_listener_may_undo_a_global_limit(self):
         """What the listener is told wins, also where it is less strict."""

@@ -11,7 +11,11 @@
 #include "support.h"
 
 #include <errno.h>
+#include <event2/event.h>
+#include <event2/util.h>
+#include <poll.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { THINGS = 10, DURATION_MS = 60 };
 
@@ -170,6 +174,52 @@ START_TEST(a_wait_takes_few_turns_of_the_loop)
     turns = support_loop_for(UINT64_C(3) * DURATION_MS);
     ck_assert_uint_eq(scene.due, 1);
     ck_assert_uint_lt(turns, 50);
+}
+END_TEST
+
+/* More sockets than epoll tells of in the loop's first turn. */
+enum { SOCKETS = 60 };
+
+static int read_count;
+
+static void on_readable(evutil_socket_t fd, short what, void *argument)
+{
+    char byte;
+
+    (void)what;
+    (void)argument;
+    ck_assert_int_eq(read(fd, &byte, 1), 1);
+    read_count++;
+}
+
+static void expect_all_read(struct thing *thing)
+{
+    (void)thing;
+    ck_assert_int_eq(read_count, SOCKETS);
+}
+
+START_TEST(after_a_pause_of_the_loop_sockets_are_read_first)
+{
+    struct event *events[SOCKETS];
+    int pairs[SOCKETS][2];
+
+    read_count = 0;
+    scene.things[0].action = expect_all_read;
+    touch(0);
+    for (int i = 0; i < SOCKETS; i++) {
+        support_unix_pair(pairs[i]);
+        events[i] = event_new(support_base(), pairs[i][0], EV_READ | EV_PERSIST, on_readable, NULL);
+        ck_assert_int_eq(event_add(events[i], NULL), 0);
+        ck_assert_int_eq(write(pairs[i][1], "", 1), 1);
+    }
+    while (clock_now_ms() <= scene.things[0].earliest_ms)
+        (void)poll(NULL, 0, 1);
+    await(1);
+    for (int i = 0; i < SOCKETS; i++) {
+        event_free(events[i]);
+        support_close(&pairs[i][0]);
+        support_close(&pairs[i][1]);
+    }
 }
 END_TEST
 
@@ -430,6 +480,7 @@ static Suite *timeouts_suite(void)
     tcase_add_test(queue, what_is_touched_again_and_again_does_not_come_due);
     tcase_add_test(queue, a_busy_one_keeps_no_silent_one_from_coming_due);
     tcase_add_test(queue, a_wait_takes_few_turns_of_the_loop);
+    tcase_add_test(queue, after_a_pause_of_the_loop_sockets_are_read_first);
     tcase_add_test(queue, a_postponement_moves_only_what_is_armed);
     tcase_add_test(queue, what_is_cancelled_does_not_come_due);
     tcase_add_test(queue, an_empty_queue_may_be_armed_again);
