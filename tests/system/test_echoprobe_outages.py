@@ -100,14 +100,14 @@ class EndTest(OutageTestCase):
                      ("-P", "3", "-i", "50ms"), ("--churn", "-P", "2", "-i", "50ms"),
                      ("--stream", "-i", "20ms")):
             with self.subTest(mode=mode):
-                count = int(100 * harness.SLOWNESS)
+                count = int(60 * harness.SLOWNESS)
                 figures = self.run_through(kill, *mode, "-c", str(count), *SHORT)
                 self.assertEqual(figures["sent"], count)
 
     def test_a_count_ends_when_the_service_was_stopped(self):
         for mode in (("-i", "20ms"), ("--rate", "50/s"), ("--rate", "50/s", "--window", "1")):
             with self.subTest(mode=mode):
-                count = int(100 * harness.SLOWNESS)
+                count = int(60 * harness.SLOWNESS)
                 figures = self.run_through(lambda server: server.signal(signal.SIGSTOP), *mode,
                                            "-c", str(count), *SHORT)
                 self.assertEqual(figures["sent"], count)
