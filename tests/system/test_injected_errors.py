@@ -17,6 +17,9 @@ from harness import KIB, MIB, Background, Echod, Pattern
 STREAM_BYTES = 8 * MIB
 HAS_SHORTCUTS = "--no-shortcuts" not in harness.OPTIONS
 
+# LeakSanitizer does not work where strace traces the process.
+WITHOUT_LEAKS = f"ASAN_OPTIONS={os.environ.get('ASAN_OPTIONS', '')}:detect_leaks=0"
+
 # What a sandbox or another kernel says, and whether it says so for good.
 REFUSALS = {"ENOSYS": True, "EPERM": True, "EACCES": True, "EOPNOTSUPP": True, "EINVAL": True,
             "ENOMEM": False, "ENOBUFS": False}
@@ -79,8 +82,7 @@ class InjectedErrors(harness.TestCase):
 
     def prefix(self, *injections):
         """A command that runs echod and lets calls fail; -D: echod remains our own child."""
-        words = ["env", f"ASAN_OPTIONS={os.environ.get('ASAN_OPTIONS', '')}:detect_leaks=0"]
-        words += [self.strace, "-D", "-f", "-qq", "-o", self.trace]
+        words = ["env", WITHOUT_LEAKS, self.strace, "-D", "-f", "-qq", "-o", self.trace]
         for injection in injections:
             words += ["-e", f"inject={injection}"]
         return words
@@ -262,10 +264,10 @@ class RefusedCalls(harness.TestCase):
 
     def start(self, *strace_options):
         """Start echod, under strace if that has options; -D: it remains our own child."""
-        prefix = ()
+        prefix = ("env", WITHOUT_LEAKS)
         if strace_options:
-            prefix = (self.strace, "-D", "-f", "-qq", "-o", self.trace, *strace_options)
-        return Echod(config=self.config, listen=None, ready=0 if prefix else 1, prefix=prefix,
+            prefix += (self.strace, "-D", "-f", "-qq", "-o", self.trace, *strace_options)
+        return Echod(config=self.config, listen=None, ready=0 if strace_options else 1, prefix=prefix,
                      may_log=".")
 
     @contextlib.contextmanager
