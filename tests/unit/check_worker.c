@@ -125,19 +125,20 @@ static bool has_changed(void *argument)
     return atomic_load(&scene.changed) == *(const int *)argument;
 }
 
+/* What the loops themselves have at a moment differs a little; a group for each reload would show. */
 START_TEST(a_reload_leaves_no_memory_behind)
 {
+    enum { RELOADS = 100, SLACK_BYTES = 8192 };
     size_t bytes = 0;
 
     ck_assert_int_eq(worker_start(scene.worker), 0);
-    for (int i = 1; i <= 10; i++) {
+    for (int i = 1; i <= RELOADS; i++) {
         worker_change(scene.worker, &scene.options, 1024);
         support_loop_until(has_changed, &i);
         if (i == 2)
             bytes = support_memory_bytes();
-        if (i > 2)
-            ck_assert_uint_eq(support_memory_bytes(), bytes);
     }
+    ck_assert_uint_lt(support_memory_bytes(), bytes + SLACK_BYTES);
     worker_stop(scene.worker);
 }
 END_TEST
