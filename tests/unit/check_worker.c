@@ -125,7 +125,8 @@ static bool has_changed(void *argument)
     return atomic_load(&scene.changed) == *(const int *)argument;
 }
 
-/* What the loops themselves have at a moment differs a little; a group for each reload would show. */
+/* What the loops themselves have at a moment differs a little; a group for each reload would show.
+ */
 START_TEST(a_reload_leaves_no_memory_behind)
 {
     enum { RELOADS = 100, SLACK_BYTES = 8192 };
