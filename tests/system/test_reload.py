@@ -713,8 +713,15 @@ class StartTest(ReloadTestCase):
     def test_hup_during_the_start_is_answered_afterwards(self):
         """Who changes the file while it is read is neither forgotten, nor the end of echod."""
         path = f"{self.temporary_directory()}/echod.conf"
+        line_count = 50000
+        while not self.is_hup_of_the_start_answered(path, line_count):
+            line_count *= 2
+            self.assertLess(line_count, 10_000_000, "echod reads faster than it can be stopped")
+
+    def is_hup_of_the_start_answered(self, path, line_count):
+        """Send HUP while a file of so many lines is read; False: it had been read already."""
         with open(path, "w", encoding="ascii") as file:
-            file.write("listen 127.0.0.1:0\n" + "workers 1\n" * 50000)
+            file.write("listen 127.0.0.1:0\n" + "workers 1\n" * line_count)
 
         def holds_hup():
             with open(f"/proc/{server.pid}/status", encoding="ascii") as file:
@@ -722,8 +729,13 @@ class StartTest(ReloadTestCase):
 
         with harness.Echod(config=path, listen=None, ready=0) as server:
             harness.wait_until(lambda: holds_hup() or server.log.find("listening"), "it has begun")
+            os.kill(server.pid, signal.SIGSTOP)
+            harness.wait_until(lambda: server.state() == "T", "it is stopped")
+            is_early = bool(holds_hup()) and not server.log.find("listening")
             os.kill(server.pid, signal.SIGHUP)
+            os.kill(server.pid, signal.SIGCONT)
             server.log.wait_for("HUP: the configuration of .* is in effect")
+        return is_early
 
 
 if __name__ == "__main__":
