@@ -190,7 +190,9 @@ class InjectedErrors(harness.TestCase):
                 with open(config, "a", encoding="ascii") as file:
                     file.write(f"listen unix://{path}\n")
                 echod.signal(signal.SIGHUP)
-                harness.wait_until(lambda: os.path.exists(path), "the new listener is there")
+                harness.wait_until(lambda: os.path.exists(path) and
+                                   not harness.is_refused(f"unix://{path}"),
+                                   "the new listener is there")
                 with harness.connect(f"unix://{path}") as client:
                     harness.round_trip(client)
                 echod.signal(signal.SIGTERM)

@@ -74,10 +74,10 @@ class Readme(harness.TestCase):
                           stderr=subprocess.DEVNULL).returncode != 0:
             self.skipTest("no network namespace can be had here")
 
-    def run_command(self, command, seconds=2):
+    def run_command(self, command, seconds=3):
         """Run it in the scene, and end by INT what goes on; return its status and output."""
         path = f"{self.directory}/build:{os.environ['PATH']}:/usr/sbin:/sbin"
-        limit = f"timeout --signal=INT --preserve-status {seconds * harness.SLOWNESS:g} "
+        limit = f"timeout --foreground --signal=INT --preserve-status {seconds} "
         if command.startswith("echoprobe"):
             command = limit + command
         script = f"{SCENE}\n{command}"
