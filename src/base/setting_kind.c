@@ -36,6 +36,7 @@ static int set_flag(const struct setting *setting, void *member, const char *tex
     return 0;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): all kinds have this signature */
 static const char *format_flag(const struct setting *setting, const void *member,
                                char text[SETTING_VALUE_SIZE])
 {
@@ -147,6 +148,7 @@ static int set_choice(const struct setting *setting, void *member, const char *t
     return -1;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): all kinds have this signature */
 static const char *format_choice(const struct setting *setting, const void *member,
                                  char text[SETTING_VALUE_SIZE])
 {
@@ -210,6 +212,7 @@ static int set_text(const struct setting *setting, void *member, const char *tex
     return 0;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): all kinds have this signature */
 static const char *format_text(const struct setting *setting, const void *member,
                                char text[SETTING_VALUE_SIZE])
 {

@@ -75,7 +75,8 @@ static int take_datagrams(struct endpoint_list *list, int fd, const char *name)
 /* Tell whether this is a datagram socket of IP that was bound: it can be sent to. */
 static bool is_udp(int fd)
 {
-    struct sockaddr_in6 own; /* sockaddr_in has its port in the same place */
+    struct sockaddr_in6 own = {.sin6_family =
+                                   AF_UNSPEC}; /* sockaddr_in has its port in the same place */
     socklen_t length = sizeof own;
 
     return socket_option(fd, SO_TYPE) == SOCK_DGRAM &&

@@ -75,31 +75,31 @@ void *malloc(size_t size)
     return fails() ? NULL : next(size);
 }
 
-void *calloc(size_t count, size_t size)
+void *calloc(size_t nmemb, size_t size)
 {
     static void *(*next)(size_t, size_t);
 
     if (next == NULL)
         find("calloc", &next);
-    return fails() ? NULL : next(count, size);
+    return fails() ? NULL : next(nmemb, size);
 }
 
-void *realloc(void *memory, size_t size)
+void *realloc(void *ptr, size_t size)
 {
     static void *(*next)(void *, size_t);
 
     if (next == NULL)
         find("realloc", &next);
-    return fails() ? NULL : next(memory, size);
+    return fails() ? NULL : next(ptr, size);
 }
 
-int posix_memalign(void **memory, size_t alignment, size_t size)
+int posix_memalign(void **memptr, size_t alignment, size_t size)
 {
     static int (*next)(void **, size_t, size_t);
 
     if (next == NULL)
         find("posix_memalign", &next);
-    return fails() ? ENOMEM : next(memory, alignment, size);
+    return fails() ? ENOMEM : next(memptr, alignment, size);
 }
 
 void *aligned_alloc(size_t alignment, size_t size)

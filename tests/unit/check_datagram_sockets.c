@@ -41,15 +41,17 @@ static void on_error(const struct error *error, void *argument)
 /* Open two addresses, of which the second may be NULL. */
 static int try_open(struct sockets *sockets, size_t workers, const char *first, const char *second)
 {
+    const char *const texts[] = {first, second};
     struct listen items[LIST_SIZE];
-    struct listen_list list = {.items = items, .count = second == NULL ? 1 : 2};
+    struct listen_list list = {.items = items};
 
-    for (size_t i = 0; i < list.count; i++) {
+    for (; list.count < 2 && texts[list.count] != NULL; list.count++) {
+        struct listen *item = &items[list.count];
         struct error error;
 
-        items[i] = (struct listen){.options.receive_buffer_bytes = SETTING_AUTO};
-        listener_options_set_defaults(&items[i].options);
-        ck_assert_int_eq(address_parse(i == 0 ? first : second, &items[i].address, &error), 0);
+        *item = (struct listen){.options.receive_buffer_bytes = SETTING_AUTO};
+        listener_options_set_defaults(&item->options);
+        ck_assert_int_eq(address_parse(texts[list.count], &item->address, &error), 0);
     }
     return sockets_open(sockets, &list, workers, &scene.passed, support_log(LOG_FORMAT_TEXT),
                         on_error, NULL);

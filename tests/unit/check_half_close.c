@@ -17,7 +17,7 @@ enum { SIZE = 1000, TIMEOUT_MS = 1000, MOST_TURNS = 10000 };
 
 struct stream {
     const struct stream_events *events;
-    void *context;
+    void *argument;
 };
 
 static struct {
@@ -31,14 +31,14 @@ static struct {
 
 struct stream *stream_new(struct event_base *base, struct stream_scratch *scratch,
                           const struct target *target, const struct pattern *pattern,
-                          uint64_t number, const struct stream_events *events, void *context)
+                          uint64_t number, const struct stream_events *events, void *argument)
 {
     (void)base;
     (void)scratch;
     (void)target;
     (void)pattern;
     (void)number;
-    scene.stream = (struct stream){.events = events, .context = context};
+    scene.stream = (struct stream){.events = events, .argument = argument};
     return &scene.stream;
 }
 
@@ -106,13 +106,13 @@ static double run(uint64_t delivered, uint64_t departs_ms, uint64_t returned)
     last_ns = delivered * scene.departs_ns;
     state = stand_in_start(kind);
     ck_assert_ptr_nonnull(state);
-    scene.stream.events->on_open(scene.stream.context, "peer");
+    scene.stream.events->on_open(scene.stream.argument, "peer");
     for (int turns = 0; !stand_in.check.has_ended; turns++) {
         ck_assert_int_lt(turns, MOST_TURNS);
         if (scene.returned < returned && stand_in.timer_ns >= last_ns) {
             stand_in.now_ns = last_ns;
             scene.returned = returned;
-            scene.stream.events->on_returned(scene.stream.context, returned);
+            scene.stream.events->on_returned(scene.stream.argument, returned);
             continue;
         }
         stand_in.now_ns = stand_in.timer_ns;

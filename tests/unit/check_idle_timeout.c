@@ -25,7 +25,7 @@ enum phase { PHASE_PROVING, PHASE_SILENT, PHASE_TRYING, PHASE_LOST };
 
 struct silence {
     const struct silence_events *events;
-    void *context;
+    void *argument;
     enum phase phase;
     bool is_proven;
     uint64_t due_ns; /* of the answer, or of its absence */
@@ -46,7 +46,8 @@ static struct {
 
 /* --- silence. -------------------------------------------------------------------------------- */
 
-struct silence *silence_new(struct check *check, const struct silence_events *events, void *context)
+struct silence *silence_new(struct check *check, const struct silence_events *events,
+                            void *argument)
 {
     struct silence *silence = calloc(1, sizeof *silence);
 
@@ -54,7 +55,7 @@ struct silence *silence_new(struct check *check, const struct silence_events *ev
     ck_assert_ptr_nonnull(silence);
     ck_assert_uint_lt(scene.opened, MOST_CONNECTIONS);
     silence->events = events;
-    silence->context = context;
+    silence->argument = argument;
     silence->due_ns = stand_in.now_ns + ROUND_TRIP_NS;
     scene.silences[scene.opened++] = silence;
     return silence;
@@ -114,13 +115,13 @@ static void answer(struct silence *silence)
 
     if (silence->phase == PHASE_TRYING && silence->silent_ns >= scene.timeout_ns) {
         silence->phase = PHASE_LOST;
-        silence->events->on_lost(silence->context, silence, silence->silent_ns, &reset);
+        silence->events->on_lost(silence->argument, silence, silence->silent_ns, &reset);
         return;
     }
     silence->phase = PHASE_SILENT;
     silence->is_proven = true;
     silence->began_ns = stand_in.now_ns;
-    silence->events->on_echo(silence->context, silence, silence->silent_ns, ROUND_TRIP_NS);
+    silence->events->on_echo(silence->argument, silence, silence->silent_ns, ROUND_TRIP_NS);
 }
 
 /* --- The loop. ------------------------------------------------------------------------------- */

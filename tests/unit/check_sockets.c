@@ -931,7 +931,8 @@ START_TEST(what_systemd_passed_must_listen)
     ck_assert_ptr_nonnull(strstr(scene.error.text, " does not listen; pass sockets that listen"));
     support_close(&passed.fd);
     passed.fd = socket(AF_INET, SOCK_DGRAM, 0);
-    check_refused(1, TEXTS("systemd://web"), "is neither a stream socket nor a UDP socket that is bound");
+    check_refused(1, TEXTS("systemd://web"),
+                  "is neither a stream socket nor a UDP socket that is bound");
     support_close(&passed.fd);
     passed.fd = support_open_file();
     check_refused(1, TEXTS("systemd://web"), "--listen systemd://web: ");
