@@ -36,8 +36,8 @@ static int set_flag(const struct setting *setting, void *member, const char *tex
     return 0;
 }
 
-/* NOLINTNEXTLINE(readability-non-const-parameter): all kinds have this signature */
 static const char *format_flag(const struct setting *setting, const void *member,
+                               /* NOLINTNEXTLINE(readability-non-const-parameter) */
                                char text[SETTING_VALUE_SIZE])
 {
     (void)setting;
@@ -148,8 +148,8 @@ static int set_choice(const struct setting *setting, void *member, const char *t
     return -1;
 }
 
-/* NOLINTNEXTLINE(readability-non-const-parameter): all kinds have this signature */
 static const char *format_choice(const struct setting *setting, const void *member,
+                                 /* NOLINTNEXTLINE(readability-non-const-parameter) */
                                  char text[SETTING_VALUE_SIZE])
 {
     (void)text;
@@ -212,8 +212,8 @@ static int set_text(const struct setting *setting, void *member, const char *tex
     return 0;
 }
 
-/* NOLINTNEXTLINE(readability-non-const-parameter): all kinds have this signature */
 static const char *format_text(const struct setting *setting, const void *member,
+                               /* NOLINTNEXTLINE(readability-non-const-parameter) */
                                char text[SETTING_VALUE_SIZE])
 {
     (void)setting;
