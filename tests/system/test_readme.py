@@ -10,7 +10,7 @@ import subprocess
 
 import harness
 
-README = os.path.join(harness.HERE, "../../README.md")
+README = os.path.join(harness.HERE, "../../README")
 
 # The beginning of a command that cannot run here, or a part of it, and why.
 ELSEWHERE = {
