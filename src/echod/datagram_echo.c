@@ -2,12 +2,10 @@
 
 #include "echod/datagram_echo.h"
 
-#include "base/address.h"
 #include "base/clock.h"
 #include "echod/source_rate.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -32,7 +30,7 @@ struct datagram_echo {
     struct event *retry;  /* set while the system is short of something */
     struct event *idle;
     int fd;
-    char name[ADDRESS_TEXT_SIZE];
+    const char *name; /* not owned */
     struct datagram_limits limits;
     struct source_rate *rate; /* NULL: no limit */
     struct datagram_pool *pool;
@@ -428,6 +426,14 @@ int datagram_echo_change(struct datagram_echo *echo, const struct datagram_limit
     return 0;
 }
 
+/* What the system has dropped until now belongs to the old name. */
+void datagram_echo_set_name(struct datagram_echo *echo, const char *name, struct counters *counters)
+{
+    datagram_echo_count_overflow(echo);
+    echo->name = name;
+    echo->counters = counters;
+}
+
 int datagram_echo_socket(const struct datagram_echo *echo)
 {
     return echo->fd;
@@ -522,7 +528,7 @@ struct datagram_echo *datagram_echo_new(struct event_base *base, int fd, const c
     if (echo == NULL)
         return NULL;
     echo->fd = fd;
-    (void)snprintf(echo->name, sizeof echo->name, "%s", name);
+    echo->name = name;
     echo->pool = pool;
     echo->log = log;
     echo->counters = counters;

@@ -44,8 +44,8 @@ typedef void datagram_echo_callback(struct datagram_echo *echo, void *owner);
 
 /*
  * Echo what comes to a socket, which belongs to it from here on; on failure it is still the
- * caller's. `name` is for the log. Everything else must outlive it. A socket whose send buffer is
- * full keeps a batch of its own for as long, and receives no more.
+ * caller's. `name` is for the log. Everything must outlive it. A socket whose send buffer is full
+ * keeps a batch of its own for as long, and receives no more.
  * Return NULL with errno.
  */
 struct datagram_echo *datagram_echo_new(struct event_base *base, int fd, const char *name,
@@ -60,6 +60,10 @@ void datagram_echo_free(struct datagram_echo *echo);
 /* Let other limits hold from now on. Return 0, or -1 with errno, and the old ones hold. */
 int datagram_echo_change(struct datagram_echo *echo, const struct datagram_limits *limits)
     __attribute__((warn_unused_result));
+
+/* Have another name in the log, and count elsewhere, from now on. Both must outlive the echo. */
+void datagram_echo_set_name(struct datagram_echo *echo, const char *name,
+                            struct counters *counters);
 
 /* Return its socket, which remains its own. */
 int datagram_echo_socket(const struct datagram_echo *echo);

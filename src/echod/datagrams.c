@@ -74,6 +74,12 @@ static void on_over(struct datagram_echo *echo, void *owner)
     }
 }
 
+static struct counters *counters_of(const struct datagrams *datagrams,
+                                    const struct endpoint *endpoint)
+{
+    return &endpoint->stats->by_worker[datagrams->worker];
+}
+
 /* Serve a socket of an endpoint, which becomes the set's. Return 0, or -1 with errno. */
 static int add(struct datagrams *datagrams, struct endpoint *endpoint,
                const struct datagram_limits *limits)
@@ -86,9 +92,9 @@ static int add(struct datagrams *datagrams, struct endpoint *endpoint,
         return -1;
     served->set = datagrams;
     served->number = endpoint->number;
-    served->echo = datagram_echo_new(datagrams->base, *fd, endpoint->name, limits, &datagrams->pool,
-                                     datagrams->log, &endpoint->stats->by_worker[datagrams->worker],
-                                     on_over, served);
+    served->echo =
+        datagram_echo_new(datagrams->base, *fd, endpoint->stats->label, limits, &datagrams->pool,
+                          datagrams->log, counters_of(datagrams, endpoint), on_over, served);
     if (served->echo == NULL) {
         failure = errno;
         free(served);
@@ -176,18 +182,38 @@ static int add_late(struct datagrams *datagrams, const struct endpoint_list *end
     return -1;
 }
 
-/* Let an endpoint that stays have its next options. */
-static void change_options(struct served *served, const struct endpoint_list *endpoints,
-                           const struct endpoint *endpoint)
+/* Let an endpoint that stays have its next options, and be counted where its next name is. */
+static int change(struct served *served, const struct endpoint_list *endpoints,
+                  const struct endpoint *endpoint)
 {
+    struct datagrams *datagrams = served->set;
     const struct datagram_limits limits = limits_of(endpoints, endpoint);
     const uint64_t buffer_bytes = endpoint->next_options.receive_buffer_bytes;
 
-    if (datagram_echo_change(served->echo, &limits) < 0)
-        log_write(served->set->log, LOG_LEVEL_ERROR, "%s keeps its options: %s", endpoint->name,
-                  strerror(errno));
+    if (datagram_echo_change(served->echo, &limits) < 0) {
+        log_write_limited(datagrams->log, &datagrams->failures, LOG_LEVEL_ERROR,
+                          "worker %zu keeps its limits at %s for now: %s", datagrams->worker,
+                          endpoint->name, strerror(errno));
+        return -1;
+    }
+    datagram_echo_set_name(served->echo, endpoint->stats->label, counters_of(datagrams, endpoint));
     if (!endpoint->is_passed && buffer_bytes != endpoint->options.receive_buffer_bytes)
         socket_options_set_receive_buffer(datagram_echo_socket(served->echo), buffer_bytes);
+    return 0;
+}
+
+/* Do what a reload asks of an endpoint, which is served or not. */
+static int follow(struct datagrams *datagrams, const struct endpoint_list *endpoints,
+                  struct endpoint *endpoint)
+{
+    struct served *served = find(datagrams, endpoint);
+
+    if (served == NULL)
+        return endpoint->is_leaving ? 0 : add_late(datagrams, endpoints, endpoint);
+    if (!endpoint->is_leaving)
+        return change(served, endpoints, endpoint);
+    drain(served);
+    return 0;
 }
 
 int datagrams_change(struct datagrams *datagrams, struct endpoint_list *endpoints)
@@ -196,16 +222,9 @@ int datagrams_change(struct datagrams *datagrams, struct endpoint_list *endpoint
 
     for (size_t i = 0; i < endpoints->count; i++) {
         struct endpoint *endpoint = &endpoints->items[i];
-        struct served *served = find(datagrams, endpoint);
 
-        if (endpoint->kind != ENDPOINT_DATAGRAM)
-            continue;
-        if (served == NULL && !endpoint->is_leaving && add_late(datagrams, endpoints, endpoint) < 0)
+        if (endpoint->kind == ENDPOINT_DATAGRAM && follow(datagrams, endpoints, endpoint) < 0)
             status = -1;
-        else if (served != NULL && endpoint->is_leaving)
-            drain(served);
-        else if (served != NULL)
-            change_options(served, endpoints, endpoint);
     }
     return status;
 }

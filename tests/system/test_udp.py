@@ -373,6 +373,33 @@ class EndTest(UdpTestCase):
                                "the buffer has another size")
             self.expect_echo(client_of(f"udp://127.0.0.1:{port}"), b"no rate any more")
 
+    def test_a_reload_changes_the_name(self):
+        """What comes from then on is counted, and named in the log, by the new name."""
+        path = f"{self.temporary_directory()}/echod.conf"
+        port = harness.free_port(socket.SOCK_DGRAM)
+
+        def configure(name):
+            with open(path, "w", encoding="ascii") as file:
+                file.write(f"listen udp://127.0.0.1:{port},name={name}\n")
+
+        def counted(server, name):
+            since = len(server.log.lines)
+            server.signal(signal.SIGUSR1)
+            line = server.log.wait_for(f"listener {name}: ", since=since).string
+            return parse_totals(line)["datagrams_in"]
+
+        configure("before")
+        with Echod(listen=None, ready=1, config=path) as server:
+            client = self.client(f"udp://127.0.0.1:{port}")
+            self.expect_echo(client, b"one")
+            configure("after")
+            server.signal(signal.SIGHUP)
+            server.log.wait_for("HUP: the configuration of .* is in effect")
+            for data in (b"two", b"three"):
+                self.expect_echo(client, data)
+            harness.wait_until(lambda: counted(server, "after") == 2, "two are counted there")
+            self.assertEqual(counted(server, "before"), 1)
+
 
 class PeerTest(UdpTestCase):
 

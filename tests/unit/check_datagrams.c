@@ -10,8 +10,12 @@
 #include "echod/listener_stats.h"
 #include "support.h"
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
+#ifdef HAVE_SYS_RANDOM_H
+#include <sys/random.h>
+#endif
 
 enum { ENDPOINTS = 2, WORKERS = 2, IDLE_MS = 300 };
 
@@ -23,7 +27,19 @@ static struct {
     int worker_fds[ENDPOINTS][WORKERS];
     int clients[ENDPOINTS]; /* each is connected to an endpoint */
     int drained, idle;
+    bool is_short_of_entropy;
 } scene;
+
+/* Stands before the C library's: a rate needs random bytes. */
+int getentropy(void *buffer, size_t length)
+{
+    if (scene.is_short_of_entropy) {
+        errno = ENOMEM;
+        return -1;
+    }
+    memset(buffer, 1, length);
+    return 0;
+}
 
 static void on_event(enum datagrams_event event, void *owner)
 {
@@ -151,17 +167,62 @@ START_TEST(a_reload_drains_what_leaves_and_serves_what_comes)
 }
 END_TEST
 
+static void expect_rate(unsigned index)
+{
+    for (unsigned i = 0; i < 5; i++)
+        ck_assert_int_eq(send(scene.clients[index], "ping", 4, 0), 4);
+    support_loop_until(is_answered, &index);
+    support_loop_settle();
+    ck_assert(!is_answered(&index));
+}
+
 START_TEST(a_reload_changes_limits)
 {
     start(0);
     scene.endpoints[0].next_options.rate = 1;
     ck_assert_int_eq(datagrams_change(scene.datagrams, &scene.list), 0);
-    for (unsigned i = 0; i < 5; i++)
-        ck_assert_int_eq(send(scene.clients[0], "ping", 4, 0), 4);
-    support_loop_until(is_answered, &(unsigned){0});
-    support_loop_settle();
-    ck_assert(!is_answered(&(unsigned){0}));
+    expect_rate(0);
     expect_answer(1);
+}
+END_TEST
+
+START_TEST(a_reload_that_lacks_memory_is_tried_again)
+{
+    start(0);
+    scene.endpoints[0].next_options.rate = 1;
+    scene.endpoints[1].is_leaving = true;
+    scene.is_short_of_entropy = true;
+    ck_assert_int_eq(datagrams_change(scene.datagrams, &scene.list), -1);
+    ck_assert_int_eq(datagrams_change(scene.datagrams, &scene.list), -1);
+    expect_answer(0);
+    expect_answer(0);
+    scene.is_short_of_entropy = false;
+    ck_assert_int_eq(datagrams_change(scene.datagrams, &scene.list), 0);
+    expect_rate(0);
+    support_loop_until(has_drained, NULL);
+    ck_assert_uint_eq(support_count(support_log_text(), "worker 0 keeps its limits at udp://test"),
+                      1);
+}
+END_TEST
+
+static uint64_t datagrams_at(const struct endpoint *endpoint)
+{
+    return counters_get(&endpoint->stats->by_worker[0], COUNTER_DATAGRAMS_IN);
+}
+
+START_TEST(a_reload_that_renames_counts_elsewhere)
+{
+    const struct endpoint before = scene.endpoints[0];
+
+    start(0);
+    expect_answer(0);
+    (void)strcpy(scene.endpoints[0].next_options.name, "after");
+    ck_assert_int_eq(listener_stats_find(&scene.stats, &scene.list), 0);
+    ck_assert_int_eq(datagrams_change(scene.datagrams, &scene.list), 0);
+    expect_answer(0);
+    expect_answer(1);
+    ck_assert_uint_eq(datagrams_at(&before), 2); /* the second endpoint has the old name, too */
+    ck_assert_uint_eq(datagrams_at(&scene.endpoints[0]), 1);
 }
 END_TEST
 
@@ -235,6 +296,8 @@ static Suite *datagrams_suite(void)
     tcase_add_test(tests, a_worker_takes_its_own_sockets);
     tcase_add_test(tests, a_reload_drains_what_leaves_and_serves_what_comes);
     tcase_add_test(tests, a_reload_changes_limits);
+    tcase_add_test(tests, a_reload_that_lacks_memory_is_tried_again);
+    tcase_add_test(tests, a_reload_that_renames_counts_elsewhere);
     tcase_add_test(tests, a_drain_of_all_tells_of_each);
     tcase_add_test(tests, a_close_tells_nobody);
     tcase_add_test(tests, passed_sockets_alone_may_be_idle);
