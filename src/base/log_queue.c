@@ -40,10 +40,11 @@ void log_queue_copy_line(const struct log_queue *queue, struct line *line)
     }
 }
 
+/* A ring that is empty begins anew, so that few lines use the same few pages: they stay in cache. */
 void log_queue_remove(struct log_queue *queue, size_t length)
 {
-    queue->start = (queue->start + length) % LOG_QUEUE_SIZE;
     queue->length -= length;
+    queue->start = queue->length == 0 ? 0 : (queue->start + length) % LOG_QUEUE_SIZE;
 }
 
 uint64_t log_queue_drop(struct log_queue *queue)

@@ -125,6 +125,20 @@ START_TEST(what_is_dropped_is_counted_by_the_line)
 }
 END_TEST
 
+START_TEST(an_empty_ring_begins_anew)
+{
+    const char *bytes;
+
+    ck_assert(put(1, 100));
+    ck_assert(put(2, 200));
+    take(1, 100);
+    take(2, 200);
+    ck_assert(put(3, 300));
+    ck_assert_uint_eq(log_queue_first(queue, LOG_QUEUE_SIZE, &bytes), 300);
+    ck_assert_ptr_eq(bytes, queue->bytes);
+}
+END_TEST
+
 static Suite *log_queue_suite(void)
 {
     Suite *suite = suite_create("log_queue");
@@ -134,6 +148,7 @@ static Suite *log_queue_suite(void)
     tcase_add_test(ring, lines_come_out_in_order_wherever_the_ring_begins);
     tcase_add_test(ring, a_full_queue_takes_a_line_whole_or_not_at_all);
     tcase_add_test(ring, the_first_bytes_lie_in_one_piece);
+    tcase_add_test(ring, an_empty_ring_begins_anew);
     tcase_add_test(ring, what_is_dropped_is_counted_by_the_line);
     return suite;
 }
