@@ -590,6 +590,20 @@ def _send_and_shut(client, data):
     client.shutdown(socket.SHUT_WR)
 
 
+def receive_what_waits(client, quiet_seconds=0.3):
+    """
+    Return what comes until nothing has come for so long. Only a receive buffer with enough room
+    lets the other side's kernel see that something was taken.
+    """
+    received = []
+    client.settimeout(quiet_seconds * SLOWNESS)
+    with contextlib.suppress(TimeoutError):
+        while data := client.recv(64 * KIB):
+            received.append(data)
+    client.settimeout(PATIENCE_SECONDS)
+    return b"".join(received)
+
+
 def fill(clients, quiet_seconds=0.3, piece=bytes(64 * KIB)):
     """Send without reading until no client's socket takes more; return the bytes of each."""
     sent = {client: 0 for client in clients}
