@@ -36,18 +36,34 @@ uint64_t bisect_next(const struct bisect *bisect)
 
 void bisect_note_passed(struct bisect *bisect, uint64_t value)
 {
-    if (value > bisect->passed)
+    if (value >= bisect->passed) {
         bisect->passed = value;
+        bisect->is_doubted = false;
+    }
     if (value < bisect->failed)
         return;
     bisect->failed = BISECT_NONE;
     bisect->is_confirmed = false;
 }
 
+/* Less than what passed has failed: once tells nothing, twice that passing was a coincidence. */
+static void doubt(struct bisect *bisect, uint64_t value, bool may_confirm)
+{
+    if (!bisect->is_doubted || !may_confirm) {
+        bisect->is_doubted = true;
+        return;
+    }
+    bisect->passed = 0;
+    bisect->failed = value;
+    bisect->is_doubted = bisect->is_confirmed = false;
+}
+
 void bisect_note_failed(struct bisect *bisect, uint64_t value, bool may_confirm)
 {
-    if (value <= bisect->passed)
+    if (value <= bisect->passed) {
+        doubt(bisect, value, may_confirm);
         return;
+    }
     if (may_confirm && is_closed(bisect) && value <= bisect->failed + tolerance(bisect))
         bisect->is_confirmed = true;
     if (value < bisect->failed)

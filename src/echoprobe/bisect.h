@@ -18,6 +18,7 @@ struct bisect {
     uint64_t passed;    /* the largest that passed; 0: none yet */
     uint64_t failed;    /* the smallest that failed; BISECT_NONE: none yet */
     bool is_confirmed;  /* it failed once more when the gap was closed */
+    bool is_doubted;    /* what passed: a smaller one has failed since */
 };
 
 /*
@@ -30,7 +31,10 @@ uint64_t bisect_next(const struct bisect *bisect);
 /* Note that a value passed. If it failed before, or a smaller one, that was a coincidence. */
 void bisect_note_passed(struct bisect *bisect, uint64_t value);
 
-/* Note that a value failed, and whether that may confirm what failed before: it had another cause.
+/*
+ * Note that a value failed, and whether that may confirm what failed before: it had another cause.
+ * That a smaller one than the largest that passed fails is a coincidence. If one does so again,
+ * passing was: what passed counts no more.
  */
 void bisect_note_failed(struct bisect *bisect, uint64_t value, bool may_confirm);
 

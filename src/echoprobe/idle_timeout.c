@@ -36,6 +36,7 @@ struct idle_timeout {
     size_t unproven; /* connections whose first echo is under way */
     size_t replaced;
     uint64_t replaced_at_ns;
+    bool begins_anew; /* what was survived counts no more: all that were lost are opened again */
     struct silence *tried;
     bool was_proven;   /* there was a first echo */
     struct fault loss; /* of the silence that is too long */
@@ -142,28 +143,43 @@ static void on_idle_echo(void *argument, struct silence *silence, uint64_t silen
 }
 
 /*
- * Losses that are shorter than what was survived before tell nothing; where they are nearly as
- * long, clocks differ. One may confirm another if they have no cause in common but the silence:
- * the path has carried an echo since, or this silence began since.
+ * Return what a loss counts as, for bisect. Where it is nearly as long as what was survived, clocks
+ * differ, or the other end's timer came late; it must be longer for the gap to close.
+ */
+static uint64_t silence_of_loss(const struct idle_timeout *state, uint64_t silent_ns)
+{
+    const uint64_t passed_ns = state->bisect.passed;
+    const uint64_t part_ns = passed_ns / PARTS, least_ns = state->bisect.tolerance;
+
+    if (silent_ns + (part_ns > least_ns ? part_ns : least_ns) < passed_ns ||
+        silent_ns > passed_ns + tolerance_ns / 2)
+        return silent_ns;
+    return passed_ns + tolerance_ns / 2;
+}
+
+/*
+ * One loss may confirm another if they have no cause in common but the silence: the path has
+ * carried an echo since, or this silence began since. Two that are shorter than what was survived
+ * show that this was a coincidence: the other end did not run when it would have ended it.
  */
 static void note_loss(struct idle_timeout *state, const struct silence *silence, uint64_t silent_ns,
                       const struct fault *fault)
 {
     struct bisect *bisect = &state->bisect;
     const bool may_confirm = state->lives_since || silence_began_ns(silence) > state->loss_at_ns;
+    const uint64_t counted_ns = silence_of_loss(state, silent_ns), passed_ns = bisect->passed;
+    const bool is_known = counted_ns >= bisect->failed ||
+                          (counted_ns < passed_ns && bisect->is_doubted && !may_confirm);
 
-    if (silent_ns + tolerance_ns < bisect->passed)
-        return;
-    if (silent_ns < bisect->passed + tolerance_ns / 2)
-        silent_ns = bisect->passed + tolerance_ns / 2;
-    if (silent_ns < bisect->failed) {
+    if (!is_known) {
         check_say(state->check, "silent for %.3f s: lost, %s", ns_to_seconds(silent_ns),
                   fault->text);
         state->loss = *fault;
         state->loss_at_ns = clock_now_ns();
         state->lives_since = false;
     }
-    bisect_note_failed(bisect, silent_ns, may_confirm);
+    bisect_note_failed(bisect, counted_ns, may_confirm);
+    state->begins_anew |= bisect->passed < passed_ns;
 }
 
 static void on_idle_lost(void *argument, struct silence *silence, uint64_t silent_ns,
@@ -234,6 +250,19 @@ static void replace_one(struct idle_timeout *state)
         check_end(state->check, EXIT_STATUS_SYSTEM, "%s", strerror(errno));
 }
 
+/* Open again all that were lost; as for single ones, a sign that timers come late. */
+static void replace_lost(struct idle_timeout *state)
+{
+    state->begins_anew = false;
+    state->replaced += LATE;
+    for (size_t i = 0; i < state->count; i++) {
+        if (silence_is_lost(state->pool[i]) && open_connection(state, i) < 0) {
+            check_end(state->check, EXIT_STATUS_SYSTEM, "%s", strerror(errno));
+            return;
+        }
+    }
+}
+
 /*
  * Return how long a connection may be silent for its try to tell anything: no longer than is asked
  * for, and by as much more as timers may be late.
@@ -282,6 +311,8 @@ static void on_next_try(void *argument)
 
     if (state->tried != NULL)
         return;
+    if (state->begins_anew)
+        replace_lost(state);
     if (wanted_ns == BISECT_NONE) {
         end_search_of_silence(state);
         return;

@@ -146,6 +146,35 @@ START_TEST(one_failure_proves_nothing)
 }
 END_TEST
 
+START_TEST(what_passed_by_chance_fails_later)
+{
+    struct bisect bisect = {.first = 100, .maximum = 9000, .tolerance = 10, .failed = BISECT_NONE};
+
+    bisect_note_passed(&bisect, 900);
+    bisect_note_failed(&bisect, 700, true);  /* once tells nothing */
+    bisect_note_failed(&bisect, 710, false); /* nor does it again for the same reason */
+    ck_assert_uint_eq(bisect.passed, 900);
+    bisect_note_passed(&bisect, 800); /* says nothing of the larger */
+    bisect_note_failed(&bisect, 705, true);
+    ck_assert_uint_eq(bisect.passed, 0);
+    ck_assert_uint_eq(bisect.failed, 705);
+    (void)search(&bisect, 700);
+    check_found(&bisect, 700);
+}
+END_TEST
+
+START_TEST(what_passes_again_is_doubted_no_more)
+{
+    struct bisect bisect = {
+        .first = 100, .maximum = 9000, .tolerance = 10, .passed = 500, .failed = BISECT_NONE};
+
+    bisect_note_failed(&bisect, 300, true);
+    bisect_note_passed(&bisect, 500);
+    bisect_note_failed(&bisect, 300, true);
+    ck_assert_uint_eq(bisect.passed, 500);
+}
+END_TEST
+
 static Suite *bisect_suite(void)
 {
     Suite *suite = suite_create("bisect");
@@ -156,6 +185,8 @@ static Suite *bisect_suite(void)
     tcase_add_test(tests, a_maximum_that_passes_ends_the_search);
     tcase_add_test(tests, what_failed_by_chance_passes_later);
     tcase_add_test(tests, other_values_than_the_next_count_too);
+    tcase_add_test(tests, what_passed_by_chance_fails_later);
+    tcase_add_test(tests, what_passes_again_is_doubted_no_more);
     tcase_add_test(tests, one_failure_proves_nothing);
     return suite;
 }

@@ -15,9 +15,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_CONNECTIONS = 256, MOST_TURNS = 10000, SHORTEST_MS = 50, SEARCHED_MS = 3600000 };
+enum {
+    MOST_CONNECTIONS = 256,
+    MOST_TURNS = 10000,
+    SHORTEST_MS = 50,
+    SEARCHED_MS = 3600000,
+    ANSWERED_MS = 2000
+};
 
 #define ROUND_TRIP_NS (NS_PER_MS / 2)
+#define BEGIN_NS      NS_PER_MS /* any but 0 */
 
 enum { SURVIVED, LOST }; /* the figures of a verdict */
 
@@ -37,7 +44,9 @@ struct silence {
 typedef uint64_t lateness(void);
 
 static struct {
-    uint64_t timeout_ns; /* of the path, which forgets who was silent for so long */
+    uint64_t timeout_ns;        /* of the path, which forgets who was silent for so long */
+    bool closes;                /* and ends the connection then, as the other end does */
+    uint64_t stops_ns, runs_ns; /* it does nothing from then on, and goes on */
     lateness *late_ns;
     uint64_t seed;
     struct silence *silences[MOST_CONNECTIONS];
@@ -45,6 +54,12 @@ static struct {
 } scene;
 
 /* --- silence. -------------------------------------------------------------------------------- */
+
+/* Return when the path does what is due then. */
+static uint64_t done_ns(uint64_t due_ns)
+{
+    return due_ns >= scene.stops_ns && due_ns < scene.runs_ns ? scene.runs_ns : due_ns;
+}
 
 struct silence *silence_new(struct check *check, const struct silence_events *events,
                             void *argument)
@@ -75,7 +90,7 @@ void silence_try(struct silence *silence)
     ck_assert(silence_is_silent(silence));
     silence->silent_ns = silence_ns(silence);
     silence->phase = PHASE_TRYING;
-    silence->due_ns = stand_in.now_ns + ROUND_TRIP_NS;
+    silence->due_ns = done_ns(stand_in.now_ns + ROUND_TRIP_NS);
 }
 
 bool silence_is_silent(const struct silence *silence)
@@ -108,14 +123,21 @@ bool silence_is_too_long(const struct fault *fault)
     return fault->kind == FAULT_RESET;
 }
 
-/* What was sent comes back, unless the path has forgotten the connection. */
-static void answer(struct silence *silence)
+static void lose(struct silence *silence)
 {
     const struct fault reset = {.kind = FAULT_RESET, .text = "Connection reset by peer"};
 
-    if (silence->phase == PHASE_TRYING && silence->silent_ns >= scene.timeout_ns) {
-        silence->phase = PHASE_LOST;
-        silence->events->on_lost(silence->argument, silence, silence->silent_ns, &reset);
+    silence->silent_ns = silence_ns(silence);
+    silence->phase = PHASE_LOST;
+    silence->events->on_lost(silence->argument, silence, silence->silent_ns, &reset);
+}
+
+/* What was sent comes back, unless the path has forgotten the connection. */
+static void answer(struct silence *silence)
+{
+    if (silence->phase == PHASE_SILENT || (silence->phase == PHASE_TRYING && !scene.closes &&
+                                           silence->silent_ns >= scene.timeout_ns)) {
+        lose(silence);
         return;
     }
     silence->phase = PHASE_SILENT;
@@ -126,6 +148,16 @@ static void answer(struct silence *silence)
 
 /* --- The loop. ------------------------------------------------------------------------------- */
 
+/* Return when the path does something with a connection. What has come is read before any ends. */
+static uint64_t due_of(const struct silence *silence)
+{
+    if (silence->phase == PHASE_PROVING || silence->phase == PHASE_TRYING)
+        return silence->due_ns;
+    if (silence->phase == PHASE_SILENT && scene.closes)
+        return done_ns(silence->began_ns + scene.timeout_ns) + 1;
+    return UINT64_MAX;
+}
+
 static struct silence *next_to_answer(void)
 {
     struct silence *found = NULL;
@@ -133,8 +165,8 @@ static struct silence *next_to_answer(void)
     for (size_t i = 0; i < scene.opened; i++) {
         struct silence *each = scene.silences[i];
 
-        if (each != NULL && (each->phase == PHASE_PROVING || each->phase == PHASE_TRYING) &&
-            (found == NULL || each->due_ns < found->due_ns))
+        if (each != NULL && due_of(each) != UINT64_MAX &&
+            (found == NULL || due_of(each) < due_of(found)))
             found = each;
     }
     return found;
@@ -144,8 +176,8 @@ static struct silence *next_to_answer(void)
 static void turn(void)
 {
     struct silence *silence = next_to_answer();
-    const bool is_answer = silence != NULL && silence->due_ns <= stand_in.timer_ns;
-    const uint64_t due_ns = is_answer ? silence->due_ns : stand_in.timer_ns;
+    const bool is_answer = silence != NULL && due_of(silence) <= stand_in.timer_ns;
+    const uint64_t due_ns = is_answer ? due_of(silence) : stand_in.timer_ns;
 
     ck_assert_uint_ne(due_ns, UINT64_MAX);
     if (due_ns > stand_in.now_ns)
@@ -157,18 +189,19 @@ static void turn(void)
     stand_in_fire();
 }
 
-/* Search up to an hour on a path with a time-out. Return how long that took. */
-static uint64_t search(uint64_t timeout_ms, lateness *late_ns)
+static uint64_t in_time(void)
+{
+    return 0;
+}
+
+/* Search up to an hour on the path. Return how long that took. */
+static uint64_t search_scene(void)
 {
     const struct check_kind *kind = idle_timeout_check();
-    const uint64_t begin_ns = NS_PER_MS; /* any but 0 */
     void *state;
     int turns = 0;
 
-    stand_in_reset(begin_ns);
-    memset(&scene, 0, sizeof scene);
-    scene.timeout_ns = timeout_ms * NS_PER_MS;
-    scene.late_ns = late_ns;
+    stand_in_reset(BEGIN_NS);
     stand_in.options.find_idle_timeout_ms = SEARCHED_MS;
     state = stand_in_start(kind);
     ck_assert_ptr_nonnull(state);
@@ -179,7 +212,28 @@ static uint64_t search(uint64_t timeout_ms, lateness *late_ns)
     stand_in_free(kind, state);
     for (size_t i = 0; i < scene.opened; i++)
         ck_assert_ptr_null(scene.silences[i]);
-    return stand_in.now_ns - begin_ns;
+    return stand_in.now_ns - BEGIN_NS;
+}
+
+/* The same on a path with a time-out. */
+static uint64_t search(uint64_t timeout_ms, lateness *late_ns)
+{
+    memset(&scene, 0, sizeof scene);
+    scene.timeout_ns = timeout_ms * NS_PER_MS;
+    scene.late_ns = late_ns;
+    return search_scene();
+}
+
+/* The same where the other end ends connections, but does not run when it is first to do so. */
+static uint64_t search_stopping(uint64_t timeout_ms, uint64_t stop_ms)
+{
+    memset(&scene, 0, sizeof scene);
+    scene.timeout_ns = timeout_ms * NS_PER_MS;
+    scene.late_ns = in_time;
+    scene.closes = true;
+    scene.stops_ns = BEGIN_NS + scene.timeout_ns;
+    scene.runs_ns = scene.stops_ns + stop_ms * NS_PER_MS;
+    return search_scene();
 }
 
 /* --- What comes of it. ----------------------------------------------------------------------- */
@@ -214,11 +268,6 @@ static void check_found_exactly(void)
 static void check_took_little(uint64_t elapsed_ns)
 {
     ck_assert_double_lt(seconds(elapsed_ns), 5 * seconds(scene.timeout_ns) + 1);
-}
-
-static uint64_t in_time(void)
-{
-    return 0;
 }
 
 static uint64_t late_by_8_ms(void)
@@ -275,6 +324,29 @@ START_TEST(timers_that_come_very_late_cost_no_answer)
 }
 END_TEST
 
+/* One that lived by chance hides neither those that are lost, nor how long they were silent. */
+START_TEST(one_that_was_ended_late_misleads_nobody)
+{
+    const struct figure *figures = stand_in.check.verdict.figures;
+
+    for (uint64_t timeout_ms = SHORTEST_MS; timeout_ms < SEARCHED_MS;
+         timeout_ms += timeout_ms / 10) {
+        for (uint64_t stop_ms = 10; stop_ms < ANSWERED_MS; stop_ms *= 2) {
+            const uint64_t elapsed_ns = search_stopping(timeout_ms, stop_ms);
+            const double timeout = seconds(scene.timeout_ns);
+            const double exact = timeout > 4 ? timeout / 200 : 0.02;
+
+            ck_assert_msg(stand_in.check.verdict.status == EXIT_STATUS_UNCHANGED, "%s",
+                          stand_in.check.verdict.text);
+            ck_assert_double_lt(seconds(elapsed_ns), 6 * timeout + (double)stop_ms / 1e3 + 2);
+            ck_assert_double_lt(figures[SURVIVED].value, timeout + exact);
+            ck_assert_double_ge(figures[LOST].value, timeout);
+            ck_assert_double_lt(figures[LOST].value, timeout + 2 * exact);
+        }
+    }
+}
+END_TEST
+
 START_TEST(without_a_timeout_the_search_ends_with_its_longest_silence)
 {
     const struct verdict *verdict = &stand_in.check.verdict;
@@ -294,6 +366,7 @@ static Suite *idle_timeout_suite(void)
     tcase_add_test(tests, each_timeout_is_found_soon);
     tcase_add_test(tests, timers_that_come_late_cost_no_time);
     tcase_add_test(tests, timers_that_come_very_late_cost_no_answer);
+    tcase_add_test(tests, one_that_was_ended_late_misleads_nobody);
     tcase_add_test(tests, without_a_timeout_the_search_ends_with_its_longest_silence);
     return suite;
 }
