@@ -1,0 +1,440 @@
+#include <config.h>
+
+#include "scene.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct scene scene;
+
+const struct connection_limits scene_usual_limits = {
+    .high_water_bytes = 262144,
+    .low_water_bytes = 65536,
+    .max_queued_bytes = 1 << 28,
+    .linger_timeout_ms = LONG_MS,
+};
+
+uint64_t scene_count_of(enum counter which)
+{
+    return counters_get(&scene.counters, which);
+}
+
+void scene_look(void)
+{
+    const struct connection_limits *limits = &scene.group.limits;
+    const uint64_t in = scene_count_of(COUNTER_BYTES_IN), out = scene_count_of(COUNTER_BYTES_OUT);
+
+    if (in != scene.bytes_in)
+        scene.in_after_ms = scene.looked_ms;
+    if (out != scene.bytes_out)
+        scene.out_after_ms = scene.looked_ms;
+    scene.bytes_in = in;
+    scene.bytes_out = out;
+    scene.looked_ms = clock_now_ms();
+    support_assert(scene.pool.queued_bytes <=
+                   (uint64_t)scene.count * (limits->high_water_bytes + READ_BYTES));
+    support_assert(scene.pool.queued_bytes <=
+                   limits->max_queued_bytes + (uint64_t)scene.count * READ_BYTES);
+}
+
+static void on_end(struct connection *connection, void *owner)
+{
+    struct client *client = &scene.clients[connection_id(connection) - 1];
+
+    scene_look();
+    ck_assert_ptr_eq(owner, &scene);
+    ck_assert_ptr_eq(client->connection, connection);
+    ck_assert_uint_eq(client->ends, 0);
+    client->ends++;
+    scene.ends++;
+    client->reason = connection_reason(connection);
+    ck_assert_int_eq(connection_is_complete(connection), client->reason == CLOSE_CLIENT);
+    client->ended_ms = clock_now_ms();
+    client->connection = NULL;
+    ck_assert_uint_eq(scene_count_of(COUNTER_CONNECTIONS_ENDED), scene.ends);
+    connection_free(connection);
+}
+
+static void start_group(const struct connection_limits *limits)
+{
+    memset(&scene, 0, sizeof scene);
+    scene.looked_ms = clock_now_ms();
+    scene.group.base = support_base();
+    scene.group.log = support_log(LOG_FORMAT_TEXT);
+    scene.group.counters = &scene.counters;
+    ck_assert_int_eq(connection_pool_init(&scene.pool), 0);
+    scene.group.pool = &scene.pool;
+    scene.group.limits = *limits;
+    scene.group.logs = LISTENER_LOG_ALL;
+    scene.group.on_end = on_end;
+    scene.group.owner = &scene;
+    ck_assert_int_eq(connection_init_group(&scene.group), 0);
+}
+
+void scene_use_limits(const struct connection_limits *limits)
+{
+    ck_assert_int_eq(scene.count, 0);
+    connection_group_fini(&scene.group);
+    connection_pool_fini(&scene.pool);
+    start_group(limits);
+}
+
+void scene_use_timeouts(uint64_t idle_ms, uint64_t lifetime_ms, uint64_t write_ms,
+                        uint64_t linger_ms)
+{
+    struct connection_limits limits = scene_usual_limits;
+
+    limits.idle_timeout_ms = idle_ms;
+    limits.lifetime_ms = lifetime_ms;
+    limits.write_timeout_ms = write_ms;
+    limits.linger_timeout_ms = linger_ms;
+    scene_use_limits(&limits);
+}
+
+void scene_setup(void)
+{
+    start_group(&scene_usual_limits);
+}
+
+void client_hang_up(struct client *client)
+{
+    if (client->to_fd != client->from_fd)
+        support_close(&client->to_fd);
+    client->to_fd = -1;
+    support_close(&client->from_fd);
+}
+
+void scene_teardown(void)
+{
+    for (int i = 0; i < scene.count; i++) {
+        connection_free(scene.clients[i].connection);
+        client_hang_up(&scene.clients[i]);
+    }
+    ck_assert_uint_eq(scene.pool.queued_bytes, 0);
+    ck_assert_uint_eq(scene.group.count, 0);
+    connection_group_fini(&scene.group);
+    connection_pool_fini(&scene.pool);
+}
+
+/* Let the kernel hold little of what comes back. */
+static void make_small(const struct pair *pair)
+{
+    const int size = KERNEL_BYTES;
+
+    ck_assert_int_eq(setsockopt(pair->output, SOL_SOCKET, SO_SNDBUF, &size, sizeof size), 0);
+    ck_assert_int_eq(setsockopt(pair->client_from, SOL_SOCKET, SO_RCVBUF, &size, sizeof size), 0);
+}
+
+struct pair pair_make(enum transport transport)
+{
+    struct pair pair = {.peer.family = AF_UNSPEC};
+    int there[2], back[2];
+
+    switch (transport) {
+    case UNIX_PAIR:
+    case UNIX_SHORTCUT:
+        support_unix_pair(there);
+        pair.peer.family = AF_UNIX;
+        break;
+    case TCP_PAIR:
+    case TCP_SHORTCUT: {
+        socklen_t length = sizeof pair.peer;
+
+        support_tcp_pair(there);
+        ck_assert_int_eq(getpeername(there[1], &pair.peer.any, &length), 0);
+        break;
+    }
+    case PIPES:
+        support_pipe(there);
+        support_pipe(back);
+        pair.input = there[0];
+        pair.output = back[1];
+        pair.client_to = there[1];
+        pair.client_from = back[0];
+        return pair;
+    case TRANSPORT_COUNT:
+        ck_abort();
+    }
+    pair.client_to = pair.client_from = there[0];
+    pair.input = pair.output = there[1];
+    make_small(&pair);
+    return pair;
+}
+
+struct client *client_meet_over(const struct pair *pair, enum transport transport)
+{
+    struct client *client = &scene.clients[scene.count++];
+
+    *client = (struct client){
+        .to_fd = pair->client_to, .from_fd = pair->client_from, .transport = transport};
+    scene.group.limits.has_shortcuts = transport >= FIRST_SHORTCUT;
+    client->connection = connection_new(&scene.group, pair->input, pair->output, &pair->peer);
+    return client;
+}
+
+struct client *client_meet(enum transport transport)
+{
+    const struct pair pair = pair_make(transport);
+    struct client *client = client_meet_over(&pair, transport);
+
+    ck_assert_ptr_nonnull(client->connection);
+    return client;
+}
+
+void client_start(struct client *client)
+{
+    uint64_t id = (uint64_t)(client - scene.clients) + 1;
+
+    ck_assert_int_eq(connection_start(client->connection, id), 0);
+    ck_assert_uint_eq(connection_id(client->connection), id);
+}
+
+struct client *client_join(enum transport transport)
+{
+    struct client *client = client_meet(transport);
+
+    client_start(client);
+    return client;
+}
+
+void client_send(struct client *client, uint64_t size)
+{
+    while (size > 0 && client->error == 0) {
+        uint64_t part = size < SUPPORT_PAYLOAD_ROOM ? size : SUPPORT_PAYLOAD_ROOM;
+        ssize_t written = write(client->to_fd, support_payload(client->sent), part);
+
+        if (written < 0) {
+            if (errno != EAGAIN)
+                client->error = errno;
+            return;
+        }
+        client->sent += (uint64_t)written;
+        size -= (uint64_t)written;
+    }
+}
+
+void client_receive(struct client *client, uint64_t size)
+{
+    static unsigned char bytes[SUPPORT_PAYLOAD_ROOM];
+
+    while (size > 0 && !client->is_eof && client->error == 0) {
+        ssize_t got = read(client->from_fd, bytes, size < sizeof bytes ? size : sizeof bytes);
+
+        if (got < 0) {
+            if (errno != EAGAIN)
+                client->error = errno;
+            return;
+        }
+        client->is_eof = got == 0;
+        support_assert(memcmp(bytes, support_payload(client->received), (size_t)got) == 0);
+        client->received += (uint64_t)got;
+        size -= (uint64_t)got;
+        support_assert(client->received <= client->sent);
+    }
+}
+
+void client_finish(struct client *client)
+{
+    client->has_finished = true;
+    if (client->to_fd == client->from_fd)
+        ck_assert_int_eq(shutdown(client->to_fd, SHUT_WR), 0);
+    else
+        support_close(&client->to_fd);
+}
+
+void client_reset(struct client *client)
+{
+    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+
+    ck_assert_int_eq(setsockopt(client->to_fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once), 0);
+    client_hang_up(client);
+}
+
+bool client_has_ended(void *argument)
+{
+    scene_look();
+    return ((struct client *)argument)->ends > 0;
+}
+
+bool client_has_sent(void *argument)
+{
+    struct client *client = argument;
+
+    scene_look();
+    if (client->sent < client->send_goal)
+        client_send(client, client->send_goal - client->sent);
+    return client->sent >= client->send_goal || client->error != 0;
+}
+
+bool client_has_received(void *argument)
+{
+    struct client *client = argument;
+
+    scene_look();
+    client_receive(client, client->receive_goal - client->received);
+    return client->received >= client->receive_goal || client->is_eof || client->error != 0;
+}
+
+static bool has_exchanged(void *argument)
+{
+    bool is_sent = client_has_sent(argument), is_received = client_has_received(argument);
+
+    return is_sent && is_received;
+}
+
+bool client_sees_end(void *argument)
+{
+    struct client *client = argument;
+
+    scene_look();
+    client_receive(client, UINT64_MAX);
+    return client->is_eof || client->error != 0;
+}
+
+/* Return how much output makes reading pause; the shortcut does not read behind any. */
+static uint64_t pause_mark(const struct client *client)
+{
+    return client->transport >= FIRST_SHORTCUT ? 1 : scene.group.limits.high_water_bytes;
+}
+
+bool client_is_paused(void *argument)
+{
+    struct client *client = argument;
+
+    scene_look();
+    client_send(client, READ_BYTES);
+    return scene.pool.queued_bytes >= pause_mark(client);
+}
+
+bool client_is_paused_or_ended(void *argument)
+{
+    return client_is_paused(argument) || client_has_ended(argument);
+}
+
+/* Tell whether connections have read all that clients sent, or the kernel has taken it again. */
+static bool is_counted(enum counter which)
+{
+    uint64_t sent = 0;
+
+    scene_look();
+    for (int i = 0; i < scene.count; i++)
+        sent += scene.clients[i].sent;
+    return scene_count_of(which) == sent;
+}
+
+static bool is_read(void *argument)
+{
+    (void)argument;
+    return is_counted(COUNTER_BYTES_IN);
+}
+
+bool scene_is_echoed(void *argument)
+{
+    (void)argument;
+    return is_counted(COUNTER_BYTES_OUT);
+}
+
+void client_exchange(struct client *client, uint64_t size)
+{
+    client->send_goal = client->sent + size;
+    client->receive_goal = client->received + size;
+    support_loop_until(has_exchanged, client);
+    ck_assert_int_eq(client->error, 0);
+    ck_assert_uint_eq(client->received, client->receive_goal);
+}
+
+void client_send_all(struct client *client, uint64_t size)
+{
+    client->send_goal = client->sent + size;
+    support_loop_until(client_has_sent, client);
+    ck_assert_int_eq(client->error, 0);
+}
+
+void client_receive_all(struct client *client)
+{
+    support_loop_until(client_sees_end, client);
+    ck_assert_int_eq(client->error, 0);
+    ck_assert_uint_eq(client->received, client->sent);
+}
+
+void client_await_end(struct client *client, enum close_reason reason)
+{
+    support_loop_until(client_has_ended, client);
+    ck_assert_str_eq(close_reason_name(client->reason), close_reason_name(reason));
+}
+
+void client_keep_on(support_condition *condition, struct client *client, uint64_t duration_ms)
+{
+    const uint64_t end_ms = clock_now_ms() + duration_ms;
+
+    while (clock_now_ms() < end_ms) {
+        (void)condition(client);
+        (void)support_loop_for(10);
+    }
+}
+
+static void become_open(struct client *client)
+{
+    client_exchange(client, 10);
+}
+
+void client_become_paused(struct client *client)
+{
+    support_loop_until(client_is_paused, client);
+}
+
+void client_become_half_closed(struct client *client)
+{
+    if (client->transport >= FIRST_SHORTCUT) { /* which reads no FIN while output waits */
+        client_become_paused(client);
+        return;
+    }
+    client_send_all(client, HALF_BYTES);
+    client_finish(client);
+    support_loop_until(is_read, client);
+    support_loop_settle(); /* the FIN is read as well */
+}
+
+static void become_closing(struct client *client)
+{
+    client_become_paused(client);
+    connection_close(client->connection, CLOSE_DRAIN);
+    support_loop_settle();
+}
+
+void client_become_lingering(struct client *client)
+{
+    client_exchange(client, 10);
+    connection_close(client->connection, CLOSE_DRAIN);
+    support_loop_until(client_sees_end, client);
+}
+
+void (*const client_states[STATES])(struct client *client) = {
+    become_open,    client_become_paused,    client_become_half_closed,
+    become_closing, client_become_lingering,
+};
+
+enum transport scene_socket_of(int number)
+{
+    return (enum transport)(FIRST_SOCKET + number % SOCKET_COUNT);
+}
+
+void client_let_echo_wait(struct client *client)
+{
+    if (client->transport >= FIRST_SHORTCUT)
+        support_loop_until(client_is_paused_or_ended, client);
+    else
+        client_send_all(client, HALF_BYTES);
+}
+
+TCase *scene_case(Suite *suite, const char *name)
+{
+    TCase *test_case = support_case(suite, name);
+
+    tcase_add_checked_fixture(test_case, scene_setup, scene_teardown);
+    return test_case;
+}
