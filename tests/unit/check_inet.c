@@ -1,0 +1,194 @@
+/*
+ * check_inet: hosts and ports that are bound.
+ * Resolves only "localhost", and reaches nothing beyond the loopback.
+ * Run by make check.
+ */
+#include <config.h>
+
+#include "echod/inet.h"
+
+#include "opening.h"
+#include "support.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+START_TEST(a_tcp_address_is_bound_and_named_with_its_real_port)
+{
+    const unsigned descriptors = support_descriptor_count();
+    struct sockaddr_in bound;
+    socklen_t length = sizeof bound;
+    char name[ADDRESS_TEXT_SIZE];
+    int client;
+
+    opening_open(1, TEXTS("tcp://127.0.0.1:0"));
+    ck_assert_uint_eq(opening.sockets.endpoints.count, 1);
+    opening_check_listener(&opening.sockets.endpoints.items[0], 1);
+    ck_assert_int_eq(getsockname(opening.sockets.endpoints.items[0].worker_fds[0],
+                                 (struct sockaddr *)&bound, &length),
+                     0);
+    ck_assert_uint_ne(bound.sin_port, 0);
+    (void)snprintf(name, sizeof name, "tcp://127.0.0.1:%u", (unsigned)ntohs(bound.sin_port));
+    ck_assert_str_eq(opening.sockets.endpoints.items[0].name, name);
+    client = opening_connect_port(ntohs(bound.sin_port));
+    ck_assert_uint_eq(opening_accept(opening.sockets.endpoints.items[0].worker_fds[0]), 1);
+    support_close(&client);
+    opening_close(descriptors);
+}
+END_TEST
+
+START_TEST(each_worker_has_a_socket_and_every_client_one_worker)
+{
+    enum { WORKERS = 3, COUNT = 30 };
+    const unsigned descriptors = support_descriptor_count();
+    int clients[COUNT];
+    const struct endpoint *endpoint;
+    unsigned accepted = 0;
+
+    opening_open(WORKERS, TEXTS("tcp://127.0.0.1:0"));
+    ck_assert_uint_eq(opening.sockets.endpoints.count, 1);
+    endpoint = &opening.sockets.endpoints.items[0];
+    opening_check_listener(endpoint, WORKERS);
+    for (int i = 0; i < WORKERS; i++) {
+        struct sockaddr_in bound;
+        socklen_t length = sizeof bound;
+
+        ck_assert_int_eq(getsockname(endpoint->worker_fds[i], (struct sockaddr *)&bound, &length),
+                         0);
+        ck_assert_uint_eq(ntohs(bound.sin_port), opening_port_of(endpoint));
+    }
+    for (int i = 0; i < COUNT; i++)
+        clients[i] = opening_connect_port(opening_port_of(endpoint));
+    for (int i = 0; i < WORKERS; i++)
+        accepted += opening_accept(endpoint->worker_fds[i]);
+    ck_assert_uint_eq(accepted, COUNT);
+    for (int i = 0; i < COUNT; i++)
+        support_close(&clients[i]);
+    opening_close(descriptors);
+}
+END_TEST
+
+START_TEST(localhost_is_bound_with_all_of_its_addresses)
+{
+    const unsigned descriptors = support_descriptor_count();
+
+    opening_open(2, TEXTS("localhost:0"));
+    ck_assert_uint_ge(opening.sockets.endpoints.count, 1);
+    for (size_t i = 0; i < opening.sockets.endpoints.count; i++) {
+        support_assert_matches(opening.sockets.endpoints.items[i].name,
+                               "^tcp://(127\\.0\\.[0-9]+\\.1|\\[::1\\]):[1-9][0-9]*$");
+        opening_check_listener(&opening.sockets.endpoints.items[i], 2);
+        for (size_t j = 0; j < i; j++)
+            ck_assert_str_ne(opening.sockets.endpoints.items[j].name,
+                             opening.sockets.endpoints.items[i].name);
+    }
+    opening_close(descriptors);
+}
+END_TEST
+
+static bool has_ipv6(void)
+{
+    const struct sockaddr_in6 address = {.sin6_family = AF_INET6,
+                                         .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    int fd = socket(AF_INET6, SOCK_STREAM, 0);
+    bool is_there = fd >= 0 && bind(fd, (const struct sockaddr *)&address, sizeof address) == 0;
+
+    support_close(&fd);
+    return is_there;
+}
+
+START_TEST(ipv6_leaves_ipv4_alone)
+{
+    struct sockets other = {0};
+    char text[40];
+
+    if (!has_ipv6())
+        return;
+    opening_open(1, TEXTS("tcp://[::]:0"));
+    opening_check_listener(&opening.sockets.endpoints.items[0], 1);
+    support_assert_matches(opening.sockets.endpoints.items[0].name, "^tcp://\\[::\\]:[1-9][0-9]*$");
+    ck_assert_int_eq(opening_option_of(opening.sockets.endpoints.items[0].worker_fds[0],
+                                       IPPROTO_IPV6, IPV6_V6ONLY),
+                     1);
+    (void)snprintf(text, sizeof text, "tcp://0.0.0.0:%u",
+                   (unsigned)opening_port_of(&opening.sockets.endpoints.items[0]));
+    ck_assert_int_eq(opening_open_into(&other, 1, TEXTS(text)), 0);
+    sockets_close(&other);
+}
+END_TEST
+
+START_TEST(an_address_that_somebody_listens_on_is_refused)
+{
+    const int on = 1, is_shared = _i % 2;
+    const size_t workers = 1 + (size_t)_i / 2;
+    struct sockaddr_in address;
+    char text[40];
+    int fd = support_bind_tcp(&address);
+
+    support_close(&fd);
+    fd = socket(AF_INET, SOCK_STREAM, 0);
+    ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), 0);
+    if (is_shared)
+        ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on), 0);
+    ck_assert_int_eq(bind(fd, (const struct sockaddr *)&address, sizeof address), 0);
+    ck_assert_int_eq(listen(fd, 1), 0);
+    (void)snprintf(text, sizeof text, "tcp://127.0.0.1:%u", (unsigned)ntohs(address.sin_port));
+    opening_check_refused(workers, TEXTS(text), text);
+    ck_assert_ptr_nonnull(strstr(opening.error.text, strerror(EADDRINUSE)));
+    support_close(&fd);
+    opening_open(workers, TEXTS(text)); /* free again */
+}
+END_TEST
+
+START_TEST(an_address_of_another_echod_is_refused)
+{
+    opening_open((size_t)_i, TEXTS("tcp://127.0.0.1:0"));
+    opening_check_refused(1, TEXTS(opening.sockets.endpoints.items[0].name),
+                          opening.sockets.endpoints.items[0].name);
+    opening_check_refused(2, TEXTS(opening.sockets.endpoints.items[0].name),
+                          opening.sockets.endpoints.items[0].name);
+}
+END_TEST
+
+START_TEST(an_address_cannot_be_bound_twice)
+{
+    struct sockaddr_in address;
+    char text[40];
+    int fd = support_bind_tcp(&address);
+
+    support_close(&fd);
+    (void)snprintf(text, sizeof text, "tcp://127.0.0.1:%u", (unsigned)ntohs(address.sin_port));
+    opening_check_refused((size_t)_i, TEXTS(text, text), text);
+}
+END_TEST
+
+START_TEST(an_address_of_another_machine_is_refused)
+{
+    /* 192.0.2.0/24 is for documentation, and on no machine (RFC 5737). */
+    opening_check_refused(1, TEXTS("tcp://192.0.2.1:0"), "192.0.2.1");
+    opening_check_refused(2, TEXTS("tcp://127.0.0.1:0", "tcp://192.0.2.1:0"), "192.0.2.1");
+}
+END_TEST
+
+static Suite *inet_suite(void)
+{
+    Suite *suite = suite_create("inet");
+    TCase *test_case;
+
+    test_case = opening_case(suite, "tcp");
+    tcase_add_test(test_case, a_tcp_address_is_bound_and_named_with_its_real_port);
+    tcase_add_test(test_case, each_worker_has_a_socket_and_every_client_one_worker);
+    tcase_add_test(test_case, localhost_is_bound_with_all_of_its_addresses);
+    tcase_add_test(test_case, ipv6_leaves_ipv4_alone);
+    tcase_add_loop_test(test_case, an_address_that_somebody_listens_on_is_refused, 0, 4);
+    tcase_add_loop_test(test_case, an_address_of_another_echod_is_refused, 1, 3);
+    tcase_add_loop_test(test_case, an_address_cannot_be_bound_twice, 1, 3);
+    tcase_add_test(test_case, an_address_of_another_machine_is_refused);
+    return suite;
+}
+
+int main(void)
+{
+    return support_run(inet_suite());
+}

@@ -1,0 +1,188 @@
+/*
+ * check_unix: paths that are bound, left to others, handed over and removed.
+ * Writes only into a directory of its own.
+ * Run by make check.
+ */
+#include <config.h>
+
+#include "echod/unix.h"
+
+#include "opening.h"
+#include "support.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { OTHER_ID = 2000000123 };
+
+START_TEST(a_unix_socket_is_bound_and_removed)
+{
+    const unsigned descriptors = support_descriptor_count();
+    int client;
+
+    opening_open(3, TEXTS(opening.url));
+    ck_assert_uint_eq(opening.sockets.endpoints.count, 1);
+    ck_assert_str_eq(opening.sockets.endpoints.items[0].name, opening.url);
+    opening_check_listener(&opening.sockets.endpoints.items[0], 3);
+    client = opening_connect_path();
+    ck_assert_uint_eq(opening_accept(opening.sockets.endpoints.items[0].worker_fds[_i]), 1);
+    support_close(&client);
+    opening_close(descriptors);
+    ck_assert_int_eq(access(opening.path, F_OK), -1);
+}
+END_TEST
+
+START_TEST(a_path_that_nobody_listens_on_is_taken)
+{
+    int fd = opening_bind_path(_i == 0), client;
+
+    support_close(&fd); /* as after a crash */
+    opening_open(1, TEXTS(opening.url));
+    client = opening_connect_path();
+    ck_assert_uint_eq(opening_accept(opening.sockets.endpoints.items[0].worker_fds[0]), 1);
+    support_close(&client);
+}
+END_TEST
+
+START_TEST(a_path_that_somebody_listens_on_is_refused)
+{
+    int fd = opening_bind_path(true), client;
+
+    opening_check_refused(1, TEXTS(opening.url), opening.url);
+    client = opening_connect_path(); /* it is there still */
+    ck_assert_uint_ge(opening_accept(fd), 1);
+    support_close(&client);
+    support_close(&fd);
+}
+END_TEST
+
+/* Say whose the Unix socket's path is. */
+static uid_t owner_of_path(void)
+{
+    struct stat status;
+
+    ck_assert_int_eq(lstat(opening.path, &status), 0);
+    return status.st_uid;
+}
+
+START_TEST(a_unix_socket_is_handed_over)
+{
+    if (getuid() != 0)
+        return;
+    opening_open(1, TEXTS(opening.url, "127.0.0.1:0"));
+    sockets_hand_over(&opening.sockets, OTHER_ID, OTHER_ID, support_log(LOG_FORMAT_TEXT));
+    ck_assert_uint_eq(owner_of_path(), OTHER_ID);
+    ck_assert_str_eq(support_log_text(), "");
+}
+END_TEST
+
+START_TEST(what_took_its_place_is_not_handed_over)
+{
+    char other[80];
+    struct stat status;
+
+    if (getuid() != 0)
+        return;
+    (void)snprintf(other, sizeof other, "%s/other", opening.directory);
+    opening_open(1, TEXTS(opening.url));
+    switch (_i) {
+    case 0: /* a symbolic link to it */
+        ck_assert_int_eq(rename(opening.path, other), 0);
+        ck_assert_int_eq(symlink(other, opening.path), 0);
+        break;
+    case 1: /* a link, so that it might be the socket of another */
+        ck_assert_int_eq(link(opening.path, other), 0);
+        break;
+    case 2: /* a file */
+        ck_assert_int_eq(rename(opening.path, other), 0);
+        ck_assert_int_eq(mknod(opening.path, S_IFREG | 0600, 0), 0);
+        break;
+    case 3: /* a socket that somebody else bound */
+        ck_assert_int_eq(rename(opening.path, other), 0);
+        ck_assert_int_eq(mknod(opening.path, S_IFSOCK | 0600, 0), 0);
+        break;
+    }
+    sockets_hand_over(&opening.sockets, OTHER_ID, OTHER_ID, support_log(LOG_FORMAT_TEXT));
+    ck_assert_uint_eq(owner_of_path(), 0);
+    ck_assert_int_eq(stat(other, &status), 0);
+    ck_assert_uint_eq(status.st_uid, 0);
+    support_assert_matches(support_log_text(), "warning: .*/socket stays with its owner: ");
+    ck_assert_int_eq(unlink(other), 0);
+}
+END_TEST
+
+START_TEST(a_path_cannot_be_bound_twice)
+{
+    opening_check_refused(1, TEXTS(opening.url, opening.url), opening.url);
+    ck_assert_int_eq(access(opening.path, F_OK), -1);
+}
+END_TEST
+
+START_TEST(a_file_is_not_taken_for_a_socket)
+{
+    int fd = open(opening.path, O_CREAT | O_EXCL | O_RDWR, 0600);
+    struct stat before, after;
+
+    ck_assert_int_eq(fstat(fd, &before), 0);
+    opening_check_refused(1, TEXTS(opening.url), opening.url);
+    ck_assert_int_eq(stat(opening.path, &after), 0);
+    ck_assert_uint_eq(before.st_ino, after.st_ino);
+    support_close(&fd);
+}
+END_TEST
+
+START_TEST(a_path_without_directory_is_refused)
+{
+    char url[100];
+
+    (void)snprintf(url, sizeof url, "%s/below/socket", opening.url);
+    opening_check_refused(1, TEXTS(url), url);
+}
+END_TEST
+
+START_TEST(a_path_that_is_somebody_elses_by_now_is_not_removed)
+{
+    int fd;
+
+    opening_open(1, TEXTS(opening.url));
+    ck_assert_int_eq(unlink(opening.path), 0);
+    fd = opening_bind_path(true);
+    sockets_close(&opening.sockets);
+    ck_assert_int_eq(access(opening.path, F_OK), 0);
+    support_close(&fd);
+}
+END_TEST
+
+START_TEST(a_path_that_is_gone_by_now_is_no_problem)
+{
+    opening_open(1, TEXTS(opening.url));
+    ck_assert_int_eq(unlink(opening.path), 0);
+    sockets_close(&opening.sockets);
+}
+END_TEST
+
+static Suite *unix_suite(void)
+{
+    Suite *suite = suite_create("unix");
+    TCase *test_case;
+
+    test_case = opening_case(suite, "unix");
+    tcase_add_loop_test(test_case, a_unix_socket_is_bound_and_removed, 0, 3);
+    tcase_add_loop_test(test_case, a_path_that_nobody_listens_on_is_taken, 0, 2);
+    tcase_add_test(test_case, a_path_that_somebody_listens_on_is_refused);
+    tcase_add_test(test_case, a_unix_socket_is_handed_over);
+    tcase_add_loop_test(test_case, what_took_its_place_is_not_handed_over, 0, 4);
+    tcase_add_test(test_case, a_path_cannot_be_bound_twice);
+    tcase_add_test(test_case, a_file_is_not_taken_for_a_socket);
+    tcase_add_test(test_case, a_path_without_directory_is_refused);
+    tcase_add_test(test_case, a_path_that_is_somebody_elses_by_now_is_not_removed);
+    tcase_add_test(test_case, a_path_that_is_gone_by_now_is_no_problem);
+    return suite;
+}
+
+int main(void)
+{
+    return support_run(unix_suite());
+}
