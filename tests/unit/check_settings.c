@@ -1,457 +1,25 @@
 /*
- * check_settings: a table of options of the test's own, and what a command line makes of it.
- * Knows none of echod's options; check_options does.
+ * check_settings: a table of settings: its defaults, its help, lines of a file, what is in effect.
+ * Knows none of the programs' settings; check_options does.
  * Run by make check.
  */
 #include <config.h>
 
-#include "base/command_line.h"
 #include "base/settings.h"
-#include "echod/listen.h"
 
+#include "base/command_line.h"
 #include "support.h"
+#include "things.h"
 
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define COUNT_OF(array) ((int)(sizeof(array) / sizeof(array)[0]))
-
 enum { HELP_COLUMNS = 80 };
-
-/* Between the members lies what no setting may touch. */
-struct things {
-    uint64_t guard_0;
-    bool help;
-    bool quiet;
-    bool verbose;
-    uint64_t guard_1;
-    uint64_t count;
-    uint64_t count_limit;
-    uint64_t size;
-    uint64_t duration;
-    uint64_t guard_2;
-    unsigned level;
-    unsigned guard_3;
-    struct listen_list listen;
-    struct listen_list extra;
-    uint64_t guard_4;
-};
-
-#define GUARD   UINT64_C(0xa5a5a5a5a5a5a5a5)
-#define GUARD_3 0x5a5a5a5aU
-
-static const struct setting_list listens = {
-    .init = listen_list_init,
-    .add = listen_list_add,
-    .make_provisional = listen_list_make_provisional,
-    .format = listen_list_format,
-    .free = listen_list_free,
-};
-
-static const char *const levels[] = {"low", "middle", "high", NULL};
-
-static const struct setting table[] = {
-    {.name = "listen",
-     .type = SETTING_LIST,
-     .list = &listens,
-     .offset = offsetof(struct things, listen),
-     .argument = "ADDRESS",
-     .fallback = "tcp://127.0.0.1:13265",
-     .letter = 'l',
-     .help = "Listen here; this sentence is long enough that it needs a second line and, "
-             "since it goes on and on, even a third one with a few words."},
-    {.name = "extra-addresses-with-a-long-name",
-     .type = SETTING_LIST,
-     .list = &listens,
-     .offset = offsetof(struct things, extra),
-     .argument = "ANOTHER-ADDRESS",
-     .fallback = "unix:///extra",
-     .help = "An option whose name leaves no room for its help beside it."},
-    {.name = "count",
-     .type = SETTING_COUNT,
-     .offset = offsetof(struct things, count),
-     .argument = "N",
-     .fallback = "auto",
-     .minimum = 2,
-     .maximum = 1000,
-     .has_auto = true,
-     .letter = 'c',
-     .other_letter = 'n',
-     .help = "How many."},
-    {.name = "count-limit",
-     .type = SETTING_COUNT,
-     .offset = offsetof(struct things, count_limit),
-     .argument = "N",
-     .fallback = "7",
-     .maximum = UINT64_MAX - 1,
-     .help = "How many at most."},
-    {.name = "size",
-     .type = SETTING_SIZE,
-     .offset = offsetof(struct things, size),
-     .argument = "SIZE",
-     .fallback = "64KiB",
-     .minimum = 1024,
-     .maximum = 1024 * 1024,
-     .has_auto = true,
-     .help = "How large."},
-    {.name = "duration",
-     .type = SETTING_DURATION,
-     .offset = offsetof(struct things, duration),
-     .argument = "DURATION",
-     .fallback = "1m30s",
-     .minimum = 250,
-     .maximum = 3600000,
-     .letter = 'd',
-     .help = "How long."},
-    {.name = "level",
-     .type = SETTING_CHOICE,
-     .offset = offsetof(struct things, level),
-     .argument = "LEVEL",
-     .fallback = "middle",
-     .choices = levels,
-     .help = "How high."},
-    {.name = "quiet",
-     .type = SETTING_FLAG,
-     .offset = offsetof(struct things, quiet),
-     .letter = 'q',
-     .help = "Say nothing."},
-    {.name = "verbose",
-     .type = SETTING_FLAG,
-     .offset = offsetof(struct things, verbose),
-     .help = "Say all."},
-    {.name = "help",
-     .type = SETTING_FLAG,
-     .offset = offsetof(struct things, help),
-     .letter = 'h',
-     .help = "Show this help."},
-    {.name = NULL},
-};
-
-static struct things things;
-
-static void set_defaults(void)
-{
-    struct error error;
-
-    memset(&things, 0xa5, sizeof things);
-    things.guard_3 = GUARD_3;
-    ck_assert_int_eq(settings_set_defaults(table, &things, &error), 0);
-}
-
-static void free_things(void)
-{
-    ck_assert_uint_eq(things.guard_0, GUARD);
-    ck_assert_uint_eq(things.guard_1, GUARD);
-    ck_assert_uint_eq(things.guard_2, GUARD);
-    ck_assert_uint_eq(things.guard_3, GUARD_3);
-    ck_assert_uint_eq(things.guard_4, GUARD);
-    settings_free(table, &things);
-}
-
-/* Read a command line, given behind the program's name, over what was read before. */
-#define ARGUMENTS(...) ((const char *const[]){__VA_ARGS__, NULL})
-
-static int parse_into(const struct setting *settings, void *options, const char *const arguments[],
-                      struct error *error)
-{
-    int count = 0, status;
-    char **argv;
-
-    while (arguments[count] != NULL)
-        count++;
-    argv = calloc((size_t)count + 2, sizeof *argv);
-    ck_assert_ptr_nonnull(argv);
-    argv[0] = strdup("program");
-    for (int i = 0; i < count; i++)
-        argv[i + 1] = strdup(arguments[i]);
-    memset(error, 0, sizeof *error);
-    status = command_line_parse(settings, options, NULL, count + 1, argv, error);
-    for (int i = 0; i <= count; i++) /* in another order, perhaps */
-        free(argv[i]);
-    free(argv);
-    return status;
-}
-
-static int parse(const char *const arguments[], struct error *error)
-{
-    return parse_into(table, &things, arguments, error);
-}
-
-static void check_parse(const char *const arguments[])
-{
-    struct error error;
-    int status = parse(arguments, &error);
-
-    ck_assert_msg(status == 0, "%s was refused: %s", arguments[0], error.text);
-}
-
-static void check_list(const struct listen_list *list, const char *const expected[])
-{
-    size_t count = 0;
-
-    for (; expected[count] != NULL; count++) {
-        char text[ADDRESS_TEXT_SIZE];
-
-        ck_assert_uint_lt(count, list->count);
-        address_format(&list->items[count].address, text);
-        ck_assert_str_eq(text, expected[count]);
-    }
-    ck_assert_uint_eq(list->count, count);
-}
-
-static void check_defaults(void)
-{
-    check_list(&things.listen, ARGUMENTS("tcp://127.0.0.1:13265"));
-    check_list(&things.extra, ARGUMENTS("unix:///extra"));
-    ck_assert_uint_eq(things.count, SETTING_AUTO);
-    ck_assert_uint_eq(things.count_limit, 7);
-    ck_assert_uint_eq(things.size, 65536);
-    ck_assert_uint_eq(things.duration, 90000);
-    ck_assert_uint_eq(things.level, 1);
-    ck_assert(!things.quiet);
-    ck_assert(!things.verbose);
-    ck_assert(!things.help);
-}
-
-START_TEST(defaults_are_set_and_an_empty_line_leaves_them)
-{
-    struct error error;
-
-    check_defaults();
-    check_parse(ARGUMENTS(NULL));
-    check_defaults();
-    ck_assert_int_eq(command_line_parse(table, &things, NULL, 0, (char *[]){NULL}, &error), 0);
-    check_defaults();
-}
-END_TEST
-
-START_TEST(each_type_is_read)
-{
-    check_parse(ARGUMENTS("--count", "3", "--size", "2KiB", "--duration", "2s", "--level", "high",
-                          "--quiet", "--listen", "unix:///a"));
-    ck_assert_uint_eq(things.count, 3);
-    ck_assert_uint_eq(things.size, 2048);
-    ck_assert_uint_eq(things.duration, 2000);
-    ck_assert_uint_eq(things.level, 2);
-    ck_assert(things.quiet);
-    ck_assert(!things.verbose);
-    check_list(&things.listen, ARGUMENTS("unix:///a"));
-    check_list(&things.extra, ARGUMENTS("unix:///extra"));
-}
-END_TEST
-
-/* One way to write the same command line. */
-static const char *const spellings[][6] = {
-    {"--count", "42", "--quiet"},
-    {"--count=42", "--quiet"},
-    {"-c", "42", "-q"},
-    {"-c42", "-q"},
-    {"-qc42"},
-    {"-qc", "42"},
-    {"-n", "42", "-q"},
-    {"-qn42"},
-    {"--quie", "--count", "42"},
-    {"--qui", "--count=42", "--"},
-    {"--count", "7", "--quiet", "--count", "42"},
-    {"--count", "auto", "--quiet", "-c42"},
-    {"-q", "-q", "--count=042"},
-};
-
-START_TEST(every_spelling_means_the_same)
-{
-    check_parse(spellings[_i]);
-    ck_assert_uint_eq(things.count, 42);
-    ck_assert(things.quiet);
-    ck_assert(!things.verbose);
-    ck_assert(!things.help);
-}
-END_TEST
-
-START_TEST(bounds_are_allowed_themselves)
-{
-    check_parse(ARGUMENTS("--count=2", "--size=1024", "--duration=250ms", "--count-limit=0"));
-    ck_assert_uint_eq(things.count, 2);
-    ck_assert_uint_eq(things.size, 1024);
-    ck_assert_uint_eq(things.duration, 250);
-    ck_assert_uint_eq(things.count_limit, 0);
-    check_parse(ARGUMENTS("--count=1000", "--size=1MiB", "--duration=1h",
-                          "--count-limit=18446744073709551614"));
-    ck_assert_uint_eq(things.count, 1000);
-    ck_assert_uint_eq(things.size, 1024 * 1024);
-    ck_assert_uint_eq(things.duration, 3600000);
-    ck_assert_uint_eq(things.count_limit, UINT64_MAX - 1);
-}
-END_TEST
-
-START_TEST(auto_is_read_where_it_is_allowed)
-{
-    check_parse(ARGUMENTS("--count=3", "--size=2KiB"));
-    check_parse(ARGUMENTS("--count=auto", "--size", "auto"));
-    ck_assert_uint_eq(things.count, SETTING_AUTO);
-    ck_assert_uint_eq(things.size, SETTING_AUTO);
-}
-END_TEST
-
-START_TEST(the_first_value_of_a_list_replaces_its_default_and_others_join)
-{
-    check_parse(ARGUMENTS("-l", "[::1]:1", "--listen=fd://3", "--extra=stdio:", "-lunix:///a"));
-    check_list(&things.listen, ARGUMENTS("tcp://[::1]:1", "fd://3", "unix:///a"));
-    check_list(&things.extra, ARGUMENTS("stdio:"));
-}
-END_TEST
-
-START_TEST(a_list_that_is_given_its_default_keeps_it)
-{
-    check_parse(ARGUMENTS("--listen=tcp://127.0.0.1:13265", "--listen=fd://3"));
-    check_list(&things.listen, ARGUMENTS("tcp://127.0.0.1:13265", "fd://3"));
-}
-END_TEST
-
-START_TEST(a_long_list_is_kept_whole)
-{
-    enum { COUNT = 500 };
-    char texts[COUNT][32];
-    const char *arguments[COUNT + 1];
-
-    for (int i = 0; i < COUNT; i++) {
-        (void)snprintf(texts[i], sizeof texts[i], "-lfd://%d", i);
-        arguments[i] = texts[i];
-    }
-    arguments[COUNT] = NULL;
-    check_parse(arguments);
-    ck_assert_uint_eq(things.listen.count, COUNT);
-    for (int i = 0; i < COUNT; i++)
-        ck_assert_int_eq(things.listen.items[i].address.fd, i);
-}
-END_TEST
-
-/* A wrong command line, and what its error must name. */
-static const struct {
-    const char *arguments[4];
-    const char *needles[3];
-} wrong[] = {
-    {{"--count=1"}, {"--count", "2", "1000"}},
-    {{"--count=1001"}, {"--count", "\"1001\"", "1000"}},
-    {{"--count=0"}, {"--count", "\"0\""}},
-    {{"-c", "1"}, {"count", "\"1\""}},
-    {{"--count="}, {"--count", "\"\""}},
-    {{"--count", ""}, {"--count", "\"\""}},
-    {{"--count", "-5"}, {"--count", "\"-5\""}},
-    {{"--count", "--quiet"}, {"--count", "\"--quiet\""}},
-    {{"--count=3x"}, {"--count", "\"3x\""}},
-    {{"--count= 3"}, {"--count", "\" 3\""}},
-    {{"--count=AUTO"}, {"--count", "\"AUTO\""}},
-    {{"--count=autos"}, {"--count", "\"autos\""}},
-    {{"--count=18446744073709551615"}, {"--count", "\"18446744073709551615\""}},
-    {{"--count=18446744073709551616"}, {"--count", "\"18446744073709551616\""}},
-    {{"--count=18446744073709551618"}, {"--count", "\"18446744073709551618\""}},
-    {{"--count-limit=18446744073709551615"}, {"--count-limit", "18446744073709551614"}},
-    {{"--count-limit=auto"}, {"--count-limit", "\"auto\""}},
-    {{"--count=3KiB"}, {"--count", "\"3KiB\""}},
-    {{"--size=1023"}, {"--size", "\"1023\"", "1KiB"}},
-    {{"--size=1MiBB"}, {"--size", "\"1MiBB\"", "KiB"}},
-    {{"--size=2MiB"}, {"--size", "\"2MiB\"", "1MiB"}},
-    {{"--size=16777216TiB"}, {"--size", "\"16777216TiB\"", "1MiB"}},
-    {{"--duration=249ms"}, {"--duration", "\"249ms\"", "250ms"}},
-    {{"--duration=0"}, {"--duration", "\"0\"", "250ms"}},
-    {{"--duration=3601"}, {"--duration", "\"3601\"", "1h"}},
-    {{"--duration=5x"}, {"--duration", "\"5x\"", "30s"}},
-    {{"--duration=auto"}, {"--duration", "\"auto\""}},
-    {{"--level=lowest"}, {"--level", "\"lowest\"", "low"}},
-    {{"--level=none"}, {"--level", "low", "high"}},
-    {{"--level="}, {"--level", "\"\"", "middle"}},
-    {{"--level=Low"}, {"--level", "\"Low\"", "low"}},
-    {{"--level=1"}, {"--level", "\"1\"", "middle"}},
-    {{"--listen=nowhere"}, {"--listen", "\"nowhere\"", "tcp://"}},
-    {{"--listen=[::1]:1", "--listen", "fd://x"}, {"--listen", "\"fd://x\""}},
-    {{"--listen="}, {"--listen", "\"\""}},
-    {{"--quiet=yes"}, {"--quiet"}},
-    {{"--quiet="}, {"--quiet"}},
-    {{"--quie=1"}, {"--quie"}},
-    {{"--count"}, {"--count", "missing"}},
-    {{"-q", "--listen"}, {"--listen", "missing"}},
-    {{"-c"}, {"--count", "missing"}},
-    {{"-qc"}, {"--count", "missing"}},
-    {{"--bogus"}, {"--bogus"}},
-    {{"--bogus=5"}, {"--bogus"}},
-    {{"--counts=5"}, {"--counts"}},
-    {{"--cou=5"}, {"--cou"}},
-    {{"--=5"}, {"--=5"}},
-    {{"-z"}, {"-z"}},
-    {{"-qz"}, {"-z"}},
-    {{"-zq"}, {"-z"}},
-    {{"-:"}, {"-:"}},
-    {{"-?"}, {"-?"}},
-    {{"-W", "help"}, {"-W"}},
-    {{"surplus"}, {"\"surplus\""}},
-    {{"--quiet", "surplus"}, {"\"surplus\""}},
-    {{"surplus", "--quiet"}, {"\"surplus\""}},
-    {{"--", "--quiet"}, {"\"--quiet\""}},
-    {{"-"}, {"\"-\""}},
-    {{""}, {"\"\""}},
-};
-
-START_TEST(a_wrong_line_is_refused_with_a_sentence_that_names_the_option)
-{
-    struct error error;
-
-    ck_assert_int_eq(parse(wrong[_i].arguments, &error), -1);
-    for (int i = 0; i < 3 && wrong[_i].needles[i] != NULL; i++) {
-        ck_assert_msg(strstr(error.text, wrong[_i].needles[i]) != NULL, "no %s in: %s",
-                      wrong[_i].needles[i], error.text);
-    }
-    ck_assert_ptr_null(strchr(error.text, '\n'));
-    ck_assert_msg(strchr(error.text, ' ') != NULL, "no sentence: %s", error.text);
-}
-END_TEST
-
-START_TEST(nothing_is_printed_about_a_wrong_line)
-{
-    int file_fd = support_open_file(), saved_fd = dup(STDERR_FILENO);
-    struct error error;
-    off_t size;
-
-    ck_assert_int_ge(saved_fd, 0);
-    (void)fflush(stderr);
-    ck_assert_int_eq(dup2(file_fd, STDERR_FILENO), STDERR_FILENO);
-    for (int i = 0; i < COUNT_OF(wrong); i++)
-        (void)parse(wrong[i].arguments, &error);
-    (void)fflush(stderr);
-    ck_assert_int_eq(dup2(saved_fd, STDERR_FILENO), STDERR_FILENO);
-    size = lseek(file_fd, 0, SEEK_END);
-    support_close(&saved_fd);
-    support_close(&file_fd);
-    ck_assert_int_eq(size, 0);
-}
-END_TEST
-
-START_TEST(a_parse_does_not_depend_on_the_one_before)
-{
-    struct error error;
-
-    for (int i = 0; i < COUNT_OF(wrong); i++) {
-        (void)parse(wrong[i].arguments, &error);
-        settings_free(table, &things);
-        set_defaults();
-        check_parse(ARGUMENTS("-qc", "5"));
-        ck_assert_uint_eq(things.count, 5);
-        ck_assert(things.quiet);
-        ck_assert(!things.help);
-    }
-}
-END_TEST
-
-START_TEST(freed_settings_may_be_set_again)
-{
-    check_parse(ARGUMENTS("--listen=fd://3"));
-    settings_free(table, &things);
-    set_defaults();
-    check_defaults();
-}
-END_TEST
 
 START_TEST(a_default_that_its_setting_refuses_aborts)
 {
@@ -462,10 +30,10 @@ START_TEST(a_default_that_its_setting_refuses_aborts)
           .type = SETTING_CHOICE,
           .argument = "N",
           .fallback = "none",
-          .choices = levels}},
+          .choices = things_levels}},
         {{.name = "listen",
           .type = SETTING_LIST,
-          .list = &listens,
+          .list = &things_listens,
           .argument = "N",
           .fallback = "x"}},
     };
@@ -487,24 +55,11 @@ START_TEST(a_default_that_its_setting_refuses_aborts)
 }
 END_TEST
 
-/* Return what --help shows of a table; free it. */
-static char *read_help(const struct setting *shown)
-{
-    char *text = NULL;
-    size_t size = 0;
-    FILE *stream = open_memstream(&text, &size);
-
-    ck_assert_ptr_nonnull(stream);
-    settings_print_help(shown, stream);
-    ck_assert_int_eq(fclose(stream), 0);
-    return text;
-}
-
 START_TEST(help_shows_every_option_with_its_letter_argument_and_default)
 {
-    char *help = read_help(table);
+    char *help = things_read_help(things_table);
 
-    for (const struct setting *setting = table; setting->name != NULL; setting++) {
+    for (const struct setting *setting = things_table; setting->name != NULL; setting++) {
         char option[80], letter[] = {'-', setting->letter, ',', '\0'};
         const char *entry, *next;
 
@@ -544,7 +99,7 @@ static void check_lines(const char *help)
 
 START_TEST(help_fits_the_screen)
 {
-    char *help = read_help(table);
+    char *help = things_read_help(things_table);
 
     check_lines(help);
     free(help);
@@ -563,7 +118,7 @@ START_TEST(help_fits_the_screen_whatever_its_words)
         words[i] = i % ((size_t)_i + 1) == (size_t)_i ? ' ' : 'w';
     if (words[sizeof words - 2] == ' ')
         words[sizeof words - 2] = '.';
-    help = read_help(settings);
+    help = things_read_help(settings);
     check_lines(help);
     free(help);
 }
@@ -571,9 +126,9 @@ END_TEST
 
 START_TEST(help_breaks_lines_between_words_and_loses_none)
 {
-    char *help = read_help(table);
+    char *help = things_read_help(things_table);
 
-    for (const struct setting *setting = table; setting->name != NULL; setting++) {
+    for (const struct setting *setting = things_table; setting->name != NULL; setting++) {
         char option[80];
         const char *place, *word = setting->help;
 
@@ -596,156 +151,7 @@ START_TEST(help_breaks_lines_between_words_and_loses_none)
     free(help);
 }
 END_TEST
-
-/* A table with an operand; port 7 unless it says another. */
-
-struct probe {
-    struct address target;
-    bool quiet;
-    uint64_t interval, rate, wait;
-    char mark;
-};
-
-static int parse_mark(const char *text, void *member, struct error *error)
-{
-    if (strlen(text) == 1) {
-        *(char *)member = text[0];
-        return 0;
-    }
-    error_set(error, "one letter");
-    return -1;
-}
-
-static const struct setting probe_table[] = {
-    {.name = "ADDRESS",
-     .type = SETTING_TARGET,
-     .offset = offsetof(struct probe, target),
-     .minimum = 7,
-     .help = "where to"},
-    {.name = "quiet",
-     .letter = 'q',
-     .type = SETTING_FLAG,
-     .offset = offsetof(struct probe, quiet),
-     .help = "less"},
-    {.name = "interval",
-     .type = SETTING_INTERVAL,
-     .offset = offsetof(struct probe, interval),
-     .argument = "DURATION",
-     .fallback = "1s",
-     .maximum = 2000000,
-     .help = "how often"},
-    {.name = "rate",
-     .type = SETTING_RATE,
-     .offset = offsetof(struct probe, rate),
-     .argument = "N/s",
-     .fallback = "0",
-     .maximum = 1000,
-     .help = "how many"},
-    {.name = "wait",
-     .letter = 'w',
-     .type = SETTING_DURATION,
-     .offset = offsetof(struct probe, wait),
-     .argument = "DURATION",
-     .implied = "5s",
-     .maximum = 9000,
-     .help = "wait"},
-    {.name = "mark",
-     .type = SETTING_PARSED,
-     .offset = offsetof(struct probe, mark),
-     .argument = "LETTER",
-     .parse = parse_mark,
-     .help = "mark"},
-    {.name = NULL},
-};
-
-static int parse_probe(struct probe *probe, const char *const arguments[], struct error *error)
-{
-    *probe = (struct probe){0};
-    ck_assert_int_eq(settings_set_defaults(probe_table, probe, error), 0);
-    return parse_into(probe_table, probe, arguments, error);
-}
-
-START_TEST(an_operand_may_stand_anywhere_or_be_missing)
-{
-    struct error error = {""};
-    struct probe probe;
-    char text[ADDRESS_TEXT_SIZE];
-
-    ck_assert_int_eq(parse_probe(&probe, ARGUMENTS(NULL), &error), 0);
-    ck_assert_str_eq(probe.target.host, "");
-    ck_assert_uint_eq(probe.interval, 1000000);
-    ck_assert_int_eq(parse_probe(&probe, ARGUMENTS("::1", "-q", "--interval", "0.2"), &error), 0);
-    address_format(&probe.target, text);
-    ck_assert_str_eq(text, "tcp://[::1]:7");
-    ck_assert(probe.quiet);
-    ck_assert_uint_eq(probe.interval, 200000);
-    ck_assert_int_eq(parse_probe(&probe, ARGUMENTS("--rate", "9/s", "--", "a"), &error), 0);
-    ck_assert_uint_eq(probe.rate, 9);
-    ck_assert_str_eq(probe.target.host, "a");
-}
-END_TEST
-
-START_TEST(a_second_operand_and_a_wrong_one_are_refused)
-{
-    struct error error = {""};
-    struct probe probe;
-
-    ck_assert_int_eq(parse_probe(&probe, ARGUMENTS("a", "b"), &error), -1);
-    ck_assert_str_eq(
-        error.text,
-        "\"b\" is one too many; give one ADDRESS, and the value of --wait behind \"=\"");
-    ck_assert_int_eq(parse_probe(&probe, ARGUMENTS("fd://0"), &error), -1);
-    ck_assert_ptr_nonnull(strstr(error.text, "fd://0"));
-    ck_assert_int_eq(parse_probe(&probe, ARGUMENTS("--ADDRESS", "a"), &error), -1);
-    ck_assert_int_eq(parse_probe(&probe, ARGUMENTS("--interval", "2s1us"), &error), -1);
-    ck_assert_str_eq(error.text, "--interval: \"2s1us\" is out of range; it may be 0 to 2s");
-    ck_assert_int_eq(parse_probe(&probe, ARGUMENTS("--rate", "9/h"), &error), -1);
-    ck_assert_ptr_nonnull(strstr(error.text, "1000/s"));
-}
-END_TEST
-
-START_TEST(a_value_that_may_be_missing_stands_behind_an_equals_sign)
-{
-    struct error error = {""};
-    struct probe probe;
-
-    ck_assert_int_eq(parse_probe(&probe, ARGUMENTS("a"), &error), 0);
-    ck_assert_uint_eq(probe.wait, 0);
-    ck_assert_int_eq(parse_probe(&probe, ARGUMENTS("--wait", "a"), &error), 0);
-    ck_assert_uint_eq(probe.wait, 5000);
-    ck_assert_str_eq(probe.target.host, "a");
-    ck_assert_int_eq(parse_probe(&probe, ARGUMENTS("-w", "a"), &error), 0);
-    ck_assert_uint_eq(probe.wait, 5000);
-    ck_assert_int_eq(parse_probe(&probe, ARGUMENTS("--wait=9s", "a"), &error), 0);
-    ck_assert_uint_eq(probe.wait, 9000);
-    ck_assert_int_eq(parse_probe(&probe, ARGUMENTS("--wait=10s", "a"), &error), -1);
-    ck_assert_str_eq(error.text, "--wait: \"10s\" is out of range; it may be 0 to 9s");
-}
-END_TEST
-
-START_TEST(a_program_parses_a_type_of_its_own)
-{
-    struct error error = {""};
-    struct probe probe;
-
-    ck_assert_int_eq(parse_probe(&probe, ARGUMENTS("a", "--mark", "x"), &error), 0);
-    ck_assert_int_eq(probe.mark, 'x');
-    ck_assert_int_eq(parse_probe(&probe, ARGUMENTS("a", "--mark", "xy"), &error), -1);
-    ck_assert_str_eq(error.text, "--mark: \"xy\" is not one letter");
-}
-END_TEST
-
-START_TEST(help_shows_that_a_value_may_be_missing)
-{
-    char *help = read_help(probe_table);
-
-    ck_assert_ptr_nonnull(strstr(help, "\n  -w, --wait[=DURATION]        wait\n"));
-    ck_assert_ptr_nonnull(strstr(help, "\n      --mark LETTER            mark\n"));
-    free(help);
-}
-END_TEST
-
-/* --- A configuration file. ------------------------------------------------------------------- */
+/* A configuration file. */
 
 static bool format_mark(const void *member, char text[SETTING_VALUE_SIZE])
 {
@@ -768,7 +174,7 @@ struct written {
 static const struct setting written_table[] = {
     {.name = "listen",
      .type = SETTING_LIST,
-     .list = &listens,
+     .list = &things_listens,
      .offset = offsetof(struct written, listen),
      .argument = "ADDRESS",
      .fallback = "[::1]:7",
@@ -802,7 +208,7 @@ static const struct setting written_table[] = {
      .offset = offsetof(struct written, level),
      .argument = "LEVEL",
      .fallback = "low",
-     .choices = levels,
+     .choices = things_levels,
      .is_fixed = true,
      .help = "level"},
     {.name = "quiet",
@@ -820,7 +226,7 @@ static const struct setting written_table[] = {
      .type = SETTING_PARSED,
      .offset = offsetof(struct written, mark),
      .argument = "LETTER",
-     .parse = parse_mark,
+     .parse = things_parse_mark,
      .format = format_mark,
      .size = sizeof(char),
      .is_fixed = true,
@@ -939,7 +345,6 @@ START_TEST(errors_of_a_line_name_the_setting_without_dashes)
     ck_assert_int_eq(set_line("path", "", &error), -1);
     ck_assert_str_eq(error.text, "path: \"\" is empty; write what it should be");
     ck_assert_ptr_null(settings_find(written_table, "none"));
-    ck_assert_ptr_null(settings_find(probe_table, "ADDRESS"));
 }
 END_TEST
 
@@ -979,10 +384,17 @@ END_TEST
 static Suite *settings_suite(void)
 {
     Suite *suite = suite_create("settings");
-    TCase *right = support_case(suite, "right");
-    TCase *refused = support_case(suite, "wrong");
+    TCase *defaults = support_case(suite, "defaults");
     TCase *help = support_case(suite, "help");
     TCase *files = support_case(suite, "files");
+
+    tcase_add_checked_fixture(defaults, things_set_defaults, things_free);
+    tcase_add_loop_test(defaults, a_default_that_its_setting_refuses_aborts, 0, 4);
+
+    tcase_add_test(help, help_shows_every_option_with_its_letter_argument_and_default);
+    tcase_add_test(help, help_fits_the_screen);
+    tcase_add_loop_test(help, help_fits_the_screen_whatever_its_words, 1, 20);
+    tcase_add_test(help, help_breaks_lines_between_words_and_loses_none);
 
     tcase_add_checked_fixture(files, set_written_defaults, free_written);
     tcase_add_test(files, defaults_are_printed_as_lines_of_a_file);
@@ -990,33 +402,6 @@ static Suite *settings_suite(void)
     tcase_add_loop_test(files, a_flag_in_a_file_is_yes_or_no, 0, COUNT_OF(flags));
     tcase_add_test(files, errors_of_a_line_name_the_setting_without_dashes);
     tcase_add_test(files, what_is_fixed_keeps_its_value);
-    tcase_add_test(help, an_operand_may_stand_anywhere_or_be_missing);
-    tcase_add_test(help, a_second_operand_and_a_wrong_one_are_refused);
-    tcase_add_test(help, a_value_that_may_be_missing_stands_behind_an_equals_sign);
-    tcase_add_test(help, a_program_parses_a_type_of_its_own);
-    tcase_add_test(help, help_shows_that_a_value_may_be_missing);
-    tcase_add_checked_fixture(right, set_defaults, free_things);
-    tcase_add_test(right, defaults_are_set_and_an_empty_line_leaves_them);
-    tcase_add_test(right, each_type_is_read);
-    tcase_add_loop_test(right, every_spelling_means_the_same, 0, COUNT_OF(spellings));
-    tcase_add_test(right, bounds_are_allowed_themselves);
-    tcase_add_test(right, auto_is_read_where_it_is_allowed);
-    tcase_add_test(right, the_first_value_of_a_list_replaces_its_default_and_others_join);
-    tcase_add_test(right, a_list_that_is_given_its_default_keeps_it);
-    tcase_add_test(right, a_long_list_is_kept_whole);
-    tcase_add_test(right, freed_settings_may_be_set_again);
-
-    tcase_add_checked_fixture(refused, set_defaults, free_things);
-    tcase_add_loop_test(refused, a_wrong_line_is_refused_with_a_sentence_that_names_the_option, 0,
-                        COUNT_OF(wrong));
-    tcase_add_test(refused, nothing_is_printed_about_a_wrong_line);
-    tcase_add_test(refused, a_parse_does_not_depend_on_the_one_before);
-    tcase_add_loop_test(refused, a_default_that_its_setting_refuses_aborts, 0, 4);
-
-    tcase_add_test(help, help_shows_every_option_with_its_letter_argument_and_default);
-    tcase_add_test(help, help_fits_the_screen);
-    tcase_add_loop_test(help, help_fits_the_screen_whatever_its_words, 1, 20);
-    tcase_add_test(help, help_breaks_lines_between_words_and_loses_none);
     return suite;
 }
 
