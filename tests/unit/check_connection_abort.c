@@ -73,7 +73,7 @@ START_TEST(no_deadline_comes_after_a_free)
     client = client_join(scene_socket_of(_i));
     client_let_echo_wait(client);
     if (client->ends > 0)
-        return; /* the machine is too slow for this test */
+        support_skip("the machine is too slow");
     if (_i / SOCKET_COUNT == 0)
         connection_close(client->connection, CLOSE_DRAIN);
     connection_free(client->connection);
@@ -148,7 +148,7 @@ START_TEST(another_error_of_the_system_is_a_network_error)
 
     if (terminal < 0) {
         scene.count--;
-        return; /* this system has no pseudo terminals for us */
+        support_skip("this system has no pseudo terminals for us");
     }
     ck_assert_int_eq(grantpt(terminal), 0);
     ck_assert_int_eq(unlockpt(terminal), 0);

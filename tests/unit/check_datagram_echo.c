@@ -303,7 +303,7 @@ START_TEST(a_train_returns_with_its_segments_and_the_odd_last_one)
     start("127.0.0.1", "127.0.0.1");
     for (unsigned i = 0; i < 3; i++) {
         if (!ask_train(scene.client, length, SEGMENT))
-            return;
+            support_skip("this system sends no trains");
         for (size_t offset = 0; offset < length; offset += SEGMENT)
             expect_answer(scene.client, offset,
                           length - offset < SEGMENT ? length - offset : SEGMENT);
@@ -322,7 +322,7 @@ START_TEST(a_train_that_is_refused_leaves_as_single_datagrams)
     /* Without checksums no train leaves (udp_send_skb gives EIO). */
     ck_assert_int_eq(setsockopt(scene.fd, SOL_SOCKET, SO_NO_CHECK, &on, sizeof on), 0);
     if (!ask_train(scene.client, 20 * SEGMENT + 1, SEGMENT))
-        return;
+        support_skip("this system sends no trains");
     for (size_t i = 0; i < 20; i++)
         expect_answer(scene.client, i * SEGMENT, SEGMENT);
     expect_answer(scene.client, 20 * SEGMENT, 1);
@@ -337,7 +337,7 @@ START_TEST(a_rate_cuts_a_train_between_two_datagrams)
     scene.limits.rate_per_second = 7;
     start("127.0.0.1", "127.0.0.1");
     if (!ask_train(scene.client, 20 * SEGMENT, SEGMENT))
-        return;
+        support_skip("this system sends no trains");
     for (size_t i = 0; i < 7; i++)
         expect_answer(scene.client, i * SEGMENT, SEGMENT);
     expect_silence(scene.client);
@@ -707,7 +707,7 @@ START_TEST(what_comes_puts_the_idle_timeout_off)
         expect_answer(scene.client, i, 10);
         (void)support_loop_for(150);
         if (clock_now_ms() - begin_ms > 1000)
-            return; /* this machine is too busy to tell */
+            support_skip("the machine is too busy to tell");
         ck_assert_int_eq(scene.over_count, 0);
     }
     support_loop_until(is_over, NULL);

@@ -112,7 +112,7 @@ START_TEST(an_ipv6_socket_is_for_ipv6_unless_it_is_told_otherwise)
     (void)close(fd);
     fd = socket(AF_INET6, SOCK_STREAM, 0);
     if (fd < 0)
-        return; /* a machine without IPv6 */
+        support_skip("there is no IPv6 here");
     ck_assert_int_eq(socket_options_set_before_bind(fd, AF_INET6, &options, &failed), 0);
     ck_assert_int_eq(number(IPPROTO_IPV6, IPV6_V6ONLY), 1);
     options.v6only = false;

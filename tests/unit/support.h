@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* Run a suite as CK_ENV says and free it. Return the exit status of the test program. */
 int support_run(Suite *suite);
@@ -62,6 +63,13 @@ bool support_memory_has_failed(void);
 
 /* Tell whether valgrind runs the test: some of what the system does, it only plays. */
 bool support_is_under_valgrind(void);
+
+/* End the running test, which cannot be made here, and say why in its program's output. */
+#define support_skip(why)                                                                          \
+    do {                                                                                           \
+        (void)fprintf(stderr, "%s was skipped: %s\n", __func__, (why));                            \
+        return;                                                                                    \
+    } while (0)
 
 /* Return the number of open descriptors. */
 unsigned support_descriptor_count(void);
