@@ -14,45 +14,68 @@ static const char *label_of(const struct endpoint *endpoint)
     return endpoint->next_options.name[0] != '\0' ? endpoint->next_options.name : endpoint->name;
 }
 
-static struct listener_stats *add(struct listener_stats_list *list, const struct endpoint *endpoint)
-{
-    /* A multiple of the alignment, as aligned_alloc wants it, since struct counters is one. */
-    const size_t size =
-        sizeof(struct listener_stats) + list->worker_count * sizeof(struct counters);
-    struct listener_stats *stats = aligned_alloc(alignof(struct listener_stats), size);
-    struct listener_stats **end = &list->first;
-
-    if (stats == NULL)
-        return NULL;
-    memset(stats, 0, size);
-    (void)snprintf(stats->label, sizeof stats->label, "%s", label_of(endpoint));
-    stats->is_of_datagrams = endpoint->kind == ENDPOINT_DATAGRAM;
-    while (*end != NULL)
-        end = &(*end)->next;
-    *end = stats;
-    return stats;
-}
-
-static struct listener_stats *find_or_add(struct listener_stats_list *list,
-                                          const struct endpoint *endpoint)
+/* Return what is counted of an endpoint's listener, or NULL. */
+static struct listener_stats *find(const struct listener_stats_list *list,
+                                   const struct endpoint *endpoint)
 {
     struct listener_stats *stats = list->first;
 
     while (stats != NULL && (strcmp(stats->label, label_of(endpoint)) != 0 ||
                              stats->is_of_datagrams != (endpoint->kind == ENDPOINT_DATAGRAM)))
         stats = stats->next;
-    return stats != NULL ? stats : add(list, endpoint);
+    return stats;
+}
+
+/* Return the place behind the last listener of a list. */
+static struct listener_stats **end_of(struct listener_stats_list *list)
+{
+    struct listener_stats **end = &list->first;
+
+    while (*end != NULL)
+        end = &(*end)->next;
+    return end;
+}
+
+/* Begin to count an endpoint's listener. Return 0, or -1 with errno ENOMEM. */
+static int add(struct listener_stats_list *list, const struct endpoint *endpoint)
+{
+    /* A multiple of the alignment, as aligned_alloc wants it, since struct counters is one. */
+    const size_t size =
+        sizeof(struct listener_stats) + list->worker_count * sizeof(struct counters);
+    struct listener_stats *stats = aligned_alloc(alignof(struct listener_stats), size);
+
+    if (stats == NULL)
+        return -1;
+    memset(stats, 0, size);
+    (void)snprintf(stats->label, sizeof stats->label, "%s", label_of(endpoint));
+    stats->is_of_datagrams = endpoint->kind == ENDPOINT_DATAGRAM;
+    *end_of(list) = stats;
+    return 0;
+}
+
+static void free_from(struct listener_stats **link)
+{
+    while (*link != NULL) {
+        struct listener_stats *stats = *link;
+
+        *link = stats->next;
+        free(stats);
+    }
 }
 
 int listener_stats_find(struct listener_stats_list *list, struct endpoint_list *endpoints)
 {
-    for (size_t i = 0; i < endpoints->count; i++) {
-        struct listener_stats *stats = find_or_add(list, &endpoints->items[i]);
+    struct listener_stats **added = end_of(list);
 
-        if (stats == NULL)
+    for (size_t i = 0; i < endpoints->count; i++) {
+        if (find(list, &endpoints->items[i]) == NULL && add(list, &endpoints->items[i]) < 0) {
+            free_from(added); /* of a listener that never comes there is nothing to tell */
+            errno = ENOMEM;
             return -1;
-        endpoints->items[i].stats = stats;
+        }
     }
+    for (size_t i = 0; i < endpoints->count; i++)
+        endpoints->items[i].stats = find(list, &endpoints->items[i]);
     return 0;
 }
 
@@ -77,10 +100,5 @@ uint64_t listener_stats_total(const struct listener_stats_list *list, enum count
 
 void listener_stats_fini(struct listener_stats_list *list)
 {
-    while (list->first != NULL) {
-        struct listener_stats *stats = list->first;
-
-        list->first = stats->next;
-        free(stats);
-    }
+    free_from(&list->first);
 }

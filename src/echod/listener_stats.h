@@ -35,7 +35,7 @@ struct listener_stats_list {
 /*
  * Give each endpoint what is counted of its listener, or begin to count; it stays where it is for
  * as long as the list. Of an endpoint that has a next name, it is that one's. Return 0, or -1 with
- * errno ENOMEM.
+ * errno ENOMEM, and nothing has changed.
  */
 int listener_stats_find(struct listener_stats_list *list, struct endpoint_list *endpoints)
     __attribute__((warn_unused_result));

@@ -199,6 +199,13 @@ class FailedAllocations(harness.TestCase):
         self.malloc.stop()  # a worker that lacks memory tries again
         return "in effect" in echod.log.wait_for(RELOAD_END, since=since).group()
 
+    def listeners(self, echod):
+        """Those of which USR1 tells what was counted."""
+        since = len(echod.log.lines)
+        echod.signal(signal.SIGUSR1)
+        echod.log.wait_for(harness.REPORT_LINE, since=since)  # the last to come: a client is there
+        return [match.group(1) for match in echod.log.find(r" listener (\S+): ", since)]
+
     def check_reload(self, number, count):
         before = [f"listen {TCP}", "workers 2", "idle-timeout 1h", "log-level info",
                   "listen tcp://localhost:0,name=named"]
@@ -217,6 +224,7 @@ class FailedAllocations(harness.TestCase):
             with harness.connect(echod.addresses[0]) as newcomer:
                 round_trip(newcomer)
             if not was_changed:
+                self.assertEqual(self.listeners(echod), ["first", "named"])
                 self.assertEqual(os.path.exists(f"{self.directory}/s"), False)
                 harness.wait_until(lambda: echod.descriptor_count() == descriptors,
                                    "a failed reload keeps no descriptor")

@@ -10,6 +10,7 @@
 #include "support.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,11 +20,26 @@ enum { WORKERS = 2 };
 static struct {
     struct endpoint_list endpoints;
     struct listener_stats_list stats;
+    unsigned allocations_left; /* then memory is short */
 } scene;
+
+/* Stands before the C library's. */
+void *aligned_alloc(size_t alignment, size_t size)
+{
+    void *memory = NULL;
+
+    if (scene.allocations_left == 0 || posix_memalign(&memory, alignment, size) != 0) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    scene.allocations_left--;
+    return memory;
+}
 
 static void setup(void)
 {
     memset(&scene, 0, sizeof scene);
+    scene.allocations_left = UINT_MAX;
     scene.stats.worker_count = scene.endpoints.worker_count = WORKERS;
 }
 
@@ -142,6 +158,29 @@ START_TEST(the_addresses_of_a_name_count_together_but_datagrams_apart)
 }
 END_TEST
 
+START_TEST(without_memory_nothing_changes)
+{
+    const struct listener_stats *before;
+
+    add(ENDPOINT_LISTENER, "tcp://127.0.0.1:7", "before");
+    find();
+    before = scene.endpoints.items[0].stats;
+    (void)strcpy(scene.endpoints.items[0].next_options.name, "after");
+    add(ENDPOINT_LISTENER, "tcp://127.0.0.1:8", "never");
+    for (unsigned enough_for = 0; enough_for < 2; enough_for++) {
+        scene.allocations_left = enough_for;
+        ck_assert_int_eq(listener_stats_find(&scene.stats, &scene.endpoints), -1);
+        ck_assert_int_eq(errno, ENOMEM);
+        ck_assert_ptr_eq(scene.endpoints.items[0].stats, before);
+        ck_assert_uint_eq(stats_count(), 1);
+    }
+    scene.allocations_left = UINT_MAX;
+    find();
+    ck_assert_str_eq(scene.endpoints.items[0].stats->label, "after");
+    ck_assert_uint_eq(stats_count(), 3);
+}
+END_TEST
+
 static Suite *totals_suite(void)
 {
     Suite *suite = suite_create("totals");
@@ -156,6 +195,7 @@ static Suite *totals_suite(void)
     tcase_add_checked_fixture(listeners, setup, teardown);
     tcase_add_test(listeners, what_was_counted_stays_when_a_listener_comes_back);
     tcase_add_test(listeners, the_addresses_of_a_name_count_together_but_datagrams_apart);
+    tcase_add_test(listeners, without_memory_nothing_changes);
     return suite;
 }
 
