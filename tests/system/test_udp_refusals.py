@@ -1,0 +1,63 @@
+"""
+test_udp_refusals: what the system refuses while datagrams are served harms nobody else.
+strace lets system calls fail. The echo of datagrams is in test_udp.
+Run alone, by `run` or by make check.
+"""
+
+import harness
+from harness import Echod
+from test_udp import UDP, UdpTestCase, totals_of, wait_for_totals, with_host
+
+
+class RefusalTest(UdpTestCase):
+    def setUp(self):
+        self.strace = self.need_program("strace")
+
+    def echod(self, injection, listen=UDP):
+        """An echod whose calls fail; -D: it remains our own child."""
+        prefix = [self.strace, "-D", "-f", "-qq", "-o", "/dev/null", "-e", f"inject={injection}"]
+        return Echod(listen=listen, prefix=prefix)
+
+    def expect_bursts(self, client):
+        for burst in (1, 1, 30, 1, 100, 1, 1):
+            datagrams = [b"%d of %d" % (i, burst) for i in range(burst)]
+            for data in datagrams:
+                client.send(data)
+            self.assertEqual([client.recv(100) for _ in datagrams], datagrams)
+
+    def test_a_full_send_buffer(self):
+        """What cannot leave now leaves later: nothing is lost, doubled or out of order."""
+        for call in ("sendto", "sendmmsg", "sendmsg"):
+            for error in ("EAGAIN", "ENOBUFS", "EINTR"):
+                with self.subTest(call, error=error), \
+                        self.echod(f"{call}:error={error}:when=1+2", "udp://0.0.0.0:0") as server:
+                    client = self.client(with_host(server.addresses[0], "127.0.0.1"))
+                    self.expect_bursts(client)
+                    self.expect_silence(client)
+                    self.assertEqual(totals_of(server)["failed"], 0)
+
+    def test_an_error_that_belongs_to_another_answer(self):
+        """It is over once it was told: the answer is sent again."""
+        for error in ("ECONNREFUSED", "EHOSTUNREACH"):
+            with self.subTest(error), \
+                    self.echod(f"sendto,sendmmsg:error={error}:when=1+2") as server:
+                self.expect_bursts(self.client(server.addresses[0]))
+
+    def test_answers_that_are_forbidden(self):
+        """A firewall costs the answers that it forbids, and few lines of the log."""
+        with self.echod("sendto,sendmsg,sendmmsg:error=EPERM:when=1..40") as server:
+            client = self.client(server.addresses[0])
+            for i in range(60):
+                client.send(b"%d" % i)
+            wait_for_totals(server, lambda totals: totals["failed"] > 0 and
+                            totals["failed"] + totals["datagrams_out"] == 60, "all were tried")
+            self.assertLessEqual(len(server.log.find("warning.*fail: Operation not permitted")), 3)
+
+    def test_errors_of_receiving(self):
+        """An error that the network tells of on receiving ends nothing."""
+        with self.echod("recvmsg,recvmmsg:error=ECONNREFUSED:when=1+3") as server:
+            self.expect_bursts(self.client(server.addresses[0]))
+
+
+if __name__ == "__main__":
+    harness.main()
