@@ -301,7 +301,6 @@ class FindIdleTimeoutTest(CheckTestCase):
         with broken_servers.forgetting_after(0.05, forget=broken_servers.reset) as server:
             figures = self.figures("--find-idle-timeout=5s", server.address)
         self.assertLess(figures["survived_seconds"], figures["lost_seconds"])
-        self.assertGreaterEqual(figures["lost_seconds"], 0.05)
 
     def test_one_loss_by_coincidence(self):
         """One connection is lost early; what comes after shows that it was no time-out."""

@@ -33,6 +33,7 @@ serverurl=unix://{directory}/supervisor.sock
 SHIPPED = os.path.join(harness.HERE, "../../packaging/supervisor/echod.conf")
 PROGRAM_ADDRESS = "tcp://127.0.0.1:13265"
 SHARED_ADDRESS = "tcp://127.0.0.1:13266"
+LONG_START_SECONDS = 60
 SHARED_NAMES = ("echod-shared:echod-shared_00", "echod-shared:echod-shared_01")
 
 
@@ -118,10 +119,12 @@ class Supervisor(Process):
 
 class SupervisorTest(harness.TestCase):
 
-    def supervise(self, program_address="tcp://127.0.0.1:0", shared_address=None, config=None):
+    def supervise(self, program_address="tcp://127.0.0.1:0", shared_address=None, config=None,
+                  start_seconds=1):
         """
-        A supervisord that has the file which is shipped, with our paths and addresses, and with a
-        configuration file for echod, or none.
+        A supervisord that has the file which is shipped, with our paths and addresses, with a
+        configuration file for echod, or none, and with more time for a start where a slow machine
+        must not turn a failed one into a success.
         """
         daemon = self.need_program("supervisord")
         control = self.need_program("supervisorctl")
@@ -132,6 +135,7 @@ class SupervisorTest(harness.TestCase):
         for ours, shipped in ((f"{harness.ECHOD} {options}", "/usr/sbin/echod"),
                               (directory, "/var/log/supervisor"),
                               (program_address, PROGRAM_ADDRESS),
+                              (f"startsecs={start_seconds}", "startsecs=1"),
                               (shared_address or SHARED_ADDRESS, SHARED_ADDRESS)):
             self.assertIn(shipped, programs)
             programs = programs.replace(shipped, ours)
@@ -219,7 +223,8 @@ class ProgramTest(SupervisorTest):
                 other.addresses[0]: r"error: \[echod\] .*" + re.escape(other.addresses[0]),
             }
             for address, sentence in mistakes.items():
-                with self.subTest(address), self.supervise(address) as supervisor:
+                with self.subTest(address), \
+                        self.supervise(address, start_seconds=LONG_START_SECONDS) as supervisor:
                     supervisor.wait_for_state("FATAL")
                     supervisor.wait_for_text("echod.log", sentence)
                     # Not one of its tries was taken for a start: it ended within startsecs.
@@ -228,7 +233,7 @@ class ProgramTest(SupervisorTest):
     def test_a_wrong_configuration_file_is_fatal(self):
         """It leads to FATAL within startsecs, too, and the log has each of its errors."""
         config = self.write_config("workers 0\nuser nobody-at-all\n")
-        with self.supervise(config=config) as supervisor:
+        with self.supervise(config=config, start_seconds=LONG_START_SECONDS) as supervisor:
             supervisor.wait_for_state("FATAL")
             supervisor.wait_for_text("echod.log", f"^echod: {config}:1: workers: ", 2)
             supervisor.wait_for_text("echod.log", f"^echod: {config}:2: user: ", 2)
