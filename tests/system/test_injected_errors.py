@@ -213,6 +213,15 @@ class InjectedErrors(harness.TestCase):
             echod.close_clients()
             echod.wait_for_exit(harness.STATUS_STOPPED)
 
+    def test_an_address_that_is_free_a_moment_later_is_bound(self):
+        """Of two that start at one instant, both may find the address in use; one must serve."""
+        for call in ("bind", "listen"):
+            with self.subTest(call):
+                self.check_stream(f"{call}:error=EADDRINUSE:when=1")
+                self.assertEqual(self.wait_for_injections(), 1)
+        with Echod(prefix=self.prefix("bind:error=EADDRINUSE"), ready=0, may_log="in use") as echod:
+            echod.wait_for_exit(harness.STATUS_SYSTEM)
+
     def test_without_a_pipe_it_serves_or_says_why_it_does_not(self):
         """libevent needs pipes and echod's mailboxes do; only that for splice is for speed."""
         started = 0

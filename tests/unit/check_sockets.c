@@ -73,6 +73,7 @@ START_TEST(without_descriptors_nothing_is_left_open)
         if (status != 0) {
             ck_assert_uint_eq(support_descriptor_count(), descriptors);
             ck_assert_int_eq(access(opening.path, F_OK), -1);
+            ck_assert_ptr_nonnull(strstr(opening.error.text, "raise the limit of open files"));
         }
     }
     ck_assert_uint_gt(allowed, 6); /* three for each address */

@@ -10,8 +10,10 @@
 #include "opening.h"
 #include "support.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -51,6 +53,7 @@ START_TEST(a_path_that_somebody_listens_on_is_refused)
     int fd = opening_bind_path(true), client;
 
     opening_check_refused(1, TEXTS(opening.url), opening.url);
+    ck_assert_ptr_nonnull(strstr(opening.error.text, strerror(EADDRINUSE)));
     client = opening_connect_path(); /* it is there still */
     ck_assert_uint_ge(opening_accept(fd), 1);
     support_close(&client);
@@ -127,6 +130,7 @@ START_TEST(a_file_is_not_taken_for_a_socket)
 
     ck_assert_int_eq(fstat(fd, &before), 0);
     opening_check_refused(1, TEXTS(opening.url), opening.url);
+    ck_assert_ptr_nonnull(strstr(opening.error.text, strerror(EEXIST)));
     ck_assert_int_eq(stat(opening.path, &after), 0);
     ck_assert_uint_eq(before.st_ino, after.st_ino);
     support_close(&fd);
@@ -163,6 +167,76 @@ START_TEST(a_path_that_is_gone_by_now_is_no_problem)
 }
 END_TEST
 
+/* What became of the path, or of its directory, and whether the socket is lost then. */
+enum fate { PATH_STAYS, PATH_IS_GONE, PATH_IS_ANOTHERS, DIRECTORY_IS_A_FILE, DIRECTORY_IS_A_LOOP };
+
+static void meet_fate(enum fate fate, const char *directory, const char *path)
+{
+    char moved[80];
+    int fd;
+
+    (void)snprintf(moved, sizeof moved, "%s/moved", opening.directory);
+    switch (fate) {
+    case PATH_STAYS:
+        return;
+    case PATH_IS_GONE:
+        ck_assert_int_eq(unlink(path), 0);
+        return;
+    case PATH_IS_ANOTHERS:
+        ck_assert_int_eq(rename(path, moved), 0); /* so that the inode is not used again */
+        fd = open(path, O_CREAT | O_EXCL | O_RDWR, 0600);
+        ck_assert_int_ge(fd, 0);
+        support_close(&fd);
+        return;
+    case DIRECTORY_IS_A_FILE:
+        ck_assert_int_eq(rename(directory, moved), 0);
+        fd = open(directory, O_CREAT | O_EXCL | O_RDWR, 0600);
+        ck_assert_int_ge(fd, 0);
+        support_close(&fd);
+        return;
+    case DIRECTORY_IS_A_LOOP: /* nobody knows what is there */
+        ck_assert_int_eq(rename(directory, moved), 0);
+        ck_assert_int_eq(symlink(directory, directory), 0);
+        return;
+    }
+}
+
+static void clean_up(const char *directory, const char *path)
+{
+    char moved[80];
+
+    (void)unlink(path);
+    (void)unlink(directory);
+    (void)rmdir(directory);
+    (void)snprintf(moved, sizeof moved, "%s/moved/socket", opening.directory);
+    (void)unlink(moved);
+    *strrchr(moved, '/') = '\0';
+    (void)unlink(moved);
+    (void)rmdir(moved);
+}
+
+START_TEST(a_socket_whose_path_is_gone_is_lost)
+{
+    static const bool is_lost[] = {false, true, true, true, false};
+    char directory[64], path[80], url[100];
+    const struct endpoint *endpoint;
+
+    (void)snprintf(directory, sizeof directory, "%s/below", opening.directory);
+    (void)snprintf(path, sizeof path, "%s/socket", directory);
+    (void)snprintf(url, sizeof url, "unix://%s", path);
+    ck_assert_int_eq(mkdir(directory, 0700), 0);
+    opening_open(1, TEXTS(url, "127.0.0.1:0"));
+    endpoint = &opening.sockets.endpoints.items[0];
+    meet_fate((enum fate)_i, directory, path);
+    if (strcmp(endpoint->name, url) != 0)
+        endpoint++;
+    ck_assert_int_eq(endpoint_has_lost_path(endpoint), is_lost[_i]);
+    ck_assert_int_eq(endpoint_has_path(endpoint), _i == PATH_STAYS);
+    sockets_close(&opening.sockets);
+    clean_up(directory, path);
+}
+END_TEST
+
 static Suite *unix_suite(void)
 {
     Suite *suite = suite_create("unix");
@@ -179,6 +253,7 @@ static Suite *unix_suite(void)
     tcase_add_test(test_case, a_path_without_directory_is_refused);
     tcase_add_test(test_case, a_path_that_is_somebody_elses_by_now_is_not_removed);
     tcase_add_test(test_case, a_path_that_is_gone_by_now_is_no_problem);
+    tcase_add_loop_test(test_case, a_socket_whose_path_is_gone_is_lost, 0, 5);
     return suite;
 }
 
