@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -106,6 +105,16 @@ struct lookup *lookup_start(const struct listen_list *addresses, lookup_callback
     destroy(lookup);
     errno = failure;
     return NULL;
+}
+
+bool lookup_is_over(struct lookup *lookup)
+{
+    bool is_over;
+
+    pthread_mutex_lock(&lookup->mutex);
+    is_over = lookup->is_over;
+    pthread_mutex_unlock(&lookup->mutex);
+    return is_over;
 }
 
 void lookup_free(struct lookup *lookup)

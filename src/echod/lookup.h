@@ -10,6 +10,7 @@
 #include "echod/listen.h"
 
 #include <netdb.h>
+#include <stdbool.h>
 
 struct lookup;
 
@@ -22,6 +23,9 @@ typedef void lookup_callback(void *argument);
  */
 struct lookup *lookup_start(const struct listen_list *addresses, lookup_callback *on_found,
                             void *argument);
+
+/* Tell whether everything was looked up, and `on_found` was called. */
+bool lookup_is_over(struct lookup *lookup);
 
 /*
  * Free the lookup. If the thread is still at work it goes on by itself, and calls nobody: when this

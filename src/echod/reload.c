@@ -2,14 +2,21 @@
 
 #include "echod/reload.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "echod/capacity.h"
 #include "echod/socket_options.h"
 #include "echod/options_reader.h"
+#include "echod/timers.h"
 
 #include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
+
+enum {
+    /* Longer than several hosts take whose first name server is away (resolv.conf(5)). */
+    LOOKUP_TIMEOUT_MINUTES = 5,
+};
 
 static void log_error(const struct error *error, void *argument)
 {
@@ -34,6 +41,7 @@ static struct capacity capacity_of(const struct reload *reload)
 /* Forget the next options. */
 static void drop(struct reload *reload)
 {
+    (void)event_del(reload->lookup_deadline);
     lookup_free(reload->lookup);
     reload->lookup = NULL;
     options_free(&reload->next);
@@ -44,6 +52,17 @@ static void refuse(const struct reload *reload)
 {
     log_write(reload->log, LOG_LEVEL_WARNING, "HUP: the configuration is not changed");
     supervise_tell_reload_failed(reload->supervise);
+}
+
+/* Nothing has changed, and nothing will: be ready for the next HUP, which may have come already. */
+static void give_up(struct reload *reload)
+{
+    drop(reload);
+    if (reload->is_over)
+        return;
+    refuse(reload);
+    if (reload->is_wanted)
+        reload_request(reload);
 }
 
 /* --- Sockets --------------------------------------------------------------------------------- */
@@ -122,22 +141,20 @@ static void keep_bound(struct reload *reload)
     }
 }
 
-/* The hosts of the next options have been looked up. */
+/* The hosts of the next options have been looked up, or those of a reload that was given up. */
 static void on_looked_up(void *argument)
 {
     struct reload *reload = argument;
 
-    if (reload->is_over) {
-        drop(reload);
-    } else if (open_sockets(reload) == 0) {
-        keep_bound(reload);
-        change_workers(reload);
-    } else {
-        drop(reload);
-        refuse(reload);
-        if (reload->is_wanted)
-            reload_request(reload);
+    if (reload->state != RELOAD_LOOKUP || !lookup_is_over(reload->lookup))
+        return;
+    if (reload->is_over || open_sockets(reload) < 0) {
+        give_up(reload);
+        return;
     }
+    (void)event_del(reload->lookup_deadline);
+    keep_bound(reload);
+    change_workers(reload);
 }
 
 /* The same, in the thread that looked them up. */
@@ -148,25 +165,48 @@ static void post_looked_up(void *argument)
     mailbox_post(reload->mailbox, &reload->looked_up);
 }
 
+/* The C library may wait for ever, such as for a lock that it kept when memory was short. */
+static void on_lookup_deadline(evutil_socket_t fd, short what, void *argument)
+{
+    struct reload *reload = argument;
+
+    (void)fd;
+    (void)what;
+    if (lookup_is_over(reload->lookup))
+        return; /* on_looked_up is about to be called */
+    if (!reload->is_over)
+        log_write(reload->log, LOG_LEVEL_ERROR,
+                  "hosts cannot be looked up within %d minutes: see to the name servers, or write "
+                  "addresses; if that does not help, restart echod",
+                  LOOKUP_TIMEOUT_MINUTES);
+    give_up(reload);
+}
+
+/* Begin to look up the hosts of the next options. Return 0, or -1 after a line in the log. */
+static int look_up(struct reload *reload)
+{
+    const struct timeval timeout = clock_timeval(UINT64_C(60000) * LOOKUP_TIMEOUT_MINUTES);
+
+    if (event_add(reload->lookup_deadline, &timeout) == 0)
+        reload->lookup = lookup_start(&reload->next.listen, post_looked_up, reload);
+    if (reload->lookup != NULL)
+        return 0;
+    log_write(reload->log, LOG_LEVEL_ERROR, "hosts cannot be looked up: %s", strerror(errno));
+    return -1;
+}
+
 /* Read the options again, and begin to look up their hosts. Return 0, or -1 after a report. */
 static int read_options(struct reload *reload)
 {
     struct options *next = &reload->next;
 
     if (options_read_again(next, reload->options, log_error, log_warning, reload->log) < 0)
-        goto free_next;
+        return -1;
     if (next->config_path == NULL) {
         log_write(reload->log, LOG_LEVEL_WARNING, "there is no configuration file to read again");
-        goto free_next;
+        return -1;
     }
-    reload->lookup = lookup_start(&next->listen, post_looked_up, reload);
-    if (reload->lookup != NULL)
-        return 0;
-    log_write(reload->log, LOG_LEVEL_ERROR, "no thread can look up hosts: %s", strerror(errno));
-
-free_next:
-    options_free(next);
-    return -1;
+    return look_up(reload);
 }
 
 /* Begin; it goes on in on_looked_up, and ends in finish. */
@@ -177,7 +217,7 @@ static void start(struct reload *reload)
     if (read_options(reload) == 0)
         reload->state = RELOAD_LOOKUP;
     else
-        refuse(reload);
+        give_up(reload);
 }
 
 /* Whoever passed a socket keeps it, and the kernel goes on to connect clients there. */
@@ -220,9 +260,11 @@ static void finish(struct reload *reload)
               reload->options->config_path);
 }
 
-void reload_init(struct reload *reload)
+int reload_init(struct reload *reload)
 {
     reload->looked_up = (struct mailbox_message){on_looked_up, reload, NULL, false};
+    reload->lookup_deadline = evtimer_new(reload->base, on_lookup_deadline, reload);
+    return reload->lookup_deadline == NULL ? -1 : 0;
 }
 
 void reload_request(struct reload *reload)
@@ -253,4 +295,5 @@ void reload_fini(struct reload *reload)
 {
     if (reload->state != RELOAD_NONE)
         drop(reload);
+    timers_free(reload->lookup_deadline);
 }

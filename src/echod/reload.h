@@ -16,6 +16,7 @@
 #include "echod/supervise.h"
 #include "echod/worker.h"
 
+#include <event2/event.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -32,7 +33,8 @@ struct reload {
     struct listener_stats_list *stats;
     struct connection_limit *limit;
     struct supervise *supervise;
-    struct mailbox *mailbox; /* of the server's loop */
+    struct event_base *base; /* of the server's loop */
+    struct mailbox *mailbox; /* of the same */
     struct log *log;
     struct worker **workers;
     size_t worker_count;
@@ -42,13 +44,14 @@ struct reload {
     bool is_over;        /* echod is about to end */
     struct options next; /* while there is a reload: what is changed to */
     struct lookup *lookup;
+    struct event *lookup_deadline;
     struct mailbox_message looked_up;
     unsigned long first_new_number; /* of the endpoints that came */
     size_t changed_count;           /* of workers */
 };
 
-/* Prepare the members that the caller leaves. */
-void reload_init(struct reload *reload);
+/* Prepare the members that the caller leaves. Return 0, or -1 with errno ENOMEM. */
+int reload_init(struct reload *reload) __attribute__((warn_unused_result));
 
 /* Reload, at once or after the reload that is under way; not after reload_stop. */
 void reload_request(struct reload *reload);
@@ -59,7 +62,7 @@ void reload_on_worker_changed(struct reload *reload);
 /* Begin no other reload, since echod is about to end; the workers may finish one. */
 void reload_stop(struct reload *reload);
 
-/* Free what a reload that was not finished holds. No worker may be left. */
+/* Free everything, also what a reload that was not finished holds. No worker may be left. */
 void reload_fini(struct reload *reload);
 
 #endif

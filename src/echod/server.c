@@ -398,8 +398,8 @@ void server_end_on_stop(void)
     }
 }
 
-/* Prepare what reloads the options. */
-static void init_reload(struct server *server)
+/* Prepare what reloads the options. Return 0, or -1 after a line in the log. */
+static int init_reload(struct server *server)
 {
     server->reload = (struct reload){
         .options = server->options,
@@ -407,21 +407,24 @@ static void init_reload(struct server *server)
         .stats = &server->stats,
         .limit = &server->limit,
         .supervise = server->supervise,
+        .base = server->base,
         .mailbox = server->mailbox,
         .log = server->log,
         .workers = server->workers,
         .worker_count = server->worker_count,
     };
-    reload_init(&server->reload);
+    if (reload_init(&server->reload) == 0)
+        return 0;
+    log_failure(server, "reloads cannot be prepared");
+    return -1;
 }
 
 /* Make the workers, serve, and say what has been counted. */
 static void run(struct server *server)
 {
-    if (make_workers(server) < 0) {
+    if (make_workers(server) < 0 || init_reload(server) < 0) {
         server->exit_status = EXIT_STATUS_SYSTEM;
     } else {
-        init_reload(server);
         serve(server);
         totals_log(&server->stats, server->log);
     }

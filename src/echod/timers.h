@@ -1,7 +1,7 @@
 /*
  * timers: timers of libevent where the loop may have no memory for them.
  * Keeps no time.
- * Called by listeners and worker.
+ * Called by listeners, worker and reload.
  */
 #ifndef ECHOD_TIMERS_H
 #define ECHOD_TIMERS_H

@@ -30,7 +30,9 @@ TCP, OTHER_TCP = "tcp://127.0.0.1:0,name=first", "tcp://127.0.0.1:0,name=other"
 class FailedAllocations(harness.TestCase):
     """
     No host is looked up for the first time without memory: the C library crashes then (glibc 2.36,
-    nss/nss_database.c:402, and its assertion in line 291), and no caller can prevent that.
+    nss/nss_database.c:402, and its assertion in line 291), or keeps a lock and waits for it when it
+    looks up the next (resolv/resolv_conf.c:88), and no caller can prevent that. Of the latter a
+    reload has a deadline.
     """
 
     limit_seconds = 300
