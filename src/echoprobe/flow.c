@@ -60,7 +60,7 @@ static void announce_start(struct flow *flow, bool is_open)
     if (flow->was_started)
         return;
     flow->was_started = true;
-    flow->plan->events->on_started(flow->plan->argument, is_open);
+    flow->plan->events->on_started(flow->plan->argument, flow, is_open);
 }
 
 static void announce_room(struct flow *flow)
@@ -411,6 +411,12 @@ void flow_skip(struct flow *flow, uint64_t due_ns, const char *reason)
     fault_set(&fault, FAULT_UNSENT, 0, 0, "%s", reason);
     plan->tally->faults[FAULT_UNSENT]++;
     plan->events->on_fault(plan->argument, flow, messages_skip(&flow->messages, due_ns), &fault);
+}
+
+void flow_miss_first(struct flow *flow)
+{
+    flow->plan->tally->faults[FAULT_UNSENT]++; /* the attempt was reported */
+    (void)messages_skip(&flow->messages, flow->opened_ns);
 }
 
 /* --- Time-outs ------------------------------------------------------------------------------- */

@@ -22,7 +22,7 @@ struct flow;
 struct flow_events {
     /* The first attempt to connect succeeded or failed; once for each flow, not for churn or UDP.
      */
-    void (*on_started)(void *argument, bool is_open);
+    void (*on_started)(void *argument, struct flow *flow, bool is_open);
     /* A connection was made, to this peer; not for UDP. */
     void (*on_open)(void *argument, const char *peer);
     /* Message `number` came back unchanged; they count from 0. */
@@ -84,6 +84,9 @@ void flow_send(struct flow *flow);
 
 /* Count a message that was due then and could not be sent, for this reason, as lost. */
 void flow_skip(struct flow *flow, uint64_t due_ns, const char *reason);
+
+/* Count the message that the first attempt to connect was made for as lost: it failed with it. */
+void flow_miss_first(struct flow *flow);
 
 /* Give up what did not come back in time. */
 void flow_expire(struct flow *flow, uint64_t now_ns);

@@ -252,11 +252,22 @@ static void on_tick(evutil_socket_t fd, short what, void *argument)
 
 /* --- Events of flows ------------------------------------------------------------------------- */
 
-static void on_flow_started(void *argument, bool is_open)
+/* An attempt is made for the first message of its flow, if one is due there at all. */
+static void miss_first(struct load *load, struct flow *flow)
+{
+    if (load->left == 0 || flow_index(flow) >= load->count)
+        return;
+    take_message(load, flow_index(flow));
+    flow_miss_first(flow);
+}
+
+static void on_flow_started(void *argument, struct flow *flow, bool is_open)
 {
     struct load *load = argument;
 
     load->has_connected |= is_open;
+    if (!is_open)
+        miss_first(load, flow);
     if (--load->starting > 0)
         return;
     if (load->has_connected)

@@ -338,18 +338,24 @@ static int run_probe(struct probe *probe, const struct target *target)
     return failure;
 }
 
-/* Tell it as a fault of the connection if the run ended before there was one. */
-static void note_no_connection(struct probe *probe, const struct target *target)
+/*
+ * Tell it as a fault of the connection if the run ended before there was one. The message that it
+ * was to carry is lost: nobody answered all the time.
+ */
+static void note_no_connection(struct probe *probe, const struct target *target,
+                               uint64_t elapsed_ns)
 {
+    struct tally *tally = &probe->tally;
     struct fault fault;
 
-    if (probe->tally.sent > 0 || probe->tally.connects_failed > 0 ||
-        probe->report.output_failure != 0)
+    if (tally->sent > 0 || tally->connects_failed > 0 || probe->report.output_failure != 0)
         return;
     fault_set(&fault, FAULT_CONNECT, 0, 0, "%s: no connection yet when it had to end",
               target->places[0].text);
-    probe->tally.connects_failed++;
-    probe->tally.faults[FAULT_CONNECT]++;
+    tally->connects_failed = tally->faults[FAULT_CONNECT] = tally->faults[FAULT_UNSENT] = 1;
+    tally->sent = tally->lost = tally->unsent = tally->outages = 1;
+    tally->longest_outage_ns = elapsed_ns;
+    tally->downtime_ns = elapsed_ns * probe->options->connections;
     report_fault(&probe->report, 0, 0, &fault);
 }
 
@@ -406,7 +412,7 @@ int probe_run(const struct options *options, const struct target *target)
     if (atomic_load(&probe.last_peer) != NULL)
         probe.report.peer = atomic_load(&probe.last_peer);
     if (failure == 0)
-        note_no_connection(&probe, target);
+        note_no_connection(&probe, target, elapsed_ns);
     if (failure == 0)
         status =
             report_messages(&probe.report, &probe.tally, elapsed_ns, status_of_tally(&probe.tally));

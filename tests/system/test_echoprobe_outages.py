@@ -8,6 +8,7 @@ Run by `run`, by automake, or alone.
 import json
 import re
 import signal
+import socket
 import subprocess
 
 import broken_servers
@@ -255,6 +256,39 @@ class LossTest(OutageTestCase):
                 self.assertGreater(figures["unsent"], 0)
                 self.assertGreaterEqual(figures["longest_outage_seconds"],
                                         figures["downtime_seconds"] - 0.001)
+
+    def test_nobody_at_the_beginning_is_loss(self):
+        """The run ends at once, and whoever graphs its loss sees no perfect path."""
+        address = f"127.0.0.1:{harness.free_port()}"
+        for arguments, count in ((("-i", "1s"), 1), (("-c", "3"), 1), (("-P", "2", "-d", "9s"), 2),
+                                 (("-P", "4", "--threads", "2", "--rate", "30/s"), 4),
+                                 (("-P", "4", "-c", "3"), 3), (("--churn", "-c", "1"), 1)):
+            with self.subTest(arguments=arguments):
+                result = probe("--json", *arguments, address)
+                self.assertEqual(result.status, 2, result.text)
+                self.check_nothing_sent(result.json(), count)
+        result = probe("--plugin", address)
+        self.assertIn("0 of 1 messages returned", result.output)
+        self.assertRegex(result.output, "loss=100%.* unsent=1 outages=1 downtime=0.0*[1-9]")
+
+    def check_nothing_sent(self, figures, count):
+        self.check_sums(figures)
+        for name in ("sent", "lost", "unsent"):
+            self.assertEqual(figures[name], count, figures)
+        self.assertGreaterEqual(figures["outages"], 1)
+        self.assertGreater(figures["downtime_seconds"], 0)
+
+    def test_an_end_before_there_is_a_connection_is_loss(self):
+        """The second client of a full backlog of one waits."""
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen(0)
+            with socket.create_connection(listener.getsockname()):
+                result = probe("--json", "-W", "1h", "--deadline", "300ms",
+                               f"127.0.0.1:{listener.getsockname()[1]}")
+        self.assertEqual(result.status, 2, result.text)
+        self.check_nothing_sent(result.json(), 1)
+        self.assertGreaterEqual(result.json()["downtime_seconds"], 0.3)
 
     def test_the_downtime_of_one_connection_is_that_of_its_lost_messages(self):
         figures = self.run_through(kill, "-i", "100ms", "-c", "20", *SHORT)

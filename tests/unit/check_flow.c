@@ -41,11 +41,13 @@ static struct {
 
 /* --- Events. --------------------------------------------------------------------------------- */
 
-static void on_started(void *argument, bool is_open)
+static void on_started(void *argument, struct flow *its_flow, bool is_open)
 {
     ck_assert_ptr_eq(argument, &seen);
     seen.started++;
     seen.opened += is_open;
+    if (!is_open)
+        flow_miss_first(its_flow);
 }
 
 static void on_open(void *argument, const char *peer)
@@ -374,6 +376,9 @@ START_TEST(a_first_attempt_that_fails_is_announced)
     ck_assert_uint_eq(seen.opened, 0);
     ck_assert_uint_eq(seen.downs, 0);
     check_fault(1, 0, FAULT_CONNECT);
+    ck_assert_uint_eq(tally.sent, 1);
+    ck_assert_uint_eq(tally.unsent, 1);
+    ck_assert_uint_eq(tally.outages, 1);
 }
 END_TEST
 
