@@ -242,7 +242,7 @@ static uint64_t period_ns(const struct options *options, size_t connections)
         period = (uint64_t)(1e9 / rate);
         return (double)period * rate < 1e9 ? period + 1 : period; /* never more than the rate */
     }
-    return options->interval_us * 1000 / connections;
+    return (options->interval_us * 1000 + connections - 1) / connections;
 }
 
 /* A ping tries to connect as often as it sends, within limits, and a load as often as it may. */

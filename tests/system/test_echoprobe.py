@@ -156,6 +156,13 @@ class LoadTest(harness.TestCase):
                 self.assertEqual(self.load("--rate", rate, "-d", "500ms")["sent"], count)
         self.assertEqual(self.load("-P", "3", "--rate", "500/s", "-d", "500ms")["sent"], 250)
 
+    def test_an_interval_sends_no_more_than_is_due(self):
+        """Also where it cannot be divided evenly by the connections."""
+        for connections in (1, 3, 7):
+            with self.subTest(connections=connections):
+                figures = self.load("-P", str(connections), "-i", "100ms", "-d", "500ms")
+                self.assertEqual(figures["sent"], 5 * connections)
+
     def test_udp(self):
         with udp_echo() as server:
             figures = self.load("-P", "2", "-c", "100", address=server.address)
