@@ -278,6 +278,7 @@ static bool can_split(const struct datagram_batch *batch, int failure)
 static void split(struct datagram_batch *batch)
 {
     batch->is_split = true;
+    batch->is_retried = false; /* each of its datagrams may be tried twice */
     datagram_control_write(&batch->answers[batch->first].msg_hdr,
                            &batch->answered[batch->first]->datagram.arrival, 0, false);
 }
