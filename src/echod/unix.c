@@ -58,40 +58,57 @@ static int remove_stale_socket(const struct sockaddr_un *address)
     return unlink(address->sun_path);
 }
 
-/* Set the permissions and the owner that were asked for. Return 0, or -1 with errno. */
-static int set_permissions(const struct sockaddr_un *address,
-                           const struct listener_options *options)
+/*
+ * Bind with the permissions that were asked for. They come with the socket, since who may write to
+ * its directory could put something else there before a chmod(2). No other thread makes files.
+ */
+static int bind_with_mode(int fd, const struct sockaddr_un *address, int mode)
+{
+    mode_t before;
+    int status;
+
+    if (mode == LISTENER_ANY_MODE)
+        return bind(fd, (const struct sockaddr *)address, sizeof *address);
+    before = umask(0777 & ~(mode_t)mode);
+    status = bind(fd, (const struct sockaddr *)address, sizeof *address);
+    (void)umask(before);
+    return status;
+}
+
+/* Remember which socket sockets_close has to remove. */
+static int note_bound_path(struct endpoint *endpoint, const struct sockaddr_un *address)
+{
+    struct stat bound;
+
+    if (lstat(address->sun_path, &bound) < 0)
+        return -1;
+    memcpy(endpoint->bound_path, address->sun_path, sizeof endpoint->bound_path);
+    endpoint->bound_device = bound.st_dev;
+    endpoint->bound_inode = bound.st_ino;
+    return 0;
+}
+
+/* Give it the owner that was asked for. */
+static int set_owner(const struct endpoint *endpoint, const struct listener_options *options)
 {
     const uid_t uid = options->owner.is_given ? options->owner.uid : (uid_t)-1;
     const gid_t gid = options->group.is_given ? options->group.gid : (gid_t)-1;
 
-    if (options->mode != LISTENER_ANY_MODE && chmod(address->sun_path, (mode_t)options->mode) < 0)
-        return -1;
     if (!options->owner.is_given && !options->group.is_given)
         return 0;
-    return chown(address->sun_path, uid, gid);
+    return unix_change_owner(endpoint, uid, gid);
 }
 
-/* Bind in place of a stale socket and listen. */
-static int bind_unix_listener(const struct sockaddr_un *address,
-                              const struct listener_options *options)
+/* Bind in place of a stale socket and listen. Nobody can connect before it listens. */
+static int bind_path(struct endpoint *endpoint, const struct sockaddr_un *address,
+                     const struct listener_options *options)
 {
-    const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    const int fd = endpoint->worker_fds[0];
 
-    if (fd < 0)
+    if (remove_stale_socket(address) < 0 || bind_with_mode(fd, address, options->mode) < 0 ||
+        note_bound_path(endpoint, address) < 0 || set_owner(endpoint, options) < 0)
         return -1;
-    if (descriptor_prepare(fd) < 0 || remove_stale_socket(address) < 0 ||
-        bind(fd, (const struct sockaddr *)address, sizeof *address) < 0) {
-        descriptor_close(fd);
-        return -1;
-    }
-    /* Nobody can connect before it listens. */
-    if (set_permissions(address, options) < 0 || listen(fd, (int)options->backlog) < 0) {
-        (void)unlink(address->sun_path);
-        descriptor_close(fd);
-        return -1;
-    }
-    return fd;
+    return listen(fd, (int)options->backlog);
 }
 
 /*
@@ -112,53 +129,38 @@ static int lock_directory_of(const struct sockaddr_un *address)
 }
 
 /*
- * Of two processes that start at one instant, neither must find a socket of the other that is bound
- * and does not listen yet, and take it for stale.
+ * Listen at a path. Of two processes that start at one instant, neither must find a socket of the
+ * other that is bound and does not listen yet, and take it for stale.
  */
-static int open_unix_listener(const struct address *address, const struct listener_options *options)
+static int listen_at_path(struct endpoint *endpoint, const struct sockaddr_un *address,
+                          const struct listener_options *options)
 {
-    struct sockaddr_un local;
-    int directory, fd;
-
-    (void)address_unix_socket(address, &local);
-    directory = lock_directory_of(&local);
-    fd = bind_unix_listener(&local, options);
+    const int directory = lock_directory_of(address);
+    const int status = bind_path(endpoint, address, options);
 
     descriptor_close(directory);
-    return fd;
+    return status;
 }
 
-/* Remember which socket sockets_close has to remove. */
-static int note_bound_path(struct endpoint *endpoint, const struct address *address)
+/* Listen at a name without a path. It goes with its last socket. */
+static int listen_at_name(const struct endpoint *endpoint, const struct sockaddr_un *address,
+                          socklen_t length, const struct listener_options *options)
 {
-    struct stat bound;
+    const int fd = endpoint->worker_fds[0];
 
-    if (address_is_abstract(address))
-        return 0; /* it goes with its last socket */
-    if (lstat(address->path, &bound) < 0)
+    if (bind(fd, (const struct sockaddr *)address, length) < 0)
         return -1;
-    memcpy(endpoint->bound_path, address->path, sizeof endpoint->bound_path);
-    endpoint->bound_device = bound.st_dev;
-    endpoint->bound_inode = bound.st_ino;
-    return 0;
+    return listen(fd, (int)options->backlog);
 }
 
-/* Bind a name without a path, and listen. */
-static int open_abstract_listener(const struct address *address,
-                                  const struct listener_options *options)
+static int listen_at(struct endpoint *endpoint, const struct listen *listen)
 {
     struct sockaddr_un local;
-    const socklen_t length = address_unix_socket(address, &local);
-    const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    const socklen_t length = address_unix_socket(&listen->address, &local);
 
-    if (fd < 0)
-        return -1;
-    if (descriptor_prepare(fd) < 0 || bind(fd, (const struct sockaddr *)&local, length) < 0 ||
-        listen(fd, (int)options->backlog) < 0) {
-        descriptor_close(fd);
-        return -1;
-    }
-    return fd;
+    if (address_is_abstract(&listen->address))
+        return listen_at_name(endpoint, &local, length, &listen->options);
+    return listen_at_path(endpoint, &local, &listen->options);
 }
 
 /* An abstract name has no permissions, and is known to Linux only (unix(7)). */
@@ -196,34 +198,27 @@ int unix_check(const struct listen *listen, const char *name, struct error *erro
     return -1;
 }
 
-/* Add a socket to the list. Return its endpoint, or NULL with errno and nothing left of it. */
-static struct endpoint *add_socket(struct endpoint_list *list, const struct address *address,
-                                   int fd)
+/* Add a socket that is not bound yet. Return its endpoint, or NULL with errno. */
+static struct endpoint *add_socket(struct endpoint_list *list)
 {
-    struct endpoint *endpoint = endpoint_add_socket(list, ENDPOINT_LISTENER, fd);
-    const int failure = errno;
+    const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
-    if (endpoint == NULL && !address_is_abstract(address))
-        (void)unlink(address->path);
-    errno = failure;
-    return endpoint;
+    if (fd < 0 || descriptor_prepare(fd) < 0) {
+        descriptor_close(fd);
+        return NULL;
+    }
+    return endpoint_add_socket(list, ENDPOINT_LISTENER, fd);
 }
 
 int unix_open(struct endpoint_list *list, const struct listen *listen, const char *name,
               struct error *error)
 {
-    struct endpoint *endpoint = NULL;
-    int fd;
+    struct endpoint *endpoint;
 
     if (check_options(listen, name, error) < 0)
         return -1;
-    if (address_is_abstract(&listen->address))
-        fd = open_abstract_listener(&listen->address, &listen->options);
-    else
-        fd = open_unix_listener(&listen->address, &listen->options);
-    if (fd >= 0)
-        endpoint = add_socket(list, &listen->address, fd);
-    if (endpoint == NULL || note_bound_path(endpoint, &listen->address) < 0 ||
+    endpoint = add_socket(list);
+    if (endpoint == NULL || listen_at(endpoint, listen) < 0 ||
         endpoint_share_socket(endpoint, list->worker_count) < 0) {
         endpoint_explain(error, name, advice_on_path(errno));
         return -1;

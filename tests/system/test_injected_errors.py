@@ -41,7 +41,7 @@ OPTIONAL = [
 AT_START = {"socket": "EMFILE", "bind": "EACCES", "listen": "EADDRINUSE", "setsockopt": "ENOBUFS",
             "getsockname": "ENOBUFS", "fcntl": "EMFILE", "epoll_create1": "EMFILE",
             "epoll_ctl": "ENOSPC", "socketpair": "ENFILE", "clone3": "EAGAIN", "dup3": "EMFILE",
-            "eventfd2": "EMFILE", "timerfd_create": "EMFILE", "chmod": "EPERM", "unlink": "EPERM",
+            "eventfd2": "EMFILE", "timerfd_create": "EMFILE", "fchownat": "EPERM", "unlink": "EPERM",
             "flock": "ENOLCK", "ftruncate": "EIO", "pwrite64": "ENOSPC"}
 AT_RELOAD = {"socket": "EMFILE", "bind": "EACCES", "listen": "EADDRINUSE", "setsockopt": "ENOBUFS",
              "getsockname": "ENOBUFS", "fcntl": "EMFILE", "epoll_ctl": "ENOSPC", "clone3": "EAGAIN",
@@ -309,7 +309,8 @@ class RefusedCalls(harness.TestCase):
                     self.assertTrue(echod.log.find(harness.ERROR_LINE) or
                                     echod.log.find("^echod: "))
 
-        self.configure(f"listen unix://{self.directory}/s,mode=0600", "listen udp://127.0.0.1:0")
+        self.configure(f"listen unix://{self.directory}/s,mode=0600,owner={os.geteuid()}",
+                       "listen udp://127.0.0.1:0")
         self.each_call(AT_START, attempt)
 
     def test_a_reload_changes_all_or_nothing(self):

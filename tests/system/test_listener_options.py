@@ -229,6 +229,34 @@ class UnixTest(harness.TestCase):
             self.assertEqual(os.stat(path).st_gid, grp.getgrnam("nogroup").gr_gid)
             harness.round_trip(server.connect())
 
+    def test_what_somebody_puts_in_its_place_is_left_alone(self):
+        """Who may write to the directory can put a link there as soon as the socket is bound."""
+        strace = self.need_program("strace")
+        directory = self.temporary_directory()
+        path, victim = f"{directory}/echod.sock", f"{directory}/victim"
+        slowly = ["env", "ASAN_OPTIONS=detect_leaks=0", strace, "-D", "-f", "-qq", "-o",
+                  os.devnull, "-e", "inject=bind,chmod,chown:delay_exit=300000"]
+        owner = ",owner=12345" if os.geteuid() == 0 else ""
+        for options in ("mode=0666", f"mode=0666{owner}"):
+            with self.subTest(options):
+                with open(victim, "w", encoding="ascii"):
+                    os.chmod(victim, 0o600)
+                before = os.stat(victim)
+                with Echod(listen=f"unix://{path},{options}", ready=0, prefix=slowly,
+                           may_log="Stale") as server:
+                    harness.wait_until(lambda: os.path.lexists(path), "the socket is bound")
+                    os.rename(path, f"{path}.moved")
+                    os.symlink(victim, path)
+                    harness.wait_until(lambda server=server: server.status is not None or
+                                       server.log.find(harness.LISTENING_LINE), "it starts or ends")
+                    if server.status is not None:
+                        server.wait_for_exit(harness.STATUS_SYSTEM)
+                after = os.stat(victim)
+                self.assertEqual((after.st_mode, after.st_uid), (before.st_mode, before.st_uid))
+                os.unlink(f"{path}.moved")
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
+
     def test_an_abstract_name_is_served(self):
         """It has no path, and two echod cannot have it."""
         name = f"echod-test-{os.getpid()}"
