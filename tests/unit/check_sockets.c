@@ -238,6 +238,67 @@ START_TEST(a_passed_client_never_leaves)
 }
 END_TEST
 
+/* See which idle time-outs an endpoint has now and next. */
+static void check_idle_timeouts(const struct endpoint *endpoint, uint64_t now_ms, uint64_t next_ms)
+{
+    ck_assert_uint_eq(endpoint->options.idle_timeout_ms, now_ms);
+    ck_assert_uint_eq(endpoint->next_options.idle_timeout_ms, next_ms);
+}
+
+START_TEST(options_change_when_a_change_is_finished)
+{
+    const struct endpoint *endpoints;
+
+    opening.options.idle_timeout_ms = 1;
+    opening_open(1, TEXTS("127.0.0.1:0"));
+    endpoints = opening.sockets.endpoints.items;
+    check_idle_timeouts(&endpoints[0], 1, 1);
+    opening.options.idle_timeout_ms = 2;
+    ck_assert_int_eq(change_to(TEXTS("127.0.0.1:0", "[::1]:0")), 0);
+    endpoints = opening.sockets.endpoints.items;
+    check_idle_timeouts(&endpoints[0], 1, 2);
+    check_idle_timeouts(&endpoints[1], 2, 2);
+    sockets_finish_change(&opening.sockets);
+    check_idle_timeouts(&endpoints[0], 2, 2);
+}
+END_TEST
+
+START_TEST(a_change_that_is_undone_leaves_all_as_it_was)
+{
+    unsigned descriptors;
+    unsigned long next_number;
+
+    opening.options.idle_timeout_ms = 1;
+    opening_open(2, TEXTS("127.0.0.1:0", "udp://127.0.0.1:0"));
+    next_number = opening.sockets.endpoints.next_number;
+    descriptors = support_descriptor_count();
+    opening.options.idle_timeout_ms = 2;
+    ck_assert_int_eq(change_to(TEXTS("127.0.0.1:0", "[::1]:0", opening.url)), 0);
+    ck_assert_uint_eq(opening.sockets.endpoints.count, 4);
+    ck_assert_uint_eq(sockets_count_staying(&opening.sockets), 3);
+    sockets_undo_change(&opening.sockets, next_number);
+    ck_assert_uint_eq(opening.sockets.endpoints.count, 2);
+    ck_assert_uint_eq(sockets_count_staying(&opening.sockets), 2);
+    for (size_t i = 0; i < 2; i++)
+        check_idle_timeouts(&opening.sockets.endpoints.items[i], 1, 1);
+    ck_assert_uint_eq(support_descriptor_count(), descriptors);
+    ck_assert_int_eq(access(opening.path, F_OK), -1);
+}
+END_TEST
+
+START_TEST(a_socket_whose_path_is_gone_is_opened_anew)
+{
+    opening_open(1, TEXTS(opening.url));
+    ck_assert_int_eq(unlink(opening.path), 0);
+    ck_assert_int_eq(change_to(TEXTS(opening.url)), 0);
+    ck_assert_uint_eq(opening.sockets.endpoints.count, 2);
+    ck_assert(opening.sockets.endpoints.items[0].is_leaving);
+    sockets_finish_change(&opening.sockets);
+    ck_assert_uint_eq(opening.sockets.endpoints.count, 1);
+    ck_assert_int_eq(access(opening.path, F_OK), 0);
+}
+END_TEST
+
 static Suite *sockets_suite(void)
 {
     Suite *suite = suite_create("sockets");
@@ -258,6 +319,9 @@ static Suite *sockets_suite(void)
     tcase_add_test(test_case, a_change_reports_all_that_cannot_be_had);
     tcase_add_test(test_case, what_is_passed_comes_at_the_start_only);
     tcase_add_test(test_case, a_passed_client_never_leaves);
+    tcase_add_test(test_case, options_change_when_a_change_is_finished);
+    tcase_add_test(test_case, a_change_that_is_undone_leaves_all_as_it_was);
+    tcase_add_test(test_case, a_socket_whose_path_is_gone_is_opened_anew);
     return suite;
 }
 

@@ -116,6 +116,40 @@ START_TEST(what_took_its_place_is_not_handed_over)
 }
 END_TEST
 
+START_TEST(a_unix_socket_has_the_permissions_that_were_asked_for)
+{
+    const mode_t before = umask(022);
+    struct stat status;
+
+    opening.options.mode = _i == 0 ? 0640 : LISTENER_ANY_MODE;
+    opening_open(1, TEXTS(opening.url));
+    (void)umask(before);
+    ck_assert_int_eq(lstat(opening.path, &status), 0);
+    ck_assert_uint_eq(status.st_mode & 07777, _i == 0 ? 0640 : 0755);
+}
+END_TEST
+
+START_TEST(a_unix_socket_has_the_owner_and_group_that_were_asked_for)
+{
+    const bool has_owner = _i != 1, has_group = _i != 0;
+    struct stat status;
+
+    if (getuid() != 0)
+        support_skip("it needs root");
+    opening.options.owner = (struct privileges_user){.is_given = has_owner, .uid = OTHER_ID};
+    opening.options.group = (struct privileges_group){.is_given = has_group, .gid = OTHER_ID + 1};
+    opening_open(1, TEXTS(opening.url));
+    ck_assert_int_eq(lstat(opening.path, &status), 0);
+    ck_assert_uint_eq(status.st_uid, has_owner ? OTHER_ID : 0);
+    ck_assert_uint_eq(status.st_gid, has_group ? OTHER_ID + 1 : getgid());
+    /* What it was told counts more than who echod becomes. */
+    sockets_hand_over(&opening.sockets, OTHER_ID + 2, OTHER_ID + 2, support_log(LOG_FORMAT_TEXT));
+    ck_assert_int_eq(lstat(opening.path, &status), 0);
+    ck_assert_uint_eq(status.st_uid, has_owner ? OTHER_ID : OTHER_ID + 2);
+    ck_assert_uint_eq(status.st_gid, has_group ? OTHER_ID + 1 : OTHER_ID + 2);
+}
+END_TEST
+
 START_TEST(a_path_cannot_be_bound_twice)
 {
     opening_check_refused(1, TEXTS(opening.url, opening.url), opening.url);
@@ -248,6 +282,8 @@ static Suite *unix_suite(void)
     tcase_add_test(test_case, a_path_that_somebody_listens_on_is_refused);
     tcase_add_test(test_case, a_unix_socket_is_handed_over);
     tcase_add_loop_test(test_case, what_took_its_place_is_not_handed_over, 0, 4);
+    tcase_add_loop_test(test_case, a_unix_socket_has_the_permissions_that_were_asked_for, 0, 2);
+    tcase_add_loop_test(test_case, a_unix_socket_has_the_owner_and_group_that_were_asked_for, 0, 3);
     tcase_add_test(test_case, a_path_cannot_be_bound_twice);
     tcase_add_test(test_case, a_file_is_not_taken_for_a_socket);
     tcase_add_test(test_case, a_path_without_directory_is_refused);

@@ -21,6 +21,8 @@ void opening_setup(void)
     ck_assert_ptr_nonnull(mkdtemp(opening.directory));
     (void)snprintf(opening.path, sizeof opening.path, "%s/socket", opening.directory);
     (void)snprintf(opening.url, sizeof opening.url, "unix://%s", opening.path);
+    opening.options.backlog = BACKLOG;
+    listener_options_set_defaults(&opening.options);
     (void)support_log(LOG_FORMAT_TEXT);
 }
 
@@ -48,8 +50,7 @@ struct listen_list opening_list(struct listen items[LIST_SIZE], const char *cons
         struct listen *item = &items[list.count];
 
         ck_assert_uint_lt(list.count, LIST_SIZE);
-        *item = (struct listen){.options.backlog = BACKLOG};
-        listener_options_set_defaults(&item->options);
+        *item = (struct listen){.options = opening.options};
         ck_assert_int_eq(address_parse(texts[list.count], &item->address, &error), 0);
         if (list.count == 1)
             item->origin = in_file;

@@ -18,8 +18,9 @@ enum { BACKLOG = 64, LIST_SIZE = 8 };
 struct opening {
     struct sockets sockets;
     struct passed passed;
-    struct error error; /* the last that was reported, */
-    unsigned errors;    /* and how many were */
+    struct listener_options options; /* of all addresses that are opened from here on */
+    struct error error;              /* the last that was reported, */
+    unsigned errors;                 /* and how many were */
     char directory[32];
     char path[64]; /* of a Unix socket in it */
     char url[80];  /* the same as an address */
