@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -55,6 +56,29 @@ START_TEST(a_path_that_somebody_listens_on_is_refused)
     opening_check_refused(1, TEXTS(opening.url), opening.url);
     ck_assert_ptr_nonnull(strstr(opening.error.text, strerror(EADDRINUSE)));
     client = opening_connect_path(); /* it is there still */
+    ck_assert_uint_ge(opening_accept(fd), 1);
+    support_close(&client);
+    support_close(&fd);
+}
+END_TEST
+
+START_TEST(without_descriptors_no_path_is_taken_from_a_listener)
+{
+    struct rlimit before, limit;
+    int fd, client;
+
+    if (support_is_under_valgrind())
+        support_skip("valgrind keeps the limit itself, and closes what exceeds it");
+    fd = opening_bind_path(true);
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    for (unsigned allowed = 0; allowed < 8; allowed++) {
+        limit = before;
+        limit.rlim_cur = (rlim_t)fd + 1 + allowed;
+        ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        ck_assert_int_eq(opening_open_into(&opening.sockets, 1, TEXTS(opening.url)), -1);
+        ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+    }
+    client = opening_connect_path();
     ck_assert_uint_ge(opening_accept(fd), 1);
     support_close(&client);
     support_close(&fd);
@@ -280,6 +304,7 @@ static Suite *unix_suite(void)
     tcase_add_loop_test(test_case, a_unix_socket_is_bound_and_removed, 0, 3);
     tcase_add_loop_test(test_case, a_path_that_nobody_listens_on_is_taken, 0, 2);
     tcase_add_test(test_case, a_path_that_somebody_listens_on_is_refused);
+    tcase_add_test(test_case, without_descriptors_no_path_is_taken_from_a_listener);
     tcase_add_test(test_case, a_unix_socket_is_handed_over);
     tcase_add_loop_test(test_case, what_took_its_place_is_not_handed_over, 0, 4);
     tcase_add_loop_test(test_case, a_unix_socket_has_the_permissions_that_were_asked_for, 0, 2);
