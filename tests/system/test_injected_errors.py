@@ -308,6 +308,8 @@ class RefusedCalls(harness.TestCase):
                     echod.log.wait_for_end()
                     self.assertTrue(echod.log.find(harness.ERROR_LINE) or
                                     echod.log.find("^echod: "))
+                    if not injection.startswith("unlink"):
+                        self.assertFalse(os.path.exists(f"{self.directory}/s"))
 
         self.configure(f"listen unix://{self.directory}/s,mode=0600,owner={os.geteuid()}",
                        "listen udp://127.0.0.1:0")

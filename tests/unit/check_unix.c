@@ -7,6 +7,7 @@
 
 #include "echod/unix.h"
 
+#include "base/clock.h"
 #include "opening.h"
 #include "support.h"
 
@@ -14,6 +15,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -82,6 +84,18 @@ START_TEST(without_descriptors_no_path_is_taken_from_a_listener)
     ck_assert_uint_ge(opening_accept(fd), 1);
     support_close(&client);
     support_close(&fd);
+}
+END_TEST
+
+START_TEST(a_directory_that_stays_locked_is_waited_for_but_not_for_ever)
+{
+    const uint64_t begin_ms = clock_now_ms();
+    int directory = open(opening.directory, O_RDONLY | O_DIRECTORY);
+
+    ck_assert_int_eq(flock(directory, LOCK_EX), 0);
+    opening_open(1, TEXTS(opening.url));
+    ck_assert_uint_ge(clock_now_ms() - begin_ms, 400);
+    support_close(&directory);
 }
 END_TEST
 
@@ -295,6 +309,56 @@ START_TEST(a_socket_whose_path_is_gone_is_lost)
 }
 END_TEST
 
+#ifdef __linux__
+/* Write an abstract name as an address; a process has one. */
+static const char *abstract_url(void)
+{
+    static char text[40];
+
+    (void)snprintf(text, sizeof text, "unix://@check-unix-%ld", (long)getpid());
+    return text;
+}
+
+START_TEST(an_abstract_name_is_bound_and_has_no_path)
+{
+    const unsigned descriptors = support_descriptor_count();
+    const char *url = abstract_url();
+    const struct endpoint *endpoint;
+
+    opening_open(2, TEXTS(url));
+    endpoint = &opening.sockets.endpoints.items[0];
+    ck_assert_str_eq(endpoint->name, url);
+    ck_assert_str_eq(endpoint->bound_path, "");
+    opening_check_listener(endpoint, 2);
+    opening_check_refused(1, TEXTS(url), strerror(EADDRINUSE));
+    opening_close(descriptors);
+    opening_open(1, TEXTS(url)); /* it went with its last socket */
+}
+END_TEST
+
+START_TEST(an_abstract_name_has_no_permissions)
+{
+    struct listen item = {.options = opening.options};
+    struct error error = {""};
+
+    if (_i == 0)
+        item.options.mode = 0600;
+    item.options.owner.is_given = _i == 1;
+    item.options.group.is_given = _i == 2;
+    ck_assert_int_eq(address_parse(abstract_url(), &item.address, &error), 0);
+    ck_assert_int_eq(unix_check(&item, "it", &error), _i == 3 ? 0 : -1);
+    if (_i < 3)
+        ck_assert_str_eq(error.text, "it: an abstract name has no mode, owner or group; choose a "
+                                     "path for them");
+    opening.options = item.options;
+    if (_i < 3)
+        opening_check_refused(1, TEXTS(abstract_url()), "an abstract name has no mode");
+    else
+        opening_open(1, TEXTS(abstract_url()));
+}
+END_TEST
+#endif
+
 static Suite *unix_suite(void)
 {
     Suite *suite = suite_create("unix");
@@ -305,6 +369,7 @@ static Suite *unix_suite(void)
     tcase_add_loop_test(test_case, a_path_that_nobody_listens_on_is_taken, 0, 2);
     tcase_add_test(test_case, a_path_that_somebody_listens_on_is_refused);
     tcase_add_test(test_case, without_descriptors_no_path_is_taken_from_a_listener);
+    tcase_add_test(test_case, a_directory_that_stays_locked_is_waited_for_but_not_for_ever);
     tcase_add_test(test_case, a_unix_socket_is_handed_over);
     tcase_add_loop_test(test_case, what_took_its_place_is_not_handed_over, 0, 4);
     tcase_add_loop_test(test_case, a_unix_socket_has_the_permissions_that_were_asked_for, 0, 2);
@@ -315,6 +380,11 @@ static Suite *unix_suite(void)
     tcase_add_test(test_case, a_path_that_is_somebody_elses_by_now_is_not_removed);
     tcase_add_test(test_case, a_path_that_is_gone_by_now_is_no_problem);
     tcase_add_loop_test(test_case, a_socket_whose_path_is_gone_is_lost, 0, 5);
+#ifdef __linux__
+    test_case = opening_case(suite, "abstract");
+    tcase_add_test(test_case, an_abstract_name_is_bound_and_has_no_path);
+    tcase_add_loop_test(test_case, an_abstract_name_has_no_permissions, 0, 4);
+#endif
     return suite;
 }
 
