@@ -361,7 +361,9 @@ static void on_ready(evutil_socket_t fd, short what, void *argument)
 
 bool datagram_echo_is_idle(const struct datagram_echo *echo)
 {
-    return echo->batch == NULL && clock_now_ms() >= echo->last_ms + echo->limits.idle_timeout_ms;
+    const uint64_t timeout_ms = echo->limits.idle_timeout_ms;
+
+    return timeout_ms > 0 && echo->batch == NULL && clock_now_ms() >= echo->last_ms + timeout_ms;
 }
 
 /*

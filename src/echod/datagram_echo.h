@@ -68,7 +68,7 @@ void datagram_echo_set_name(struct datagram_echo *echo, const char *name,
 /* Return its socket, which remains its own. */
 int datagram_echo_socket(const struct datagram_echo *echo);
 
-/* Tell whether nothing has come for idle_timeout_ms. */
+/* Tell whether nothing has come for idle_timeout_ms; without that, a socket is never idle. */
 bool datagram_echo_is_idle(const struct datagram_echo *echo);
 
 /* Count what the system has dropped since a datagram last came, which would have told. */

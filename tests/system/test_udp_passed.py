@@ -5,6 +5,7 @@ Run by `run`, by automake, or alone.
 """
 
 import socket
+import time
 
 import harness
 from harness import Echod
@@ -99,6 +100,16 @@ class PassedTest(harness.TestCase):
                 self.assertEqual(idle.recv(1), b"")  # its time-out, not echod's
                 idle.close()
                 round_trip(client)
+
+    def test_a_socket_without_an_idle_time_out_is_never_left(self):
+        """Only when each socket has one, and nothing comes to any of them, echod ends."""
+        (short, _), (kept, client) = self.passed(), self.passed()
+        listen = [f"fd://{short.fileno()},idle-timeout=50ms", f"fd://{kept.fileno()}"]
+        with Echod(listen=listen, ready=2, pass_fds=(short.fileno(), kept.fileno())) as server:
+            for _ in range(10):
+                round_trip(client)
+                time.sleep(0.05)
+            self.assertIsNone(server.status)
 
     def test_systemd(self):
         """systemd's ListenDatagram= is served as its ListenStream= is."""
