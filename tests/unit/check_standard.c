@@ -168,6 +168,7 @@ START_TEST(a_log_that_would_reach_the_client_is_noticed)
     ck_assert(!includes_standard_error(TEXTS("127.0.0.1:0", opening.url)));
     replace_standard(STDIN_FILENO, dup(fds[1]));
     ck_assert(includes_standard_error(TEXTS("stdio:")));
+    ck_assert(!includes_standard_error(TEXTS("127.0.0.1:0", opening.url)));
     restore_standard();
     replace_standard(STDERR_FILENO, dup(fds[1]));
     replace_standard(STDOUT_FILENO, dup(fds[1]));
