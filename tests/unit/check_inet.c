@@ -50,6 +50,9 @@ START_TEST(each_worker_has_a_socket_and_every_client_one_worker)
     ck_assert_uint_eq(opening.sockets.endpoints.count, 1);
     endpoint = &opening.sockets.endpoints.items[0];
     opening_check_listener(endpoint, WORKERS);
+#ifdef __linux__
+    ck_assert(endpoint->is_group); /* among which Linux spreads the clients */
+#endif
     for (int i = 0; i < WORKERS; i++) {
         struct sockaddr_in bound;
         socklen_t length = sizeof bound;
@@ -171,6 +174,79 @@ START_TEST(an_address_of_another_machine_is_refused)
 }
 END_TEST
 
+/* Linux probes no later than after 32767 seconds of silence (tcp(7)). */
+START_TEST(an_option_that_the_system_refuses_is_named)
+{
+#ifdef __linux__
+    opening.options.keepalive_ms = 40000 * UINT64_C(1000);
+    opening_check_refused((size_t)_i, TEXTS("tcp://127.0.0.1:0"),
+                          "tcp://127.0.0.1:0: keepalive: Invalid argument; leave it out");
+    opening.options.keepalive_ms = 0;
+    (void)strcpy(opening.options.device, "no-such");
+    opening_check_refused((size_t)_i, TEXTS("udp://127.0.0.1:0"),
+                          "udp://127.0.0.1:0: device: No such device; leave it out");
+#endif
+}
+END_TEST
+
+START_TEST(a_port_is_bound_again_while_old_connections_end)
+{
+    char name[ADDRESS_TEXT_SIZE];
+    int client, accepted;
+
+    opening_open(1, TEXTS("tcp://127.0.0.1:0"));
+    (void)strcpy(name, opening.sockets.endpoints.items[0].name);
+    client = opening_connect_port(opening_port_of(&opening.sockets.endpoints.items[0]));
+    accepted = accept(opening.sockets.endpoints.items[0].worker_fds[0], NULL, NULL);
+    ck_assert_int_ge(accepted, 0);
+    support_close(&accepted); /* waits for the client's FIN, and then longer */
+    sockets_close(&opening.sockets);
+    opening_open(2, TEXTS(name));
+    support_close(&client);
+}
+END_TEST
+
+START_TEST(a_datagram_socket_has_the_receive_buffer_that_was_asked_for)
+{
+    int sizes[2];
+
+    for (int i = 0; i < 2; i++) {
+        opening.options.receive_buffer_bytes = i == 0 ? 64 << 10 : 128 << 10;
+        opening_open(1, TEXTS("udp://127.0.0.1:0"));
+        sizes[i] = opening_option_of(opening.sockets.endpoints.items[0].worker_fds[0], SOL_SOCKET,
+                                     SO_RCVBUF);
+        sockets_close(&opening.sockets);
+    }
+    ck_assert_int_eq(sizes[1], 2 * sizes[0]);
+}
+END_TEST
+
+/* Addresses of which one stands for the other as well, and which echod cannot bind both. */
+static const char *const overlaps[][2] = {
+    {"127.0.0.1", "127.0.0.1"}, {"0.0.0.0", "127.0.0.1"}, {"127.0.0.1", "0.0.0.0"},
+    {"[::1]", "[::1]"},         {"[::]", "[::1]"},        {"[::1]", "[::]"},
+};
+
+START_TEST(an_address_that_echod_has_itself_is_named)
+{
+    const char *const scheme = _i % 2 == 0 ? "tcp" : "udp";
+    const char *const *hosts = overlaps[_i / 2];
+    char first[40], second[40];
+    struct sockaddr_in free_address;
+    int fd = support_bind_tcp(&free_address);
+
+    if (hosts[0][0] == '[' && !has_ipv6())
+        support_skip("there is no IPv6 here");
+    support_close(&fd);
+    (void)snprintf(first, sizeof first, "%s://%s:%u", scheme, hosts[0],
+                   (unsigned)ntohs(free_address.sin_port));
+    (void)snprintf(second, sizeof second, "%s://%s:%u", scheme, hosts[1],
+                   (unsigned)ntohs(free_address.sin_port));
+    opening_check_refused(1, TEXTS(first, second), "echod itself listens on ");
+    ck_assert_ptr_nonnull(strstr(strstr(opening.error.text, "itself listens"), first));
+}
+END_TEST
+
 static Suite *inet_suite(void)
 {
     Suite *suite = suite_create("inet");
@@ -185,6 +261,11 @@ static Suite *inet_suite(void)
     tcase_add_loop_test(test_case, an_address_of_another_echod_is_refused, 1, 3);
     tcase_add_loop_test(test_case, an_address_cannot_be_bound_twice, 1, 3);
     tcase_add_test(test_case, an_address_of_another_machine_is_refused);
+    tcase_add_loop_test(test_case, an_option_that_the_system_refuses_is_named, 1, 3);
+    tcase_add_test(test_case, a_port_is_bound_again_while_old_connections_end);
+    tcase_add_test(test_case, a_datagram_socket_has_the_receive_buffer_that_was_asked_for);
+    tcase_add_loop_test(test_case, an_address_that_echod_has_itself_is_named, 0,
+                        2 * (int)(sizeof overlaps / sizeof overlaps[0]));
     return suite;
 }
 
