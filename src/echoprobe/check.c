@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,6 +73,12 @@ void check_end(struct check *check, int status, const char *format, ...)
     (void)event_base_loopbreak(check->base);
 }
 
+void check_refuse_socket(struct check *check, int failure)
+{
+    check_end(check, EXIT_STATUS_SYSTEM, "cannot open a socket: %s%s", strerror(failure),
+              target_hint(check->target, failure));
+}
+
 static void on_end_asked(void *argument)
 {
     struct ends *ends = argument;
@@ -121,6 +128,7 @@ static int watch_for_ends(struct ends *ends, struct check *check)
 {
     const struct timeval deadline = clock_timeval(check->options->deadline_ms);
 
+    check->step = "watch for signals";
     ends->check = check;
     ends->signals =
         (struct signals){.on_end = on_end_asked, .on_query = on_query, .argument = ends};
@@ -154,6 +162,7 @@ static void on_check_timer(evutil_socket_t fd, short what, void *argument)
 
 static int start_kind(struct ends *ends, struct check *check)
 {
+    check->step = "open a socket";
     ends->state = calloc(1, ends->kind->size);
     check->timer = evtimer_new(check->base, on_check_timer, ends);
     errno = ENOMEM;
@@ -169,6 +178,12 @@ static void free_kind(const struct ends *ends, struct check *check)
         event_free(check->timer);
 }
 
+static int wait_for_verdict(struct check *check)
+{
+    check->step = "wait for events";
+    return check->has_ended ? 0 : event_base_dispatch(check->base);
+}
+
 /* Return 0 once there is a verdict, or -1 with errno. */
 static int find_verdict(const struct check_kind *kind, struct check *check)
 {
@@ -176,7 +191,7 @@ static int find_verdict(const struct check_kind *kind, struct check *check)
     int failure = 0;
 
     if (start_kind(&ends, check) < 0 || watch_for_ends(&ends, check) < 0 ||
-        (!check->has_ended && event_base_dispatch(check->base) < 0))
+        wait_for_verdict(check) < 0)
         failure = errno;
     stop_watching(&ends);
     free_kind(&ends, check);
@@ -186,11 +201,22 @@ static int find_verdict(const struct check_kind *kind, struct check *check)
 
 static int prepare_check(struct check *check)
 {
+    check->step = "get random numbers";
     if (pattern_init(&check->pattern) < 0)
         return -1;
+    check->step = "make an event loop";
     errno = ENOMEM;
     check->base = event_base_new();
     return check->base == NULL ? -1 : 0;
+}
+
+static int refuse_step(const struct check *check, int failure)
+{
+    char text[VERDICT_TEXT_SIZE];
+
+    (void)snprintf(text, sizeof text, "cannot %s: %s%s", check->step, strerror(failure),
+                   target_hint(check->target, failure));
+    return report_failure(check->options, EXIT_STATUS_SYSTEM, text);
 }
 
 int check_run(const struct check_kind *kind, const struct options *options,
@@ -209,6 +235,6 @@ int check_run(const struct check_kind *kind, const struct options *options,
     if (check.base != NULL)
         event_base_free(check.base);
     if (failure != 0)
-        return report_failure(options, EXIT_STATUS_SYSTEM, strerror(failure));
+        return refuse_step(&check, failure);
     return report_verdict(&check.report, &check.verdict, clock_now_ns() - check.begin_ns);
 }

@@ -30,6 +30,7 @@ struct check {
     struct verdict verdict;
     uint64_t begin_ns;
     uint64_t next_number; /* for the next connection */
+    const char *step;     /* that the system may refuse now, as "cannot" goes on */
     bool was_connected;   /* one was made */
     bool has_ended;
 };
@@ -65,6 +66,9 @@ void check_note_connected(struct check *check, const char *peer);
 
 /* Say how it goes on, printf-style, in a line. Where nobody reads that the check ends. */
 void check_say(struct check *check, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* End the check since the system refused a socket, with this errno. */
+void check_refuse_socket(struct check *check, int failure);
 
 /* Set a timer, whether or not it is pending. Without memory for it the check ends. */
 void check_set_timer(struct check *check, struct event *timer, uint64_t delay_ns);

@@ -247,7 +247,7 @@ static void replace_one(struct idle_timeout *state)
     if (++state->replaced > REPLACED)
         give_up(state, "too many connections were lost, the last: ", state->last.text);
     else if (open_connection(state, find_useless(state)) < 0)
-        check_end(state->check, EXIT_STATUS_SYSTEM, "%s", strerror(errno));
+        check_refuse_socket(state->check, errno);
 }
 
 /* Open again all that were lost; as for single ones, a sign that timers come late. */
@@ -257,7 +257,7 @@ static void replace_lost(struct idle_timeout *state)
     state->replaced += LATE;
     for (size_t i = 0; i < state->count; i++) {
         if (silence_is_lost(state->pool[i]) && open_connection(state, i) < 0) {
-            check_end(state->check, EXIT_STATUS_SYSTEM, "%s", strerror(errno));
+            check_refuse_socket(state->check, errno);
             return;
         }
     }

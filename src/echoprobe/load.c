@@ -24,9 +24,10 @@ struct load {
     size_t starting;     /* flows whose first attempt to connect is under way */
     bool has_connected;  /* one of these attempts succeeded */
     bool is_running, is_finishing;
-    int failure;    /* errno of what the system refused; 0: nothing */
-    uint64_t count; /* messages that are due in all; UINT64_MAX: no limit */
-    uint64_t left;  /* of these, what was neither sent nor given up */
+    const char *step; /* that the system may refuse now, as "cannot" goes on */
+    int failure;      /* errno of what it refused; 0: nothing */
+    uint64_t count;   /* messages that are due in all; UINT64_MAX: no limit */
+    uint64_t left;    /* of these, what was neither sent nor given up */
     uint64_t begin_ns;
     uint64_t next_due; /* the first message of the schedule that was not looked at */
     uint64_t expired_ns;
@@ -317,6 +318,7 @@ static void on_flow_refused(void *argument, int failure)
 {
     struct load *load = argument;
 
+    load->step = "open a socket";
     load->failure = failure; /* the tick ends it */
 }
 
@@ -394,6 +396,7 @@ static int prepare_load(struct load *load)
         .events = &flow_events,
         .argument = load,
     };
+    load->step = "make an event loop";
     errno = ENOMEM;
     if (load->flows == NULL || load->scheduled == NULL || load->flows_plan.base == NULL)
         return -1;
@@ -401,6 +404,7 @@ static int prepare_load(struct load *load)
     load->schedule = evtimer_new(load->flows_plan.base, on_schedule, load);
     if (load->tick == NULL || load->schedule == NULL || event_add(load->tick, &tick) < 0)
         return -1;
+    load->step = "open a socket";
     return open_flows(load);
 }
 
@@ -419,18 +423,20 @@ static void clean_up_load(struct load *load)
     free(load);
 }
 
-int load_run(const struct load_plan *plan)
+int load_run(const struct load_plan *plan, const char **step)
 {
     struct load *load = calloc(1, sizeof *load);
     uint64_t now_ns;
     int failure = 0;
 
+    *step = "begin";
     if (load == NULL)
         return -1;
     load->plan = plan;
     if (prepare_load(load) < 0) {
         failure = errno;
     } else {
+        load->step = "wait for events";
         if (plan->target->is_datagram)
             on_flow_open(load, plan->target->places[0].text);
         if (load->starting == 0)
@@ -444,6 +450,7 @@ int load_run(const struct load_plan *plan)
             flow_end(load->flows[i], now_ns);
         publish(load);
     }
+    *step = load->step;
     clean_up_load(load);
     errno = failure;
     return failure == 0 ? 0 : -1;

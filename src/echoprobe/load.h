@@ -55,8 +55,9 @@ struct load_plan {
 
 /*
  * Send, verify and count until the plan or an order ends it. Blocks.
- * Return 0, or -1 with errno if the system refused what it cannot do without.
+ * Return 0, or -1 with errno if the system refused what it cannot do without; `step` says what that
+ * was, as "cannot" goes on.
  */
-int load_run(const struct load_plan *plan) __attribute__((warn_unused_result));
+int load_run(const struct load_plan *plan, const char **step) __attribute__((warn_unused_result));
 
 #endif

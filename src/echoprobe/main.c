@@ -69,6 +69,7 @@ static int start(const struct options *options)
     else if (options->ipv6)
         family = AF_INET6;
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a full file is an error of its write (ulimit -f) */
     libevent_options = options;
     event_set_log_callback(on_libevent_log);
     process_raise_file_limit();

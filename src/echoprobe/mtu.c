@@ -200,7 +200,7 @@ static void begin_size(struct mtu *state, uint64_t size)
     else if (errno == ENOSYS)
         end_mtu(state); /* what goes in one piece cannot be found out here */
     else
-        check_end(state->check, EXIT_STATUS_SYSTEM, "%s", strerror(errno));
+        check_refuse_socket(state->check, errno);
 }
 
 static void end_search(struct mtu *state)

@@ -25,7 +25,8 @@ struct thread {
     struct probe *probe;
     struct load_plan plan;
     pthread_t handle;
-    int failure; /* errno of load_run, 0: none */
+    int failure;      /* errno of load_run, 0: none */
+    const char *step; /* that failed */
 };
 
 struct probe {
@@ -37,6 +38,7 @@ struct probe {
     int pipe[2]; /* each thread writes a byte when it ends */
     struct thread *threads;
     size_t started, running;
+    const char *step; /* that the system may refuse now, as "cannot" goes on */
     uint64_t begin_ns;
     atomic_int order;                /* enum load_order */
     _Atomic(const char *) last_peer; /* that a message came back from; NULL: none yet */
@@ -119,7 +121,7 @@ static void *run_thread(void *argument)
     struct thread *thread = argument;
     const char byte = 0;
 
-    if (load_run(&thread->plan) < 0) {
+    if (load_run(&thread->plan, &thread->step) < 0) {
         thread->failure = errno;
         atomic_store(&thread->probe->order, LOAD_BREAK);
     }
@@ -186,8 +188,13 @@ static int prepare_probe(struct probe *probe)
     const struct timeval progress = clock_timeval(PROGRESS_MS);
     const struct timeval deadline = clock_timeval(probe->options->deadline_ms);
 
-    if (pattern_init(&probe->pattern) < 0 || pipe(probe->pipe) < 0)
+    probe->step = "get random numbers";
+    if (pattern_init(&probe->pattern) < 0)
         return -1;
+    probe->step = "make a pipe";
+    if (pipe(probe->pipe) < 0)
+        return -1;
+    probe->step = "make an event loop";
     errno = ENOMEM;
     probe->base = event_base_new();
     if (probe->base == NULL)
@@ -202,6 +209,7 @@ static int prepare_probe(struct probe *probe)
         event_add(probe->progress, &progress) < 0 || event_add(probe->ended, NULL) < 0 ||
         (probe->options->deadline_ms > 0 && event_add(probe->deadline, &deadline) < 0))
         return -1;
+    probe->step = "watch for signals";
     return signals_init(&probe->signals, probe->base);
 }
 
@@ -311,8 +319,10 @@ static int join_threads(struct probe *probe)
 
     for (size_t i = 0; i < probe->started; i++) {
         (void)pthread_join(probe->threads[i].handle, NULL);
-        if (failure == 0)
-            failure = probe->threads[i].failure;
+        if (failure != 0 || probe->threads[i].failure == 0)
+            continue;
+        failure = probe->threads[i].failure;
+        probe->step = probe->threads[i].step;
     }
     return failure;
 }
@@ -321,11 +331,13 @@ static int run_probe(struct probe *probe, const struct target *target)
 {
     int failure = 0;
 
+    probe->step = "begin";
     probe->threads = calloc((size_t)probe->options->threads, sizeof *probe->threads);
     if (probe->threads == NULL || prepare_probe(probe) < 0)
         return errno;
     report_begin(&probe->report, probe->options, target);
     probe->begin_ns = clock_now_ns();
+    probe->step = "start a thread";
     if (start_threads(probe, target) < 0) {
         failure = errno;
         atomic_store(&probe->order, LOAD_BREAK);
@@ -396,6 +408,15 @@ static int refuse_files(const struct options *options)
     return report_failure(options, EXIT_STATUS_SYSTEM, text);
 }
 
+static int refuse_step(const struct probe *probe, const struct target *target, int failure)
+{
+    char text[160];
+
+    (void)snprintf(text, sizeof text, "cannot %s: %s%s", probe->step, strerror(failure),
+                   target_hint(target, failure));
+    return report_failure(probe->options, EXIT_STATUS_SYSTEM, text);
+}
+
 int probe_run(const struct options *options, const struct target *target)
 {
     static struct probe probe; /* large, and one to a process */
@@ -417,7 +438,7 @@ int probe_run(const struct options *options, const struct target *target)
         status =
             report_messages(&probe.report, &probe.tally, elapsed_ns, status_of_tally(&probe.tally));
     else
-        status = report_failure(options, EXIT_STATUS_SYSTEM, strerror(failure));
+        status = refuse_step(&probe, target, failure);
     clean_up_probe(&probe);
     (void)pthread_mutex_destroy(&probe.mutex);
     return status;

@@ -32,6 +32,8 @@ const char *target_hint(const struct target *target, int failure)
         return " (no local port or address is left for it)";
     if (failure == ECONNREFUSED && target->port == ECHO_PORT)
         return " (echod listens on port 13265 unless it is told otherwise)";
+    if (failure == EMFILE)
+        return " (raise the limit of open files: ulimit -n)";
     return "";
 }
 

@@ -373,6 +373,16 @@ class OutputTest(harness.TestCase):
                     self.assertEqual(result.stderr, "echoprobe: standard output: "
                                                     f"{os.strerror(errno.ENOSPC)}\n")
 
+    def test_a_file_that_may_not_grow_is_an_error(self):
+        """The system sends XFSZ, which kills whoever does not expect it (ulimit -f)."""
+        with Echod() as server, open(f"{self.temporary_directory()}/file", "wb") as file:
+            result = subprocess.run(
+                ["sh", "-c", 'ulimit -f 0; exec "$@"', "sh", harness.ECHOPROBE, "-c", "1",
+                 server.addresses[0]], stdout=file, stderr=subprocess.PIPE, text=True,
+                check=False, timeout=harness.PATIENCE_SECONDS)
+        self.assertEqual(result.returncode, 71, result.stderr)
+        self.assertIn(f"standard output: {os.strerror(errno.EFBIG)}", result.stderr)
+
 
 class TerminalTest(harness.TestCase):
 
@@ -421,6 +431,9 @@ class TerminalTest(harness.TestCase):
                 self.assertEqual(lines, [""])
 
 
+NO_FILES = rf"cannot open a socket: {os.strerror(errno.EMFILE)} .*ulimit -n"
+
+
 class ResourcesTest(harness.TestCase):
 
     def expect_refusal(self, files, words, *arguments, inherited=()):
@@ -458,9 +471,8 @@ class ResourcesTest(harness.TestCase):
 
     def test_too_few_files_for_a_check(self):
         with Echod() as server:
-            self.expect_refusal(40, os.strerror(errno.EMFILE), "--find-idle-timeout=2h",
-                                server.addresses[0])
-            self.expect_refusal(6, os.strerror(errno.EMFILE), "--hold", "1h", server.addresses[0])
+            self.expect_refusal(40, NO_FILES, "--find-idle-timeout=2h", server.addresses[0])
+            self.expect_refusal(6, NO_FILES, "--hold", "1h", server.addresses[0])
 
     def test_files_that_run_out_later(self):
         """What the parent left open is counted by no limit."""
@@ -468,8 +480,8 @@ class ResourcesTest(harness.TestCase):
             inherited = [stack.enter_context(open(os.devnull, "rb")).fileno() for _ in range(12)]
             for arguments in (("-P", "30", "-c", "300"), ("-P", "30", "--churn", "-c", "300"),
                               ("-P", "30", "--threads", "2", "--churn", "-c", "300")):
-                self.expect_refusal(50, os.strerror(errno.EMFILE), *arguments,
-                                    server.addresses[0], inherited=inherited)
+                self.expect_refusal(50, NO_FILES, *arguments, server.addresses[0],
+                                    inherited=inherited)
 
     def thread_count(self, server, threads):
         """How many threads echoprobe has with --threads, once it has echoes."""

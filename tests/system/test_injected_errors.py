@@ -1,5 +1,6 @@
 """
-test_injected_errors: what echod can do without may be refused by the system: nothing is lost.
+test_injected_errors: what echod can do without may be refused by the system: nothing is lost; and
+what echoprobe cannot do without is named.
 strace lets system calls fail, as sandboxes and other kernels do. Failing allocations are elsewhere.
 Run alone, by `run` or by make check.
 """
@@ -355,6 +356,31 @@ class RefusedCalls(harness.TestCase):
 
         self.configure(f"listen unix://{self.directory}/s")
         self.each_call(AT_STOP, attempt)
+
+
+class EchoprobeErrors(harness.TestCase):
+    """An errno alone says nothing: the sentence begins with what was refused."""
+
+    def test_what_is_refused_is_named(self):
+        strace = self.need_program("strace")
+        refused = (("getrandom:error=ENOSYS", "get random numbers: Function not implemented", True),
+                   ("epoll_wait:error=ENOSYS", "wait for events: ", True),
+                   ("socket:error=ENFILE", "open a socket: Too many open files in system", True),
+                   ("socket:error=EMFILE", r"open a socket: Too many open files \(.*ulimit", True),
+                   ("pipe2:error=EMFILE", "make a pipe: ", False),
+                   ("clone3,clone:error=EAGAIN", "start a thread: ", False))
+        for injection, sentence, is_of_checks in refused:
+            for option in ("--count=1", "--half-close", "--find-idle-timeout=100ms"):
+                if option != "--count=1" and not is_of_checks:
+                    continue
+                with self.subTest(injection, option=option), Echod() as server:
+                    result = subprocess.run(
+                        ["env", WITHOUT_LEAKS, strace, "-f", "-qq", "-o", "/dev/null", "-e",
+                         f"inject={injection}", harness.ECHOPROBE, option, server.addresses[0]],
+                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False,
+                        timeout=harness.PATIENCE_SECONDS)
+                    self.assertEqual(result.returncode, 71, result.stderr)
+                    self.assertRegex(result.stderr, rf"^echoprobe: cannot {sentence}")
 
 
 if __name__ == "__main__":

@@ -101,3 +101,8 @@ void check_end(struct check *check, int status, const char *format, ...)
     verdict_set(&check->verdict, status, format, arguments);
     va_end(arguments);
 }
+
+void check_refuse_socket(struct check *check, int failure)
+{
+    check_end(check, EXIT_STATUS_SYSTEM, "%s", strerror(failure));
+}
