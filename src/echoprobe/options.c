@@ -136,7 +136,7 @@ static const struct setting table[] = {
         .letter = 'q',
         .type = SETTING_FLAG,
         .offset = offsetof(struct options, quiet),
-        .help = "print only the summary",
+        .help = "print only the first line and the summary",
     },
     {
         .name = "timestamps",

@@ -26,12 +26,27 @@ static void add_place(struct target *target, const void *address, socklen_t leng
     target->count++;
 }
 
+/* Tell whether one is known on one link alone, and no interface is named (RFC 4007, 6). */
+static bool lacks_zone(const struct target *target)
+{
+    for (size_t i = 0; i < target->count; i++) {
+        const struct sockaddr_in6 *address = (const struct sockaddr_in6 *)&target->places[i].address;
+
+        if (address->sin6_family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&address->sin6_addr) &&
+            address->sin6_scope_id == 0)
+            return true;
+    }
+    return false;
+}
+
 const char *target_hint(const struct target *target, int failure)
 {
     if (failure == EADDRNOTAVAIL)
         return " (no local port or address is left for it)";
     if (failure == ECONNREFUSED && target->port == ECHO_PORT)
         return " (echod listens on port 13265 unless it is told otherwise)";
+    if (failure == EINVAL && lacks_zone(target))
+        return " (name the network interface of a link-local address, as in [fe80::1%eth0]:7)";
     if (failure == EMFILE)
         return " (raise the limit of open files: ulimit -n)";
     return "";

@@ -36,7 +36,8 @@ int target_resolve(struct target *target, const struct address *address, int fam
 
 /*
  * Return what helps with a refusal of the system's, as a sentence goes on, or "": where echod
- * listens, if nobody does on port 7; what EADDRNOTAVAIL means here; what to do about EMFILE.
+ * listens, if nobody does on port 7; what EADDRNOTAVAIL means here; what to do about EMFILE; that a
+ * link-local address lacks its interface.
  */
 const char *target_hint(const struct target *target, int failure);
 

@@ -404,6 +404,16 @@ class RefusalTest(harness.TestCase):
                               result.text)
         self.assertNotIn("13265", probe("-c", "1", f"127.0.0.1:{harness.free_port()}").text)
 
+    def test_a_link_local_address_needs_its_interface(self):
+        self.need_ipv6()
+        for arguments in (("-c", "1"), ("--half-close",)):
+            with self.subTest(arguments=arguments):
+                result = probe(*arguments, "[fe80::1]:7777")
+                self.assertEqual(result.status, 2, result.text)
+                self.assertIn("(name the network interface of a link-local address",
+                              result.errors)
+        self.assertNotIn("interface", probe("-c", "1", "[fe80::1%lo]:7777").text)
+
     def test_ports_that_ran_out_are_named(self):
         """Connections that were closed hold their ports for a minute."""
         unshare = self.need_program("unshare")
