@@ -244,14 +244,14 @@ static bool take_turn(struct log_limiter *limiter)
 }
 
 void log_write_limited(struct log *log, struct log_limiter *limiter, enum log_level level,
-                       const char *format, ...)
+                       const struct log_field *fields, size_t field_count, const char *format, ...)
 {
     va_list arguments;
 
     if (!take_turn(limiter))
         return;
     va_start(arguments, format);
-    write_message(log, level, NULL, 0, format, arguments);
+    write_message(log, level, fields, field_count, format, arguments);
     va_end(arguments);
 }
 

@@ -68,20 +68,22 @@ struct log_limiter {
     uint64_t next_ms; /* clock_now_ms from which a line is written again */
 };
 
-/*
- * The same for what may happen many times a second: the line is left out if another was written
- * with this limiter less than a second ago. What was left out is not counted as dropped.
- */
-void log_write_limited(struct log *log, struct log_limiter *limiter, enum log_level level,
-                       const char *format, ...) __attribute__((format(printf, 4, 5)));
-
 /* The same as log_write with facts for JSON, in the order given. */
 void log_write_fields(struct log *log, enum log_level level, const struct log_field *fields,
                       size_t field_count, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
 
 /*
- * The same for what is written often: the text as it is, put together without printf (base/line.h).
+ * The same for what may happen many times a second: the line is left out if another was written
+ * with this limiter less than a second ago. What was left out is not counted as dropped.
+ */
+void log_write_limited(struct log *log, struct log_limiter *limiter, enum log_level level,
+                       const struct log_field *fields, size_t field_count, const char *format, ...)
+    __attribute__((format(printf, 6, 7)));
+
+/*
+ * The same as log_write_fields for what is written often: the text as it is, put together without
+ * printf (base/line.h).
  */
 void log_write_text(struct log *log, enum log_level level, const struct log_field *fields,
                     size_t field_count, const char *text);

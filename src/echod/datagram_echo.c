@@ -103,8 +103,9 @@ void datagram_echo_count_overflow(struct datagram_echo *echo)
 
 static void note_failure(struct datagram_echo *echo, int failure)
 {
-    log_write_limited(echo->log, &echo->failures, LOG_LEVEL_WARNING, "datagrams at %s fail: %s",
-                      echo->name, strerror(failure));
+    log_write_limited(echo->log, &echo->failures, LOG_LEVEL_WARNING,
+                      &(const struct log_field){.name = "listener", .text = echo->name}, 1,
+                      "datagrams at %s fail: %s", echo->name, strerror(failure));
 }
 
 /* --- Judgement ------------------------------------------------------------------------------- */

@@ -172,11 +172,12 @@ static int add_late(struct datagrams *datagrams, const struct endpoint_list *end
                     struct endpoint *endpoint)
 {
     const struct datagram_limits limits = limits_of(endpoints, endpoint);
+    const struct log_field fact = endpoint_fact(endpoint);
 
     if (endpoint->worker_fds[datagrams->worker] < 0 || !is_ours(datagrams, &limits) ||
         add(datagrams, endpoint, &limits) == 0)
         return 0;
-    log_write_limited(datagrams->log, &datagrams->failures, LOG_LEVEL_ERROR,
+    log_write_limited(datagrams->log, &datagrams->failures, LOG_LEVEL_ERROR, &fact, 1,
                       "worker %zu does not serve %s yet: %s", datagrams->worker, endpoint->name,
                       strerror(errno));
     return -1;
@@ -189,9 +190,10 @@ static int change(struct served *served, const struct endpoint_list *endpoints,
     struct datagrams *datagrams = served->set;
     const struct datagram_limits limits = limits_of(endpoints, endpoint);
     const uint64_t buffer_bytes = endpoint->next_options.receive_buffer_bytes;
+    const struct log_field fact = endpoint_fact(endpoint);
 
     if (datagram_echo_change(served->echo, &limits) < 0) {
-        log_write_limited(datagrams->log, &datagrams->failures, LOG_LEVEL_ERROR,
+        log_write_limited(datagrams->log, &datagrams->failures, LOG_LEVEL_ERROR, &fact, 1,
                           "worker %zu keeps its limits at %s for now: %s", datagrams->worker,
                           endpoint->name, strerror(errno));
         return -1;

@@ -143,6 +143,16 @@ void endpoint_list_close_leaving(struct endpoint_list *list)
 /* --- Log and errors
  * ----------------------------------------------------------------------- */
 
+const char *endpoint_label(const struct endpoint *endpoint)
+{
+    return endpoint->next_options.name[0] != '\0' ? endpoint->next_options.name : endpoint->name;
+}
+
+struct log_field endpoint_fact(const struct endpoint *endpoint)
+{
+    return (struct log_field){.name = "listener", .text = endpoint_label(endpoint)};
+}
+
 void endpoint_log(const struct endpoint *endpoint, const char *what, struct log *log)
 {
     const char *name = endpoint->options.name;

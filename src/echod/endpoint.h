@@ -98,6 +98,15 @@ void endpoint_list_close_from(struct endpoint_list *list, size_t count);
 /* Close those that are leaving in the same way. */
 void endpoint_list_close_leaving(struct endpoint_list *list);
 
+/*
+ * Return what the log and the totals call an endpoint: its name, during a reload its next one, or
+ * else its address.
+ */
+const char *endpoint_label(const struct endpoint *endpoint);
+
+/* Return that as the fact "listener" of a line in the log. */
+struct log_field endpoint_fact(const struct endpoint *endpoint);
+
 /* Write a line that names the endpoint: "WHAT tcp://127.0.0.1:7 listener=public". */
 void endpoint_log(const struct endpoint *endpoint, const char *what, struct log *log);
 

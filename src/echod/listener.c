@@ -62,8 +62,9 @@ static void on_accept_failed(struct evconnlistener *acceptor, void *argument)
     if (!listener->is_short)
         counters_add(listener->counters, COUNTER_ACCEPT_SHORTAGES, 1);
     listener->is_short = true;
-    log_write_limited(listener->log, &listener->pauses, LOG_LEVEL_WARNING, "listener %s pauses: %s",
-                      listener->name, strerror(error));
+    log_write_limited(listener->log, &listener->pauses, LOG_LEVEL_WARNING,
+                      &(const struct log_field){.name = "listener", .text = listener->name}, 1,
+                      "listener %s pauses: %s", listener->name, strerror(error));
     listener_back_off(listener);
 }
 

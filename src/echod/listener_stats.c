@@ -8,19 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Return what the log and the totals call an endpoint. */
-static const char *label_of(const struct endpoint *endpoint)
-{
-    return endpoint->next_options.name[0] != '\0' ? endpoint->next_options.name : endpoint->name;
-}
-
 /* Return what is counted of an endpoint's listener, or NULL. */
 static struct listener_stats *find(const struct listener_stats_list *list,
                                    const struct endpoint *endpoint)
 {
     struct listener_stats *stats = list->first;
 
-    while (stats != NULL && (strcmp(stats->label, label_of(endpoint)) != 0 ||
+    while (stats != NULL && (strcmp(stats->label, endpoint_label(endpoint)) != 0 ||
                              stats->is_of_datagrams != (endpoint->kind == ENDPOINT_DATAGRAM)))
         stats = stats->next;
     return stats;
@@ -47,7 +41,7 @@ static int add(struct listener_stats_list *list, const struct endpoint *endpoint
     if (stats == NULL)
         return -1;
     memset(stats, 0, size);
-    (void)snprintf(stats->label, sizeof stats->label, "%s", label_of(endpoint));
+    (void)snprintf(stats->label, sizeof stats->label, "%s", endpoint_label(endpoint));
     stats->is_of_datagrams = endpoint->kind == ENDPOINT_DATAGRAM;
     *end_of(list) = stats;
     return 0;

@@ -64,7 +64,8 @@ static struct counters *counters_of(const struct client_listener *listener)
 static void refuse(struct client_listener *listener)
 {
     log_write_limited(listener->all->log, &listener->all->refusals, LOG_LEVEL_WARNING,
-                      "a client of %s is refused: %s", listener->stats->label, strerror(errno));
+                      &(const struct log_field){.name = "listener", .text = listener->stats->label},
+                      1, "a client of %s is refused: %s", listener->stats->label, strerror(errno));
     counters_add(counters_of(listener), COUNTER_CONNECTIONS_REFUSED, 1);
     listener_back_off(listener->listener);
 }
@@ -95,9 +96,11 @@ static void accept_waiting(struct client_listener *listener)
         left--;
     listener->all->is_leaving = false;
     if (left > 0 && errno != EAGAIN && errno != EWOULDBLOCK)
-        log_write(listener->all->log, LOG_LEVEL_WARNING,
-                  "clients that wait at %s are not accepted, and are reset: %s",
-                  listener->stats->label, strerror(errno));
+        log_write_fields(
+            listener->all->log, LOG_LEVEL_WARNING,
+            &(const struct log_field){.name = "listener", .text = listener->stats->label}, 1,
+            "clients that wait at %s are not accepted, and are reset: %s", listener->stats->label,
+            strerror(errno));
 }
 
 /* --- Adding ---------------------------------------------------------------------------------- */
@@ -189,9 +192,11 @@ static void drop(struct listeners *listeners, struct client_listener *listener)
 /* Serve an endpoint that came; its socket has a queue in which clients can wait. */
 static int add_late(struct listeners *listeners, struct endpoint *endpoint)
 {
+    const struct log_field fact = endpoint_fact(endpoint);
+
     if (listeners_add(listeners, endpoint) == 0)
         return 0;
-    log_write_limited(listeners->log, &listeners->failures, LOG_LEVEL_ERROR,
+    log_write_limited(listeners->log, &listeners->failures, LOG_LEVEL_ERROR, &fact, 1,
                       "worker %u does not listen on %s yet: %s", listeners->worker_index,
                       endpoint->name, strerror(errno));
     return -1;
@@ -201,13 +206,14 @@ static int add_late(struct listeners *listeners, struct endpoint *endpoint)
 static void change_socket(struct client_listener *listener, const struct endpoint *endpoint)
 {
     const struct listener_options *options = &endpoint->next_options;
+    const struct log_field fact = endpoint_fact(endpoint);
     const char *failed;
 
     listener_set_backlog(listener->listener, (int)options->backlog);
     if (endpoint->address.scheme == ADDRESS_TCP &&
         socket_options_set_for_clients(listener_fd(listener->listener), options, &failed) < 0)
-        log_write(listener->all->log, LOG_LEVEL_WARNING, "%s: %s is not changed: %s",
-                  endpoint->name, failed, strerror(errno));
+        log_write_fields(listener->all->log, LOG_LEVEL_WARNING, &fact, 1,
+                         "%s: %s is not changed: %s", endpoint->name, failed, strerror(errno));
 }
 
 /* Give clients that come from now on the next options of an endpoint. */
@@ -216,9 +222,10 @@ static int change(struct client_listener *listener, const struct endpoint *endpo
     struct listeners *listeners = listener->all;
     struct client_group *group =
         client_group_new(listeners->groups, &endpoint->next_options, endpoint->stats);
+    const struct log_field fact = endpoint_fact(endpoint);
 
     if (group == NULL) {
-        log_write_limited(listeners->log, &listeners->failures, LOG_LEVEL_ERROR,
+        log_write_limited(listeners->log, &listeners->failures, LOG_LEVEL_ERROR, &fact, 1,
                           "worker %u keeps its limits at %s for now: %s", listeners->worker_index,
                           endpoint->name, strerror(errno));
         return -1;

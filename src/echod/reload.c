@@ -128,13 +128,14 @@ static void keep_bound(struct reload *reload)
 
     for (size_t i = 0; i < endpoints->count; i++) {
         struct endpoint *endpoint = &endpoints->items[i];
+        const struct log_field fact = endpoint_fact(endpoint);
 
         if (endpoint->is_leaving ||
             !socket_options_need_bind(&endpoint->options, &endpoint->next_options))
             continue;
         socket_options_keep_bound(&endpoint->next_options, &endpoint->options);
-        log_write(
-            reload->log, LOG_LEVEL_WARNING,
+        log_write_fields(
+            reload->log, LOG_LEVEL_WARNING, &fact, 1,
             "%s keeps its device, mark, v6only, freebind, mode, owner and group until echod is "
             "restarted",
             endpoint->name);
@@ -223,10 +224,13 @@ static void start(struct reload *reload)
 /* Whoever passed a socket keeps it, and the kernel goes on to connect clients there. */
 static void warn_of_passed(const struct reload *reload, const struct endpoint *endpoint)
 {
-    log_write(reload->log, LOG_LEVEL_WARNING,
-              "%s: clients may go on to connect there, and nobody serves them while whoever passed "
-              "it keeps it open; stop its socket unit, or listen there again and restart echod",
-              endpoint->name);
+    const struct log_field fact = endpoint_fact(endpoint);
+
+    log_write_fields(
+        reload->log, LOG_LEVEL_WARNING, &fact, 1,
+        "%s: clients may go on to connect there, and nobody serves them while whoever passed "
+        "it keeps it open; stop its socket unit, or listen there again and restart echod",
+        endpoint->name);
 }
 
 static void log_sockets(const struct reload *reload)

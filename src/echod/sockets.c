@@ -164,10 +164,11 @@ void sockets_hand_over(const struct sockets *sockets, uid_t uid, gid_t gid, stru
 {
     for (size_t i = 0; i < sockets->endpoints.count; i++) {
         const struct endpoint *endpoint = &sockets->endpoints.items[i];
+        const struct log_field fact = endpoint_fact(endpoint);
 
         if (endpoint->bound_path[0] != '\0' && hand_over(endpoint, uid, gid) < 0)
-            log_write(log, LOG_LEVEL_WARNING, "%s stays with its owner: %s", endpoint->name,
-                      strerror(errno));
+            log_write_fields(log, LOG_LEVEL_WARNING, &fact, 1, "%s stays with its owner: %s",
+                             endpoint->name, strerror(errno));
     }
 }
 

@@ -5,6 +5,7 @@ Run by `run`, by automake, or alone.
 """
 
 import contextlib
+import json
 import re
 import selectors
 import socket
@@ -232,6 +233,15 @@ class ShortageTest(harness.TestCase):
                 harness.round_trip(client)
                 client.close()
             self.expect_a_warning_a_second(server)
+
+    def test_in_json_the_listener_that_pauses_is_a_fact(self):
+        with Echod("--max-connections", "2000", "--log-format", "json", ready=1,
+                   listen=f"{harness.LOOPBACK},name=small",
+                   prefix=harness.with_file_limit(64)) as server:
+            clients = [server.connect() for _ in range(100)]
+            line = server.log.wait_for('"message":"listener small pauses: ').string
+            self.assertEqual(json.loads(line)["listener"], "small")
+            harness.round_trip(clients[0])
 
     def expect_a_warning_a_second(self, server):
         """Check by their own times that pause warnings lie a second apart."""

@@ -4,6 +4,8 @@ strace lets system calls fail. The echo of datagrams is in test_udp.
 Run alone, by `run` or by make check.
 """
 
+import json
+
 import harness
 from harness import Echod
 from test_udp import UDP, UdpTestCase, totals_of, wait_for_totals, with_host
@@ -13,10 +15,10 @@ class RefusalTest(UdpTestCase):
     def setUp(self):
         self.strace = self.need_program("strace")
 
-    def echod(self, injection, listen=UDP):
+    def echod(self, injection, *arguments, listen=UDP):
         """An echod whose calls fail; -D: it remains our own child."""
         prefix = [self.strace, "-D", "-f", "-qq", "-o", "/dev/null", "-e", f"inject={injection}"]
-        return Echod(listen=listen, prefix=prefix)
+        return Echod(*arguments, listen=listen, prefix=prefix)
 
     def expect_bursts(self, client):
         for burst in (1, 1, 30, 1, 100, 1, 1):
@@ -30,7 +32,7 @@ class RefusalTest(UdpTestCase):
         for call in ("sendto", "sendmmsg", "sendmsg"):
             for error in ("EAGAIN", "ENOBUFS", "EINTR"):
                 with self.subTest(call, error=error), \
-                        self.echod(f"{call}:error={error}:when=1+2", "udp://0.0.0.0:0") as server:
+                        self.echod(f"{call}:error={error}:when=1+2", listen="udp://0.0.0.0:0") as server:
                     client = self.client(with_host(server.addresses[0], "127.0.0.1"))
                     self.expect_bursts(client)
                     self.expect_silence(client)
@@ -52,6 +54,13 @@ class RefusalTest(UdpTestCase):
             wait_for_totals(server, lambda totals: totals["failed"] > 0 and
                             totals["failed"] + totals["datagrams_out"] == 60, "all were tried")
             self.assertLessEqual(len(server.log.find("warning.*fail: Operation not permitted")), 3)
+
+    def test_in_json_the_listener_that_fails_is_a_fact(self):
+        with self.echod("sendto,sendmsg,sendmmsg:error=EPERM", "--log-format", "json",
+                        listen=f"{UDP},name=forbidden") as server:
+            self.client(server.addresses[0]).send(b"no answer")
+            line = server.log.wait_for('"message":"datagrams at forbidden fail: ').string
+            self.assertEqual(json.loads(line)["listener"], "forbidden")
 
     def test_errors_of_receiving(self):
         """An error that the network tells of on receiving ends nothing."""

@@ -231,6 +231,28 @@ START_TEST(a_listener_goes_by_its_next_name)
 }
 END_TEST
 
+START_TEST(in_json_the_listener_is_a_fact)
+{
+    add(100);
+    (void)snprintf(scene.endpoints.items[0].next_options.name,
+                   sizeof scene.endpoints.items[0].next_options.name, "public");
+    ck_assert_int_eq(listener_stats_find(&scene.stats, &scene.endpoints), 0);
+    ck_assert_int_eq(listeners_change(&scene.listeners, &scene.endpoints), 0);
+    log_change(scene.listeners.log, LOG_LEVEL_INFO, LOG_FORMAT_JSON);
+    scene.refusing = 0;
+    connect_clients(0, 1);
+    listeners_update(&scene.listeners);
+    await(1, 0);
+    support_memory_fail(1, 100);
+    ck_assert_int_eq(listeners_change(&scene.listeners, &scene.endpoints), -1);
+    support_memory_fail(0, 0);
+    support_assert_matches(
+        support_log_text(),
+        "\"a client of public is refused: [^\n]*\"listener\":\"public\"}\n"
+        "[^\n]* keeps its limits at tcp://test:1 [^\n]*\"listener\":\"public\"}\n$");
+}
+END_TEST
+
 START_TEST(who_waits_is_served_before_a_listener_goes)
 {
     add(1);
@@ -342,6 +364,7 @@ static Suite *listeners_suite(void)
 
     tcase_add_checked_fixture(reload, setup, teardown);
     tcase_add_test(reload, a_listener_goes_by_its_next_name);
+    tcase_add_test(reload, in_json_the_listener_is_a_fact);
     tcase_add_test(reload, who_waits_is_served_before_a_listener_goes);
     tcase_add_test(reload, a_reload_leaves_no_group_behind);
     tcase_add_test(reload, an_endpoint_that_cannot_be_served_is_tried_again);

@@ -116,7 +116,7 @@ START_TEST(errno_is_kept)
         support_assert(errno == 4242);
         log_write(log, LOG_LEVEL_DEBUG, "%d", i);
         support_assert(errno == 4242);
-        log_write_limited(log, &limiter, LOG_LEVEL_INFO, "%d", i);
+        log_write_limited(log, &limiter, LOG_LEVEL_INFO, NULL, 0, "%d", i);
         support_assert(errno == 4242);
         log_write_fields(log, LOG_LEVEL_INFO, &field, 1, "%d", i);
         support_assert(errno == 4242);
@@ -136,8 +136,8 @@ START_TEST(limited_lines_come_once_a_second)
 
     do {
         elapsed_ms = clock_now_ms() - begin_ms;
-        log_write_limited(log, &limiter, LOG_LEVEL_WARNING, "line %d", 1);
-        log_write_limited(log, &limiter, LOG_LEVEL_ERROR, "line %d", 2); /* any of them counts */
+        log_write_limited(log, &limiter, LOG_LEVEL_WARNING, NULL, 0, "line %d", 1);
+        log_write_limited(log, &limiter, LOG_LEVEL_ERROR, NULL, 0, "line %d", 2); /* counts, too */
     } while (elapsed_ms < 1200);
     elapsed_ms = clock_now_ms() - begin_ms;
     log_write(log, LOG_LEVEL_INFO, "other lines are not limited");
@@ -155,8 +155,18 @@ START_TEST(limited_lines_hide_none_of_another_limiter)
     struct log_limiter limiters[3] = {{0}};
 
     for (int i = 0; i < 3; i++)
-        log_write_limited(log, &limiters[i], LOG_LEVEL_WARNING, "of limiter %d.", i);
+        log_write_limited(log, &limiters[i], LOG_LEVEL_WARNING, NULL, 0, "of limiter %d.", i);
     support_assert_matches(support_log_text(), "of limiter 0\\..*of limiter 1\\..*of limiter 2\\.");
+}
+END_TEST
+
+START_TEST(limited_lines_have_their_facts)
+{
+    const struct log_field facts[] = {{.name = "one", .text = "1"}, {.name = "two", .number = 2}};
+    struct log_limiter limiter = {0};
+
+    log_write_limited(support_log(LOG_FORMAT_JSON), &limiter, LOG_LEVEL_WARNING, facts, 2, "%d", 3);
+    support_assert_matches(support_log_text(), "\"message\":\"3\",\"one\":\"1\",\"two\":2}\n$");
 }
 END_TEST
 
@@ -564,6 +574,7 @@ static Suite *log_suite(void)
     tcase_add_test(sink, errno_is_kept);
     tcase_add_test(sink, limited_lines_come_once_a_second);
     tcase_add_test(sink, limited_lines_hide_none_of_another_limiter);
+    tcase_add_test(sink, limited_lines_have_their_facts);
     tcase_add_loop_test(sink, a_log_that_nobody_reads_blocks_nobody, 0, COUNT_OF(sinks));
     tcase_add_loop_test(sink, to_wait_for_a_reader_takes_no_time_of_the_processor, 0,
                         COUNT_OF(sinks));
