@@ -60,15 +60,6 @@ int endpoint_share_socket(struct endpoint *endpoint, size_t worker_count)
     return 0;
 }
 
-int endpoint_any_socket(const struct endpoint *endpoint, size_t worker_count)
-{
-    for (size_t i = 0; endpoint->worker_fds != NULL && i < worker_count; i++) {
-        if (endpoint->worker_fds[i] >= 0)
-            return endpoint->worker_fds[i];
-    }
-    return -1;
-}
-
 /* A Unix socket has no such option, nor needs it. */
 void endpoint_set_no_delay(int fd)
 {
@@ -140,8 +131,7 @@ void endpoint_list_close_leaving(struct endpoint_list *list)
     list->count = kept;
 }
 
-/* --- Log and errors
- * ----------------------------------------------------------------------- */
+/* --- Log and errors -------------------------------------------------------------------------- */
 
 const char *endpoint_label(const struct endpoint *endpoint)
 {

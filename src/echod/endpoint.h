@@ -77,9 +77,6 @@ struct endpoint *endpoint_add_socket(struct endpoint_list *list, enum endpoint_k
 int endpoint_share_socket(struct endpoint *endpoint, size_t worker_count)
     __attribute__((warn_unused_result));
 
-/* Return the socket of some worker that is still the endpoint's own, or -1. */
-int endpoint_any_socket(const struct endpoint *endpoint, size_t worker_count);
-
 /* Tell whether this is the socket that was bound: another process may have put its own there. */
 bool endpoint_is_bound(const struct endpoint *endpoint, const struct stat *now);
 

@@ -23,8 +23,7 @@ static const char *advice_on_path(int bind_errno)
     return "choose a path in a directory of echod's own, where nothing else is";
 }
 
-/* Tell whether somebody listens on a Unix socket; a path without a listener is left from a crash.
- */
+/* Tell whether somebody listens on a Unix socket; without a listener it is left from a crash. */
 static bool is_unix_socket_in_use(const struct sockaddr_un *address)
 {
     const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
