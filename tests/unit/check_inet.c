@@ -25,6 +25,7 @@ START_TEST(a_tcp_address_is_bound_and_named_with_its_real_port)
     opening_open(1, TEXTS("tcp://127.0.0.1:0"));
     ck_assert_uint_eq(opening.sockets.endpoints.count, 1);
     opening_check_listener(&opening.sockets.endpoints.items[0], 1);
+    ck_assert(!opening.sockets.endpoints.items[0].is_group); /* nobody else may join it */
     ck_assert_int_eq(getsockname(opening.sockets.endpoints.items[0].worker_fds[0],
                                  (struct sockaddr *)&bound, &length),
                      0);

@@ -11,6 +11,7 @@
 #include "support.h"
 
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -27,6 +28,9 @@ START_TEST(a_passed_listener_is_taken_over)
     ck_assert_uint_eq(opening.sockets.endpoints.count, 1);
     opening_check_listener(&opening.sockets.endpoints.items[0], 3);
     ck_assert_ptr_nonnull(strstr(opening.sockets.endpoints.items[0].name, url));
+    ck_assert(opening.sockets.endpoints.items[0].is_passed);
+    if (_i == 0)
+        ck_assert_int_ne(opening_option_of(fd, IPPROTO_TCP, TCP_NODELAY), 0);
     client = _i == 0 ? opening_connect_port(ntohs(address.sin_port)) : opening_connect_path();
     ck_assert_uint_eq(opening_accept(opening.sockets.endpoints.items[0].worker_fds[2]), 1);
     support_close(&client);
@@ -55,6 +59,8 @@ START_TEST(a_passed_connection_is_one_client)
     ck_assert_int_eq(endpoint->input_fd, fds[1]);
     ck_assert_int_eq(endpoint->output_fd, fds[1]);
     ck_assert(!endpoint->is_file);
+    if (_i == 0)
+        ck_assert_int_ne(opening_option_of(fds[1], IPPROTO_TCP, TCP_NODELAY), 0);
     ck_assert(support_is_nonblocking(fds[1]));
     ck_assert(support_is_close_on_exec(fds[1]));
     opening_close(descriptors - 1);

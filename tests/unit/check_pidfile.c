@@ -274,10 +274,28 @@ START_TEST(a_file_that_took_its_place_is_left_alone)
 }
 END_TEST
 
+START_TEST(a_path_is_written_and_checked)
+{
+    char text[SETTING_VALUE_SIZE] = "x";
+
+    ck_assert(!pidfile_format("", text));
+    ck_assert_str_eq(text, "");
+    ck_assert(pidfile_format(scene.path, text));
+    ck_assert_str_eq(text, scene.path);
+    ck_assert_int_eq(pidfile_check("", &scene.error), 0);
+    ck_assert_int_eq(pidfile_check(scene.path, &scene.error), 0);
+    ck_assert_int_eq(pidfile_check("/nowhere/pid", &scene.error), -1);
+    ck_assert_str_eq(scene.error.text,
+                     "there is no directory /nowhere; make it, or choose another");
+    ck_assert_int_eq(pidfile_check("/dev/null/pid", &scene.error), -1);
+}
+END_TEST
+
 START_TEST(a_path_is_read)
 {
     char path[PIDFILE_PATH_SIZE], text[PIDFILE_PATH_SIZE + 1];
 
+    memset(path, 'x', sizeof path);
     ck_assert_int_eq(pidfile_parse("/run/echod.pid", path, &scene.error), 0);
     ck_assert_str_eq(path, "/run/echod.pid");
     ck_assert_int_eq(pidfile_parse("", path, &scene.error), -1);
@@ -310,6 +328,7 @@ static Suite *pidfile_suite(void)
     tcase_add_loop_test(file, what_cannot_be_written_is_not_left_behind, 0, 2);
     tcase_add_test(file, a_file_that_took_its_place_is_left_alone);
     tcase_add_test(file, a_path_is_read);
+    tcase_add_test(file, a_path_is_written_and_checked);
     return suite;
 }
 
