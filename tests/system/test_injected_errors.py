@@ -223,6 +223,10 @@ class InjectedErrors(harness.TestCase):
         with Echod(prefix=self.prefix("bind:error=EADDRINUSE"), ready=0, may_log="in use") as echod:
             echod.wait_for_exit(harness.STATUS_SYSTEM)
 
+    def test_workers_share_a_socket_where_no_other_can_be_bound(self):
+        self.check_stream("bind:error=EACCES:when=2+", options=("--workers", "3"))
+        self.assertEqual(self.wait_for_injections(), 2)
+
     def test_without_a_pipe_it_serves_or_says_why_it_does_not(self):
         """libevent needs pipes and echod's mailboxes do; only that for splice is for speed."""
         started = 0
