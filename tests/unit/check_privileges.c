@@ -64,15 +64,17 @@ START_TEST(a_user_is_known_by_name_and_by_number)
 
     if (!find_known(&known))
         support_skip("this system knows nobody but root");
+    memset(&user, 'x', sizeof user);
     ck_assert_int_eq(privileges_parse_user(known.pw_name, &user, &error), 0);
     ck_assert(user.is_given && user.is_known);
     ck_assert_uint_eq(user.uid, known.pw_uid);
+    ck_assert_str_eq(user.name, known.pw_name);
     (void)snprintf(text, sizeof text, "%lu", (unsigned long)known.pw_uid);
     user = (struct privileges_user){0};
     ck_assert_int_eq(privileges_parse_user(text, &user, &error), 0);
     ck_assert(user.is_given && user.is_known);
     ck_assert_uint_eq(user.uid, known.pw_uid);
-    ck_assert_str_ne(user.name, "");
+    ck_assert_str_eq(user.name, known.pw_name);
 }
 END_TEST
 
