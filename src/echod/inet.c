@@ -218,6 +218,41 @@ static bool do_overlap(const struct sockaddr *one, const struct sockaddr *other)
     return false;
 }
 
+/* Tell whether an address is [::] and serves IPv4 as well. */
+static bool serves_both_families(const struct sockaddr *address,
+                                 const struct listener_options *options)
+{
+    struct sockaddr_in6 v6;
+
+    if (address->sa_family != AF_INET6 || options->v6only)
+        return false;
+    memcpy(&v6, address, sizeof v6);
+    return IN6_IS_ADDR_UNSPECIFIED(&v6.sin6_addr);
+}
+
+static in_port_t port_of(const struct sockaddr *address)
+{
+    struct sockaddr_in v4; /* sockaddr_in6 has its port in the same place */
+
+    memcpy(&v4, address, sizeof v4);
+    return v4.sin_port;
+}
+
+/* Tell whether an endpoint of ours keeps an address from being bound. */
+static bool is_in_the_way(const struct endpoint *own, const struct addrinfo *wanted,
+                          const struct listener_options *options)
+{
+    const struct sockaddr *bound = (const struct sockaddr *)&own->bound;
+
+    if ((own->kind == ENDPOINT_DATAGRAM) != is_datagram(wanted))
+        return false;
+    if (do_overlap(wanted->ai_addr, bound))
+        return true;
+    return port_of(wanted->ai_addr) == port_of(bound) &&
+           (serves_both_families(wanted->ai_addr, options) ||
+            serves_both_families(bound, &own->options));
+}
+
 /* Say what the system finds invalid about an IPv6 address. */
 static const char *advice_on_invalid(const struct sockaddr *wanted)
 {
@@ -261,13 +296,13 @@ static void explain_option(const char *name, const char *option, struct error *e
 
 /* Say why an address cannot be bound; it may be an endpoint of ours that is in the way. */
 static void explain_bind(const struct endpoint_list *list, const struct addrinfo *wanted,
-                         const char *name, struct error *error)
+                         const struct listener_options *options, const char *name,
+                         struct error *error)
 {
     for (size_t i = 0; i < list->count && errno == EADDRINUSE; i++) {
         const struct endpoint *own = &list->items[i];
 
-        if ((own->kind == ENDPOINT_DATAGRAM) != is_datagram(wanted) ||
-            !do_overlap(wanted->ai_addr, (const struct sockaddr *)&own->bound))
+        if (!is_in_the_way(own, wanted, options))
             continue;
         error_set(error,
                   "%s: %s; echod itself listens on %s: ask for one of them only, and to replace "
@@ -299,7 +334,7 @@ int inet_open(struct endpoint_list *list, const struct listen *listen, const cha
         if (failed != NULL)
             explain_option(name, failed, error);
         else
-            explain_bind(list, info, name, error);
+            explain_bind(list, info, &listen->options, name, error);
         if (failed != NULL || !is_missing_on_this_machine(errno)) {
             opened = 0;
             break;

@@ -127,7 +127,7 @@ START_TEST(an_address_that_somebody_listens_on_is_refused)
     const int on = 1, is_shared = _i % 2;
     const size_t workers = 1 + (size_t)_i / 2;
     struct sockaddr_in address;
-    char text[40];
+    char text[40], udp[40];
     int fd = support_bind_tcp(&address);
 
     support_close(&fd);
@@ -138,8 +138,12 @@ START_TEST(an_address_that_somebody_listens_on_is_refused)
     ck_assert_int_eq(bind(fd, (const struct sockaddr *)&address, sizeof address), 0);
     ck_assert_int_eq(listen(fd, 1), 0);
     (void)snprintf(text, sizeof text, "tcp://127.0.0.1:%u", (unsigned)ntohs(address.sin_port));
-    opening_check_refused(workers, TEXTS(text), text);
+    opening_check_refused(workers, TEXTS("udp://127.0.0.1:0", "127.0.0.1:0", text), text);
     ck_assert_ptr_nonnull(strstr(opening.error.text, strerror(EADDRINUSE)));
+    ck_assert_ptr_null(strstr(opening.error.text, "echod itself")); /* it has other addresses */
+    (void)snprintf(udp, sizeof udp, "udp://127.0.0.1:%u", (unsigned)ntohs(address.sin_port));
+    opening_check_refused(workers, TEXTS(udp, text), text);
+    ck_assert_ptr_null(strstr(opening.error.text, "echod itself")); /* that port is another one */
     support_close(&fd);
     opening_open(workers, TEXTS(text)); /* free again */
 }
@@ -172,6 +176,19 @@ START_TEST(an_address_of_another_machine_is_refused)
     /* 192.0.2.0/24 is for documentation, and on no machine (RFC 5737). */
     opening_check_refused(1, TEXTS("tcp://192.0.2.1:0"), "192.0.2.1");
     opening_check_refused(2, TEXTS("tcp://127.0.0.1:0", "tcp://192.0.2.1:0"), "192.0.2.1");
+}
+END_TEST
+
+START_TEST(what_is_wrong_with_an_ipv6_address_is_said)
+{
+    static const char *const wrong[][2] = {
+        {"[::ffff:127.0.0.1]:0", "this is an IPv4 address within IPv6"},
+        {"[fe80::1]:0", "name the network interface of a link-local address"},
+    };
+
+    if (!has_ipv6())
+        support_skip("there is no IPv6 here");
+    opening_check_refused(1, TEXTS(wrong[_i][0]), wrong[_i][1]);
 }
 END_TEST
 
@@ -226,6 +243,7 @@ END_TEST
 static const char *const overlaps[][2] = {
     {"127.0.0.1", "127.0.0.1"}, {"0.0.0.0", "127.0.0.1"}, {"127.0.0.1", "0.0.0.0"},
     {"[::1]", "[::1]"},         {"[::]", "[::1]"},        {"[::1]", "[::]"},
+    {"[::]", "0.0.0.0"},        {"0.0.0.0", "[::]"},      {"[::]", "127.0.0.1"}, /* v6only=off */
 };
 
 START_TEST(an_address_that_echod_has_itself_is_named)
@@ -236,8 +254,9 @@ START_TEST(an_address_that_echod_has_itself_is_named)
     struct sockaddr_in free_address;
     int fd = support_bind_tcp(&free_address);
 
-    if (hosts[0][0] == '[' && !has_ipv6())
+    if ((hosts[0][0] == '[' || hosts[1][0] == '[') && !has_ipv6())
         support_skip("there is no IPv6 here");
+    opening.options.v6only = (hosts[0][0] == '[') == (hosts[1][0] == '[');
     support_close(&fd);
     (void)snprintf(first, sizeof first, "%s://%s:%u", scheme, hosts[0],
                    (unsigned)ntohs(free_address.sin_port));
@@ -245,6 +264,10 @@ START_TEST(an_address_that_echod_has_itself_is_named)
                    (unsigned)ntohs(free_address.sin_port));
     opening_check_refused(1, TEXTS(first, second), "echod itself listens on ");
     ck_assert_ptr_nonnull(strstr(strstr(opening.error.text, "itself listens"), first));
+    if (!opening.options.v6only) { /* by default they have nothing to do with one another */
+        opening.options.v6only = true;
+        opening_open(1, TEXTS(first, second));
+    }
 }
 END_TEST
 
@@ -262,6 +285,7 @@ static Suite *inet_suite(void)
     tcase_add_loop_test(test_case, an_address_of_another_echod_is_refused, 1, 3);
     tcase_add_loop_test(test_case, an_address_cannot_be_bound_twice, 1, 3);
     tcase_add_test(test_case, an_address_of_another_machine_is_refused);
+    tcase_add_loop_test(test_case, what_is_wrong_with_an_ipv6_address_is_said, 0, 2);
     tcase_add_loop_test(test_case, an_option_that_the_system_refuses_is_named, 1, 3);
     tcase_add_test(test_case, a_port_is_bound_again_while_old_connections_end);
     tcase_add_test(test_case, a_datagram_socket_has_the_receive_buffer_that_was_asked_for);
