@@ -223,6 +223,17 @@ class InjectedErrors(harness.TestCase):
         with Echod(prefix=self.prefix("bind:error=EADDRINUSE"), ready=0, may_log="in use") as echod:
             echod.wait_for_exit(harness.STATUS_SYSTEM)
 
+    def test_a_system_that_only_says_that_it_gave_privileges_up_is_not_believed(self):
+        if os.getuid() != 0:
+            self.skipTest("only root can become another user")
+        for call in ("setresuid", "setresgid", "setgroups"):
+            with self.subTest(call):
+                result = harness.run_echod("--listen", "tcp://127.0.0.1:0", "--user", "12345",
+                                           "--group", "12345",
+                                           prefix=self.prefix(f"{call}:retval=0"))
+                self.assertEqual(result.returncode, harness.STATUS_SYSTEM, result.stderr)
+                self.assertIn("did not give up all other users and groups", result.stderr)
+
     def test_workers_share_a_socket_where_no_other_can_be_bound(self):
         self.check_stream("bind:error=EACCES:when=2+", options=("--workers", "3"))
         self.assertEqual(self.wait_for_injections(), 2)

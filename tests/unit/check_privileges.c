@@ -91,6 +91,24 @@ START_TEST(a_number_need_not_be_known)
 }
 END_TEST
 
+START_TEST(users_and_groups_are_written_as_they_are_read)
+{
+    const struct privileges_user known = {.is_given = true, .is_known = true, .name = "somebody"};
+    char text[SETTING_VALUE_SIZE] = "";
+
+    ck_assert(privileges_format_user(&known, text));
+    ck_assert_str_eq(text, "somebody");
+    ck_assert_int_eq(privileges_parse_user("2000000123", &user, &error), 0);
+    ck_assert(privileges_format_user(&user, text));
+    ck_assert_str_eq(text, "2000000123");
+    ck_assert_int_eq(privileges_parse_group("2000000124", &group, &error), 0);
+    ck_assert(privileges_format_group(&group, text));
+    ck_assert_str_eq(text, "2000000124");
+    ck_assert(!privileges_format_user(NOT_GIVEN_USER, text));
+    ck_assert(!privileges_format_group(NOT_GIVEN_GROUP, text));
+}
+END_TEST
+
 START_TEST(nobody_else_is_taken)
 {
     static const char *const texts[] = {"", "no such user", "-1", "4294967295", "99999999999999"};
@@ -258,6 +276,7 @@ static Suite *privileges_suite(void)
 
     tcase_add_test(names, a_user_is_known_by_name_and_by_number);
     tcase_add_test(names, a_number_need_not_be_known);
+    tcase_add_test(names, users_and_groups_are_written_as_they_are_read);
     tcase_add_loop_test(names, nobody_else_is_taken, 0, 5);
     tcase_add_test(names, nothing_given_changes_nothing);
     tcase_add_test(names, no_program_gains_anything);
