@@ -30,7 +30,8 @@ static void add_place(struct target *target, const void *address, socklen_t leng
 static bool lacks_zone(const struct target *target)
 {
     for (size_t i = 0; i < target->count; i++) {
-        const struct sockaddr_in6 *address = (const struct sockaddr_in6 *)&target->places[i].address;
+        const struct sockaddr_in6 *address =
+            (const struct sockaddr_in6 *)&target->places[i].address;
 
         if (address->sin6_family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&address->sin6_addr) &&
             address->sin6_scope_id == 0)
