@@ -28,6 +28,7 @@ struct mtu {
     uint64_t tries;                /* datagrams of this size that were sent */
     struct datagram *datagram;     /* a socket for each size, so that late answers meet nobody */
     bool has_settled;              /* the answer to this size is known */
+    bool is_repeating;             /* it returned before, and must return again */
     bool is_cut;                   /* answers to larger ones are shorter than they */
     struct batch batch;
 };
@@ -75,14 +76,23 @@ static void interrupt_mtu(void *argument, const char *reason)
               state->size);
 }
 
+/* Tell whether no part of the path may cut it; where none returned so, one that may be is repeated.
+ */
+static bool must_stay_whole(const struct mtu *state)
+{
+    return state->search == SEARCH_WHOLE && !(state->is_repeating && state->bisect.passed == 0);
+}
+
+static bool has_answers(const struct mtu *state)
+{
+    return state->search > SEARCH_ANY || state->bisect.passed > 0;
+}
+
 /* --- A size ---------------------------------------------------------------------------------- */
 
-/* Note whether the size passes, for which reason not, and go on from the loop. */
-static void settle_size(struct mtu *state, const char *reason)
+/* Note whether the size passes, or for which reason not, and go on from the loop. */
+static void note_size(struct mtu *state, const char *reason)
 {
-    if (state->has_settled)
-        return;
-    state->has_settled = true;
     if (reason == NULL)
         bisect_note_passed(&state->bisect, state->size);
     else
@@ -93,6 +103,23 @@ static void settle_size(struct mtu *state, const char *reason)
     check_set_timer(state->check, state->check->timer, 0);
 }
 
+/* The answer to the size is known: it passes, or not for this reason. */
+static void settle_size(struct mtu *state, const char *reason)
+{
+    if (state->has_settled)
+        return;
+    state->has_settled = true;
+    if (state->is_repeating && reason != NULL) {
+        note_sizes(state);
+        check_end(state->check, EXIT_STATUS_FAULT,
+                  "%" PRIu64 " bytes returned before, and do so no more: %s", state->size, reason);
+        return;
+    }
+    if (state->is_repeating)
+        check_set_timer(state->check, state->check->timer, 0);
+    else
+        note_size(state, reason);
+}
 static void on_size_returned(void *argument, uint64_t sequence, const struct fault *fault)
 {
     struct mtu *state = argument;
@@ -110,10 +137,20 @@ static void on_size_returned(void *argument, uint64_t sequence, const struct fau
     }
 }
 
+/* Somebody was there before. */
+static void end_refused(struct mtu *state, int failure)
+{
+    note_sizes(state);
+    check_end(state->check, EXIT_STATUS_FAULT, "%" PRIu64 " bytes: %s: %s", state->size,
+              state->check->target->places[0].text, strerror(failure));
+}
+
 static void note_refused_size(struct mtu *state, int failure)
 {
     if (failure == EMSGSIZE || failure == ENOBUFS)
         settle_size(state, strerror(failure));
+    else if (has_answers(state))
+        end_refused(state, failure);
     else
         check_end(state->check, EXIT_STATUS_CONNECT, "%s: %s", state->check->target->places[0].text,
                   strerror(failure));
@@ -132,7 +169,7 @@ static void on_size_error(void *argument, uint64_t sequence, int failure)
     struct mtu *state = argument;
 
     (void)sequence;
-    if (failure != EMSGSIZE || state->search == SEARCH_WHOLE)
+    if (failure != EMSGSIZE || must_stay_whole(state))
         note_refused_size(state, failure);
 }
 
@@ -162,6 +199,7 @@ static void try_size(struct mtu *state)
 static void begin_search(struct mtu *state, enum search search, uint64_t maximum)
 {
     state->search = search;
+    state->is_repeating = false;
     state->bisect = (struct bisect){
         .first = maximum, .maximum = maximum, .tolerance = 1, .failed = BISECT_NONE};
 }
@@ -187,7 +225,7 @@ static int open_socket(struct mtu *state)
                                    check->next_number++, state->size, &mtu_events, state);
     if (state->datagram == NULL)
         return -1;
-    return state->search == SEARCH_WHOLE ? datagram_forbid_fragments(state->datagram) : 0;
+    return must_stay_whole(state) ? datagram_forbid_fragments(state->datagram) : 0;
 }
 
 static void begin_size(struct mtu *state, uint64_t size)
@@ -222,20 +260,34 @@ static void end_search(struct mtu *state)
     end_mtu(state);
 }
 
+/* What returned must do so again before a limit is believed: an outage looks like one. */
+static void repeat_size(struct mtu *state)
+{
+    state->is_repeating = true;
+    begin_size(state, state->bisect.passed > 0 ? state->bisect.passed : FIRST_SIZE);
+}
+
+static void go_on(struct mtu *state)
+{
+    const uint64_t size = next_size(state);
+    const bool has_limit = state->bisect.failed != BISECT_NONE && has_answers(state);
+
+    if (size != BISECT_NONE)
+        begin_size(state, size);
+    else if (has_limit && !state->is_repeating)
+        repeat_size(state);
+    else
+        end_search(state);
+}
+
 static void on_next_size(void *argument)
 {
     struct mtu *state = argument;
-    uint64_t size;
 
-    if (!state->has_settled) {
-        try_size(state);
-        return;
-    }
-    size = next_size(state);
-    if (size == BISECT_NONE)
-        end_search(state);
+    if (state->has_settled)
+        go_on(state);
     else
-        begin_size(state, size);
+        try_size(state);
 }
 
 /* --- Start and end --------------------------------------------------------------------------- */

@@ -218,9 +218,27 @@ class CheckTest(OutageTestCase):
         self.assertIn("lost: nothing came back for ", result.output)
 
     def test_a_search_for_the_mtu(self):
-        with broken_servers.answer_changed(lambda d, number: [d] if number < 3 else []) as server:
-            result = probe("--mtu", *SHORT, server.address)
-        self.assertEqual(result.status, 0, result.text)
+        """An outage looks like a limit, but what returned before is lost as well."""
+        for last, size in ((1, "64"), (2, "65507")):  # while either of the sizes is searched
+            with self.subTest(last=last), broken_servers.answer_changed(
+                    lambda d, number, last=last: [d] if number < last else []) as server:
+                result = probe("--mtu", *SHORT, server.address)
+                self.assertEqual(result.status, 1, result.text)
+                self.assertRegex(result.output, r"(?m)^64 bytes returned before, and do so no more: "
+                                                r"no answer within ")
+                self.assertNotIn(f"up to {size}", result.output)
+
+    def test_a_search_for_the_mtu_where_the_service_is_killed(self):
+        address = f"udp://127.0.0.1:{harness.free_port(socket.SOCK_DGRAM)}"
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+            server.bind(("127.0.0.1", int(address.rpartition(":")[2])))
+            with Run("--mtu", "-W", "3s", address) as run:
+                server.sendto(*server.recvfrom(65536))
+                server.recvfrom(65536)
+                server.close()
+                result = run.result()
+        self.assertEqual(result.status, 1, result.text)
+        self.assertRegex(result.output, r"(?m)^65507 bytes: 127\.0\.0\.1:\d+: Connection refused$")
 
 
 TCP_ECHO = """
