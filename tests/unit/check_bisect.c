@@ -74,6 +74,18 @@ START_TEST(each_silence_is_found_to_its_tolerance)
 }
 END_TEST
 
+START_TEST(a_search_from_1_on_gets_anywhere)
+{
+    for (uint64_t limit = 0; limit < 30; limit++) {
+        struct bisect bisect = {.first = 1, .maximum = 30, .tolerance = 1, .failed = BISECT_NONE};
+
+        (void)search(&bisect, limit);
+        check_found(&bisect, limit);
+        ck_assert_uint_eq(bisect.passed, limit);
+    }
+}
+END_TEST
+
 START_TEST(a_maximum_that_passes_ends_the_search)
 {
     struct bisect bisect = {.first = 100, .maximum = 1000, .tolerance = 1, .failed = BISECT_NONE};
@@ -182,6 +194,7 @@ static Suite *bisect_suite(void)
 
     tcase_add_test(tests, each_size_is_found_exactly);
     tcase_add_test(tests, each_silence_is_found_to_its_tolerance);
+    tcase_add_test(tests, a_search_from_1_on_gets_anywhere);
     tcase_add_test(tests, a_maximum_that_passes_ends_the_search);
     tcase_add_test(tests, what_failed_by_chance_passes_later);
     tcase_add_test(tests, other_values_than_the_next_count_too);
