@@ -146,7 +146,7 @@ START_TEST(one_failure_proves_nothing)
     ck_assert(!bisect.is_confirmed);
     bisect_note_failed(&bisect, 506, false); /* for the same reason, perhaps */
     ck_assert(!bisect.is_confirmed);
-    bisect_note_failed(&bisect, 514, true);
+    bisect_note_failed(&bisect, 515, true);
     ck_assert(bisect.is_confirmed);
     bisect_note_passed(&bisect, 515); /* refuted */
     bisect_note_failed(&bisect, 520, true);
@@ -187,6 +187,25 @@ START_TEST(what_passes_again_is_doubted_no_more)
 }
 END_TEST
 
+START_TEST(what_passed_by_chance_proves_nothing_later)
+{
+    struct bisect bisect = {
+        .first = 100, .maximum = 9000, .tolerance = 10, .passed = 500, .failed = BISECT_NONE};
+
+    bisect_note_failed(&bisect, 505, true);
+    bisect_note_failed(&bisect, 505, true);
+    ck_assert_uint_eq(bisect_next(&bisect), BISECT_NONE);
+    bisect_note_failed(&bisect, 500, true); /* as much as passed: that was chance, or this is */
+    ck_assert_uint_eq(bisect.failed, 505);
+    bisect_note_failed(&bisect, 300, true);
+    ck_assert_uint_eq(bisect.failed, 300);
+    bisect_note_passed(&bisect, 295);
+    ck_assert_uint_eq(bisect_next(&bisect), 300); /* for it has failed but once */
+    bisect_note_failed(&bisect, 200, true);
+    ck_assert_uint_eq(bisect.passed, 295); /* once tells nothing, again */
+}
+END_TEST
+
 static Suite *bisect_suite(void)
 {
     Suite *suite = suite_create("bisect");
@@ -199,6 +218,7 @@ static Suite *bisect_suite(void)
     tcase_add_test(tests, what_failed_by_chance_passes_later);
     tcase_add_test(tests, other_values_than_the_next_count_too);
     tcase_add_test(tests, what_passed_by_chance_fails_later);
+    tcase_add_test(tests, what_passed_by_chance_proves_nothing_later);
     tcase_add_test(tests, what_passes_again_is_doubted_no_more);
     tcase_add_test(tests, one_failure_proves_nothing);
     return suite;

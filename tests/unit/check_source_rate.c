@@ -174,6 +174,33 @@ START_TEST(the_seed_decides_who_shares_a_place)
 }
 END_TEST
 
+/*
+ * Five sources that share a place by SipHash-1-3, as OpenSSL computes it of their 16 bytes on a
+ * little-endian machine. Of any other hash the five would be spread.
+ */
+START_TEST(who_shares_a_place_is_hard_to_tell_without_the_seed)
+{
+#if defined __BYTE_ORDER__ && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    static const unsigned char seed[SOURCE_RATE_SEED_SIZE] = {0, 1, 2,  3,  4,  5,  6,  7,
+                                                              8, 9, 10, 11, 12, 13, 14, 15};
+    static const char *const sources[] = {"10.0.1.121", "10.0.2.61", "10.0.3.119", "10.0.5.108"};
+
+    source_rate_free(rate);
+    rate = source_rate_new(RATE, seed);
+    ck_assert_ptr_nonnull(rate);
+    for (int i = 0; i < 4; i++)
+        ck_assert_uint_eq(take(sources[i], RATE, BEGIN_MS), RATE);
+    ck_assert_uint_eq(take("10.0.5.216", RATE, BEGIN_MS), 0);
+    ck_assert_uint_eq(take("10.0.5.217", RATE, BEGIN_MS), RATE);
+    /* These two share one as well, but it has room for both. */
+    ck_assert_uint_eq(take("2001:db8:0:20::1", RATE, BEGIN_MS), RATE);
+    ck_assert_uint_eq(take("2001:db8:0:3f::1", RATE, BEGIN_MS), RATE);
+#else
+    support_skip("this machine hashes the bytes in another order");
+#endif
+}
+END_TEST
+
 static Suite *source_rate_suite(void)
 {
     Suite *suite = suite_create("source_rate");
@@ -191,6 +218,7 @@ static Suite *source_rate_suite(void)
     tcase_add_test(tests, a_flood_of_forged_sources_gets_no_more_than_the_table_holds);
     tcase_add_test(tests, places_are_free_again_after_a_second);
     tcase_add_test(tests, the_seed_decides_who_shares_a_place);
+    tcase_add_test(tests, who_shares_a_place_is_hard_to_tell_without_the_seed);
     return suite;
 }
 
