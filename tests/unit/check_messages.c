@@ -66,6 +66,9 @@ START_TEST(the_jitter_is_between_one_round_trip_and_the_next)
     settle_echo(2, 210, 10);
     ck_assert_uint_eq(tally.jitter_count, 2);
     ck_assert_uint_eq(tally.jitter_total_ns, 60);
+    ck_assert(tally.rtt_squares == 30 * 30 + 50 * 50 + 10 * 10);
+    ck_assert_uint_eq(tally.rtt_ns.count, 3);
+    ck_assert_uint_eq(tally.rtt_ns.total, 90);
     messages_end(&messages, 1000);
 }
 END_TEST
@@ -117,6 +120,26 @@ START_TEST(what_cannot_be_sent_has_a_number_and_no_place)
 }
 END_TEST
 
+START_TEST(the_place_of_an_old_one_is_anothers)
+{
+    ck_assert(!messages_is_waiting(&messages, 0)); /* nor was it ever sent */
+    add(1);
+    (void)messages_skip(&messages, 10);
+    add(WINDOW - 1);
+    messages_settle_lost(&messages, 0);
+    messages_release_settled(&messages);
+    ck_assert_uint_eq(messages_number(&messages, 0), 0);
+    ck_assert(!messages_was_answered(&messages, 0)); /* and may be yet */
+    add(1);
+    ck_assert_uint_eq(messages_number(&messages, WINDOW), WINDOW + 1);
+    ck_assert_uint_eq(messages_number(&messages, 0), 1); /* as if none had been skipped */
+    ck_assert(messages_was_answered(&messages, 0));      /* nobody knows any more */
+    ck_assert(!messages_is_waiting(&messages, 0));
+    ck_assert(!messages_is_waiting(&messages, WINDOW + 1));
+    messages_end(&messages, 1000);
+}
+END_TEST
+
 START_TEST(a_corrupted_one_was_answered)
 {
     add(1);
@@ -139,6 +162,7 @@ int main(void)
     tcase_add_test(all, what_comes_after_it_was_lost_is_late);
     tcase_add_test(all, an_outage_is_seen_in_the_order_of_messages_not_of_answers);
     tcase_add_test(all, what_cannot_be_sent_has_a_number_and_no_place);
+    tcase_add_test(all, the_place_of_an_old_one_is_anothers);
     tcase_add_test(all, a_corrupted_one_was_answered);
     return support_run(suite);
 }
