@@ -230,18 +230,66 @@ START_TEST(all_that_is_told_has_room)
 }
 END_TEST
 
+static int option_of(int fd, int level, int option)
+{
+    int value = -1;
+    socklen_t length = sizeof value;
+
+    ck_assert_int_eq(getsockopt(fd, level, option, &value, &length), 0);
+    return value;
+}
+
 START_TEST(only_a_socket_without_an_address_is_told_which_was_asked)
 {
-    static const char *const addresses[] = {"0.0.0.0", "127.255.255.255", "127.0.0.1"};
+    static const char *const addresses[] = {"0.0.0.0", "127.255.255.255", "224.0.0.1", "127.0.0.1"};
     struct sockaddr_in own = support_loopback(0);
-    socklen_t length = sizeof(int);
-    int is_told = -1, fd = socket(AF_INET, SOCK_DGRAM, 0);
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
 
     own.sin_addr.s_addr = inet_addr(addresses[_i]);
     ck_assert_int_eq(bind(fd, (struct sockaddr *)&own, sizeof own), 0);
     ck_assert_int_eq(datagram_control_enable(fd), 0);
-    ck_assert_int_eq(getsockopt(fd, IPPROTO_IP, IP_PKTINFO, &is_told, &length), 0);
-    ck_assert_int_eq(is_told, _i < 2);
+    ck_assert_int_eq(option_of(fd, IPPROTO_IP, IP_PKTINFO), _i < 3);
+    ck_assert_int_eq(option_of(fd, IPPROTO_IP, IP_RECVTTL), 1);
+    ck_assert_int_eq(option_of(fd, SOL_SOCKET, SO_RXQ_OVFL), 1);
+    support_close(&fd);
+}
+END_TEST
+
+START_TEST(an_ipv6_socket_is_told_the_same_of_both)
+{
+    struct sockaddr_in6 own = {.sin6_family = AF_INET6};
+    int fd = socket(AF_INET6, SOCK_DGRAM, 0);
+
+    if (_i == 1)
+        own.sin6_addr = in6addr_loopback;
+    if (fd < 0 || bind(fd, (struct sockaddr *)&own, sizeof own) < 0) {
+        support_close(&fd);
+        support_skip("there is no IPv6 here");
+    }
+    ck_assert_int_eq(datagram_control_enable(fd), 0);
+    ck_assert_int_eq(option_of(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT), 1);
+    ck_assert_int_eq(option_of(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO), _i == 0);
+    ck_assert_int_eq(option_of(fd, IPPROTO_IP, IP_PKTINFO), _i == 0);
+    if (_i == 0)
+        ck_assert_int_eq(option_of(fd, IPPROTO_IP, IP_RECVTTL), 1);
+    support_close(&fd);
+}
+END_TEST
+
+START_TEST(hops_are_set_for_both_families)
+{
+    int fd = socket(_i == 0 ? AF_INET : AF_INET6, SOCK_DGRAM, 0);
+
+    if (fd < 0)
+        support_skip("there is no IPv6 here");
+    ck_assert_int_eq(datagram_control_set_hops(fd, 63), 0);
+    ck_assert_int_eq(option_of(fd, IPPROTO_IP, IP_TTL), 63);
+    if (_i == 1)
+        ck_assert_int_eq(option_of(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS), 63);
+    support_close(&fd);
+    fd = support_open_file();
+    ck_assert_int_eq(datagram_control_set_hops(fd, 63), -1);
+    ck_assert_int_eq(datagram_control_enable(fd), -1);
     support_close(&fd);
 }
 END_TEST
@@ -266,7 +314,9 @@ static Suite *datagram_control_suite(void)
     tcase_add_test(tests, hops_of_ipv4_are_told_as_those_of_ipv4_at_a_socket_for_both);
     tcase_add_test(tests, a_train_is_told_with_its_segments);
     tcase_add_test(tests, all_that_is_told_has_room);
-    tcase_add_loop_test(tests, only_a_socket_without_an_address_is_told_which_was_asked, 0, 3);
+    tcase_add_loop_test(tests, only_a_socket_without_an_address_is_told_which_was_asked, 0, 4);
+    tcase_add_loop_test(tests, an_ipv6_socket_is_told_the_same_of_both, 0, 2);
+    tcase_add_loop_test(tests, hops_are_set_for_both_families, 0, 2);
 #endif
     return suite;
 }
