@@ -20,7 +20,6 @@ enum setting_type {
     SETTING_SIZE,     /* uint64_t: bytes, units_parse_size */
     SETTING_DURATION, /* uint64_t: milliseconds, units_parse_duration */
     SETTING_INTERVAL, /* uint64_t: microseconds, units_parse_interval */
-    SETTING_RATE,     /* uint64_t: for each second, units_parse_whole_rate */
     SETTING_CHOICE,   /* unsigned: index into `choices` */
     SETTING_LIST,     /* what `list` works on; each use of the option adds one */
     SETTING_TEXT,     /* char *, owned: the text as it is; NULL while nobody gave one */

@@ -74,8 +74,6 @@ static const struct unit units[] = {
                           "a duration; write for example 90, 0.5, 1m30s or 250ms"},
     [SETTING_INTERVAL] = {units_parse_interval, units_format_interval,
                           "a duration; write for example 1, 0.2, 10ms or 500us"},
-    [SETTING_RATE] = {units_parse_whole_rate, format_count,
-                      "a whole rate; write for example 1000/s, 5k/s or 300/m"},
 };
 
 static int set_number(const struct setting *setting, void *member, const char *text,
@@ -297,7 +295,6 @@ static const struct setting_kind kinds[] = {
     [SETTING_SIZE] = NUMBER,
     [SETTING_DURATION] = NUMBER,
     [SETTING_INTERVAL] = NUMBER,
-    [SETTING_RATE] = NUMBER,
     [SETTING_CHOICE] = {NULL, set_choice, format_choice, copy_choice, NULL},
     [SETTING_LIST] = {clear_list, set_list, NULL, NULL, free_list},
     [SETTING_TEXT] = {clear_text, set_text, format_text, copy_text, free_text},

@@ -249,20 +249,6 @@ int units_parse_rate(const char *text, double *per_second)
     return 0;
 }
 
-int units_parse_whole_rate(const char *text, uint64_t *per_second)
-{
-    uint64_t millionths, seconds;
-
-    if (read_rate(text, &millionths, &seconds) < 0)
-        return -1;
-    if (millionths % (seconds * 1000000) != 0) {
-        errno = EINVAL;
-        return -1;
-    }
-    *per_second = millionths / (seconds * 1000000);
-    return 0;
-}
-
 int units_parse_percent(const char *text, uint64_t *millionths)
 {
     uint64_t parts;

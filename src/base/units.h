@@ -42,15 +42,10 @@ int units_parse_interval(const char *text, uint64_t *microseconds)
 
 /*
  * Read a rate: a number with up to six decimals, k or M (powers of 1000) behind it or not, and
- * "/s",
- * "/m" or "/h" behind that or nothing, which is a second: "1000", "0.5/s", "300/m", "5k/s".
+ * "/s", "/m" or "/h" behind that or nothing, which is a second: "1000", "0.5/s", "300/m", "5k/s".
  * Return 0, or -1 with errno EINVAL (no such form) or ERANGE (does not fit).
  */
 int units_parse_rate(const char *text, double *per_second) __attribute__((warn_unused_result));
-
-/* The same where only whole numbers for each second are of use; EINVAL also for others. */
-int units_parse_whole_rate(const char *text, uint64_t *per_second)
-    __attribute__((warn_unused_result));
 
 /*
  * Read a share: a number of at most 100 with up to four decimals, and "%" ("20%", "0.5%").

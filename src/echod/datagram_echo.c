@@ -392,7 +392,7 @@ static void on_idle(evutil_socket_t fd, short what, void *argument)
 /* --- Limits ---------------------------------------------------------------------------------- */
 
 /* Make the table of a rate. Return 0, or -1 with errno. */
-static int make_rate(uint64_t per_second, struct source_rate **rate)
+static int make_rate(double per_second, struct source_rate **rate)
 {
     unsigned char seed[SOURCE_RATE_SEED_SIZE];
 

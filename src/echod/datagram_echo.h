@@ -32,7 +32,7 @@ void datagram_pool_fini(struct datagram_pool *pool);
 struct datagram_limits {
     bool are_low_ports_allowed;
     bool is_shared;           /* somebody else may send by this socket: leave it as it is */
-    uint64_t rate_per_second; /* for each source; 0: no limit */
+    double rate_per_second;   /* for each source; 0: no limit */
     uint64_t idle_timeout_ms; /* after so long without a datagram `on_over` is called; 0: never */
 };
 

@@ -24,6 +24,8 @@
 
 enum { MAX_ITEM_LENGTH = 255 };
 
+static const double RATE_MIN = 1.0 / 3600, RATE_MAX = 1e9; /* a second */
+
 static const char *const logs[] = {"off", "closed", "all", NULL}; /* enum listener_log */
 static const char *const low_ports[] = {"drop", "allow", NULL};   /* enum listener_low_ports */
 
@@ -98,6 +100,19 @@ static int parse_mode(const char *text, void *member, struct error *error)
         return -1;
     }
     *(int *)member = (int)strtol(text, NULL, 8);
+    return 0;
+}
+
+static int parse_rate(const char *text, void *member, struct error *error)
+{
+    double rate;
+
+    if (units_parse_rate(text, &rate) < 0 || rate > RATE_MAX || (rate > 0 && rate < RATE_MIN)) {
+        error_set(error, "a rate from 1/h to 1000M/s, or 0; write for example 1000/s, 0.5/s, 300/m "
+                         "or 5k/s");
+        return -1;
+    }
+    *(double *)member = rate;
     return 0;
 }
 
@@ -278,12 +293,12 @@ static const struct row table[] = {
               "that answers for ever (default: drop)"},
      UDP | PASSED},
     {{.name = "rate",
-      .type = SETTING_RATE,
+      .type = SETTING_PARSED,
       MEMBER(rate),
       .argument = "N/s",
-      .maximum = 1000000000,
-      .help = "answer each source address, of IPv6 each /64, at most this often; 0: without limit "
-              "(default: 0)"},
+      .parse = parse_rate,
+      .help = "answer each source address, of IPv6 each /64, at most this often: 0.5/s, 300/m, "
+              "5k/s; 0: without limit (default: 0)"},
      UDP | PASSED},
     {{.name = "udp-receive-buffer",
       .type = SETTING_SIZE,

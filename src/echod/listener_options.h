@@ -57,7 +57,7 @@ struct listener_options {
 
     /* Datagrams. */
     unsigned low_ports;            /* enum listener_low_ports */
-    uint64_t rate;                 /* answers a second for each source; 0: without limit */
+    double rate;                   /* answers a second for each source; 0: without limit */
     uint64_t receive_buffer_bytes; /* SETTING_AUTO: up to 4 MiB, as far as the system allows */
 };
 

@@ -13,7 +13,7 @@ enum {
     SETS = SOURCE_RATE_SOURCES / PLACES,
 };
 
-static const uint64_t SECOND_NS = 1000000000;
+#define SECOND_NS UINT64_C(1000000000)
 
 /* Who comes: an IPv4 address as an IPv6 socket shows it (RFC 4291, 2.5.5.2), or a /64 and zeros. */
 struct key {
@@ -31,6 +31,7 @@ struct bucket {
 
 struct source_rate {
     uint64_t interval_ns; /* from one token to the next */
+    uint64_t depth_ns;    /* of a bucket: from empty to full */
     uint64_t seed[2];
     struct bucket sets[SETS][PLACES];
 };
@@ -141,14 +142,15 @@ static struct bucket *find_bucket(struct source_rate *rate, const struct key *ke
     return fullest;
 }
 
-struct source_rate *source_rate_new(uint64_t per_second,
+struct source_rate *source_rate_new(double per_second,
                                     const unsigned char seed[SOURCE_RATE_SEED_SIZE])
 {
     struct source_rate *rate = calloc(1, sizeof *rate);
 
     if (rate == NULL)
         return NULL;
-    rate->interval_ns = SECOND_NS / per_second;
+    rate->interval_ns = (uint64_t)((double)SECOND_NS / per_second);
+    rate->depth_ns = rate->interval_ns > SECOND_NS ? rate->interval_ns : SECOND_NS;
     memcpy(rate->seed, seed, sizeof rate->seed);
     return rate;
 }
@@ -168,7 +170,7 @@ uint64_t source_rate_take(struct source_rate *rate, const struct sockaddr *sourc
 
     if (bucket->full_ns < now_ns)
         bucket->full_ns = now_ns;
-    tokens = (now_ns + SECOND_NS - bucket->full_ns) / rate->interval_ns;
+    tokens = (now_ns + rate->depth_ns - bucket->full_ns) / rate->interval_ns;
     if (tokens > wanted)
         tokens = wanted;
     bucket->full_ns += tokens * rate->interval_ns;

@@ -83,7 +83,11 @@ START_TEST(options_of_other_schemes_are_read)
     setup();
     parse("low-ports=allow,rate=10/s,udp-receive-buffer=1MiB", ADDRESS_UDP);
     ck_assert_uint_eq(options.low_ports, LISTENER_LOW_PORTS_ALLOW);
-    ck_assert_uint_eq(options.rate, 10);
+    ck_assert_double_eq(options.rate, 10);
+    parse("rate=30/m", ADDRESS_UDP);
+    ck_assert_double_eq(options.rate, 0.5);
+    parse("rate=0", ADDRESS_UDP);
+    ck_assert_double_eq(options.rate, 0);
     ck_assert_uint_eq(options.receive_buffer_bytes, 1 << 20);
 }
 END_TEST
@@ -108,6 +112,9 @@ static const struct {
     {"backlog=1", ADDRESS_STDIO, {"\"backlog\" is no option of stdio:; these are: name, log", ""}},
     {"keepalive=1m", ADDRESS_UDP, {"\"keepalive\" is no option of udp://", "low-ports, rate"}},
     {"rate=1", ADDRESS_UNIX, {"\"rate\" is no option of unix://", "mode, owner, group"}},
+    {"rate=5K", ADDRESS_UDP, {"rate: \"5K\" is not a rate from 1/h to 1000M/s, or 0", "0.5/s"}},
+    {"rate=0.9/h", ADDRESS_UDP, {"rate: \"0.9/h\" is not a rate", ""}},
+    {"rate=1000.1M", ADDRESS_UDP, {"rate: \"1000.1M\" is not a rate", ""}},
     {"idle-timeout", ADDRESS_TCP, {"idle-timeout: a value is missing; write idle-timeout=", ""}},
     {"idle-timeout=", ADDRESS_TCP, {"idle-timeout: \"\" is not a duration", ""}},
     {"idle-timeout=x", ADDRESS_TCP, {"idle-timeout: \"x\" is not a duration", "1m30s"}},

@@ -79,6 +79,19 @@ START_TEST(of_many_at_once_some_may)
 }
 END_TEST
 
+START_TEST(a_source_may_come_less_than_once_a_second)
+{
+    source_rate_free(rate);
+    rate = source_rate_new(0.5, SEED);
+    ck_assert_ptr_nonnull(rate);
+    ck_assert_uint_eq(take("10.0.0.1", 5, BEGIN_MS), 1);
+    ck_assert_uint_eq(take("10.0.0.1", 1, BEGIN_MS + 1999), 0);
+    ck_assert_uint_eq(take("10.0.0.1", 1, BEGIN_MS + 2000), 1);
+    ck_assert_uint_eq(take("10.0.0.1", 5, BEGIN_MS + 3600 * SECOND_MS), 1); /* it keeps one */
+    ck_assert_uint_eq(take("10.0.0.2", 5, BEGIN_MS), 1);
+}
+END_TEST
+
 START_TEST(sources_do_not_disturb_each_other)
 {
     ck_assert_uint_eq(take("10.0.0.1", 100, BEGIN_MS), RATE);
@@ -211,6 +224,7 @@ static Suite *source_rate_suite(void)
     tcase_add_test(tests, over_a_long_time_the_rate_is_exact);
     tcase_add_test(tests, what_was_not_used_is_kept_for_one_second);
     tcase_add_test(tests, of_many_at_once_some_may);
+    tcase_add_test(tests, a_source_may_come_less_than_once_a_second);
     tcase_add_test(tests, sources_do_not_disturb_each_other);
     tcase_add_test(tests, a_network_of_64_bits_is_one_source);
     tcase_add_test(tests, an_ipv4_address_is_the_same_on_a_socket_of_both_families);
