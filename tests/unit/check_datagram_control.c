@@ -180,6 +180,18 @@ START_TEST(hops_are_told_only_where_they_are_not_usual)
 }
 END_TEST
 
+START_TEST(hops_say_nothing_of_an_address)
+{
+    const int hops = 63;
+
+    tell(_i == 0 ? IPPROTO_IP : IPPROTO_IPV6, _i == 0 ? IP_TTL : IPV6_HOPLIMIT, &hops, sizeof hops);
+    read_all();
+    ck_assert_uint_eq(scene.arrival.hops, 63);
+    ck_assert_int_eq(scene.arrival.asked_family, AF_UNSPEC);
+    ck_assert_uint_eq(scene.arrival.interface, 0);
+}
+END_TEST
+
 START_TEST(hops_of_ipv4_are_told_as_those_of_ipv4_at_a_socket_for_both)
 {
     struct sockaddr_in6 *peer = (struct sockaddr_in6 *)&scene.peer;
@@ -311,6 +323,7 @@ static Suite *datagram_control_suite(void)
 #endif
 #ifdef __linux__
     tcase_add_test(tests, hops_are_told_only_where_they_are_not_usual);
+    tcase_add_loop_test(tests, hops_say_nothing_of_an_address, 0, 2);
     tcase_add_test(tests, hops_of_ipv4_are_told_as_those_of_ipv4_at_a_socket_for_both);
     tcase_add_test(tests, a_train_is_told_with_its_segments);
     tcase_add_test(tests, all_that_is_told_has_room);
