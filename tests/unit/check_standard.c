@@ -10,8 +10,10 @@
 #include "opening.h"
 #include "support.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 static int saved_fds[3]; /* standard descriptors while others stand in for them, or -1 */
@@ -108,15 +110,21 @@ START_TEST(standard_descriptors_that_cannot_serve_are_refused)
     int fds[2];
 
     ck_assert_int_eq(pipe(fds), 0);
-    if (_i == 0) { /* the wrong ends */
+    if (_i == 0) { /* the wrong end of a pipe */
         replace_standard(STDIN_FILENO, fds[1]);
+        support_close(&fds[0]);
+        replace_standard(STDOUT_FILENO, open("/dev/null", O_WRONLY));
+    } else if (_i == 3) {
+        replace_standard(STDIN_FILENO, open("/dev/null", O_RDONLY));
         replace_standard(STDOUT_FILENO, fds[0]);
+        support_close(&fds[1]);
     } else {
         replace_standard(_i - 1, fds[_i - 1]);
         support_close(&fds[2 - _i]);
         ck_assert_int_eq(close(_i - 1), 0);
     }
     opening_check_refused(1, TEXTS("stdio:"), "stdio:");
+    ck_assert_ptr_nonnull(strstr(opening.error.text, strerror(EBADF)));
 }
 END_TEST
 
@@ -207,7 +215,7 @@ static Suite *standard_suite(void)
     tcase_add_test(test_case, standard_input_and_output_are_one_client);
     tcase_add_loop_test(test_case, what_epoll_does_not_take_is_known_as_a_file, 0, 4);
     tcase_add_test(test_case, a_socket_as_standard_input_and_output_is_one_descriptor);
-    tcase_add_loop_test(test_case, standard_descriptors_that_cannot_serve_are_refused, 0, 3);
+    tcase_add_loop_test(test_case, standard_descriptors_that_cannot_serve_are_refused, 0, 4);
     tcase_add_test(test_case, zeroed_sockets_may_be_closed_and_so_may_closed_ones);
     tcase_add_test(test_case, a_log_that_would_reach_the_client_is_noticed);
     return suite;
