@@ -118,27 +118,29 @@ static ssize_t hand_over(struct msghdr *header)
     return (ssize_t)parcel->length;
 }
 
-ssize_t recvmsg(int fd, struct msghdr *header, int flags)
+/* Parameters have the names that they have in the C library. */
+
+ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 {
     if (next_step(RECVMSG, fd, flags).error == 0)
-        return hand_over(header);
-    spoil(header);
+        return hand_over(message);
+    spoil(message);
     return -1;
 }
 
 #ifdef HAVE_RECVMMSG
-int recvmmsg(int fd, struct mmsghdr *headers, unsigned count, int flags, struct timespec *timeout)
+int recvmmsg(int fd, struct mmsghdr *vmessages, unsigned vlen, int flags, struct timespec *tmo)
 {
     unsigned received = 0;
     ssize_t length;
 
-    (void)timeout;
+    (void)tmo;
     if (next_step(RECVMMSG, fd, flags).error != 0) {
-        spoil(&headers[0].msg_hdr);
+        spoil(&vmessages[0].msg_hdr);
         return -1;
     }
-    while (received < count && (length = hand_over(&headers[received].msg_hdr)) >= 0)
-        headers[received++].msg_len = (unsigned)length;
+    while (received < vlen && (length = hand_over(&vmessages[received].msg_hdr)) >= 0)
+        vmessages[received++].msg_len = (unsigned)length;
     return received > 0 ? (int)received : -1;
 }
 #endif
@@ -182,35 +184,35 @@ static void take_message(const struct msghdr *header)
 /* The GNU C library declares the address as a union of pointers. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wpedantic"
-ssize_t sendto(int fd, const void *bytes, size_t length, int flags, const struct sockaddr *target,
-               socklen_t target_length)
+ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *addr,
+               socklen_t addr_len)
 {
-    ck_assert_uint_eq(target_length, sizeof(struct sockaddr_in));
+    ck_assert_uint_eq(addr_len, sizeof(struct sockaddr_in));
     if (next_step(SENDTO, fd, flags).error != 0)
         return -1;
-    take(bytes, length, 0, target);
-    return (ssize_t)length;
+    take(buf, n, 0, addr);
+    return (ssize_t)n;
 }
 #pragma GCC diagnostic pop
 
-ssize_t sendmsg(int fd, const struct msghdr *header, int flags)
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
     if (next_step(SENDMSG, fd, flags).error != 0)
         return -1;
-    take_message(header);
-    return (ssize_t)header->msg_iov->iov_len;
+    take_message(message);
+    return (ssize_t)message->msg_iov->iov_len;
 }
 
 #ifdef HAVE_SENDMMSG
-int sendmmsg(int fd, struct mmsghdr *headers, unsigned count, int flags)
+int sendmmsg(int fd, struct mmsghdr *vmessages, unsigned vlen, int flags)
 {
     const struct step step = next_step(SENDMMSG, fd, flags);
-    const unsigned sent = step.count > 0 && step.count < count ? step.count : count;
+    const unsigned sent = step.count > 0 && step.count < vlen ? step.count : vlen;
 
     if (step.error != 0)
         return -1;
     for (unsigned i = 0; i < sent; i++)
-        take_message(&headers[i].msg_hdr);
+        take_message(&vmessages[i].msg_hdr);
     return (int)sent;
 }
 #endif
