@@ -56,6 +56,8 @@ START_TEST(a_passed_connection_is_one_client)
     ck_assert_uint_eq(opening.sockets.endpoints.count, 1);
     endpoint = &opening.sockets.endpoints.items[0];
     ck_assert_int_eq((int)endpoint->kind, ENDPOINT_CLIENT);
+    support_assert_matches(endpoint->name, _i == 0 ? "^fd://[0-9]+ \\(127\\.0\\.0\\.1:[0-9]+\\)$"
+                                                   : "^fd://[0-9]+ \\(unix\\)$");
     ck_assert_int_eq(endpoint->input_fd, fds[1]);
     ck_assert_int_eq(endpoint->output_fd, fds[1]);
     ck_assert(!endpoint->is_file);
@@ -233,6 +235,18 @@ START_TEST(what_systemd_passed_must_listen)
 }
 END_TEST
 
+START_TEST(a_socket_of_systemd_may_be_taken_by_its_number)
+{
+    struct passed_socket passed[] = {{.fd = listen_tcp(), .name = "web"},
+                                     {.fd = listen_tcp(), .name = "other"}};
+
+    opening.passed = (struct passed){.sockets = passed, .count = 2};
+    opening_open(1, TEXTS(opening_fd_url(passed[0].fd)));
+    ck_assert(passed[0].is_taken && !passed[1].is_taken);
+    support_close(&passed[1].fd);
+}
+END_TEST
+
 START_TEST(a_socket_of_systemd_is_served_once)
 {
     struct passed_socket passed = {.name = "web"};
@@ -268,6 +282,7 @@ static Suite *inherited_suite(void)
     tcase_add_test(test_case, systemd_without_a_name_takes_all_sockets);
     tcase_add_test(test_case, what_systemd_did_not_pass_is_refused);
     tcase_add_test(test_case, what_systemd_passed_must_listen);
+    tcase_add_test(test_case, a_socket_of_systemd_may_be_taken_by_its_number);
     tcase_add_test(test_case, a_socket_of_systemd_is_served_once);
     return suite;
 }

@@ -105,6 +105,28 @@ START_TEST(a_socket_as_standard_input_and_output_is_one_descriptor)
 }
 END_TEST
 
+START_TEST(no_client_takes_the_place_of_standard_error)
+{
+    const struct endpoint *endpoint;
+    int in[2], out[2];
+
+    support_pipe(in);
+    support_pipe(out);
+    replace_standard(STDIN_FILENO, in[0]);
+    replace_standard(STDOUT_FILENO, out[1]);
+    replace_standard(STDERR_FILENO, dup(out[0]));
+    ck_assert_int_eq(close(STDERR_FILENO), 0); /* as its parent left it */
+    opening_open(1, TEXTS("stdio:"));
+    endpoint = &opening.sockets.endpoints.items[0];
+    ck_assert_int_gt(endpoint->input_fd, STDERR_FILENO);
+    ck_assert_int_gt(endpoint->output_fd, STDERR_FILENO);
+    sockets_close(&opening.sockets);
+    restore_standard();
+    support_close(&in[1]);
+    support_close(&out[0]);
+}
+END_TEST
+
 START_TEST(standard_descriptors_that_cannot_serve_are_refused)
 {
     int fds[2];
@@ -215,6 +237,7 @@ static Suite *standard_suite(void)
     tcase_add_test(test_case, standard_input_and_output_are_one_client);
     tcase_add_loop_test(test_case, what_epoll_does_not_take_is_known_as_a_file, 0, 4);
     tcase_add_test(test_case, a_socket_as_standard_input_and_output_is_one_descriptor);
+    tcase_add_test(test_case, no_client_takes_the_place_of_standard_error);
     tcase_add_loop_test(test_case, standard_descriptors_that_cannot_serve_are_refused, 0, 4);
     tcase_add_test(test_case, zeroed_sockets_may_be_closed_and_so_may_closed_ones);
     tcase_add_test(test_case, a_log_that_would_reach_the_client_is_noticed);
