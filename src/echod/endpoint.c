@@ -162,7 +162,25 @@ void endpoint_explain(struct error *error, const char *name, const char *advice)
     error_set(error, "%s: %s; %s", name, strerror(errno), advice);
 }
 
-const char *endpoint_advice_on_files(void)
+void endpoint_explain_option(struct error *error, const char *name, const char *option)
 {
-    return "raise the limit of open files (ulimit -n), or ask for fewer --workers";
+    error_set(error, "%s: %s: %s; leave it out, or give what this system allows", name, option,
+              strerror(errno));
+}
+
+const char *endpoint_advice(int failure, const char *otherwise)
+{
+    switch (failure) {
+    case EMFILE:
+    case ENFILE:
+        return "raise the limit of open files (ulimit -n), or ask for fewer --workers";
+    case ENOMEM:
+    case ENOBUFS:
+        return "let the system have more free memory";
+    case EPERM:
+    case ENOSYS:
+        return ENDPOINT_ADVICE_ON_REFUSAL;
+    default:
+        return otherwise;
+    }
 }

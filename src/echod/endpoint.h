@@ -110,7 +110,16 @@ void endpoint_log(const struct endpoint *endpoint, const char *what, struct log 
 /* Say what the system answered for an address, and what may help. Saves and restores errno. */
 void endpoint_explain(struct error *error, const char *name, const char *advice);
 
-/* Return what helps if descriptors ran out. */
-const char *endpoint_advice_on_files(void);
+/* Say in the same way that the system refuses an option of a listener. */
+void endpoint_explain_option(struct error *error, const char *name, const char *option);
+
+/* What helps where the system refuses what the address has no part in. */
+#define ENDPOINT_ADVICE_ON_REFUSAL "let the system, or the sandbox that echod runs in, allow it"
+
+/*
+ * Return what helps against an error for which no address is to blame: a shortage, or a call that
+ * is not allowed. Of other errors it is what the caller says.
+ */
+const char *endpoint_advice(int failure, const char *otherwise);
 
 #endif

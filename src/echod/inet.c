@@ -17,6 +17,8 @@
 
 /* --- Opening one socket ---------------------------------------------------------------------- */
 
+enum { FIRST_USER_PORT = 1024 }; /* below are system ports (RFC 6335, 6) */
+
 static int switch_on(int fd, int level, int option)
 {
     const int on = 1;
@@ -52,16 +54,20 @@ static int make_ready(int fd, const struct addrinfo *info, const struct listener
     return listen(fd, (int)options->backlog);
 }
 
+/* What was refused, if it was not the address nor an option: the system allows no such thing. */
+static const char any_socket[] = "socket";
+
 /*
  * Open and bind. SO_REUSEADDR lets a restart bind while old connections still end; of datagrams it
- * would let others take some. On failure `failed` names the option that was refused, or is NULL.
+ * would let others take some. On failure `failed` names what was refused, any_socket or an option,
+ * or is NULL if it was the address.
  */
 static int open_socket(const struct addrinfo *info, const struct listener_options *options,
                        bool joins_group, const char **failed)
 {
     int fd = socket(info->ai_family, info->ai_socktype, info->ai_protocol);
 
-    *failed = NULL;
+    *failed = fd < 0 && errno == EAFNOSUPPORT ? NULL : any_socket;
     if (fd < 0)
         return -1;
     if (descriptor_prepare(fd) < 0 ||
@@ -71,6 +77,7 @@ static int open_socket(const struct addrinfo *info, const struct listener_option
     if (joins_group && switch_on(fd, SOL_SOCKET, SO_REUSEPORT) < 0)
         goto fail;
 #endif
+    /* Each lets `failed` be NULL where it succeeds. */
     if (socket_options_set_before_bind(fd, info->ai_family, options, failed) < 0 ||
         bind(fd, info->ai_addr, info->ai_addrlen) < 0 || make_ready(fd, info, options, failed) < 0)
         goto fail;
@@ -122,7 +129,7 @@ static int open_group(struct endpoint *endpoint, const struct addrinfo *bound,
     return endpoint_share_socket(endpoint, worker_count);
 }
 
-/* Open one of the addresses that a name has. Return 0, or -1 with errno. */
+/* Open one of the addresses that a name has. Return 0, or -1 with errno and as open_socket. */
 static int open_endpoint(struct endpoint_list *list, const struct addrinfo *info,
                          const struct listener_options *options, const char **failed)
 {
@@ -135,6 +142,7 @@ static int open_endpoint(struct endpoint_list *list, const struct addrinfo *info
 
     if (fd < 0)
         return -1;
+    *failed = any_socket;
     endpoint =
         endpoint_add_socket(list, is_datagram(info) ? ENDPOINT_DATAGRAM : ENDPOINT_LISTENER, fd);
     if (endpoint == NULL || getsockname(fd, (struct sockaddr *)&address, &length) < 0)
@@ -276,22 +284,28 @@ static const char *advice_on_bind(int bind_errno, const struct sockaddr *wanted)
     case EADDRNOTAVAIL:
         return "choose an address of this machine, or 0.0.0.0 or [::] for all of them";
     case EACCES:
+        if (port_of(wanted) == 0 || ntohs(port_of(wanted)) >= FIRST_USER_PORT)
+            return ENDPOINT_ADVICE_ON_REFUSAL;
         return "choose a port from 1024 on, or give echod the right to bind this one";
-    case EMFILE:
-    case ENFILE:
-        return endpoint_advice_on_files();
     case EINVAL:
         return advice_on_invalid(wanted);
     default:
-        return "choose another address";
+        return endpoint_advice(bind_errno, "choose another address");
     }
 }
 
-/* Say that the system refuses an option of a listener. */
-static void explain_option(const char *name, const char *option, struct error *error)
+/* Say that the system refuses something else than the address. */
+static void explain_refusal(const struct listener_options *options, const char *name,
+                            const char *failed, struct error *error)
 {
-    error_set(error, "%s: %s: %s; leave it out, or give what this system allows", name, option,
-              strerror(errno));
+    char what[ADDRESS_TEXT_SIZE + 32];
+
+    if (failed != any_socket && listener_options_has(options, failed)) {
+        endpoint_explain_option(error, name, failed);
+        return;
+    }
+    (void)snprintf(what, sizeof what, "%s: %s", name, failed);
+    endpoint_explain(error, what, endpoint_advice(errno, ENDPOINT_ADVICE_ON_REFUSAL));
 }
 
 /* Say why an address cannot be bound; it may be an endpoint of ours that is in the way. */
@@ -332,7 +346,7 @@ int inet_open(struct endpoint_list *list, const struct listen *listen, const cha
             continue;
         }
         if (failed != NULL)
-            explain_option(name, failed, error);
+            explain_refusal(&listen->options, name, failed, error);
         else
             explain_bind(list, info, &listen->options, name, error);
         if (failed != NULL || !is_missing_on_this_machine(errno)) {

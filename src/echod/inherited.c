@@ -93,7 +93,7 @@ static int take_fd(struct endpoint_list *list, int fd, const char *name, struct 
     int status;
 
     if (type < 0) {
-        endpoint_explain(error, name, ADVICE_ON_FD);
+        endpoint_explain(error, name, endpoint_advice(errno, ADVICE_ON_FD));
         return -1;
     }
     if (type != SOCK_STREAM && !is_udp(fd)) {
@@ -111,7 +111,7 @@ static int take_fd(struct endpoint_list *list, int fd, const char *name, struct 
     else
         status = -1;
     if (status < 0)
-        endpoint_explain(error, name, ADVICE_ON_FD);
+        endpoint_explain(error, name, endpoint_advice(errno, ADVICE_ON_FD));
     return status;
 }
 
@@ -174,7 +174,7 @@ static int take_systemd_socket(struct endpoint_list *list, struct passed_socket 
         return -1;
     }
     if (take_checked(list, socket->fd, type, name) < 0) {
-        endpoint_explain(error, name, ADVICE_ON_SYSTEMD);
+        endpoint_explain(error, name, endpoint_advice(errno, ADVICE_ON_SYSTEMD));
         return -1;
     }
     socket->is_taken = true;

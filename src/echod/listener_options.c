@@ -364,6 +364,13 @@ static const struct row *find_row(const char *name)
     return NULL;
 }
 
+bool listener_options_has(const struct listener_options *options, const char *name)
+{
+    const struct row *row = find_row(name);
+
+    return row != NULL && (options->given & UINT32_C(1) << (row - table)) != 0;
+}
+
 /* Write the names of the options that go with a scheme. */
 static void list_options(enum address_scheme scheme, char *text, size_t size)
 {

@@ -81,6 +81,9 @@ void listener_options_set_defaults(struct listener_options *options);
 void listener_options_inherit(struct listener_options *options,
                               const struct listener_options *defaults);
 
+/* Tell whether an option of this name was given, and is no default. */
+bool listener_options_has(const struct listener_options *options, const char *name);
+
 /* Return how much output may be left when reading goes on; auto: a quarter of the high mark. */
 uint64_t listener_options_low_water_bytes(const struct listener_options *options);
 

@@ -72,8 +72,10 @@ int standard_take(struct standard *standard, struct endpoint_list *list, const c
     return 0;
 
 fail:
-    endpoint_explain(error, name,
-                     "leave standard input open for reading and standard output for writing");
+    endpoint_explain(
+        error, name,
+        endpoint_advice(errno,
+                        "leave standard input open for reading and standard output for writing"));
     return -1;
 }
 

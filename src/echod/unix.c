@@ -16,11 +16,16 @@
 #include <time.h>
 #include <unistd.h>
 
-static const char *advice_on_path(int bind_errno)
+/* EPERM says that a directory is another user's, or that no socket is allowed. */
+static const char *advice_on(int failure, const struct endpoint *endpoint,
+                             const struct address *address)
 {
-    if (bind_errno == EMFILE || bind_errno == ENFILE)
-        return endpoint_advice_on_files();
-    return "choose a path in a directory of echod's own, where nothing else is";
+    if (endpoint == NULL)
+        return endpoint_advice(failure, ENDPOINT_ADVICE_ON_REFUSAL);
+    if (address_is_abstract(address))
+        return endpoint_advice(failure, "stop what listens there, or choose another name");
+    return endpoint_advice(failure == EPERM ? EACCES : failure,
+                           "choose a path in a directory of echod's own, where nothing else is");
 }
 
 /* Tell whether somebody listens on a Unix socket; without a listener it is left from a crash. */
@@ -87,25 +92,30 @@ static int note_bound_path(struct endpoint *endpoint, const struct sockaddr_un *
     return 0;
 }
 
-/* Give it the owner that was asked for. */
-static int set_owner(const struct endpoint *endpoint, const struct listener_options *options)
+/* Give it the owner that was asked for. If the system refuses that, `failed` names the option. */
+static int set_owner(const struct endpoint *endpoint, const struct listener_options *options,
+                     const char **failed)
 {
     const uid_t uid = options->owner.is_given ? options->owner.uid : (uid_t)-1;
     const gid_t gid = options->group.is_given ? options->group.gid : (gid_t)-1;
 
     if (!options->owner.is_given && !options->group.is_given)
         return 0;
-    return unix_change_owner(endpoint, uid, gid);
+    if (unix_change_owner(endpoint, uid, gid) == 0)
+        return 0;
+    if (errno != ESTALE)
+        *failed = options->owner.is_given ? "owner" : "group";
+    return -1;
 }
 
 /* Bind in place of a stale socket and listen. Nobody can connect before it listens. */
 static int bind_path(struct endpoint *endpoint, const struct sockaddr_un *address,
-                     const struct listener_options *options)
+                     const struct listener_options *options, const char **failed)
 {
     const int fd = endpoint->worker_fds[0];
 
     if (remove_stale_socket(address) < 0 || bind_with_mode(fd, address, options->mode) < 0 ||
-        note_bound_path(endpoint, address) < 0 || set_owner(endpoint, options) < 0)
+        note_bound_path(endpoint, address) < 0 || set_owner(endpoint, options, failed) < 0)
         return -1;
     return listen(fd, (int)options->backlog);
 }
@@ -132,10 +142,10 @@ static int lock_directory_of(const struct sockaddr_un *address)
  * other that is bound and does not listen yet, and take it for stale.
  */
 static int listen_at_path(struct endpoint *endpoint, const struct sockaddr_un *address,
-                          const struct listener_options *options)
+                          const struct listener_options *options, const char **failed)
 {
     const int directory = lock_directory_of(address);
-    const int status = bind_path(endpoint, address, options);
+    const int status = bind_path(endpoint, address, options, failed);
 
     descriptor_close(directory);
     return status;
@@ -152,14 +162,14 @@ static int listen_at_name(const struct endpoint *endpoint, const struct sockaddr
     return listen(fd, (int)options->backlog);
 }
 
-static int listen_at(struct endpoint *endpoint, const struct listen *listen)
+static int listen_at(struct endpoint *endpoint, const struct listen *listen, const char **failed)
 {
     struct sockaddr_un local;
     const socklen_t length = address_unix_socket(&listen->address, &local);
 
     if (address_is_abstract(&listen->address))
         return listen_at_name(endpoint, &local, length, &listen->options);
-    return listen_at_path(endpoint, &local, &listen->options);
+    return listen_at_path(endpoint, &local, &listen->options, failed);
 }
 
 /* An abstract name has no permissions, and is known to Linux only (unix(7)). */
@@ -213,13 +223,17 @@ int unix_open(struct endpoint_list *list, const struct listen *listen, const cha
               struct error *error)
 {
     struct endpoint *endpoint;
+    const char *failed = NULL;
 
     if (check_options(listen, name, error) < 0)
         return -1;
     endpoint = add_socket(list);
-    if (endpoint == NULL || listen_at(endpoint, listen) < 0 ||
+    if (endpoint == NULL || listen_at(endpoint, listen, &failed) < 0 ||
         endpoint_share_socket(endpoint, list->worker_count) < 0) {
-        endpoint_explain(error, name, advice_on_path(errno));
+        if (failed != NULL)
+            endpoint_explain_option(error, name, failed);
+        else
+            endpoint_explain(error, name, advice_on(errno, endpoint, &listen->address));
         return -1;
     }
     (void)snprintf(endpoint->name, sizeof endpoint->name, "%s", name);

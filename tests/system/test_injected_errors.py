@@ -200,6 +200,34 @@ class InjectedErrors(harness.TestCase):
                 echod.wait_for_exit(harness.STATUS_STOPPED)
             self.assertGreater(self.injected_count(), 0)
 
+    def test_the_advice_fits_what_was_refused(self):
+        """Another address helps only where the address is to blame, and only what was given can be
+        left out."""
+        directory = self.temporary_directory()
+        allow = "let the system, or the sandbox that echod runs in, allow it"
+        files, memory = "raise the limit of open files", "more free memory"
+        leave_out, elsewhere = "leave it out, or give what", "in a directory of echod's own"
+        tcp, path = harness.LOOPBACK, f"unix://{directory}/s"
+        for listen, injection, advice in [
+                (tcp, "socket:error=EPERM", allow), (tcp, "socket:error=EMFILE", files),
+                (tcp, "fcntl:error=EPERM:when=2+", allow), (tcp, "setsockopt:error=EPERM", allow),
+                (tcp, "setsockopt:error=ENOBUFS", memory),
+                (tcp, "setsockopt:error=EOPNOTSUPP:when=2", allow),  # nodelay, which nobody gave
+                (f"{tcp},nodelay", "setsockopt:error=EOPNOTSUPP:when=2", leave_out),
+                (tcp, "bind:error=ENOSYS", allow), (tcp, "bind:error=EACCES", allow),
+                ("tcp://127.0.0.1:7", "bind:error=EACCES", "choose a port from 1024 on"),
+                (tcp, "listen:error=EADDRINUSE", "choose another port"),
+                (tcp, "getsockname:error=EPERM", allow),
+                ("udp://127.0.0.1:0", "socket:error=EPERM", allow),
+                (path, "socket:error=EPERM", allow), (path, "fcntl:error=ENOSYS:when=2+", allow),
+                (path, "bind:error=EPERM", elsewhere), (path, "bind:error=EACCES", elsewhere),
+                (f"{path},owner={os.geteuid()}", "fchownat:error=EPERM", leave_out),
+                ("unix://@echod-test", "bind:error=EADDRINUSE", "choose another name"),
+                ("stdio:", "fcntl:error=EMFILE:when=4+", files)]:
+            with self.subTest(listen, injection=injection):
+                result = harness.run_echod("--listen", listen, prefix=self.prefix(injection))
+                self.assert_refused(result, f"--listen {listen.partition(',')[0]}: ", advice)
+
     def test_a_client_that_left_keeps_no_other_from_being_served(self):
         """A drain accepts whoever waits, though accept says that one of them has gone."""
         with Echod("--max-connections", "1",
