@@ -40,7 +40,7 @@ void log_queue_copy_line(const struct log_queue *queue, struct line *line)
     }
 }
 
-/* A ring that is empty begins anew, so that few lines use the same few pages: they stay in cache. */
+/* A ring that is empty begins anew: few lines use the same few pages, which stay in the cache. */
 void log_queue_remove(struct log_queue *queue, size_t length)
 {
     queue->length -= length;
