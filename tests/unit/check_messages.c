@@ -117,6 +117,19 @@ START_TEST(an_outage_lasts_until_the_end_if_nothing_comes_any_more)
 }
 END_TEST
 
+START_TEST(what_cannot_be_sent_begins_an_outage)
+{
+    add(1);
+    settle_echo(0, 30, 30);
+    messages_release_settled(&messages);
+    ck_assert_uint_eq(messages.first, messages.next);
+    (void)messages_skip(&messages, 200);
+    messages_end(&messages, 1000);
+    ck_assert_uint_eq(tally.outages, 1);
+    ck_assert_uint_eq(tally.downtime_ns, 800);
+}
+END_TEST
+
 START_TEST(what_cannot_be_sent_has_a_number_and_no_place)
 {
     add(1);
@@ -174,6 +187,7 @@ int main(void)
     tcase_add_test(all, what_comes_after_it_was_lost_is_late);
     tcase_add_test(all, an_outage_is_seen_in_the_order_of_messages_not_of_answers);
     tcase_add_test(all, an_outage_lasts_until_the_end_if_nothing_comes_any_more);
+    tcase_add_test(all, what_cannot_be_sent_begins_an_outage);
     tcase_add_test(all, what_cannot_be_sent_has_a_number_and_no_place);
     tcase_add_test(all, the_place_of_an_old_one_is_anothers);
     tcase_add_test(all, a_corrupted_one_was_answered);
