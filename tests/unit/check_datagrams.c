@@ -186,6 +186,54 @@ START_TEST(a_reload_changes_limits)
 }
 END_TEST
 
+/* Return the receive buffer of an endpoint's socket, which the other worker has as well. */
+static int receive_buffer_of(unsigned index)
+{
+    int size = -1;
+    socklen_t length = sizeof size;
+
+    ck_assert_int_eq(getsockopt(scene.worker_fds[index][1], SOL_SOCKET, SO_RCVBUF, &size, &length),
+                     0);
+    return size;
+}
+
+START_TEST(a_reload_changes_the_receive_buffer_of_what_was_not_passed)
+{
+    int before;
+
+    start(0);
+    before = receive_buffer_of(0);
+    for (unsigned i = 0; i < ENDPOINTS; i++)
+        scene.endpoints[i].next_options.receive_buffer_bytes = 16384;
+    scene.endpoints[1].is_passed = true;
+    ck_assert_int_eq(datagrams_change(scene.datagrams, &scene.list), 0);
+    ck_assert_int_lt(receive_buffer_of(0), before);
+    ck_assert_int_eq(receive_buffer_of(1), before);
+    expect_answer(0);
+}
+END_TEST
+
+#ifdef __linux__
+START_TEST(what_the_system_dropped_is_counted_when_asked)
+{
+    enum { SENT = 200 };
+    const int least = 1;
+    const struct counters *counters;
+
+    start(0);
+    counters = &scene.endpoints[0].stats->by_worker[0];
+    ck_assert_int_eq(
+        setsockopt(scene.worker_fds[0][1], SOL_SOCKET, SO_RCVBUF, &least, sizeof least), 0);
+    for (int i = 0; i < SENT; i++)
+        ck_assert_int_eq(send(scene.clients[0], "ping", 4, 0), 4);
+    ck_assert_uint_eq(counters_get(counters, COUNTER_DATAGRAMS_OVERFLOWED), 0);
+    datagrams_count_overflow(scene.datagrams);
+    ck_assert_uint_gt(counters_get(counters, COUNTER_DATAGRAMS_OVERFLOWED), 0);
+    ck_assert_uint_lt(counters_get(counters, COUNTER_DATAGRAMS_OVERFLOWED), SENT);
+}
+END_TEST
+#endif
+
 START_TEST(a_reload_that_lacks_memory_is_tried_again)
 {
     start(0);
@@ -298,6 +346,10 @@ static Suite *datagrams_suite(void)
     tcase_add_test(tests, a_worker_takes_its_own_sockets);
     tcase_add_test(tests, a_reload_drains_what_leaves_and_serves_what_comes);
     tcase_add_test(tests, a_reload_changes_limits);
+    tcase_add_test(tests, a_reload_changes_the_receive_buffer_of_what_was_not_passed);
+#ifdef __linux__
+    tcase_add_test(tests, what_the_system_dropped_is_counted_when_asked);
+#endif
     tcase_add_test(tests, a_reload_that_lacks_memory_is_tried_again);
     tcase_add_test(tests, a_reload_that_renames_counts_elsewhere);
     tcase_add_test(tests, a_drain_of_all_tells_of_each);
