@@ -46,7 +46,7 @@ _echod() {
         # shellcheck disable=SC2086 # these are several
         [[ $word != *,* ]] || words=$(printf "${word%,*},%s= " $listen_options)
         ;;
-    -w | --workers | --max-connections | --low-water) words=auto ;;
+    -w | --workers | --max-connections | --low-water | --udp-receive-buffer) words=auto ;;
     --user) words=$(compgen -u) ;;
     --group) words=$(compgen -g) ;;
     --pid-file)
@@ -58,7 +58,7 @@ _echod() {
     --log-level) words='error warning info debug' ;;
     --log-format) words='text json' ;;
     --help) words=listen ;;
-    --backlog | --high-water | --max-queued | --udp-receive-buffer) return ;;
+    --backlog | --high-water | --max-queued) return ;;
     --lifetime | --write-timeout | --idle-timeout | --linger-timeout | --drain-timeout) return ;;
     *) words=$options ;;
     esac

@@ -36,7 +36,7 @@ static void print_listen_help(FILE *stream)
 {
     (void)fputs("Usage: echod --listen ADDRESS[,OPTION[=VALUE]]...\n"
                 "What one listener is told; the others are not. A reload changes all of it for\n"
-                "clients that come, but v6only, device, freebind and mark.\n\n",
+                "clients that come, but v6only, device, mark, freebind, mode, owner and group.\n\n",
                 stream);
     listener_options_print_help(stream);
     (void)fputs("\n"

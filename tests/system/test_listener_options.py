@@ -324,6 +324,27 @@ class ReloadTest(harness.TestCase):
             harness.round_trip(free)
             harness.round_trip(kept)
 
+    def test_what_counts_when_a_socket_is_bound_is_kept(self):
+        """A warning names these options, and the help of listeners names the same."""
+        kept = ("v6only", "device", "mark", "freebind", "mode", "owner", "group")
+        socket_path = f"{self.temporary_directory()}/echod.sock"
+
+        def write(mode):
+            with open(self.path, "w", encoding="ascii") as file:
+                file.write(f"listen unix://{socket_path},mode={mode}\n")
+
+        write("0600")
+        with Echod(config=self.path, listen=()) as server:
+            write("0666")
+            server.signal(signal.SIGHUP)
+            warning = server.log.wait_for("keeps its .* until echod is restarted").group(0)
+            server.log.wait_for("is in effect")
+            self.assertEqual(os.stat(socket_path).st_mode & 0o777, 0o600)
+        text = harness.run_echod("--help=listen").stdout.partition("\n\n")[0]
+        for name in kept:
+            self.assertIn(name, warning)
+            self.assertIn(name, " ".join(text.split()).rpartition(", but ")[2])
+
     def test_a_refused_reload_keeps_the_options(self):
         """What is wrong elsewhere in the file changes no listener."""
         self.write(f",idle-timeout={scaled_ms(300)}")
