@@ -328,6 +328,7 @@ START_TEST(a_train_that_is_refused_leaves_as_single_datagrams)
     expect_answer(scene.client, 20 * SEGMENT, 1);
     expect_silence(scene.client);
     ck_assert_uint_eq(counted(COUNTER_DATAGRAMS_OUT), 21);
+    ck_assert_uint_eq(counted(COUNTER_DATAGRAM_BYTES_OUT), 20 * SEGMENT + 1);
     ck_assert_uint_eq(counted(COUNTER_DATAGRAMS_FAILED), 0);
 }
 END_TEST
