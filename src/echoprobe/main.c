@@ -17,6 +17,7 @@
 #include "echoprobe/report.h"
 #include "echoprobe/target.h"
 
+#include <errno.h>
 #include <event2/event.h>
 #include <signal.h>
 #include <stdio.h>
@@ -58,6 +59,12 @@ static void on_libevent_log(int severity, const char *message)
     _exit(report_failure(libevent_options, EXIT_STATUS_SYSTEM, text));
 }
 
+/* Return the exit status of what has failed with errno: for lack of memory the system's. */
+static int status_of_failure(int other)
+{
+    return errno == ENOMEM ? EXIT_STATUS_SYSTEM : other;
+}
+
 static int start(const struct options *options)
 {
     static struct target target;
@@ -74,7 +81,7 @@ static int start(const struct options *options)
     event_set_log_callback(on_libevent_log);
     process_raise_file_limit();
     if (target_resolve(&target, &options->target, family, &error) < 0)
-        return report_failure(options, EXIT_STATUS_CONNECT, error.text);
+        return report_failure(options, status_of_failure(EXIT_STATUS_CONNECT), error.text);
     return run(options, &target);
 }
 
@@ -82,11 +89,13 @@ int main(int argument_count, char *arguments[])
 {
     struct options options;
     struct error error;
+    int status;
 
     process_fill_standard_descriptors();
     if (options_parse(&options, argument_count, arguments, &error) < 0) {
+        status = status_of_failure(EXIT_STATUS_USAGE);
         options.plugin = options_ask_for_plugin(argument_count, arguments);
-        return report_failure(&options, EXIT_STATUS_USAGE, error.text);
+        return report_failure(&options, status, error.text);
     }
     if (options.show_help)
         return print(options_print_help);

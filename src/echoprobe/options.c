@@ -5,6 +5,7 @@
 #include "base/command_line.h"
 #include "base/units.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -441,6 +442,7 @@ int options_parse(struct options *options, int argument_count, char *arguments[]
         return -1;
     if (options->show_help || options->show_version)
         return 0;
+    errno = EINVAL;
     if (check_target(options, error) < 0 || check_checks(options, error) < 0 ||
         check_load(options, error) < 0 || check_plugin(options, error) < 0)
         return -1;

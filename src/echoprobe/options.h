@@ -65,7 +65,7 @@ struct options {
 
 /*
  * Read the command line over the defaults and check that the values fit together.
- * Return 0, or -1 with a sentence in `error`.
+ * Return 0, or -1 with errno, ENOMEM if that is the reason, and a sentence in `error`.
  */
 int options_parse(struct options *options, int argument_count, char *arguments[],
                   struct error *error) __attribute__((warn_unused_result));

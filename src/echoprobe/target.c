@@ -86,6 +86,7 @@ int target_resolve(struct target *target, const struct address *address, int fam
     if (status != 0) {
         error_set(error, "%s: %s", address->host,
                   status == EAI_SYSTEM ? strerror(errno) : gai_strerror(status));
+        errno = status == EAI_MEMORY ? ENOMEM : EINVAL;
         return -1;
     }
     for (const struct addrinfo *each = found; each != NULL; each = each->ai_next)

@@ -29,7 +29,7 @@ struct target {
 
 /*
  * Resolve an address; `family` is AF_UNSPEC, AF_INET or AF_INET6. Blocks while names are looked up.
- * Return 0, or -1 with a sentence in `error`.
+ * Return 0; or -1 with a sentence in `error`, and with errno, ENOMEM if the system lacks memory.
  */
 int target_resolve(struct target *target, const struct address *address, int family,
                    struct error *error) __attribute__((warn_unused_result));

@@ -748,9 +748,9 @@ def signal_until_ended(process, number):
         process.send_signal(number)
 
 
-def probe(*arguments, seconds=3 * PATIENCE_SECONDS):
+def probe(*arguments, seconds=3 * PATIENCE_SECONDS, prefix=()):
     """Run echoprobe to its end."""
-    result = subprocess.run([ECHOPROBE, *arguments], stdin=subprocess.DEVNULL, stdout=PIPE,
+    result = subprocess.run([*prefix, ECHOPROBE, *arguments], stdin=subprocess.DEVNULL, stdout=PIPE,
                             stderr=PIPE, timeout=seconds, check=False, text=True)
     return ProbeResult(result.returncode, result.stdout, result.stderr)
 

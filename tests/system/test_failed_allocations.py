@@ -1,6 +1,7 @@
 """
 test_failed_allocations: the Nth allocation fails, once or from then on, for N = 1, 2, 3 and so on
-until a pass needs none that fails, at the start, for clients, reload, report and stop.
+until a pass needs none that fails, at the start, for clients, reload, report and stop of echod, and
+while echoprobe runs.
 Refused system calls are in test_injected_errors.
 Run alone, by `run` or by make check.
 
@@ -265,6 +266,24 @@ class FailedAllocations(harness.TestCase):
                 self.malloc.stop()
 
         self.each_failure(attempt)
+
+    # echoprobe.
+
+    def check_runs(self, *arguments):
+        """It ends with the system's status and a sentence, or there was enough memory."""
+        def attempt(number, count):
+            self.malloc.fail(number, count)
+            result = harness.probe(*arguments, prefix=self.malloc.prefix)
+            self.assertIn(result.status, (0, harness.STATUS_SYSTEM), result.text)
+            if result.status != 0:
+                self.assertRegex(result.errors, rf"^echoprobe: .*(?:{SENTENCE})")
+
+        self.each_failure(attempt)
+
+    def test_echoprobe_runs_or_says_why_not(self):
+        with Echod(listen=[TCP, "udp://127.0.0.1:0"]) as echod:
+            for address in echod.addresses:
+                self.check_runs("-c", "1", address)
 
 
 if __name__ == "__main__":
