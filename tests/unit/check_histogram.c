@@ -70,6 +70,24 @@ START_TEST(what_is_merged_counts_as_if_counted_here)
 }
 END_TEST
 
+START_TEST(what_is_merged_keeps_the_smallest_and_the_largest)
+{
+    static struct histogram one, other;
+
+    histogram_add(&one, 1000);
+    histogram_add(&other, 10);
+    histogram_add(&other, 100000);
+    histogram_merge(&one, &other);
+    ck_assert_uint_eq(one.count, 3);
+    ck_assert_uint_eq(one.total, 101010);
+    ck_assert_uint_eq(one.smallest, 10);
+    ck_assert_uint_eq(one.largest, 100000);
+    histogram_merge(&other, &one); /* which has nothing smaller, nor larger */
+    ck_assert_uint_eq(other.smallest, 10);
+    ck_assert_uint_eq(other.largest, 100000);
+}
+END_TEST
+
 START_TEST(an_empty_one_says_nothing)
 {
     ck_assert_uint_eq(histogram_quantile(&histogram, 0.5), 0);
@@ -129,6 +147,7 @@ int main(void)
 
     tcase_add_test(values, a_quantile_is_exact_to_a_step);
     tcase_add_test(values, what_is_merged_counts_as_if_counted_here);
+    tcase_add_test(values, what_is_merged_keeps_the_smallest_and_the_largest);
     tcase_add_test(values, an_empty_one_says_nothing);
     tcase_add_test(values, a_value_beyond_the_limit_counts_as_the_limit);
     tcase_add_test(values, values_between_two_are_counted_once);
