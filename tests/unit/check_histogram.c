@@ -72,7 +72,7 @@ END_TEST
 
 START_TEST(what_is_merged_keeps_the_smallest_and_the_largest)
 {
-    static struct histogram one, other;
+    static struct histogram one;
 
     histogram_add(&one, 1000);
     histogram_add(&other, 10);
