@@ -231,6 +231,15 @@ int datagrams_change(struct datagrams *datagrams, struct endpoint_list *endpoint
     return status;
 }
 
+bool datagrams_are_leaving(const struct datagrams *datagrams)
+{
+    const struct served *served = datagrams->first;
+
+    while (served != NULL && !served->is_draining)
+        served = served->next;
+    return served != NULL;
+}
+
 void datagrams_drain(struct datagrams *datagrams)
 {
     for (struct served *served = datagrams->first; served != NULL; served = served->next)

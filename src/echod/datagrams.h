@@ -11,6 +11,7 @@
 #include "echod/endpoint.h"
 
 #include <event2/event.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct datagrams;
@@ -52,6 +53,9 @@ int datagrams_change(struct datagrams *datagrams, struct endpoint_list *endpoint
 
 /* Let all sockets answer what has arrived, and then close them. */
 void datagrams_drain(struct datagrams *datagrams);
+
+/* Tell whether some are being drained. */
+bool datagrams_are_leaving(const struct datagrams *datagrams);
 
 /* Close all sockets at once; no callback comes. */
 void datagrams_close(struct datagrams *datagrams);

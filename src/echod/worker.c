@@ -58,7 +58,8 @@ struct worker {
     atomic_bool is_reporting;
     atomic_bool is_pinged;
     bool is_draining;
-    bool is_idle; /* no datagram comes any more */
+    bool is_idle;     /* no datagram comes any more */
+    bool is_changing; /* it has the next options, and closes what is leaving */
 
     const struct options *next_options; /* from worker_change to WORKER_CHANGED */
     uint64_t next_max_queued_bytes;
@@ -150,6 +151,15 @@ static int on_client(struct client_listener *listener, int fd, const struct sock
 
 /* --- Datagrams ------------------------------------------------------------------------------- */
 
+/* The next reload may open a port that is leaving: it is free when the owner is told. */
+static void finish_change(struct worker *worker)
+{
+    if (!worker->is_changing || datagrams_are_leaving(worker->datagrams))
+        return;
+    worker->is_changing = false;
+    worker->on_event(WORKER_CHANGED, worker->place.index, worker->owner);
+}
+
 /* A service for datagrams that nobody sends is over, like one for a client that left. */
 static void on_datagrams_event(enum datagrams_event event, void *owner)
 {
@@ -157,6 +167,7 @@ static void on_datagrams_event(enum datagrams_event event, void *owner)
 
     switch (event) {
     case DATAGRAMS_DRAINED:
+        finish_change(worker);
         finish_if_idle(worker);
         break;
     case DATAGRAMS_IDLE:
@@ -271,10 +282,10 @@ static void change(void *argument)
 
     client_group_list_sweep(&worker->groups); /* no callback of theirs is under way */
     listeners_update(&worker->listeners);
+    worker->is_changing = status == 0;
     if (status < 0)
         timers_set_or_run(worker->change_retry, CHANGE_RETRY_MS);
-    else
-        worker->on_event(WORKER_CHANGED, worker->place.index, worker->owner);
+    finish_change(worker);
 }
 
 static void on_change_retry(evutil_socket_t fd, short what, void *argument)

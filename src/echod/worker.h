@@ -22,7 +22,7 @@ struct worker;
 enum worker_event {
     WORKER_CLIENT_ENDED,  /* the client of an ENDPOINT_CLIENT got everything back and is gone */
     WORKER_CLIENT_FAILED, /* it is gone, but not everything got back */
-    WORKER_CHANGED,       /* what worker_change asked for is in effect */
+    WORKER_CHANGED,       /* what worker_change asked for is in effect, and what left is closed */
     WORKER_FINISHED,      /* drained or stopped: nothing is left, and the thread ends */
     WORKER_FAILED,        /* the event loop failed, and the thread ends */
 };

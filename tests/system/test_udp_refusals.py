@@ -5,6 +5,8 @@ Run alone, by `run` or by make check.
 """
 
 import json
+import signal
+import socket
 
 import harness
 from harness import Echod
@@ -15,10 +17,10 @@ class RefusalTest(UdpTestCase):
     def setUp(self):
         self.strace = self.need_program("strace")
 
-    def echod(self, injection, *arguments, listen=UDP):
+    def echod(self, injection, *arguments, listen=UDP, **more):
         """An echod whose calls fail; -D: it remains our own child."""
         prefix = [self.strace, "-D", "-f", "-qq", "-o", "/dev/null", "-e", f"inject={injection}"]
-        return Echod(*arguments, listen=listen, prefix=prefix)
+        return Echod(*arguments, listen=listen, prefix=prefix, **more)
 
     def expect_bursts(self, client):
         for burst in (1, 1, 30, 1, 100, 1, 1):
@@ -61,6 +63,25 @@ class RefusalTest(UdpTestCase):
             self.client(server.addresses[0]).send(b"no answer")
             line = server.log.wait_for('"message":"datagrams at forbidden fail: ').string
             self.assertEqual(json.loads(line)["listener"], "forbidden")
+
+    def test_a_port_that_left_is_free_for_the_next_reload(self):
+        """A reload is in effect when the sockets that leave are closed, which may take a while."""
+        path = f"{self.temporary_directory()}/echod.conf"
+        address = f"udp://127.0.0.1:{harness.free_port(socket.SOCK_DGRAM)}"
+
+        def configure(*addresses):
+            with open(path, "w", encoding="ascii") as file:
+                file.writelines(f"listen {one}\n" for one in addresses)
+
+        configure(harness.LOOPBACK, address)
+        with self.echod("recvmsg,recvmmsg:delay_enter=300000", listen=None, ready=2,
+                        config=path) as server:
+            for addresses in ((harness.LOOPBACK,), (harness.LOOPBACK, address)):
+                since = len(server.log.lines)
+                configure(*addresses)
+                server.signal(signal.SIGHUP)
+                server.log.wait_for("HUP: the configuration of .* is in effect", since=since)
+            self.expect_echo(self.client(address), b"back again")
 
     def test_errors_of_receiving(self):
         """An error that the network tells of on receiving ends nothing."""
