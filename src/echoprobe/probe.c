@@ -408,13 +408,26 @@ static int refuse_files(const struct options *options)
     return report_failure(options, EXIT_STATUS_SYSTEM, text);
 }
 
-static int refuse_step(const struct probe *probe, const struct target *target, int failure)
+/* The system refused something: say so, and what was counted until then. */
+static int refuse_step(struct probe *probe, const struct target *target, uint64_t elapsed_ns,
+                       int failure)
 {
     char text[160];
 
     (void)snprintf(text, sizeof text, "cannot %s: %s%s", probe->step, strerror(failure),
                    target_hint(target, failure));
-    return report_failure(probe->options, EXIT_STATUS_SYSTEM, text);
+    if (probe->tally.sent == 0)
+        return report_failure(probe->options, EXIT_STATUS_SYSTEM, text);
+    probe->report.refusal = text;
+    return report_messages(&probe->report, &probe->tally, elapsed_ns, EXIT_STATUS_SYSTEM);
+}
+
+/* Say what came of a run that ended as it should. */
+static int report_run(struct probe *probe, const struct target *target, uint64_t elapsed_ns)
+{
+    note_no_connection(probe, target, elapsed_ns);
+    return report_messages(&probe->report, &probe->tally, elapsed_ns,
+                           status_of_tally(&probe->tally));
 }
 
 int probe_run(const struct options *options, const struct target *target)
@@ -432,13 +445,8 @@ int probe_run(const struct options *options, const struct target *target)
     elapsed_ns = clock_now_ns() - probe.begin_ns;
     if (atomic_load(&probe.last_peer) != NULL)
         probe.report.peer = atomic_load(&probe.last_peer);
-    if (failure == 0)
-        note_no_connection(&probe, target, elapsed_ns);
-    if (failure == 0)
-        status =
-            report_messages(&probe.report, &probe.tally, elapsed_ns, status_of_tally(&probe.tally));
-    else
-        status = refuse_step(&probe, target, failure);
+    status = failure == 0 ? report_run(&probe, target, elapsed_ns)
+                          : refuse_step(&probe, target, elapsed_ns, failure);
     clean_up_probe(&probe);
     (void)pthread_mutex_destroy(&probe.mutex);
     return status;

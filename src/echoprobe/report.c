@@ -310,7 +310,8 @@ static struct report_json describe(const struct report *report, uint64_t elapsed
                                 .target = report->target->name,
                                 .peer = report->peer,
                                 .elapsed_ns = elapsed_ns,
-                                .status = status};
+                                .status = status,
+                                .error = report->refusal};
 }
 
 int report_messages(struct report *report, const struct tally *tally, uint64_t elapsed_ns,
@@ -322,6 +323,10 @@ int report_messages(struct report *report, const struct tally *tally, uint64_t e
     clear_line(report);
     if (report->output_failure != 0)
         return lose_output(report->options, report->output_failure);
+    if (report->refusal != NULL && report->options->plugin)
+        return report_failure(report->options, status, report->refusal);
+    if (report->refusal != NULL)
+        text_print(stderr, "echoprobe: %s", report->refusal);
     if (report->options->plugin)
         status = plugin_print_messages(report->options, report->target->name, tally,
                                        report->fault_count == 0 ? NULL : &report->faults[0]);

@@ -30,6 +30,7 @@ struct report {
     bool has_begun;      /* the first line was printed */
     bool leaves_out;     /* faults that are only counted, and has said so */
     int output_failure;  /* errno of the first line that did not arrive; 0: all did */
+    const char *refusal; /* what the system refused, which ended the run; NULL: nothing */
     size_t fault_count;  /* kept in `faults` */
     struct fault faults[REPORT_FAULTS];
 };

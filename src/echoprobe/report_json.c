@@ -135,6 +135,10 @@ void report_json_messages(const struct report_json *json, const struct tally *ta
     print_rtt(tally);
     (void)fputs(", ", stdout);
     print_histogram(&tally->rtt_ns);
+    if (json->error != NULL) {
+        (void)fputs(", \"error\": ", stdout);
+        print_string(json->error);
+    }
     (void)printf(", \"status\": %d}\n", json->status);
 }
 

@@ -21,6 +21,7 @@ struct report_json {
     const char *peer;   /* who answered; before anybody did, whom it asks first */
     uint64_t elapsed_ns;
     int status;
+    const char *error; /* what ended the run before its time; NULL: nothing */
 };
 
 /* Each prints an object and a line feed on standard output. */

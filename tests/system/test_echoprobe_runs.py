@@ -9,6 +9,7 @@ import errno
 import fcntl
 import os
 import pty
+import resource
 import signal
 import socket
 import struct
@@ -482,6 +483,32 @@ class ResourcesTest(harness.TestCase):
                               ("-P", "30", "--threads", "2", "--churn", "-c", "300")):
                 self.expect_refusal(50, NO_FILES, *arguments, server.addresses[0],
                                     inherited=inherited)
+
+    def run_until_files_run_out(self, *form):
+        """Let a run have some echoes before it may open nothing more: below 10 are pipes and loops."""
+        with Echod() as server:
+            client = subprocess.Popen(
+                [harness.ECHOPROBE, *form, "--churn", "-d", "1h", server.addresses[0]],
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            self.addCleanup(client.kill)
+            server.wait_for_closed("client closed", count=10)
+            resource.prlimit(client.pid, resource.RLIMIT_NOFILE, (10, 10))
+            output, errors = client.communicate(timeout=harness.PATIENCE_SECONDS)
+        return harness.ProbeResult(client.returncode, output, errors)
+
+    def test_what_was_counted_before_files_ran_out_is_told(self):
+        result = self.run_until_files_run_out("--json")
+        figures = result.json()
+        self.assertEqual((result.status, figures["status"]), (71, 71), result.text)
+        self.assertRegex(figures["error"], NO_FILES)
+        self.assertGreaterEqual(figures["received"], 9)
+        result = self.run_until_files_run_out()
+        self.assertEqual(result.status, 71, result.text)
+        self.assertRegex(result.errors, f"^echoprobe: {NO_FILES}")
+        self.assertRegex(result.output, r"(?m)^\d{2,} sent, ")
+        result = self.run_until_files_run_out("--plugin")
+        self.assertEqual(result.status, 3, result.text)
+        self.assertRegex(result.output, f"^ECHO UNKNOWN - {NO_FILES}")
 
     def thread_count(self, server, threads):
         """How many threads echoprobe has with --threads, once it has echoes."""
