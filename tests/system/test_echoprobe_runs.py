@@ -480,7 +480,7 @@ class ResourcesTest(harness.TestCase):
         with Echod() as server, contextlib.ExitStack() as stack:
             inherited = [stack.enter_context(open(os.devnull, "rb")).fileno() for _ in range(12)]
             for arguments in (("-P", "30", "-c", "300"), ("-P", "30", "--churn", "-c", "300"),
-                              ("-P", "30", "--threads", "2", "--churn", "-c", "300")):
+                              ("-P", "30", "--threads", "2", "--churn", "-d", "1h")):
                 self.expect_refusal(50, NO_FILES, *arguments, server.addresses[0],
                                     inherited=inherited)
 
