@@ -6,7 +6,7 @@ Used by every one of those, which may be run alone or by `run`.
 Environment:
     ECHOD                     the program to test; default: build/echod of this source tree
     ECHOPROBE                 its client; default: build/echoprobe
-    ECHOD_TEST_SLOWNESS       factor for every deadline; default: 1, with sanitizers 5
+    ECHOD_TEST_SLOWNESS       factor for every deadline; default: 1, with sanitizers 3
     ECHOD_TEST_LARGE_BYTES    how many bytes the large echo sends
     ECHOD_TEST_OPTIONS        options for every echod, such as --no-shortcuts
     ECHOD_TEST_NO_SKIP        1: a test whose tools are not installed fails and is not skipped
@@ -62,7 +62,7 @@ def _is_sanitized():
 
 SANITIZED = _is_sanitized()
 os.environ.setdefault("UBSAN_OPTIONS", "halt_on_error=1")  # its report alone fails no process
-SLOWNESS = float(os.environ.get("ECHOD_TEST_SLOWNESS") or (5 if SANITIZED else 1))
+SLOWNESS = float(os.environ.get("ECHOD_TEST_SLOWNESS") or (3 if SANITIZED else 1))
 
 # Long enough that only a fault makes it pass: no test measures by it.
 PATIENCE_SECONDS = 20 * SLOWNESS

@@ -115,7 +115,7 @@ START_TEST(what_is_read_can_be_written_and_read_again)
     uint64_t seed = (uint64_t)_i;
     unsigned count = 0;
 
-    for (int round = 0; round < 200000; round++) {
+    for (int round = 0; round < 20000; round++) {
         char text[256] = "", written[ADDRESS_TEXT_SIZE];
         struct address address, again;
         struct error error;

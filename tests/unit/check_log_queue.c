@@ -25,30 +25,34 @@ static void teardown(void)
     free(queue);
 }
 
-/* Put a numbered line of some length, from 12 up, whose bytes tell its number. */
+/* Make a numbered line of some length, from 12 up, whose bytes tell its number. */
+static void make_line(struct line *line, uint64_t number, size_t length)
+{
+    line->length = 0;
+    line_append_digits(line, number, 10);
+    memset(line->bytes + line->length, (char)('0' + number % 10), length - 1 - line->length);
+    line->length = length - 1;
+    line_append_text(line, "\n");
+}
+
+/* Put such a line. */
 static bool put(uint64_t number, size_t length)
 {
-    struct line line = {.length = 0};
+    struct line line;
 
-    line_append_digits(&line, number, 10);
-    while (line.length < length - 1)
-        line_append_digits(&line, number, 1);
-    line_append_text(&line, "\n");
+    make_line(&line, number, length);
     return log_queue_put(queue, &line);
 }
 
 /* Take the first line, and see that it is the one of this number. */
 static void take(uint64_t number, size_t length)
 {
-    struct line line, head = {.length = 0};
+    struct line line, expected;
 
+    make_line(&expected, number, length);
     log_queue_copy_line(queue, &line);
-    line_append_digits(&head, number, 10);
     ck_assert_uint_eq(line.length, length);
-    ck_assert_int_eq(memcmp(line.bytes, head.bytes, head.length), 0);
-    for (size_t i = head.length; i < length - 1; i++)
-        ck_assert_int_eq(line.bytes[i], (char)('0' + number % 10));
-    ck_assert_int_eq(line.bytes[length - 1], '\n');
+    ck_assert_int_eq(memcmp(line.bytes, expected.bytes, length), 0);
     log_queue_remove(queue, length);
 }
 
