@@ -38,7 +38,8 @@ struct probe {
     int pipe[2]; /* each thread writes a byte when it ends */
     struct thread *threads;
     size_t started, running;
-    const char *step; /* that the system may refuse now, as "cannot" goes on */
+    const char *step;  /* that the system may refuse now, as "cannot" goes on */
+    char refusal[160]; /* a sentence, once it has */
     uint64_t begin_ns;
     atomic_int order;                /* enum load_order */
     _Atomic(const char *) last_peer; /* that a message came back from; NULL: none yet */
@@ -412,13 +413,11 @@ static int refuse_files(const struct options *options)
 static int refuse_step(struct probe *probe, const struct target *target, uint64_t elapsed_ns,
                        int failure)
 {
-    char text[160];
-
-    (void)snprintf(text, sizeof text, "cannot %s: %s%s", probe->step, strerror(failure),
-                   target_hint(target, failure));
+    (void)snprintf(probe->refusal, sizeof probe->refusal, "cannot %s: %s%s", probe->step,
+                   strerror(failure), target_hint(target, failure));
     if (probe->tally.sent == 0)
-        return report_failure(probe->options, EXIT_STATUS_SYSTEM, text);
-    probe->report.refusal = text;
+        return report_failure(probe->options, EXIT_STATUS_SYSTEM, probe->refusal);
+    probe->report.refusal = probe->refusal;
     return report_messages(&probe->report, &probe->tally, elapsed_ns, EXIT_STATUS_SYSTEM);
 }
 
