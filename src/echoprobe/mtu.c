@@ -76,8 +76,7 @@ static void interrupt_mtu(void *argument, const char *reason)
               state->size);
 }
 
-/* Tell whether no part of the path may cut it; where none returned so, one that may be is repeated.
- */
+/* Tell whether it must go in one piece. Where none returned so, one that may be cut is repeated. */
 static bool must_stay_whole(const struct mtu *state)
 {
     return state->search == SEARCH_WHOLE && !(state->is_repeating && state->bisect.passed == 0);
@@ -120,6 +119,7 @@ static void settle_size(struct mtu *state, const char *reason)
     else
         note_size(state, reason);
 }
+
 static void on_size_returned(void *argument, uint64_t sequence, const struct fault *fault)
 {
     struct mtu *state = argument;
