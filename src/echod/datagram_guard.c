@@ -5,8 +5,6 @@
 #include <netinet/in.h>
 #include <string.h>
 
-enum { FIRST_USER_PORT = 1024 }; /* below are system ports (RFC 6335, 6) */
-
 void datagram_ports_add(struct datagram_ports *ports, uint16_t port)
 {
     ports->bits[port / 8] |= (uint8_t)(1U << port % 8);
@@ -44,7 +42,7 @@ static enum datagram_verdict judge_source(bool is_host, uint16_t port,
         return DATAGRAM_FROM_NO_HOST;
     if (datagram_ports_has(own_ports, port))
         return DATAGRAM_FROM_OWN_PORT;
-    if (port < FIRST_USER_PORT && !are_low_ports_allowed)
+    if (port < IPPORT_RESERVED && !are_low_ports_allowed) /* system ports (RFC 6335, 6) */
         return DATAGRAM_FROM_LOW_PORT;
     return DATAGRAM_IS_FINE;
 }

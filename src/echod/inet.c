@@ -17,8 +17,6 @@
 
 /* --- Opening one socket ---------------------------------------------------------------------- */
 
-enum { FIRST_USER_PORT = 1024 }; /* below are system ports (RFC 6335, 6) */
-
 static int switch_on(int fd, int level, int option)
 {
     const int on = 1;
@@ -284,7 +282,7 @@ static const char *advice_on_bind(int bind_errno, const struct sockaddr *wanted)
     case EADDRNOTAVAIL:
         return "choose an address of this machine, or 0.0.0.0 or [::] for all of them";
     case EACCES:
-        if (port_of(wanted) == 0 || ntohs(port_of(wanted)) >= FIRST_USER_PORT)
+        if (port_of(wanted) == 0 || ntohs(port_of(wanted)) >= IPPORT_RESERVED)
             return ENDPOINT_ADVICE_ON_REFUSAL;
         return "choose a port from 1024 on, or give echod the right to bind this one";
     case EINVAL:
