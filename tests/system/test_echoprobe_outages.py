@@ -81,6 +81,18 @@ class OutageTestCase(harness.TestCase):
         self.assertLessEqual(figures["downtime_seconds"], figures["elapsed_seconds"] + 0.1)
         self.assertEqual(figures["faults"]["unsent"], figures["unsent"])
 
+    def check_cut(self, result, count):
+        """Some of the messages came back, and those that did not are lost."""
+        if result.status == 0:
+            raise TooLate(result.text)
+        self.assertEqual(result.status, 1, result.text)
+        counts = re.search(r"(?m)^(\d+) sent, (\d+) received, (\d+) lost", result.output)
+        sent, received, lost = map(int, counts.groups())
+        self.assertEqual(sent, count)
+        self.assertEqual(received + lost, count)
+        self.assertGreater(received, 0)
+        self.assertGreater(lost, 0)
+
     def run_through(self, action, *arguments, listen=harness.LOOPBACK):
         """Run against an echod, do something to it once it has echoed; return the figures."""
         with Echod(listen=listen, may_log=".*") as server:
@@ -150,13 +162,14 @@ class EndTest(OutageTestCase):
 
     def test_a_udp_port_that_is_gone(self):
         """The port's host says so; the messages that follow are due all the same."""
+        self.try_longer(lambda factor: self.lose_port(20 * factor))
+
+    def lose_port(self, count):
         with broken_servers.answer_changed(lambda data, _: [data]) as server:
-            run = Run("-c", "20", "-i", "50ms", *SHORT, server.address)
+            run = Run("-c", str(count), "-i", "50ms", *SHORT, server.address)
             self.addCleanup(run.kill)
             run.read_echo(5)
-        result = run.result()
-        self.assertEqual(result.status, 1, result.text)
-        self.assertRegex(result.output, r"(?m)^20 sent, [5-9] received, 1\d lost")
+        self.check_cut(run.result(), count)
 
     def test_an_address_that_is_gone(self):
         """The host loses its link: nothing is refused, and nothing answers."""
@@ -165,14 +178,15 @@ class EndTest(OutageTestCase):
             network.link("server", "10.213.7.1/24", "client", "10.213.7.2/24")
             for scheme in ("tcp", "udp"):
                 with self.subTest(scheme=scheme):
-                    self.lose_address(network, scheme)
+                    self.try_longer(lambda factor, scheme=scheme: self.lose_address(
+                        network, scheme, 20 * factor))
 
-    def lose_address(self, network, scheme):
+    def lose_address(self, network, scheme, count):
         script = UDP_ECHO if scheme == "udp" else TCP_ECHO
         with harness.Process([*network.inside("server"), "python3", "-c", script],
                              stdout=subprocess.PIPE) as server:
             self.assertEqual(server.stdout.readline(), b"ready\n")
-            with Run("-c", "20", "-i", "50ms", *SHORT, f"{scheme}://10.213.7.1:7007",
+            with Run("-c", str(count), "-i", "50ms", *SHORT, f"{scheme}://10.213.7.1:7007",
                      prefix=network.inside("client")) as run:
                 run.read_echo(3)
                 subprocess.run([*network.inside("server"), "ip", "link", "set", "to-client",
@@ -180,8 +194,7 @@ class EndTest(OutageTestCase):
                 result = run.result()
         subprocess.run([*network.inside("server"), "ip", "link", "set", "to-client", "up"],
                        check=True)
-        self.assertEqual(result.status, 1, result.text)
-        self.assertRegex(result.output, r"(?m)^20 sent, \d received, 1\d lost")
+        self.check_cut(result, count)
 
 
 class CheckTest(OutageTestCase):
@@ -265,15 +278,19 @@ class LossTest(OutageTestCase):
 
     def test_an_outage_is_loss(self):
         """With a schedule the number of messages is that of the schedule, whatever happens."""
-        for arguments in (("-i", "100ms", "-d", "3s"), ("--rate", "30/s", "-d", "1s"),
-                          ("--rate", "30/s", "-P", "3", "-d", "1s"),
-                          ("--churn", "--rate", "30/s", "-d", "1s")):
+        for arguments, rate in ((("-i", "100ms"), 10), (("--rate", "30/s"), 30),
+                                (("--rate", "30/s", "-P", "3"), 30),
+                                (("--churn", "--rate", "30/s"), 30)):
             with self.subTest(arguments=arguments):
-                figures = self.run_through(kill, *arguments, *SHORT)
-                self.assertEqual(figures["sent"], 30)
-                self.assertGreater(figures["unsent"], 0)
-                self.assertGreaterEqual(figures["longest_outage_seconds"],
-                                        figures["downtime_seconds"] - 0.001)
+                self.try_longer(lambda factor, arguments=arguments, rate=rate:
+                                self.check_schedule(arguments, rate, factor))
+
+    def check_schedule(self, arguments, rate, seconds):
+        figures = self.run_through(kill, *arguments, "-d", f"{seconds}s", *SHORT)
+        self.assertEqual(figures["sent"], rate * seconds)
+        self.assertGreater(figures["unsent"], 0)
+        self.assertGreaterEqual(figures["longest_outage_seconds"],
+                                figures["downtime_seconds"] - 0.001)
 
     def test_nobody_at_the_beginning_is_loss(self):
         """The run ends at once, and whoever graphs its loss sees no perfect path."""
@@ -309,7 +326,8 @@ class LossTest(OutageTestCase):
         self.assertGreater(result.json()["downtime_seconds"], 0.2)
 
     def test_the_downtime_of_one_connection_is_that_of_its_lost_messages(self):
-        figures = self.run_through(kill, "-i", "100ms", "-c", "20", *SHORT)
+        figures = self.try_longer(lambda factor: self.run_through(
+            kill, "-i", "100ms", "-c", str(20 * factor), *SHORT))
         self.assertEqual(figures["outages"], 1)
         self.assertGreaterEqual(figures["downtime_seconds"], 0.1 * (figures["lost"] - 1) - 0.001)
         self.assertEqual(figures["downtime_seconds"], figures["longest_outage_seconds"])
@@ -346,13 +364,18 @@ class LossTest(OutageTestCase):
         self.assertRegex(result.output, r"(?m)^1 outage, \d+\.\d{3} s without an answer$")
 
     def test_a_plugin_tells_of_an_outage(self):
+        self.try_longer(lambda factor: self.check_plugin(40 * factor))
+
+    def check_plugin(self, count):
         with Echod(may_log=".*") as server:
-            with Run("--plugin", "-i", "50ms", "-c", "40", server.addresses[0]) as run:
+            with Run("--plugin", "-i", "50ms", "-c", str(count), server.addresses[0]) as run:
                 harness.wait_until(lambda: server.report()[0].bytes_out > 0, "an echo")
                 kill(server)
                 result = run.result()
-        self.assertRegex(result.output, r"^ECHO WARNING - \d+ of 40 messages returned from \S+, "
-                         r"median \S+ ms, (\d+) unsent, 1 outage of \S+ s; .* "
+        if result.status == 0:
+            raise TooLate(result.text)
+        self.assertRegex(result.output, rf"^ECHO WARNING - \d+ of {count} messages returned from "
+                         r"\S+, median \S+ ms, (\d+) unsent, 1 outage of \S+ s; .* "
                          r"unsent=\1 outages=1 downtime=\d+\.\d{6}s\n$")
 
 
