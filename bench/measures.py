@@ -100,6 +100,8 @@ class Bench:
                 _expect(generator, "begin")
                 _expect(generator, "end")
                 messages = json.loads(_line(generator))["messages"]
+            if messages == 0:
+                raise rig.Failure("slow", "not one message was complete")
             os.kill(strace.pid, signal.SIGINT)
             strace.wait()
             return _count_in(summary) / messages
