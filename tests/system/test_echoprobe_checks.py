@@ -118,13 +118,14 @@ class HalfCloseTest(CheckTestCase):
         """What leaves our system is progress, also while nothing comes back yet."""
         def serve(connection, _):
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-            kept = b""
+            kept = bytearray()
             while data := connection.recv(65536):
                 kept += data
-                time.sleep(0.02)
+                time.sleep(0.03 * harness.SLOWNESS)
             connection.sendall(kept)
 
-        self.expect(TcpServer(serve), ("--half-close", "-s", "16MiB", "-W", "2s"),
+        self.expect(TcpServer(serve),
+                    ("--half-close", "-s", "16MiB", "-W", harness.scaled_ms(4000)),
                     r"(?m)^all 16777216 bytes came back, then FIN", status=0)
 
     def test_an_interrupt_and_a_deadline_prove_nothing(self):
