@@ -418,6 +418,20 @@ static struct place place_of(const struct sockaddr_storage *storage, int family)
     return place;
 }
 
+/* Write an address as 2.1 has it: IPv6 has groups alone, where inet_ntop also writes dots. */
+static void write_text(int family, const unsigned char *address, char text[INET6_ADDRSTRLEN])
+{
+    char *end;
+
+    (void)inet_ntop(family, address, text, INET6_ADDRSTRLEN);
+    if (family != AF_INET6 || strchr(text, '.') == NULL)
+        return;
+    end = strrchr(text, ':') + 1;
+    (void)snprintf(end, INET6_ADDRSTRLEN - (size_t)(end - text), "%x:%x",
+                   (unsigned)address[12] << 8 | address[13],
+                   (unsigned)address[14] << 8 | address[15]);
+}
+
 static size_t format_v1(const struct proxy_header *header, unsigned char bytes[PROXY_FORMAT_SIZE])
 {
     const int family = common_family(header);
@@ -429,12 +443,11 @@ static size_t format_v1(const struct proxy_header *header, unsigned char bytes[P
         return (size_t)snprintf(line, PROXY_FORMAT_SIZE, V1_SIGNATURE "UNKNOWN\r\n");
     source = place_of(&header->source, family);
     destination = place_of(&header->destination, family);
-    return (size_t)snprintf(
-        line, PROXY_FORMAT_SIZE, V1_SIGNATURE "%s %s %s %u %u\r\n",
-        family == AF_INET ? "TCP4" : "TCP6",
-        inet_ntop(family, source.address, source_text, sizeof source_text),
-        inet_ntop(family, destination.address, destination_text, sizeof destination_text),
-        (unsigned)source.port, (unsigned)destination.port);
+    write_text(family, source.address, source_text);
+    write_text(family, destination.address, destination_text);
+    return (size_t)snprintf(line, PROXY_FORMAT_SIZE, V1_SIGNATURE "%s %s %s %u %u\r\n",
+                            family == AF_INET ? "TCP4" : "TCP6", source_text, destination_text,
+                            (unsigned)source.port, (unsigned)destination.port);
 }
 
 static void write_inet(const struct proxy_header *header, int family, unsigned char *bytes)

@@ -108,14 +108,17 @@ START_TEST(addresses_of_both_kinds_are_written_as_ipv6)
 
     set_v4(&header.source, "192.0.2.1", 5001);
     set_v6(&header.destination, "::1", 7);
-    check_bytes(format(&header), PROXY_BYTES("PROXY TCP6 ::ffff:192.0.2.1 ::1 5001 7\r\n"));
+    check_bytes(format(&header), PROXY_BYTES("PROXY TCP6 ::ffff:c000:201 ::1 5001 7\r\n"));
     header.version = PROXY_V2;
     check_bytes(format(&header), PROXY_BYTES(mapped));
 
     header.version = PROXY_V1;
     set_v6(&header.source, "fe80::1", 5001);
     set_v4(&header.destination, "192.0.2.1", 7);
-    check_bytes(format(&header), PROXY_BYTES("PROXY TCP6 fe80::1 ::ffff:192.0.2.1 5001 7\r\n"));
+    check_bytes(format(&header), PROXY_BYTES("PROXY TCP6 fe80::1 ::ffff:c000:201 5001 7\r\n"));
+    set_v6(&header.source, "::192.0.2.1", 1);
+    set_v6(&header.destination, "::ffff:0.1.0.0", 2);
+    check_bytes(format(&header), PROXY_BYTES("PROXY TCP6 ::c000:201 ::ffff:1:0 1 2\r\n"));
 }
 END_TEST
 

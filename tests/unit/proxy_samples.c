@@ -50,6 +50,8 @@ static const struct proxy_sample samples[] = {
      PROXY_BYTES("PROXY TCP6 2001:0DB8:0:0:0:0:0:0 2001:DB8::1 65535 0\r\n"), PROXY_V1, V6_SOURCE,
      V6_DESTINATION, false, false},
     {"haproxy, mixed families", PROXY_BYTES("PROXY TCP6 ::ffff:192.168.0.1 ::1 1 13265\r\n"),
+     PROXY_V1, "192.168.0.1:1", "[::1]:13265", false, false},
+    {"mixed families without dots", PROXY_BYTES("PROXY TCP6 ::ffff:c0a8:1 ::1 1 13265\r\n"),
      PROXY_V1, "192.168.0.1:1", "[::1]:13265", false, true},
 
     {"TCP over IPv4", PROXY_BYTES(PROXY_V2_SIGNATURE "\x21\x11\0\x0c" V4), PROXY_V2, V4_SOURCE,
