@@ -1,7 +1,7 @@
 /*
  * check_stream: a peer that splits, delays, loses, repeats, changes and mixes up bytes, closes and
  * resets; and places of a target that refuse.
- * Counts no messages; check_flow does.
+ * Counts no messages; check_flow does. What stands before the first byte is check_stream_preface's.
  * Run by make check.
  */
 #include <config.h>
@@ -9,84 +9,14 @@
 #include "echoprobe/stream.h"
 
 #include "peer.h"
+#include "streaming.h"
 #include "support.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 
-enum { NUMBER = 3, MESSAGE = 4096, MUCH = 8 * 1024 * 1024, MOST_FAULTS = 8 };
-
-static struct target target;
-static struct pattern pattern;
-static struct stream_scratch scratch;
-static struct stream *stream;
-static int listening_fd, fd; /* the peer's */
-static unsigned char came[MUCH];
-
-/* What the stream reported. */
-static struct {
-    unsigned opened, ended, fault_count;
-    const char *peer;
-    uint64_t returned;
-    struct fault faults[MOST_FAULTS], end;
-} seen;
-
-/* --- Events. --------------------------------------------------------------------------------- */
-
-static void on_open(void *argument, const char *peer)
-{
-    ck_assert_ptr_eq(argument, &seen);
-    seen.opened++;
-    seen.peer = peer;
-}
-
-static void on_returned(void *argument, uint64_t position)
-{
-    ck_assert_ptr_eq(argument, &seen);
-    ck_assert_uint_ge(position, seen.returned);
-    seen.returned = position;
-}
-
-static void on_fault(void *argument, const struct fault *fault)
-{
-    ck_assert_ptr_eq(argument, &seen);
-    ck_assert_uint_lt(seen.fault_count, MOST_FAULTS);
-    seen.faults[seen.fault_count++] = *fault;
-}
-
-static void on_end(void *argument, const struct fault *fault)
-{
-    ck_assert_ptr_eq(argument, &seen);
-    seen.ended++;
-    seen.end = *fault;
-}
-
-static const struct stream_events events = {
-    .on_open = on_open,
-    .on_returned = on_returned,
-    .on_fault = on_fault,
-    .on_end = on_end,
-};
-
-static bool is_open(void *argument)
-{
-    (void)argument;
-    return seen.opened > 0;
-}
-
-static bool has_ended(void *argument)
-{
-    (void)argument;
-    return seen.ended > 0;
-}
-
-static bool has_returned(void *argument)
-{
-    return seen.returned >= *(const uint64_t *)argument;
-}
-
-/* The same, though nothing is reported while what follows is wrong. */
+/* Tell whether so much was right, though nothing is reported while what follows is wrong. */
 static bool has_taken(void *argument)
 {
     return stream_returned(stream) >= *(const uint64_t *)argument;
@@ -98,45 +28,12 @@ static bool has_fault(void *argument)
     return seen.fault_count > 0;
 }
 
-/* --- Fixture. -------------------------------------------------------------------------------- */
-
-static void set_up(void)
-{
-    memset(&seen, 0, sizeof seen);
-    memset(&target, 0, sizeof target);
-    pattern.origin = UINT64_C(0x0123456789abcdef);
-    stream = NULL;
-    fd = listening_fd = -1;
-}
-
-static void tear_down(void)
-{
-    stream_free(stream);
-    support_close(&fd);
-    support_close(&listening_fd);
-}
-
-static void begin(void)
-{
-    stream = stream_new(support_base(), &scratch, &target, &pattern, NUMBER, &events, &seen);
-    ck_assert_ptr_nonnull(stream);
-}
-
 /* Connect, and send so much to the peer, which keeps it. */
 static void begin_with(size_t length)
 {
-    listening_fd = peer_listen(&target);
-    begin();
-    fd = peer_accept(listening_fd);
-    support_loop_until(is_open, NULL);
+    streaming_begin_connected();
     stream_send(stream, length);
     peer_receive(fd, came, length);
-}
-
-static void wait_for(uint64_t position)
-{
-    support_loop_until(has_returned, &position);
-    ck_assert_uint_eq(seen.returned, position);
 }
 
 static void wait_for_right(uint64_t position)
@@ -144,17 +41,6 @@ static void wait_for_right(uint64_t position)
     support_loop_until(has_taken, &position);
     support_loop_settle();
     ck_assert_uint_eq(stream_returned(stream), position);
-}
-
-static void check_end(enum fault_kind kind, uint64_t offset, uint64_t count)
-{
-    support_loop_until(has_ended, NULL);
-    ck_assert_msg(seen.end.kind == kind, "%s, not %s: %s", fault_name(seen.end.kind),
-                  fault_name(kind), seen.end.text);
-    ck_assert_uint_eq(seen.end.offset, offset);
-    ck_assert_uint_eq(seen.end.count, count);
-    support_loop_settle();
-    ck_assert_uint_eq(seen.ended, 1);
 }
 
 /* --- Bytes. ---------------------------------------------------------------------------------- */
@@ -171,7 +57,7 @@ START_TEST(bytes_are_the_pattern_and_may_return_in_any_pieces)
 
         peer_send(fd, came + sent, piece);
         sent += piece;
-        wait_for(sent);
+        streaming_wait_for(sent);
         ck_assert_uint_eq(stream_returned(stream), sent);
     }
     ck_assert_uint_eq(seen.fault_count + seen.ended, 0);
@@ -181,16 +67,16 @@ END_TEST
 START_TEST(a_peer_that_reads_late_gets_all)
 {
     listening_fd = peer_listen(&target);
-    begin();
+    streaming_begin();
     fd = peer_accept(listening_fd);
-    support_loop_until(is_open, NULL);
+    support_loop_until(streaming_is_open, NULL);
     stream_send(stream, MUCH);
     support_loop_settle();
     ck_assert_uint_lt(stream_delivered(stream), MUCH);
     peer_receive(fd, came, MUCH);
     ck_assert_uint_eq(pattern_match(&pattern, NUMBER, 0, came, MUCH), MUCH);
     peer_send(fd, came, MUCH);
-    wait_for(MUCH);
+    streaming_wait_for(MUCH);
     ck_assert_uint_eq(stream_delivered(stream), MUCH);
 }
 END_TEST
@@ -198,11 +84,11 @@ END_TEST
 START_TEST(what_is_sent_before_the_connection_is_open_waits_for_it)
 {
     listening_fd = peer_listen(&target);
-    begin();
+    streaming_begin();
     stream_send(stream, 100);
     ck_assert(!stream_is_open(stream));
     fd = peer_accept(listening_fd);
-    support_loop_until(is_open, NULL);
+    support_loop_until(streaming_is_open, NULL);
     ck_assert(stream_is_open(stream));
     stream_send(stream, 100);
     peer_receive(fd, came, 100);
@@ -215,9 +101,9 @@ START_TEST(fin_follows_the_last_byte)
     stream_finish(stream);
     peer_receive_fin(fd);
     peer_send(fd, came, 100);
-    wait_for(100);
+    streaming_wait_for(100);
     support_close(&fd);
-    check_end(FAULT_NONE, 0, 0);
+    streaming_check_end(FAULT_NONE, 0, 0);
 }
 END_TEST
 
@@ -230,7 +116,7 @@ START_TEST(lost_bytes_end_it)
     peer_send(fd, came + 150, MESSAGE - 150);
     wait_for_right(100);
     ck_assert(stream_judge(stream, 0));
-    check_end(FAULT_LOST, 100, 50);
+    streaming_check_end(FAULT_LOST, 100, 50);
 }
 END_TEST
 
@@ -242,7 +128,7 @@ START_TEST(wrong_bytes_are_judged_when_all_that_was_sent_came)
     support_loop_settle();
     ck_assert_uint_eq(seen.ended, 0);
     peer_send(fd, came + 2000, MESSAGE - 2000);
-    check_end(FAULT_REORDERED, 0, 1000);
+    streaming_check_end(FAULT_REORDERED, 0, 1000);
 }
 END_TEST
 
@@ -251,7 +137,7 @@ START_TEST(repeated_bytes_end_it)
     begin_with(MESSAGE);
     peer_send(fd, came, 1000);
     peer_send(fd, came + 900, MESSAGE - 900);
-    check_end(FAULT_DUPLICATED, 1000, 100);
+    streaming_check_end(FAULT_DUPLICATED, 1000, 100);
 }
 END_TEST
 
@@ -259,9 +145,9 @@ START_TEST(more_than_was_sent_ends_it)
 {
     begin_with(100);
     peer_send(fd, came, 100);
-    wait_for(100);
+    streaming_wait_for(100);
     peer_send(fd, (const unsigned char *)"thanks", 6);
-    check_end(FAULT_INSERTED, 100, 6);
+    streaming_check_end(FAULT_INSERTED, 100, 6);
 }
 END_TEST
 
@@ -270,7 +156,7 @@ START_TEST(bytes_of_others_end_it)
     begin_with(MESSAGE);
     pattern_fill(&pattern, NUMBER + 1, 0, came, MESSAGE);
     peer_send(fd, came, MESSAGE);
-    check_end(FAULT_FOREIGN, 0, MESSAGE);
+    streaming_check_end(FAULT_FOREIGN, 0, MESSAGE);
 }
 END_TEST
 
@@ -280,7 +166,7 @@ START_TEST(changed_bytes_are_told_and_the_stream_goes_on)
     came[50] ^= 1;
     came[3000] ^= 1;
     peer_send(fd, came, MESSAGE);
-    wait_for(MESSAGE);
+    streaming_wait_for(MESSAGE);
     ck_assert_uint_eq(seen.fault_count, 2);
     ck_assert_int_eq((int)seen.faults[0].kind, FAULT_CORRUPTED);
     ck_assert_uint_eq(seen.faults[0].offset, 50);
@@ -289,7 +175,7 @@ START_TEST(changed_bytes_are_told_and_the_stream_goes_on)
     stream_send(stream, MESSAGE + 10);
     peer_receive(fd, came, 10);
     peer_send(fd, came, 10);
-    wait_for(MESSAGE + 10);
+    streaming_wait_for(MESSAGE + 10);
 }
 END_TEST
 
@@ -325,9 +211,9 @@ START_TEST(an_early_fin_truncates)
 {
     begin_with(MESSAGE);
     peer_send(fd, came, 10);
-    wait_for(10);
+    streaming_wait_for(10);
     support_close(&fd);
-    check_end(FAULT_TRUNCATED, 10, MESSAGE - 10);
+    streaming_check_end(FAULT_TRUNCATED, 10, MESSAGE - 10);
 }
 END_TEST
 
@@ -336,7 +222,7 @@ START_TEST(wrong_bytes_before_a_fin_are_judged_first)
     begin_with(MESSAGE);
     peer_send(fd, came + 1000, 100);
     support_close(&fd);
-    check_end(FAULT_LOST, 0, 1000);
+    streaming_check_end(FAULT_LOST, 0, 1000);
 }
 END_TEST
 
@@ -344,9 +230,9 @@ START_TEST(a_reset_is_one)
 {
     begin_with(MESSAGE);
     peer_send(fd, came, 10);
-    wait_for(10);
+    streaming_wait_for(10);
     peer_reset(&fd);
-    check_end(FAULT_RESET, 10, MESSAGE - 10);
+    streaming_check_end(FAULT_RESET, 10, MESSAGE - 10);
     support_assert_matches(seen.end.text, "after 10 of 4096 bytes$");
 }
 END_TEST
@@ -357,9 +243,9 @@ START_TEST(the_place_that_answers_is_named)
 {
     peer_add_nobody(&target);
     listening_fd = peer_listen(&target);
-    begin();
+    streaming_begin();
     fd = peer_accept(listening_fd);
-    support_loop_until(is_open, NULL);
+    support_loop_until(streaming_is_open, NULL);
     ck_assert_str_eq(seen.peer, "place 1");
 }
 END_TEST
@@ -368,8 +254,8 @@ START_TEST(places_that_refuse_are_all_named)
 {
     peer_add_nobody(&target);
     peer_add_nobody(&target);
-    begin();
-    check_end(FAULT_CONNECT, 0, 0);
+    streaming_begin();
+    streaming_check_end(FAULT_CONNECT, 0, 0);
     ck_assert_str_eq(seen.end.text, "place 0: Connection refused; place 1: Connection refused");
     ck_assert_uint_eq(seen.opened, 0);
 }
@@ -379,9 +265,9 @@ START_TEST(an_attempt_may_be_given_up_for_the_next_place)
 {
     listening_fd = peer_listen(&target);
     peer_add_nobody(&target);
-    begin();
+    streaming_begin();
     ck_assert(stream_judge(stream, ETIMEDOUT)); /* before the loop saw that it is open */
-    check_end(FAULT_CONNECT, 0, 0);
+    streaming_check_end(FAULT_CONNECT, 0, 0);
     ck_assert_str_eq(seen.end.text, "place 0: Connection timed out; place 1: Connection refused");
 }
 END_TEST
@@ -390,9 +276,9 @@ START_TEST(a_place_that_fails_at_once_is_reported_from_the_loop)
 {
     peer_add_nobody(&target);
     target.places[0].length = 1; /* EINVAL */
-    begin();
+    streaming_begin();
     ck_assert_uint_eq(seen.ended, 0);
-    check_end(FAULT_CONNECT, 0, 0);
+    streaming_check_end(FAULT_CONNECT, 0, 0);
     support_assert_matches(seen.end.text, "^place 0: Invalid argument$");
 }
 END_TEST
@@ -406,7 +292,8 @@ START_TEST(without_memory_there_is_no_stream)
     for (unsigned long i = 1; !was_made; i++) {
         support_memory_fail(i, 1);
         errno = 0;
-        stream = stream_new(support_base(), &scratch, &target, &pattern, NUMBER, &events, &seen);
+        stream = stream_new(support_base(), &scratch, &target, &pattern, NUMBER, &streaming_events,
+                            &seen);
         was_made = !support_memory_has_failed();
         support_memory_fail(0, 0);
         if (stream == NULL)
@@ -425,12 +312,12 @@ int main(void)
     TCase *faults = support_case(suite, "faults");
     TCase *connecting = support_case(suite, "connecting");
 
-    tcase_add_checked_fixture(bytes, set_up, tear_down);
+    tcase_add_checked_fixture(bytes, streaming_set_up, streaming_tear_down);
     tcase_add_test(bytes, bytes_are_the_pattern_and_may_return_in_any_pieces);
     tcase_add_test(bytes, a_peer_that_reads_late_gets_all);
     tcase_add_test(bytes, what_is_sent_before_the_connection_is_open_waits_for_it);
     tcase_add_test(bytes, fin_follows_the_last_byte);
-    tcase_add_checked_fixture(faults, set_up, tear_down);
+    tcase_add_checked_fixture(faults, streaming_set_up, streaming_tear_down);
     tcase_add_test(faults, lost_bytes_end_it);
     tcase_add_test(faults, wrong_bytes_are_judged_when_all_that_was_sent_came);
     tcase_add_test(faults, repeated_bytes_end_it);
@@ -442,7 +329,7 @@ int main(void)
     tcase_add_test(faults, an_early_fin_truncates);
     tcase_add_test(faults, wrong_bytes_before_a_fin_are_judged_first);
     tcase_add_test(faults, a_reset_is_one);
-    tcase_add_checked_fixture(connecting, set_up, tear_down);
+    tcase_add_checked_fixture(connecting, streaming_set_up, streaming_tear_down);
     tcase_add_test(connecting, the_place_that_answers_is_named);
     tcase_add_test(connecting, places_that_refuse_are_all_named);
     tcase_add_test(connecting, an_attempt_may_be_given_up_for_the_next_place);

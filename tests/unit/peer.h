@@ -2,7 +2,7 @@
  * peer: the other end of what echoprobe opens: targets that lead to sockets of the test's, and what
  * an echo server may do to a connection.
  * Judges nothing; the tests do.
- * Called by check_stream, check_datagram and check_flow.
+ * Called by streaming, check_stream, check_datagram and check_flow.
  */
 #ifndef TESTS_UNIT_PEER_H
 #define TESTS_UNIT_PEER_H
