@@ -5,7 +5,7 @@ _echoprobe() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} words
     local options='
         --count --interval --size --timeout --deadline
-        --ipv4 --ipv6 --quiet --timestamps
+        --ipv4 --ipv6 --proxy --proxy-source --quiet --timestamps
         --connections --duration --window --rate --stream --churn --threads
         --half-close --hold --find-idle-timeout --mtu
         --json --plugin --warning --critical
@@ -25,6 +25,8 @@ _echoprobe() {
     fi
     case $before in
     -i | --interval | -s | --size | --window) words=auto ;;
+    --proxy) words='v1 v2' ;;
+    --proxy-source) words=local ;;
     -c | -n | --count | -W | --timeout | --deadline | -P | --connections) return ;;
     -d | --duration | --rate | --threads | --hold | --warning | --critical) return ;;
     *)

@@ -132,6 +132,23 @@ static const struct setting table[] = {
         .help = "use IPv6 alone",
     },
     {
+        .name = "proxy",
+        .type = SETTING_PARSED,
+        .offset = offsetof(struct options, proxy.version),
+        .argument = "v1|v2",
+        .parse = preface_parse_version,
+        .help = "begin each connection with a header of the PROXY protocol, as a balancer does",
+    },
+    {
+        .name = "proxy-source",
+        .type = SETTING_PARSED,
+        .offset = offsetof(struct options, proxy.source),
+        .argument = "ADDRESS",
+        .parse = preface_parse_source,
+        .help = "with --proxy: the client that it names, such as 192.0.2.1:5678; local: none, as "
+                "in a balancer's own check (default: this end of the connection)",
+    },
+    {
         .name = "quiet",
         .section = "Output:",
         .letter = 'q',
@@ -320,6 +337,23 @@ static int check_target(const struct options *options, struct error *error)
     return 0;
 }
 
+static int check_proxy(const struct options *options, struct error *error)
+{
+    const struct preface_plan *proxy = &options->proxy;
+
+    if (proxy->version == 0 && proxy->source.kind != PREFACE_CONNECTION) {
+        error_set(error, "--proxy-source: is part of a header that --proxy sends; write for "
+                         "example --proxy v2 --proxy-source 192.0.2.1:5678");
+        return -1;
+    }
+    if (proxy->version != 0 && options->target.scheme == ADDRESS_UDP) {
+        error_set(error, "--proxy: datagrams have no header that all agree on; use tcp:// or "
+                         "unix://");
+        return -1;
+    }
+    return 0;
+}
+
 static int check_load(const struct options *options, struct error *error)
 {
     if (options->rate > 0 && options->interval_us != SETTING_AUTO) {
@@ -443,8 +477,9 @@ int options_parse(struct options *options, int argument_count, char *arguments[]
     if (options->show_help || options->show_version)
         return 0;
     errno = EINVAL;
-    if (check_target(options, error) < 0 || check_checks(options, error) < 0 ||
-        check_load(options, error) < 0 || check_plugin(options, error) < 0)
+    if (check_target(options, error) < 0 || check_proxy(options, error) < 0 ||
+        check_checks(options, error) < 0 || check_load(options, error) < 0 ||
+        check_plugin(options, error) < 0)
         return -1;
     resolve_auto(options);
     return 0;
@@ -455,7 +490,7 @@ bool options_ask_for_plugin(int argument_count, char *arguments[])
     for (int i = 1; i < argument_count; i++) {
         const size_t length = strlen(arguments[i]);
 
-        if (length >= sizeof "--p" - 1 && strncmp(arguments[i], "--plugin", length) == 0)
+        if (length >= sizeof "--pl" - 1 && strncmp(arguments[i], "--plugin", length) == 0)
             return true; /* may be shortened, as all long options */
     }
     return false;

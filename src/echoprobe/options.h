@@ -9,6 +9,7 @@
 #include "base/address.h"
 #include "base/error.h"
 #include "base/settings.h"
+#include "echoprobe/preface.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -35,6 +36,7 @@ struct options {
     struct address target;
     bool show_help, show_version;
     bool ipv4, ipv6;
+    struct preface_plan proxy;
 
     uint64_t count;       /* 0: no limit */
     uint64_t interval_us; /* on each connection; 0: as fast as echoes return, or --rate */

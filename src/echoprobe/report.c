@@ -72,6 +72,15 @@ void report_begin(struct report *report, const struct options *options, const st
         takes_time && !options->quiet && !is_for_program(options) && isatty(STDERR_FILENO);
 }
 
+static void describe_proxy(const struct preface_plan *proxy, char text[LINE_SIZE])
+{
+    if (proxy->version == 0)
+        return;
+    append(text, ", proxy v%u", (unsigned)proxy->version);
+    if (proxy->source.text[0] != '\0')
+        append(text, " source %s", proxy->source.text);
+}
+
 /* Write what the first line says of the messages and the connections. */
 static void describe_run(const struct options *options, char text[LINE_SIZE])
 {
@@ -82,6 +91,7 @@ static void describe_run(const struct options *options, char text[LINE_SIZE])
         append(text, ", %" PRIu64 " %s", options->size_bytes, units_bytes(options->size_bytes));
     if (options->connections > 1)
         append(text, ", %" PRIu64 " %s", options->connections, summary_connections(options));
+    describe_proxy(&options->proxy, text);
     if (check != NULL)
         append(text, ", %s", check);
 }

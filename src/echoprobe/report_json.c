@@ -95,6 +95,17 @@ static const char *transport(enum address_scheme scheme)
     return scheme == ADDRESS_UNIX ? "unix" : "tcp";
 }
 
+static void print_proxy(const struct preface_plan *proxy)
+{
+    if (proxy->version == 0)
+        return;
+    (void)printf(", \"proxy\": \"v%u\"", (unsigned)proxy->version);
+    if (proxy->source.text[0] == '\0')
+        return;
+    (void)fputs(", \"proxy_source\": ", stdout);
+    print_string(proxy->source.text);
+}
+
 /* Begin the object with what every run has. */
 static void print_target(const struct report_json *json)
 {
@@ -102,8 +113,9 @@ static void print_target(const struct report_json *json)
     print_string(json->target);
     (void)fputs(", \"address\": ", stdout);
     print_string(json->peer);
-    (void)printf(", \"transport\": \"%s\", \"elapsed_seconds\": %.6f",
-                 transport(json->options->target.scheme), seconds(json->elapsed_ns));
+    (void)printf(", \"transport\": \"%s\"", transport(json->options->target.scheme));
+    print_proxy(&json->options->proxy);
+    (void)printf(", \"elapsed_seconds\": %.6f", seconds(json->elapsed_ns));
 }
 
 void report_json_messages(const struct report_json *json, const struct tally *tally,

@@ -2,6 +2,8 @@
 
 #include "echoprobe/stream.h"
 
+#include "echoprobe/preface.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,7 +13,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { EVIDENCE_BYTES = 262144 }; /* the most wrong bytes that are kept before they are judged */
+enum {
+    EVIDENCE_BYTES = 262144, /* the most wrong bytes that are kept before they are judged */
+    PREFACE_PROOF = 12,      /* so many bytes of the preface came back by no coincidence */
+};
 
 struct stream {
     struct event_base *base;
@@ -29,6 +34,8 @@ struct stream {
     bool is_open, is_finishing, has_finished;
     int send_failure; /* the errno of a failed send: the receiving side meets the end */
     uint64_t wanted, sent, returned;
+    struct preface *preface; /* what stands before position 0; NULL: nothing */
+    size_t preface_left;     /* bytes of it, its last ones, that were not sent */
     unsigned char *evidence; /* what came from `returned` on, the first byte wrong; or NULL */
     size_t evidence_length;
 };
@@ -86,6 +93,20 @@ static void drop_evidence(struct stream *stream)
     stream->evidence_length = 0;
 }
 
+/*
+ * Tell whether these bytes, and all before them, are the preface, as far as they go: the other end
+ * takes it for what it has to echo.
+ */
+static bool is_preface(const struct stream *stream, const unsigned char *bytes, size_t length)
+{
+    const struct preface *preface = stream->preface;
+
+    return preface != NULL && stream->returned < preface->length &&
+           preface_matches(preface, (size_t)stream->returned, bytes, length) &&
+           pattern_match(stream->pattern, stream->number, 0, preface->bytes,
+                         (size_t)stream->returned) == stream->returned;
+}
+
 /* Count as returned what is right of these bytes, and return how many that are. */
 static size_t accept_right(struct stream *stream, const unsigned char *bytes, size_t length)
 {
@@ -95,6 +116,17 @@ static size_t accept_right(struct stream *stream, const unsigned char *bytes, si
 
     stream->returned += matching;
     return matching;
+}
+
+static void judge_bytes(const struct stream *stream, const unsigned char *bytes, size_t length,
+                        struct fault *fault)
+{
+    if (stream->returned + length >= PREFACE_PROOF && is_preface(stream, bytes, length))
+        fault_set(fault, FAULT_INSERTED, 0, stream->preface->length,
+                  "the PROXY header came back: the service does not expect one");
+    else
+        fault_judge_stream(stream->pattern, stream->number, stream->returned, stream->sent, bytes,
+                           length, fault);
 }
 
 /*
@@ -108,8 +140,7 @@ static bool judge_evidence(struct stream *stream)
     while (done < stream->evidence_length) {
         struct fault fault;
 
-        fault_judge_stream(stream->pattern, stream->number, stream->returned, stream->sent,
-                           stream->evidence + done, stream->evidence_length - done, &fault);
+        judge_bytes(stream, stream->evidence + done, stream->evidence_length - done, &fault);
         if (fault.kind != FAULT_CORRUPTED) {
             drop_evidence(stream);
             end_stream(stream, &fault);
@@ -137,8 +168,12 @@ static size_t keep_evidence(struct stream *stream, const unsigned char *bytes, s
 
 static bool has_all_evidence(const struct stream *stream)
 {
-    return stream->evidence_length == EVIDENCE_BYTES ||
-           stream->returned + stream->evidence_length >= stream->sent;
+    const uint64_t end = stream->returned + stream->evidence_length;
+
+    if (is_preface(stream, stream->evidence, stream->evidence_length) &&
+        end < stream->preface->length)
+        return false; /* a message may be shorter than the preface */
+    return stream->evidence_length == EVIDENCE_BYTES || end >= stream->sent;
 }
 
 /* --- Sending and receiving ------------------------------------------------------------------- */
@@ -149,24 +184,49 @@ static void wait_to_send(struct stream *stream)
         stream->send_failure = ENOMEM;
 }
 
+static bool has_unsent(const struct stream *stream)
+{
+    return stream->sent < stream->wanted || stream->preface_left > 0;
+}
+
 static void finish_if_due(struct stream *stream)
 {
-    if (!stream->is_finishing || stream->has_finished || stream->sent < stream->wanted)
+    if (!stream->is_finishing || stream->has_finished || has_unsent(stream))
         return;
     stream->has_finished = true;
     (void)shutdown(stream->fd, SHUT_WR); /* fails only if the other end reset: it will be read */
 }
 
+/* Put what leaves next into the scratch, the preface together with what follows it. */
+static size_t fill_scratch(const struct stream *stream)
+{
+    unsigned char *bytes = stream->scratch->bytes;
+    const size_t ahead = stream->preface_left;
+    const size_t room = sizeof stream->scratch->bytes - ahead;
+    const uint64_t left = stream->wanted - stream->sent;
+    const size_t length = left < room ? (size_t)left : room;
+
+    if (ahead > 0)
+        memcpy(bytes, stream->preface->bytes + stream->preface->length - ahead, ahead);
+    pattern_fill(stream->pattern, stream->number, stream->sent, bytes + ahead, length);
+    return ahead + length;
+}
+
+static void note_sent(struct stream *stream, size_t count)
+{
+    const size_t ahead = count < stream->preface_left ? count : stream->preface_left;
+
+    stream->preface_left -= ahead;
+    stream->sent += count - ahead;
+}
+
 static void send_wanted(struct stream *stream)
 {
-    while (stream->sent < stream->wanted && stream->evidence == NULL && stream->send_failure == 0) {
-        const uint64_t left = stream->wanted - stream->sent;
-        const size_t size = sizeof stream->scratch->bytes;
-        const size_t length = left < size ? (size_t)left : size;
-        ssize_t count;
+    while (has_unsent(stream) && stream->evidence == NULL && stream->send_failure == 0) {
+        const size_t length = fill_scratch(stream);
+        const ssize_t count =
+            send(stream->fd, stream->scratch->bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL);
 
-        pattern_fill(stream->pattern, stream->number, stream->sent, stream->scratch->bytes, length);
-        count = send(stream->fd, stream->scratch->bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (count < 0 && (errno == EAGAIN || errno == EINTR)) {
             wait_to_send(stream);
             return;
@@ -175,7 +235,7 @@ static void send_wanted(struct stream *stream)
             stream->send_failure = errno;
             return;
         }
-        stream->sent += (uint64_t)count;
+        note_sent(stream, (size_t)count);
         if ((size_t)count < length) {
             wait_to_send(stream);
             return;
@@ -239,10 +299,36 @@ static void on_stream_readable(evutil_socket_t fd, short what, void *argument)
 
 static void connect_next(struct stream *stream, int failure);
 
+/* Write what stands before the first byte, if anything does. Return 0, or -1 with errno. */
+static int prepare_preface(struct stream *stream)
+{
+    if (stream->preface == NULL)
+        return 0;
+    if (preface_write(stream->target->preface, stream->fd, stream->preface) < 0)
+        return -1;
+    stream->preface_left = stream->preface->length;
+    return 0;
+}
+
+/*
+ * What is sent from on_open takes the preface along. If nothing is, the loop sends it alone: who
+ * expects it does not wait for long.
+ */
+static int watch_open_socket(struct stream *stream)
+{
+    if (event_add(stream->reader, NULL) < 0)
+        return -1;
+    return stream->preface == NULL ? 0 : event_add(stream->writer, NULL);
+}
+
 static void on_connected(struct stream *stream)
 {
+    if (prepare_preface(stream) < 0) {
+        connect_next(stream, errno);
+        return;
+    }
     stream->is_open = true;
-    if (event_add(stream->reader, NULL) < 0)
+    if (watch_open_socket(stream) < 0)
         end_by_error(stream, ENOMEM);
     else
         stream->events->on_open(stream->argument, stream->target->places[stream->place].text);
@@ -345,6 +431,14 @@ static void on_start_failed(evutil_socket_t fd, short what, void *argument)
     connect_next(stream, failure);
 }
 
+static int make_room_for_preface(struct stream *stream)
+{
+    if (stream->target->preface == NULL)
+        return 0;
+    stream->preface = calloc(1, sizeof *stream->preface);
+    return stream->preface == NULL ? -1 : 0;
+}
+
 static bool is_shortage(int failure)
 {
     return failure == EMFILE || failure == ENFILE || failure == ENOBUFS || failure == ENOMEM;
@@ -369,7 +463,7 @@ struct stream *stream_new(struct event_base *base, struct stream_scratch *scratc
         .number = number,
         .fd = -1,
     };
-    if (start_connecting(stream) == 0)
+    if (make_room_for_preface(stream) == 0 && start_connecting(stream) == 0)
         return stream;
     failure = errno;
     if (!is_shortage(failure)) {
@@ -381,6 +475,7 @@ struct stream *stream_new(struct event_base *base, struct stream_scratch *scratc
         }
         failure = ENOMEM;
     }
+    free(stream->preface);
     free(stream);
     errno = failure;
     return NULL;
@@ -391,6 +486,7 @@ void stream_free(struct stream *stream)
     if (stream == NULL)
         return;
     close_socket(stream);
+    free(stream->preface);
     free(stream->evidence);
     free(stream);
 }

@@ -1,5 +1,5 @@
 /*
- * target: whom echoprobe speaks to: an address resolved, and sockets to it.
+ * target: whom echoprobe speaks to: an address resolved, sockets to it, and what is said first.
  * Sends nothing.
  * Called by main to resolve, by stream and datagram for sockets.
  */
@@ -15,11 +15,14 @@
 
 enum { TARGET_ADDRESSES = 8 };
 
+struct preface_plan;
+
 struct target {
     char name[ADDRESS_TEXT_SIZE]; /* as it was asked for */
     bool is_datagram;
-    unsigned port; /* 0: a Unix socket */
-    size_t count;  /* of what the name stands for, at least 1 */
+    const struct preface_plan *preface; /* what stands before a connection's first byte; or NULL */
+    unsigned port;                      /* 0: a Unix socket */
+    size_t count;                       /* of what the name stands for, at least 1 */
     struct {
         struct sockaddr_storage address;
         socklen_t length;

@@ -11,15 +11,20 @@ import sys
 import threading
 import time
 
+import harness
+
 
 class TcpServer:
-    """Runs `serve(connection, number)` in a thread for each client; numbers count from 0."""
+    """
+    Runs `serve(connection, number)` in a thread for each client; numbers count from 0. It listens on
+    a port of its own, or has this socket, also one of another family.
+    """
 
-    def __init__(self, serve):
+    def __init__(self, serve, listener=None):
         self._serve = serve
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = listener or harness.listening_socket()
         self._connections = []
-        self.address = f"tcp://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.address = harness.address_of(self._listener)
 
     def __enter__(self):
         threading.Thread(target=self._accept, daemon=True).start()

@@ -180,7 +180,7 @@ class PluginTest(harness.TestCase):
         self.assertIn("--plugin and --json", text)
 
     def test_a_shortened_option_is_understood(self):
-        for option in ("--p", "--plug"):
+        for option in ("--pl", "--plug"):
             result = probe(option, "--no-such-option")
             self.assertEqual((result.status, result.output[:13]), (UNKNOWN, "ECHO UNKNOWN "))
 
