@@ -1,0 +1,24 @@
+/*
+ * fuzz: what a fuzz target is, and how it says that something is not true.
+ * Chooses no input.
+ * Called by every fuzz_*.c.
+ */
+#ifndef TESTS_FUZZ_FUZZ_H
+#define TESTS_FUZZ_FUZZ_H
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Try one input, and abort if what must be true is not. Return 0. The name is libFuzzer's. */
+int LLVMFuzzerTestOneInput(const unsigned char *input, size_t length);
+
+#define fuzz_require(expression)                                                                   \
+    do {                                                                                           \
+        if (!(expression)) {                                                                       \
+            (void)fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #expression);       \
+            abort();                                                                               \
+        }                                                                                          \
+    } while (0)
+
+#endif
