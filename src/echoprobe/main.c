@@ -82,7 +82,7 @@ static int start(const struct options *options)
     process_raise_file_limit();
     if (target_resolve(&target, &options->target, family, &error) < 0)
         return report_failure(options, status_of_failure(EXIT_STATUS_CONNECT), error.text);
-    target.preface = options->proxy.version == 0 ? NULL : &options->proxy;
+    target.preface = options->proxy;
     return run(options, &target);
 }
 

@@ -304,7 +304,7 @@ static int prepare_preface(struct stream *stream)
 {
     if (stream->preface == NULL)
         return 0;
-    if (preface_write(stream->target->preface, stream->fd, stream->preface) < 0)
+    if (preface_write(&stream->target->preface, stream->fd, stream->preface) < 0)
         return -1;
     stream->preface_left = stream->preface->length;
     return 0;
@@ -433,7 +433,7 @@ static void on_start_failed(evutil_socket_t fd, short what, void *argument)
 
 static int make_room_for_preface(struct stream *stream)
 {
-    if (stream->target->preface == NULL)
+    if (stream->target->preface.version == 0)
         return 0;
     stream->preface = calloc(1, sizeof *stream->preface);
     return stream->preface == NULL ? -1 : 0;

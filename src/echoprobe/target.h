@@ -8,6 +8,7 @@
 
 #include "base/address.h"
 #include "base/error.h"
+#include "echoprobe/preface.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,14 +16,12 @@
 
 enum { TARGET_ADDRESSES = 8 };
 
-struct preface_plan;
-
 struct target {
     char name[ADDRESS_TEXT_SIZE]; /* as it was asked for */
     bool is_datagram;
-    const struct preface_plan *preface; /* what stands before a connection's first byte; or NULL */
-    unsigned port;                      /* 0: a Unix socket */
-    size_t count;                       /* of what the name stands for, at least 1 */
+    struct preface_plan preface; /* what stands before a connection's first byte */
+    unsigned port;               /* 0: a Unix socket */
+    size_t count;                /* of what the name stands for, at least 1 */
     struct {
         struct sockaddr_storage address;
         socklen_t length;

@@ -33,7 +33,7 @@ static void begin_with(size_t length)
 {
     streaming_begin_connected();
     stream_send(stream, length);
-    peer_receive(fd, came, length);
+    peer_receive(peer_fd, came, length);
 }
 
 static void wait_for_right(uint64_t position)
@@ -55,7 +55,7 @@ START_TEST(bytes_are_the_pattern_and_may_return_in_any_pieces)
     for (size_t i = 0; sent < MESSAGE; i++) {
         const size_t piece = pieces[i % 4] < MESSAGE - sent ? pieces[i % 4] : MESSAGE - sent;
 
-        peer_send(fd, came + sent, piece);
+        peer_send(peer_fd, came + sent, piece);
         sent += piece;
         streaming_wait_for(sent);
         ck_assert_uint_eq(stream_returned(stream), sent);
@@ -68,14 +68,14 @@ START_TEST(a_peer_that_reads_late_gets_all)
 {
     listening_fd = peer_listen(&target);
     streaming_begin();
-    fd = peer_accept(listening_fd);
+    peer_fd = peer_accept(listening_fd);
     support_loop_until(streaming_is_open, NULL);
     stream_send(stream, MUCH);
     support_loop_settle();
     ck_assert_uint_lt(stream_delivered(stream), MUCH);
-    peer_receive(fd, came, MUCH);
+    peer_receive(peer_fd, came, MUCH);
     ck_assert_uint_eq(pattern_match(&pattern, NUMBER, 0, came, MUCH), MUCH);
-    peer_send(fd, came, MUCH);
+    peer_send(peer_fd, came, MUCH);
     streaming_wait_for(MUCH);
     ck_assert_uint_eq(stream_delivered(stream), MUCH);
 }
@@ -87,11 +87,11 @@ START_TEST(what_is_sent_before_the_connection_is_open_waits_for_it)
     streaming_begin();
     stream_send(stream, 100);
     ck_assert(!stream_is_open(stream));
-    fd = peer_accept(listening_fd);
+    peer_fd = peer_accept(listening_fd);
     support_loop_until(streaming_is_open, NULL);
     ck_assert(stream_is_open(stream));
     stream_send(stream, 100);
-    peer_receive(fd, came, 100);
+    peer_receive(peer_fd, came, 100);
 }
 END_TEST
 
@@ -99,10 +99,10 @@ START_TEST(fin_follows_the_last_byte)
 {
     begin_with(100);
     stream_finish(stream);
-    peer_receive_fin(fd);
-    peer_send(fd, came, 100);
+    peer_receive_fin(peer_fd);
+    peer_send(peer_fd, came, 100);
     streaming_wait_for(100);
-    support_close(&fd);
+    support_close(&peer_fd);
     streaming_check_end(FAULT_NONE, 0, 0);
 }
 END_TEST
@@ -112,8 +112,8 @@ END_TEST
 START_TEST(lost_bytes_end_it)
 {
     begin_with(MESSAGE);
-    peer_send(fd, came, 100);
-    peer_send(fd, came + 150, MESSAGE - 150);
+    peer_send(peer_fd, came, 100);
+    peer_send(peer_fd, came + 150, MESSAGE - 150);
     wait_for_right(100);
     ck_assert(stream_judge(stream, 0));
     streaming_check_end(FAULT_LOST, 100, 50);
@@ -123,11 +123,11 @@ END_TEST
 START_TEST(wrong_bytes_are_judged_when_all_that_was_sent_came)
 {
     begin_with(MESSAGE);
-    peer_send(fd, came + 1000, 1000);
-    peer_send(fd, came, 1000);
+    peer_send(peer_fd, came + 1000, 1000);
+    peer_send(peer_fd, came, 1000);
     support_loop_settle();
     ck_assert_uint_eq(seen.ended, 0);
-    peer_send(fd, came + 2000, MESSAGE - 2000);
+    peer_send(peer_fd, came + 2000, MESSAGE - 2000);
     streaming_check_end(FAULT_REORDERED, 0, 1000);
 }
 END_TEST
@@ -135,8 +135,8 @@ END_TEST
 START_TEST(repeated_bytes_end_it)
 {
     begin_with(MESSAGE);
-    peer_send(fd, came, 1000);
-    peer_send(fd, came + 900, MESSAGE - 900);
+    peer_send(peer_fd, came, 1000);
+    peer_send(peer_fd, came + 900, MESSAGE - 900);
     streaming_check_end(FAULT_DUPLICATED, 1000, 100);
 }
 END_TEST
@@ -144,9 +144,9 @@ END_TEST
 START_TEST(more_than_was_sent_ends_it)
 {
     begin_with(100);
-    peer_send(fd, came, 100);
+    peer_send(peer_fd, came, 100);
     streaming_wait_for(100);
-    peer_send(fd, (const unsigned char *)"thanks", 6);
+    peer_send(peer_fd, (const unsigned char *)"thanks", 6);
     streaming_check_end(FAULT_INSERTED, 100, 6);
 }
 END_TEST
@@ -155,7 +155,7 @@ START_TEST(bytes_of_others_end_it)
 {
     begin_with(MESSAGE);
     pattern_fill(&pattern, NUMBER + 1, 0, came, MESSAGE);
-    peer_send(fd, came, MESSAGE);
+    peer_send(peer_fd, came, MESSAGE);
     streaming_check_end(FAULT_FOREIGN, 0, MESSAGE);
 }
 END_TEST
@@ -165,7 +165,7 @@ START_TEST(changed_bytes_are_told_and_the_stream_goes_on)
     begin_with(MESSAGE);
     came[50] ^= 1;
     came[3000] ^= 1;
-    peer_send(fd, came, MESSAGE);
+    peer_send(peer_fd, came, MESSAGE);
     streaming_wait_for(MESSAGE);
     ck_assert_uint_eq(seen.fault_count, 2);
     ck_assert_int_eq((int)seen.faults[0].kind, FAULT_CORRUPTED);
@@ -173,8 +173,8 @@ START_TEST(changed_bytes_are_told_and_the_stream_goes_on)
     ck_assert_uint_eq(seen.faults[1].offset, 3000);
     ck_assert_uint_eq(seen.ended, 0);
     stream_send(stream, MESSAGE + 10);
-    peer_receive(fd, came, 10);
-    peer_send(fd, came, 10);
+    peer_receive(peer_fd, came, 10);
+    peer_send(peer_fd, came, 10);
     streaming_wait_for(MESSAGE + 10);
 }
 END_TEST
@@ -183,7 +183,7 @@ START_TEST(a_changed_byte_that_nothing_follows_is_judged_when_asked)
 {
     begin_with(MESSAGE);
     came[9] ^= 1;
-    peer_send(fd, came, 60);
+    peer_send(peer_fd, came, 60);
     wait_for_right(9);
     ck_assert(!has_fault(NULL));
     ck_assert(stream_judge(stream, 0));
@@ -197,22 +197,22 @@ START_TEST(what_waits_for_a_judgement_is_sent_after_it)
 {
     begin_with(MESSAGE);
     came[9] ^= 1;
-    peer_send(fd, came, 60);
+    peer_send(peer_fd, came, 60);
     wait_for_right(9);
     stream_send(stream, 2 * MESSAGE);
     support_loop_settle();
-    ck_assert_int_lt(recv(fd, came, 1, MSG_PEEK), 0);
+    ck_assert_int_lt(recv(peer_fd, came, 1, MSG_PEEK), 0);
     ck_assert(stream_judge(stream, 0));
-    peer_receive(fd, came, MESSAGE);
+    peer_receive(peer_fd, came, MESSAGE);
 }
 END_TEST
 
 START_TEST(an_early_fin_truncates)
 {
     begin_with(MESSAGE);
-    peer_send(fd, came, 10);
+    peer_send(peer_fd, came, 10);
     streaming_wait_for(10);
-    support_close(&fd);
+    support_close(&peer_fd);
     streaming_check_end(FAULT_TRUNCATED, 10, MESSAGE - 10);
 }
 END_TEST
@@ -220,8 +220,8 @@ END_TEST
 START_TEST(wrong_bytes_before_a_fin_are_judged_first)
 {
     begin_with(MESSAGE);
-    peer_send(fd, came + 1000, 100);
-    support_close(&fd);
+    peer_send(peer_fd, came + 1000, 100);
+    support_close(&peer_fd);
     streaming_check_end(FAULT_LOST, 0, 1000);
 }
 END_TEST
@@ -229,9 +229,9 @@ END_TEST
 START_TEST(a_reset_is_one)
 {
     begin_with(MESSAGE);
-    peer_send(fd, came, 10);
+    peer_send(peer_fd, came, 10);
     streaming_wait_for(10);
-    peer_reset(&fd);
+    peer_reset(&peer_fd);
     streaming_check_end(FAULT_RESET, 10, MESSAGE - 10);
     support_assert_matches(seen.end.text, "after 10 of 4096 bytes$");
 }
@@ -244,7 +244,7 @@ START_TEST(the_place_that_answers_is_named)
     peer_add_nobody(&target);
     listening_fd = peer_listen(&target);
     streaming_begin();
-    fd = peer_accept(listening_fd);
+    peer_fd = peer_accept(listening_fd);
     support_loop_until(streaming_is_open, NULL);
     ck_assert_str_eq(seen.peer, "place 1");
 }

@@ -29,14 +29,14 @@ static struct {
 
 /* --- The system. ----------------------------------------------------------------------------- */
 
-ssize_t send(int socket_fd, const void *bytes, size_t length, int flags)
+ssize_t send(int fd, const void *buf, size_t n, int flags)
 {
     room.sends++;
     if (room.most == 0)
-        return sendto(socket_fd, bytes, length, flags, NULL, 0);
+        return sendto(fd, buf, n, flags, NULL, 0);
     room.is_full = !room.is_full;
     if (!room.is_full)
-        return sendto(socket_fd, bytes, length < room.most ? length : room.most, flags, NULL, 0);
+        return sendto(fd, buf, n < room.most ? n : room.most, flags, NULL, 0);
     errno = EAGAIN;
     return -1;
 }
@@ -47,7 +47,7 @@ static void set_up(void)
 {
     streaming_set_up();
     memset(&room, 0, sizeof room);
-    target.preface = &plan;
+    target.preface = plan;
 }
 
 /* Connect with a preface, and send so much behind it. */
@@ -62,9 +62,9 @@ static void receive_behind_preface(size_t length)
 {
     unsigned char first[HEADER_SIZE];
 
-    peer_receive(fd, first, HEADER_SIZE);
+    peer_receive(peer_fd, first, HEADER_SIZE);
     ck_assert_mem_eq(first, header, HEADER_SIZE);
-    peer_receive(fd, came, length);
+    peer_receive(peer_fd, came, length);
     ck_assert_uint_eq(pattern_match(&pattern, NUMBER, 0, came, length), length);
 }
 
@@ -74,7 +74,7 @@ START_TEST(positions_begin_behind_the_preface)
 {
     begin_behind_preface(MESSAGE);
     receive_behind_preface(MESSAGE);
-    peer_send(fd, came, MESSAGE);
+    peer_send(peer_fd, came, MESSAGE);
     streaming_wait_for(MESSAGE);
     ck_assert_uint_eq(stream_delivered(stream), MESSAGE);
     ck_assert_uint_eq(seen.fault_count + seen.ended, 0);
@@ -86,7 +86,7 @@ START_TEST(the_preface_leaves_together_with_the_first_bytes)
     listening_fd = peer_listen(&target);
     streaming_begin();
     stream_send(stream, MESSAGE);
-    fd = peer_accept(listening_fd);
+    peer_fd = peer_accept(listening_fd);
     receive_behind_preface(MESSAGE);
     ck_assert_uint_eq(room.sends, 1);
 }
@@ -97,7 +97,7 @@ START_TEST(the_preface_leaves_though_nothing_is_due)
     begin_behind_preface(0);
     receive_behind_preface(0);
     stream_send(stream, 10);
-    peer_receive(fd, came, 10);
+    peer_receive(peer_fd, came, 10);
     ck_assert_uint_eq(pattern_match(&pattern, NUMBER, 0, came, 10), 10);
 }
 END_TEST
@@ -107,7 +107,7 @@ START_TEST(fin_follows_the_preface)
     begin_behind_preface(0);
     stream_finish(stream);
     receive_behind_preface(0);
-    peer_receive_fin(fd);
+    peer_receive_fin(peer_fd);
 }
 END_TEST
 
@@ -117,7 +117,7 @@ START_TEST(a_preface_that_is_taken_in_parts_is_sent_on)
     begin_behind_preface(100);
     receive_behind_preface(100);
     room.most = 0;
-    peer_send(fd, came, 100);
+    peer_send(peer_fd, came, 100);
     streaming_wait_for(100);
 }
 END_TEST
@@ -140,10 +140,10 @@ START_TEST(a_preface_that_comes_back_is_named)
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         begin_behind_preface(sizes[i]);
         receive_behind_preface(sizes[i]);
-        peer_send(fd, header, (size_t)_i);
+        peer_send(peer_fd, header, (size_t)_i);
         support_loop_settle();
-        peer_send(fd, header + _i, (size_t)(HEADER_SIZE - _i));
-        peer_send(fd, came, sizes[i]);
+        peer_send(peer_fd, header + _i, (size_t)(HEADER_SIZE - _i));
+        peer_send(peer_fd, came, sizes[i]);
         streaming_check_end(FAULT_INSERTED, 0, HEADER_SIZE);
         ck_assert_str_eq(seen.end.text,
                          "the PROXY header came back: the service does not expect one");
@@ -157,7 +157,7 @@ START_TEST(a_part_of_it_is_named_when_nothing_more_comes)
 {
     begin_behind_preface(MESSAGE);
     receive_behind_preface(MESSAGE);
-    peer_send(fd, header, HEADER_SIZE - 1);
+    peer_send(peer_fd, header, HEADER_SIZE - 1);
     support_loop_settle();
     ck_assert(stream_judge(stream, ETIMEDOUT));
     streaming_check_end(FAULT_INSERTED, 0, HEADER_SIZE);
@@ -168,7 +168,7 @@ START_TEST(what_only_begins_like_it_is_no_preface)
 {
     begin_behind_preface(1);
     receive_behind_preface(1);
-    peer_send(fd, header, 1);
+    peer_send(peer_fd, header, 1);
     support_loop_settle();
     ck_assert_uint_eq(seen.fault_count, 0);
     ck_assert(stream_judge(stream, ETIMEDOUT));
@@ -181,8 +181,8 @@ START_TEST(bytes_that_others_insert_are_no_preface)
 {
     begin_behind_preface(MESSAGE);
     receive_behind_preface(MESSAGE);
-    peer_send(fd, (const unsigned char *)"PROXY TCP4 ", 11);
-    peer_send(fd, came, MESSAGE);
+    peer_send(peer_fd, (const unsigned char *)"PROXY TCP4 ", 11);
+    peer_send(peer_fd, came, MESSAGE);
     streaming_check_end(FAULT_INSERTED, 0, 11);
     ck_assert_ptr_null(strstr(seen.end.text, "PROXY"));
 }

@@ -11,7 +11,7 @@ struct target target;
 struct pattern pattern;
 struct stream_scratch scratch;
 struct stream *stream;
-int listening_fd, fd;
+int listening_fd, peer_fd;
 unsigned char came[MUCH];
 struct seen seen;
 
@@ -77,13 +77,13 @@ void streaming_set_up(void)
     memset(&target, 0, sizeof target);
     pattern.origin = UINT64_C(0x0123456789abcdef);
     stream = NULL;
-    fd = listening_fd = -1;
+    peer_fd = listening_fd = -1;
 }
 
 void streaming_tear_down(void)
 {
     stream_free(stream);
-    support_close(&fd);
+    support_close(&peer_fd);
     support_close(&listening_fd);
 }
 
@@ -98,7 +98,7 @@ void streaming_begin_connected(void)
 {
     listening_fd = peer_listen(&target);
     streaming_begin();
-    fd = peer_accept(listening_fd);
+    peer_fd = peer_accept(listening_fd);
     support_loop_until(streaming_is_open, NULL);
 }
 

@@ -14,7 +14,7 @@ extern struct target target;
 extern struct pattern pattern;
 extern struct stream_scratch scratch;
 extern struct stream *stream;
-extern int listening_fd, fd; /* the peer's */
+extern int listening_fd, peer_fd;
 extern unsigned char came[MUCH];
 
 /* What the stream reported, and the argument that it has to come with. */
