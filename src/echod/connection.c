@@ -3,6 +3,7 @@
 #include "echod/connection.h"
 
 #include "base/clock.h"
+#include "echod/channel.h"
 #include "echod/connection_log.h"
 #include "echod/echo.h"
 
@@ -11,14 +12,8 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/util.h>
-#include <poll.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
-
-/* What one write takes of a long output; libevent's own bound is 16 KiB (bufferevent-internal.h).
- */
-enum { WRITE_SIZE = 256 << 10 };
 
 enum connection_state {
     CONNECTION_OPEN,
@@ -30,29 +25,21 @@ enum connection_state {
 struct connection {
     struct connection_group *group;
     struct connection_facts facts;
-    struct bufferevent *input;     /* reads */
-    struct bufferevent *output;    /* writes; the same one for a socket */
-    struct event *socket_readable; /* of the shortcut; NULL: the bufferevent reads */
-    bool is_streaming;             /* echo_socket's */
+    struct channel channel;
+    bool is_streaming; /* echo_socket's */
     enum connection_state state;
     enum close_reason reason;         /* from draining on */
     enum close_reason overdue_reason; /* what it becomes if the closing deadline passes */
     int error;                        /* errno of CLOSE_NETWORK_ERROR */
-    bool is_reading;
-    bool is_leaving;          /* it drains once what waits in the kernel was echoed */
-    bool has_input_ended;     /* the client's FIN was read */
-    size_t queued_bytes;      /* of output, when account_output was last called */
-    int unacknowledged_bytes; /* when the write time-out was last armed */
+    bool is_leaving;                  /* it drains once what waits in the kernel was echoed */
+    bool has_input_ended;             /* the client's FIN was read */
+    size_t queued_bytes;              /* of output, when account_output was last called */
+    int unacknowledged_bytes;         /* when the write time-out was last armed */
     struct timeout idle, lifetime, write_stall, closing;
 };
 
 #define CONNECTION_OF(timeout, member)                                                             \
     ((struct connection *)(void *)((char *)(timeout)-offsetof(struct connection, member)))
-
-static struct evbuffer *output_buffer(const struct connection *connection)
-{
-    return bufferevent_get_output(connection->output);
-}
 
 /* --- Log ------------------------------------------------------------------------------------- */
 
@@ -77,26 +64,6 @@ void connection_report(const struct connection *connection, enum log_level level
                          state_name(connection->state), level, connection->group->log);
 }
 
-/* --- Reading: by the shortcut's event, or else by the bufferevent ---------------------------- */
-
-static int start_reading(struct connection *connection)
-{
-    connection->is_reading = true;
-    if (connection->socket_readable != NULL)
-        return event_add(connection->socket_readable, NULL);
-    return bufferevent_enable(connection->input, EV_READ);
-}
-
-/* Only forgets an event. */
-static void stop_reading(struct connection *connection)
-{
-    connection->is_reading = false;
-    if (connection->socket_readable != NULL)
-        (void)event_del(connection->socket_readable);
-    else
-        (void)bufferevent_disable(connection->input, EV_READ);
-}
-
 /* --- Closing --------------------------------------------------------------------------------- */
 
 /* The one way out. Nothing may touch the connection after it. */
@@ -116,13 +83,10 @@ static void end(struct connection *connection, enum close_reason reason)
 /* Say FIN and wait for the client's, where that means anything: not on a pipe or a terminal. */
 static void linger(struct connection *connection)
 {
-    if (connection->input != connection->output ||
-        shutdown(bufferevent_getfd(connection->output), SHUT_WR) < 0 ||
-        bufferevent_enable(connection->input, EV_READ) < 0) {
+    if (channel_shut(&connection->channel) == 0)
+        connection->state = CONNECTION_LINGERING;
+    else
         end(connection, connection->reason);
-        return;
-    }
-    connection->state = CONNECTION_LINGERING;
 }
 
 /* Go on once everything has left. It may end the connection. */
@@ -141,19 +105,8 @@ static void drain(struct connection *connection, enum close_reason reason)
 {
     connection->state = CONNECTION_DRAINING;
     connection->reason = reason;
-    stop_reading(connection);
+    channel_stop_reading(&connection->channel);
     finish_draining(connection);
-}
-
-/*
- * Tell whether the loop is about to read something: a timer may be due before, for instance when
- * the process was stopped.
- */
-static bool is_input_waiting(const struct connection *connection)
-{
-    struct pollfd input = {.fd = bufferevent_getfd(connection->input), .events = POLLIN};
-
-    return connection->is_reading && poll(&input, 1, 0) > 0;
 }
 
 /* Drain once the input that waits was read. */
@@ -180,7 +133,8 @@ void connection_close(struct connection *connection, enum close_reason reason)
     }
     if (group->limits.linger_timeout_ms == 0)
         end(connection, reason);
-    else if (connection->state == CONNECTION_OPEN && is_input_waiting(connection))
+    else if (connection->state == CONNECTION_OPEN &&
+             channel_has_input_waiting(&connection->channel))
         leave_after_input(connection, reason);
     else if (connection->state == CONNECTION_OPEN)
         drain(connection, reason);
@@ -195,7 +149,7 @@ static void on_idle(struct timeout *timeout)
 {
     struct connection *connection = CONNECTION_OF(timeout, idle);
 
-    if (is_input_waiting(connection))
+    if (channel_has_input_waiting(&connection->channel))
         timeout_touch(&connection->group->idle, timeout);
     else
         connection_close(connection, CLOSE_IDLE);
@@ -206,15 +160,6 @@ static void on_lifetime_over(struct timeout *timeout)
     connection_close(CONNECTION_OF(timeout, lifetime), CLOSE_LIFETIME);
 }
 
-/* Return how many bytes the kernel has taken from us and the client has not yet from the kernel. */
-static int unacknowledged_bytes(const struct connection *connection)
-{
-    int bytes = 0;
-
-    (void)ioctl(bufferevent_getfd(connection->output), TIOCOUTQ, &bytes); /* tcp(7), unix(7) */
-    return bytes;
-}
-
 /* Let the client have the time-out from now on, since it has taken something. */
 static void note_write_progress(struct connection *connection)
 {
@@ -222,7 +167,7 @@ static void note_write_progress(struct connection *connection)
 
     if (queue->duration_ms == 0)
         return;
-    connection->unacknowledged_bytes = unacknowledged_bytes(connection);
+    connection->unacknowledged_bytes = channel_unacknowledged_bytes(&connection->channel);
     timeout_touch(queue, &connection->write_stall);
 }
 
@@ -234,7 +179,7 @@ static void on_write_due(struct timeout *timeout)
 {
     struct connection *connection = CONNECTION_OF(timeout, write_stall);
 
-    if (unacknowledged_bytes(connection) < connection->unacknowledged_bytes)
+    if (channel_unacknowledged_bytes(&connection->channel) < connection->unacknowledged_bytes)
         note_write_progress(connection);
     else
         end(connection, CLOSE_WRITE_STALL);
@@ -257,7 +202,7 @@ static void account_output(struct connection *connection, size_t added_bytes)
 {
     struct connection_group *group = connection->group;
     const size_t expected = connection->queued_bytes + added_bytes;
-    const size_t queued = evbuffer_get_length(output_buffer(connection));
+    const size_t queued = evbuffer_get_length(channel_output(&connection->channel));
     const size_t sent = expected - queued;
 
     connection->queued_bytes = queued;
@@ -292,16 +237,17 @@ static bool is_output_high(const struct connection *connection, uint64_t mark_by
  */
 static int update_reading(struct connection *connection)
 {
+    struct channel *channel = &connection->channel;
     const struct connection_limits *limits = &connection->group->limits;
-    const bool is_shortcut = connection->socket_readable != NULL;
+    const bool is_shortcut = channel->socket_readable != NULL;
     const uint64_t high_bytes = is_shortcut ? 1 : limits->high_water_bytes;
     const uint64_t low_bytes = is_shortcut ? 0 : limits->low_water_bytes;
 
-    if (connection->is_reading && is_output_high(connection, high_bytes))
-        stop_reading(connection);
-    else if (!connection->is_reading && !is_output_high(connection, low_bytes + 1))
-        return start_reading(connection);
-    assert(connection->is_reading || connection->queued_bytes > 0); /* or nothing were armed */
+    if (channel->is_reading && is_output_high(connection, high_bytes))
+        channel_stop_reading(channel);
+    else if (!channel->is_reading && !is_output_high(connection, low_bytes + 1))
+        return channel_start_reading(channel);
+    assert(channel->is_reading || connection->queued_bytes > 0); /* or nothing were armed */
     return 0;
 }
 
@@ -311,7 +257,7 @@ static int update_reading(struct connection *connection)
  */
 static int echo(struct connection *connection)
 {
-    struct evbuffer *input = bufferevent_get_input(connection->input);
+    struct evbuffer *input = channel_input(&connection->channel);
     const size_t length = evbuffer_get_length(input);
 
     if (length == 0)
@@ -319,16 +265,15 @@ static int echo(struct connection *connection)
     connection->facts.bytes_in += length;
     counters_add(connection->group->counters, COUNTER_BYTES_IN, length);
     timeout_postpone(&connection->group->idle, &connection->idle);
-    if (echo_input(input, output_buffer(connection)) < 0)
+    if (echo_input(input, channel_output(&connection->channel)) < 0)
         return -1;
     account_output(connection, length);
-    /* The buffer asked the loop to write, but could not tell us if the loop had no memory. */
-    return bufferevent_enable(connection->output, EV_WRITE);
+    return channel_send_output(&connection->channel);
 }
 
 static void discard(struct connection *connection)
 {
-    struct evbuffer *input = bufferevent_get_input(connection->input);
+    struct evbuffer *input = channel_input(&connection->channel);
 
     (void)evbuffer_drain(input, evbuffer_get_length(input));
 }
@@ -431,7 +376,7 @@ static void on_socket_readable(evutil_socket_t fd, short what, void *argument)
     struct connection *connection = argument;
     struct echo_progress progress;
     const enum echo_outcome outcome =
-        echo_socket(&connection->group->pool->scratch, fd, output_buffer(connection),
+        echo_socket(&connection->group->pool->scratch, fd, channel_output(&connection->channel),
                     output_room(connection), &connection->is_streaming, &progress);
     const int error = errno;
 
@@ -443,7 +388,7 @@ static void on_socket_readable(evutil_socket_t fd, short what, void *argument)
         return;
     case ECHO_QUEUED:
         account_output(connection, progress.received - progress.sent);
-        if (bufferevent_enable(connection->output, EV_WRITE) < 0 || update_reading(connection) < 0)
+        if (channel_send_output(&connection->channel) < 0 || update_reading(connection) < 0)
             end(connection, CLOSE_NO_MEMORY);
         else
             after_input(connection);
@@ -459,71 +404,35 @@ static void on_socket_readable(evutil_socket_t fd, short what, void *argument)
 
 /* --- Construction and destruction ------------------------------------------------------------ */
 
-/* Make a bufferevent that closes `fd` when it is freed. */
-static struct bufferevent *new_bufferevent(struct connection *connection, int fd)
-{
-    return bufferevent_socket_new(connection->group->base, fd, BEV_OPT_CLOSE_ON_FREE);
-}
-
-/* Free a bufferevent, but leave its descriptor open. */
-static void free_bufferevent_only(struct bufferevent *bufferevent)
-{
-    (void)bufferevent_setfd(bufferevent, -1);
-    bufferevent_free(bufferevent);
-}
-
-static void set_callbacks(struct connection *connection)
-{
-    if (connection->input == connection->output) {
-        bufferevent_setcb(connection->input, on_readable, on_writable, on_event, connection);
-    } else {
-        bufferevent_setcb(connection->input, on_readable, NULL, on_event, connection);
-        bufferevent_setcb(connection->output, NULL, on_writable, on_event, connection);
-    }
-    /* A mark that output never exceeds: the write callback comes after each write. */
-    bufferevent_setwatermark(connection->output, EV_WRITE, SIZE_MAX, 0);
-    (void)bufferevent_set_max_single_write(connection->output, WRITE_SIZE);
-}
-
 struct connection *connection_new(struct connection_group *group, int input_fd, int output_fd,
                                   const union peer *peer)
 {
+    const struct channel_events events = {
+        .on_readable = on_readable,
+        .on_writable = on_writable,
+        .on_event = on_event,
+        .on_socket_readable = group->limits.has_shortcuts ? on_socket_readable : NULL,
+    };
     struct connection *connection = malloc(sizeof *connection);
 
     if (connection == NULL)
         return NULL;
     *connection = (struct connection){.group = group, .facts.peer = *peer};
-
-    connection->input = new_bufferevent(connection, input_fd);
-    if (connection->input == NULL)
-        goto free_connection;
-    connection->output =
-        output_fd == input_fd ? connection->input : new_bufferevent(connection, output_fd);
-    if (connection->output == NULL)
-        goto free_input;
-    if (group->limits.has_shortcuts && input_fd == output_fd) {
-        connection->socket_readable =
-            event_new(group->base, input_fd, EV_READ | EV_PERSIST, on_socket_readable, connection);
-        if (connection->socket_readable == NULL)
-            goto free_input;
+    if (channel_open(&connection->channel, group->base, input_fd, output_fd, &events, connection) <
+        0) {
+        free(connection);
+        errno = ENOMEM;
+        return NULL;
     }
-    set_callbacks(connection);
     group->count++;
     return connection;
-
-free_input:
-    free_bufferevent_only(connection->input);
-free_connection:
-    free(connection);
-    errno = ENOMEM;
-    return NULL;
 }
 
 int connection_start(struct connection *connection, uint64_t id)
 {
     struct connection_group *group = connection->group;
 
-    if (start_reading(connection) < 0)
+    if (channel_start_reading(&connection->channel) < 0)
         return -1;
     connection->facts.id = id;
     connection->facts.started_ms = clock_now_ms();
@@ -547,11 +456,7 @@ void connection_free(struct connection *connection)
     timeout_cancel(&group->write_stall, &connection->write_stall);
     timeout_cancel(&group->closing, &connection->closing);
     group->pool->queued_bytes -= connection->queued_bytes;
-    if (connection->socket_readable != NULL)
-        event_free(connection->socket_readable);
-    if (connection->output != connection->input)
-        bufferevent_free(connection->output);
-    bufferevent_free(connection->input);
+    channel_close(&connection->channel);
     group->count--;
     free(connection);
 }

@@ -1,0 +1,81 @@
+/*
+ * channel: the way between echod and a client: its descriptors, and how they are read, written,
+ * shut and closed.
+ * Knows no state and no limit of a connection, and looks at no byte.
+ * Called by connection.
+ *
+ * A bufferevent has each descriptor. A socket may be read by the shortcut's event instead; then the
+ * bufferevent only writes, until channel_shut.
+ */
+#ifndef ECHOD_CHANNEL_H
+#define ECHOD_CHANNEL_H
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <stdbool.h>
+
+struct channel {
+    struct bufferevent *input;     /* reads */
+    struct bufferevent *output;    /* writes; the same one for a socket */
+    struct event *socket_readable; /* of the shortcut; NULL: the bufferevent reads */
+    bool is_reading;
+};
+
+/* What a channel reports from the loop; all get the argument that it was opened with. */
+struct channel_events {
+    bufferevent_data_cb on_readable;      /* input holds something */
+    bufferevent_data_cb on_writable;      /* some output was sent */
+    bufferevent_event_cb on_event;        /* the client's FIN, or an error, which errno names */
+    event_callback_fn on_socket_readable; /* of the shortcut; NULL: it is not taken */
+};
+
+/*
+ * Take two descriptors, which may be one. Both must be non-blocking; they are the channel's from
+ * here on, on failure still the caller's. It reads nothing before channel_start_reading.
+ * Return 0, or -1 with errno ENOMEM and nothing left to undo.
+ */
+int channel_open(struct channel *channel, struct event_base *base, int input_fd, int output_fd,
+                 const struct channel_events *events, void *argument)
+    __attribute__((warn_unused_result));
+
+/* Free it, which closes the descriptors when the loop turns next. */
+void channel_close(struct channel *channel);
+
+/* Return 0, or -1 if the loop has no memory for it. */
+int channel_start_reading(struct channel *channel) __attribute__((warn_unused_result));
+
+void channel_stop_reading(struct channel *channel);
+
+/*
+ * Let output leave. A buffer asks the loop for that by itself, but cannot tell if there was no
+ * memory. Return 0, or -1 if there is none.
+ */
+int channel_send_output(struct channel *channel) __attribute__((warn_unused_result));
+
+/*
+ * Say FIN. From then on the bufferevent reads what still comes.
+ * Return 0; or -1 where that means nothing, on a pipe or a terminal, or does not work any more.
+ */
+int channel_shut(struct channel *channel) __attribute__((warn_unused_result));
+
+/*
+ * Tell whether the loop is about to read something: a timer may be due before, for instance when
+ * the process was stopped.
+ */
+bool channel_has_input_waiting(const struct channel *channel);
+
+/* Return how many bytes the kernel has taken from us and the client has not yet from the kernel. */
+int channel_unacknowledged_bytes(const struct channel *channel);
+
+static inline struct evbuffer *channel_input(const struct channel *channel)
+{
+    return bufferevent_get_input(channel->input);
+}
+
+static inline struct evbuffer *channel_output(const struct channel *channel)
+{
+    return bufferevent_get_output(channel->output);
+}
+
+#endif
