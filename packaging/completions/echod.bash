@@ -6,7 +6,8 @@ _echod() {
     local options='
         --listen --backlog --workers --max-connections
         --high-water --low-water --max-queued --udp-receive-buffer
-        --write-timeout --idle-timeout --lifetime --linger-timeout --drain-timeout
+        --handshake-timeout --write-timeout --idle-timeout --lifetime --linger-timeout
+        --drain-timeout
         --pin-workers --no-shortcuts
         --user --group --pid-file
         --log-target --log-level --log-format
@@ -17,6 +18,7 @@ _echod() {
     # Of an address, behind a comma.
     local listen_options='
         name log
+        proxy proxy-from handshake-timeout
         idle-timeout lifetime write-timeout high-water low-water max-connections backlog
         keepalive user-timeout nodelay fastopen v6only device mark freebind
         mode owner group
@@ -59,7 +61,7 @@ _echod() {
     --log-format) words='text json' ;;
     --help) words=listen ;;
     --backlog | --high-water | --max-queued) return ;;
-    --lifetime | --write-timeout | --idle-timeout | --linger-timeout | --drain-timeout) return ;;
+    --lifetime | --*-timeout) return ;;
     *) words=$options ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")

@@ -4,7 +4,8 @@
 function __echod_addresses
     set -l before (commandline -ct | string match -r '^.*,')
     if test -n "$before"
-        printf "$before%s=\n" name log idle-timeout lifetime write-timeout high-water low-water \
+        printf "$before%s=\n" name log proxy proxy-from handshake-timeout \
+            idle-timeout lifetime write-timeout high-water low-water \
             max-connections backlog keepalive user-timeout nodelay fastopen v6only device mark \
             freebind mode owner group low-ports rate udp-receive-buffer
         return
@@ -24,6 +25,7 @@ complete -c echod -l high-water -x -d 'pause reading at so much echo'
 complete -c echod -l low-water -x -a auto -d 'read on at so much echo'
 complete -c echod -l max-queued -x -d 'limit of what waits for all'
 complete -c echod -l udp-receive-buffer -x -a auto -d 'what a udp:// socket may hold unread'
+complete -c echod -l handshake-timeout -x -d 'end who sends no PROXY header for so long'
 complete -c echod -l write-timeout -x -d 'end who takes nothing for so long'
 complete -c echod -l idle-timeout -x -d 'end who is silent for so long'
 complete -c echod -l lifetime -x -d 'end who is so old'

@@ -46,6 +46,11 @@ int channel_shut(struct channel *channel)
     return bufferevent_enable(channel->input, EV_READ);
 }
 
+int channel_socket(const struct channel *channel)
+{
+    return bufferevent_getfd(channel->input);
+}
+
 bool channel_has_input_waiting(const struct channel *channel)
 {
     struct pollfd input = {.fd = bufferevent_getfd(channel->input), .events = POLLIN};

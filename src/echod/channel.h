@@ -59,6 +59,9 @@ int channel_send_output(struct channel *channel) __attribute__((warn_unused_resu
  */
 int channel_shut(struct channel *channel) __attribute__((warn_unused_result));
 
+/* Return the descriptor that it reads from. */
+int channel_socket(const struct channel *channel);
+
 /*
  * Tell whether the loop is about to read something: a timer may be due before, for instance when
  * the process was stopped.

@@ -20,6 +20,12 @@ const char *close_reason_name(enum close_reason reason)
         return "write timeout";
     case CLOSE_LIFETIME:
         return "lifetime over";
+    case CLOSE_UNTRUSTED:
+        return "untrusted proxy";
+    case CLOSE_INVALID:
+        return "bad PROXY header";
+    case CLOSE_HANDSHAKE:
+        return "handshake timeout";
     case CLOSE_DRAIN:
         return "drained";
     case CLOSE_STOP:

@@ -13,6 +13,9 @@ enum close_reason {
     CLOSE_IDLE,          /* no byte moved in either direction for --idle-timeout */
     CLOSE_WRITE_STALL,   /* the client took no byte of its echo for --write-timeout */
     CLOSE_LIFETIME,      /* --lifetime is over */
+    CLOSE_UNTRUSTED,     /* no PROXY header is taken from its address */
+    CLOSE_INVALID,       /* its PROXY header was wrong, or missing */
+    CLOSE_HANDSHAKE,     /* not done with that when --handshake-timeout was over */
     CLOSE_DRAIN,         /* still here when --drain-timeout was over */
     CLOSE_STOP,          /* echod stopped at once */
     CLOSE_NO_MEMORY,     /* no memory to hold its bytes */

@@ -6,6 +6,7 @@
 #include "echod/channel.h"
 #include "echod/connection_log.h"
 #include "echod/echo.h"
+#include "echod/handshake.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -14,8 +15,10 @@
 #include <event2/util.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum connection_state {
+    CONNECTION_HANDSHAKE,
     CONNECTION_OPEN,
     CONNECTION_DRAINING,
     CONNECTION_LINGERING,
@@ -26,7 +29,8 @@ struct connection {
     struct connection_group *group;
     struct connection_facts facts;
     struct channel channel;
-    bool is_streaming; /* echo_socket's */
+    struct handshake *handshake; /* NULL: its listener asks for none */
+    bool is_streaming;           /* echo_socket's */
     enum connection_state state;
     enum close_reason reason;         /* from draining on */
     enum close_reason overdue_reason; /* what it becomes if the closing deadline passes */
@@ -46,6 +50,8 @@ struct connection {
 static const char *state_name(enum connection_state state)
 {
     switch (state) {
+    case CONNECTION_HANDSHAKE:
+        return "handshake";
     case CONNECTION_OPEN:
         return "open";
     case CONNECTION_DRAINING:
@@ -66,6 +72,14 @@ void connection_report(const struct connection *connection, enum log_level level
 
 /* --- Closing --------------------------------------------------------------------------------- */
 
+/* Return what there is to say beside the reason, or NULL. */
+static const char *close_detail(const struct connection *connection)
+{
+    if (connection->reason == CLOSE_NETWORK_ERROR)
+        return strerror(connection->error);
+    return connection->reason == CLOSE_INVALID ? handshake_error(connection->handshake) : NULL;
+}
+
 /* The one way out. Nothing may touch the connection after it. */
 static void end(struct connection *connection, enum close_reason reason)
 {
@@ -74,8 +88,8 @@ static void end(struct connection *connection, enum close_reason reason)
     connection->state = CONNECTION_ENDED;
     connection->reason = reason;
     if (group->logs >= LISTENER_LOG_CLOSED)
-        connection_log_closed(&connection->facts, group->listener_name, reason, connection->error,
-                              group->log);
+        connection_log_closed(&connection->facts, group->listener_name, reason,
+                              close_detail(connection), group->log);
     counters_add(group->counters, COUNTER_CONNECTIONS_ENDED, 1);
     group->on_end(connection, group->owner);
 }
@@ -131,7 +145,7 @@ void connection_close(struct connection *connection, enum close_reason reason)
         connection->overdue_reason = reason;
         timeout_touch(&group->closing, &connection->closing);
     }
-    if (group->limits.linger_timeout_ms == 0)
+    if (group->limits.linger_timeout_ms == 0 || connection->state == CONNECTION_HANDSHAKE)
         end(connection, reason);
     else if (connection->state == CONNECTION_OPEN &&
              channel_has_input_waiting(&connection->channel))
@@ -306,6 +320,7 @@ static void on_writable(struct bufferevent *bufferevent, void *argument)
     case CONNECTION_DRAINING:
         finish_draining(connection);
         return;
+    case CONNECTION_HANDSHAKE:
     case CONNECTION_LINGERING:
     case CONNECTION_ENDED:
         return;
@@ -402,6 +417,69 @@ static void on_socket_readable(evutil_socket_t fd, short what, void *argument)
     }
 }
 
+/* --- Begin ------------------------------------------------------------------------------------ */
+
+/* Begin to echo. Return 0, or -1 if the loop has no memory for it. */
+static int begin_echo(struct connection *connection)
+{
+    struct connection_group *group = connection->group;
+
+    if (channel_start_reading(&connection->channel) < 0)
+        return -1;
+    connection->state = CONNECTION_OPEN;
+    timeout_touch(&group->idle, &connection->idle);
+    if (group->logs == LISTENER_LOG_ALL)
+        connection_log_opened(&connection->facts, group->listener_name, group->log);
+    return 0;
+}
+
+/* Count a client that was not let in, and end it. */
+static void refuse(struct connection *connection, enum counter which, enum close_reason reason)
+{
+    counters_add(connection->group->counters, which, 1);
+    end(connection, reason);
+}
+
+static void on_handshake_over(enum handshake_outcome outcome, void *argument)
+{
+    struct connection *connection = argument;
+    const int error = errno;
+
+    switch (outcome) {
+    case HANDSHAKE_DONE:
+        connection->facts.peer = *handshake_source(connection->handshake);
+        connection->facts.via = handshake_via(connection->handshake);
+        if (begin_echo(connection) < 0)
+            end(connection, CLOSE_NO_MEMORY);
+        return;
+    case HANDSHAKE_ENDED:
+        end(connection, CLOSE_CLIENT);
+        return;
+    case HANDSHAKE_INVALID:
+        refuse(connection, COUNTER_PROXY_INVALID, CLOSE_INVALID);
+        return;
+    case HANDSHAKE_UNTRUSTED:
+        refuse(connection, COUNTER_PROXY_UNTRUSTED, CLOSE_UNTRUSTED);
+        return;
+    case HANDSHAKE_OVERDUE:
+        refuse(connection, COUNTER_HANDSHAKES_OVERDUE, CLOSE_HANDSHAKE);
+        return;
+    case HANDSHAKE_FAILED:
+        fail(connection, error);
+        return;
+    }
+}
+
+/* Let a handshake come before the echo. Return 0, or -1 if there is no memory for it. */
+static int begin_handshake(struct connection *connection)
+{
+    const int fd = channel_socket(&connection->channel);
+
+    connection->handshake = handshake_new(connection->group, fd, &connection->facts.peer,
+                                          on_handshake_over, connection);
+    return connection->handshake == NULL ? -1 : 0;
+}
+
 /* --- Construction and destruction ------------------------------------------------------------ */
 
 struct connection *connection_new(struct connection_group *group, int input_fd, int output_fd,
@@ -432,15 +510,12 @@ int connection_start(struct connection *connection, uint64_t id)
 {
     struct connection_group *group = connection->group;
 
-    if (channel_start_reading(&connection->channel) < 0)
-        return -1;
     connection->facts.id = id;
     connection->facts.started_ms = clock_now_ms();
-    timeout_touch(&group->idle, &connection->idle);
+    if (group->begin(connection) < 0)
+        return -1;
     timeout_touch(&group->lifetime, &connection->lifetime);
     counters_add(group->counters, COUNTER_CONNECTIONS_ACCEPTED, 1);
-    if (group->logs == LISTENER_LOG_ALL)
-        connection_log_opened(&connection->facts, group->listener_name, group->log);
     return 0;
 }
 
@@ -456,6 +531,7 @@ void connection_free(struct connection *connection)
     timeout_cancel(&group->write_stall, &connection->write_stall);
     timeout_cancel(&group->closing, &connection->closing);
     group->pool->queued_bytes -= connection->queued_bytes;
+    handshake_free(connection->handshake);
     channel_close(&connection->channel);
     group->count--;
     free(connection);
@@ -480,11 +556,13 @@ bool connection_is_complete(const struct connection *connection)
 int connection_init_group(struct connection_group *group)
 {
     static const struct connection_deadlines deadlines = {
+        .on_handshake_overdue = handshake_on_overdue,
         .on_idle = on_idle,
         .on_lifetime_over = on_lifetime_over,
         .on_write_due = on_write_due,
         .on_closing_overdue = on_closing_overdue,
     };
 
+    group->begin = group->proxy_versions == 0 ? begin_echo : begin_handshake;
     return connection_group_init(group, &deadlines);
 }

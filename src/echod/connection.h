@@ -3,8 +3,9 @@
  * Knows neither the table nor the worker: its end is reported through a callback.
  * Called by worker, and by client_group, which makes the groups.
  *
- *     open ----> draining ----> lingering ----> ended
+ *     [handshake ---->] open ----> draining ----> lingering ----> ended
  *
+ * handshake  reads the header of the PROXY protocol, on listeners that ask for one
  * open       echoes; reading pauses while much output waits
  * draining   reads no more (the client sent FIN, or we end it); what is queued still leaves
  * lingering  our FIN is out, the client's is not in: reads and discards, so that no RST destroys

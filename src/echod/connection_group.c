@@ -19,9 +19,12 @@ int connection_group_init(struct connection_group *group,
     const struct connection_limits *limits = &group->limits;
 
     group->count = 0;
+    if (timeout_queue_init(&group->handshake, group->base, limits->handshake_timeout_ms,
+                           deadlines->on_handshake_overdue) < 0)
+        return -1;
     if (timeout_queue_init(&group->idle, group->base, limits->idle_timeout_ms, deadlines->on_idle) <
         0)
-        return -1;
+        goto fini_handshake;
     if (timeout_queue_init(&group->lifetime, group->base, limits->lifetime_ms,
                            deadlines->on_lifetime_over) < 0)
         goto fini_idle;
@@ -39,6 +42,8 @@ fini_lifetime:
     timeout_queue_fini(&group->lifetime);
 fini_idle:
     timeout_queue_fini(&group->idle);
+fini_handshake:
+    timeout_queue_fini(&group->handshake);
     return -1;
 }
 
@@ -48,4 +53,5 @@ void connection_group_fini(struct connection_group *group)
     timeout_queue_fini(&group->write_stall);
     timeout_queue_fini(&group->lifetime);
     timeout_queue_fini(&group->idle);
+    timeout_queue_fini(&group->handshake);
 }

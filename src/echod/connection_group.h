@@ -29,6 +29,7 @@ struct connection_limits {
     uint64_t lifetime_ms;
     uint64_t write_timeout_ms;
     uint64_t linger_timeout_ms; /* 0: a connection that we end is closed at once */
+    uint64_t handshake_timeout_ms;
     bool has_shortcuts;         /* plain sockets take the shortcut of echo */
 };
 
@@ -59,9 +60,13 @@ struct connection_group {
     struct connection_limits limits;
     unsigned logs;                          /* enum listener_log: which lines are written */
     char listener_name[LISTENER_NAME_SIZE]; /* empty: it has none */
+    unsigned proxy_versions;        /* of the header that each begins with; 0: with none */
+    struct network_list proxy_from; /* who may send it; empty: anybody */
     connection_end_callback *on_end;
     void *owner;
 
+    int (*begin)(struct connection *connection); /* what it does first; connection's */
+    struct timeout_queue handshake;
     struct timeout_queue idle;
     struct timeout_queue lifetime;
     struct timeout_queue write_stall;
@@ -71,6 +76,7 @@ struct connection_group {
 
 /* What happens when a deadline passes, by the queue that it lies in. */
 struct connection_deadlines {
+    timeout_callback *on_handshake_overdue;
     timeout_callback *on_idle;
     timeout_callback *on_lifetime_over;
     timeout_callback *on_write_due;

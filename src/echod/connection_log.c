@@ -7,113 +7,123 @@
 
 #include <stddef.h>
 #include <stdio.h>
-#include <string.h>
 
 /* Each connection has such lines, so they do without printf. */
 
-/* Append "connection 42 127.0.0.1:5001 ". */
-static void append_head(struct line *line, const struct connection_facts *facts, const char *peer)
+/* A line that is put together, as text and as facts. */
+struct connection_line {
+    struct line text;
+    struct log_field fields[8];
+    size_t field_count;
+    char peer[ADDRESS_TEXT_SIZE], via[ADDRESS_TEXT_SIZE];
+};
+
+static void add_text_fact(struct connection_line *line, const char *name, const char *text)
 {
-    line_append_text(line, "connection ");
-    line_append_number(line, facts->id);
-    line_append_text(line, " ");
-    line_append_text(line, peer);
-    line_append_text(line, " ");
+    line->fields[line->field_count++] = (struct log_field){.name = name, .text = text};
 }
 
-/* Append " listener=public", if it has a name. */
-static void append_listener(struct line *line, const char *listener)
+static void add_number_fact(struct connection_line *line, const char *name, uint64_t number)
 {
-    if (listener[0] == '\0')
-        return;
-    line_append_text(line, " listener=");
-    line_append_text(line, listener);
+    line->fields[line->field_count++] = (struct log_field){.name = name, .number = number};
 }
 
-/* Append ", in=10 out=10 age=60.012s". */
-static void append_standing(struct line *line, const struct connection_facts *facts,
-                            uint64_t age_ms)
+/* Begin it with "connection 42 127.0.0.1:5001 ". */
+static void begin_line(struct connection_line *line, const struct connection_facts *facts)
 {
-    line_append_text(line, ", in=");
-    line_append_number(line, facts->bytes_in);
-    line_append_text(line, " out=");
-    line_append_number(line, facts->bytes_out);
-    line_append_text(line, " age=");
-    line_append_number(line, age_ms / 1000);
-    line_append_text(line, ".");
-    line_append_digits(line, age_ms % 1000, 3);
-    line_append_text(line, "s");
+    line->text.length = 0;
+    line->field_count = 0;
+    peer_format(&facts->peer, line->peer);
+    line_append_text(&line->text, "connection ");
+    line_append_number(&line->text, facts->id);
+    line_append_text(&line->text, " ");
+    line_append_text(&line->text, line->peer);
+    line_append_text(&line->text, " ");
+    add_number_fact(line, "connection", facts->id);
+    add_text_fact(line, "peer", line->peer);
+}
+
+/* Add ", in=10 out=10 age=60.012s". */
+static void add_standing(struct connection_line *line, const struct connection_facts *facts)
+{
+    const uint64_t age_ms = clock_now_ms() - facts->started_ms;
+
+    line_append_text(&line->text, ", in=");
+    line_append_number(&line->text, facts->bytes_in);
+    line_append_text(&line->text, " out=");
+    line_append_number(&line->text, facts->bytes_out);
+    line_append_text(&line->text, " age=");
+    line_append_number(&line->text, age_ms / 1000);
+    line_append_text(&line->text, ".");
+    line_append_digits(&line->text, age_ms % 1000, 3);
+    line_append_text(&line->text, "s");
+    add_number_fact(line, "in_bytes", facts->bytes_in);
+    add_number_fact(line, "out_bytes", facts->bytes_out);
+    add_number_fact(line, "age_ms", age_ms);
+}
+
+/* End it with " via=10.0.0.1:5002", if there is a proxy, and with " listener=public", if it has a
+ * name. */
+static void end_line(struct connection_line *line, const struct connection_facts *facts,
+                     const char *listener, enum log_level level, struct log *log)
+{
+    if (facts->via != NULL) {
+        peer_format(facts->via, line->via);
+        line_append_text(&line->text, " via=");
+        line_append_text(&line->text, line->via);
+        add_text_fact(line, "via", line->via);
+    }
+    if (listener[0] != '\0') {
+        line_append_text(&line->text, " listener=");
+        line_append_text(&line->text, listener);
+        add_text_fact(line, "listener", listener);
+    }
+    log_write_text(log, level, line->fields, line->field_count, line_text(&line->text));
 }
 
 void connection_log_opened(const struct connection_facts *facts, const char *listener,
                            struct log *log)
 {
-    char peer[ADDRESS_TEXT_SIZE];
-    struct line text;
+    struct connection_line line;
 
     if (!log_is_enabled(log, LOG_LEVEL_DEBUG))
         return;
-    peer_format(&facts->peer, peer);
-    text.length = 0;
-    append_head(&text, facts, peer);
-    line_append_text(&text, "opened");
-    append_listener(&text, listener);
-    log_write_text(log, LOG_LEVEL_DEBUG,
-                   (const struct log_field[]){
-                       {.name = "connection", .number = facts->id},
-                       {.name = "peer", .text = peer},
-                       {.name = "listener", .text = listener},
-                   },
-                   listener[0] == '\0' ? 2 : 3, line_text(&text));
-}
-
-/* Write what it has echoed so far. `name` and `value` are a fact of JSON; `before` and `value`
- * stand in text. */
-static void log_standing(const struct connection_facts *facts, const char *listener,
-                         enum log_level level, const char *before, const char *name,
-                         const char *value, struct log *log)
-{
-    const uint64_t age_ms = clock_now_ms() - facts->started_ms;
-    char peer[ADDRESS_TEXT_SIZE];
-    struct line text;
-
-    if (!log_is_enabled(log, level))
-        return;
-    peer_format(&facts->peer, peer);
-    text.length = 0;
-    append_head(&text, facts, peer);
-    line_append_text(&text, before);
-    line_append_text(&text, value);
-    append_standing(&text, facts, age_ms);
-    append_listener(&text, listener);
-    log_write_text(log, level,
-                   (const struct log_field[]){
-                       {.name = "connection", .number = facts->id},
-                       {.name = "peer", .text = peer},
-                       {.name = name, .text = value},
-                       {.name = "in_bytes", .number = facts->bytes_in},
-                       {.name = "out_bytes", .number = facts->bytes_out},
-                       {.name = "age_ms", .number = age_ms},
-                       {.name = "listener", .text = listener},
-                   },
-                   listener[0] == '\0' ? 6 : 7, line_text(&text));
+    begin_line(&line, facts);
+    line_append_text(&line.text, "opened");
+    end_line(&line, facts, listener, LOG_LEVEL_DEBUG, log);
 }
 
 void connection_log_closed(const struct connection_facts *facts, const char *listener,
-                           enum close_reason reason, int error, struct log *log)
+                           enum close_reason reason, const char *detail, struct log *log)
 {
     const char *text = close_reason_name(reason);
-    char with_error[128];
+    char with_detail[256];
+    struct connection_line line;
 
-    if (reason == CLOSE_NETWORK_ERROR) {
-        (void)snprintf(with_error, sizeof with_error, "%s (%s)", text, strerror(error));
-        text = with_error;
+    if (!log_is_enabled(log, LOG_LEVEL_INFO))
+        return;
+    if (detail != NULL) {
+        (void)snprintf(with_detail, sizeof with_detail, "%s (%s)", text, detail);
+        text = with_detail;
     }
-    log_standing(facts, listener, LOG_LEVEL_INFO, "closed: ", "reason", text, log);
+    begin_line(&line, facts);
+    line_append_text(&line.text, "closed: ");
+    line_append_text(&line.text, text);
+    add_text_fact(&line, "reason", text);
+    add_standing(&line, facts);
+    end_line(&line, facts, listener, LOG_LEVEL_INFO, log);
 }
 
 void connection_log_state(const struct connection_facts *facts, const char *listener,
                           const char *state, enum log_level level, struct log *log)
 {
-    log_standing(facts, listener, level, "", "state", state, log);
+    struct connection_line line;
+
+    if (!log_is_enabled(log, level))
+        return;
+    begin_line(&line, facts);
+    line_append_text(&line.text, state);
+    add_text_fact(&line, "state", state);
+    add_standing(&line, facts);
+    end_line(&line, facts, listener, level, log);
 }

@@ -20,6 +20,9 @@ enum counter {
     COUNTER_BYTES_OUT,           /* echoed: taken by the kernel */
     COUNTER_ACCEPT_SHORTAGES,    /* times that accepting paused: descriptors or memory ran out */
     COUNTER_ACCEPT_LIMITS,       /* times that accepting paused at a limit of connections */
+    COUNTER_PROXY_UNTRUSTED,     /* closed: no PROXY header is taken from their address */
+    COUNTER_PROXY_INVALID,       /* closed: their PROXY header was wrong, or missing */
+    COUNTER_HANDSHAKES_OVERDUE,  /* closed: their handshake took too long */
     COUNTER_DATAGRAMS_IN,        /* each of a train counts */
     COUNTER_DATAGRAMS_OUT,
     COUNTER_DATAGRAM_BYTES_IN,

@@ -2,6 +2,7 @@
 
 #include "echod/listener_options.h"
 
+#include "base/network.h"
 #include "base/setting_kind.h"
 #include "base/units.h"
 
@@ -15,19 +16,21 @@
 #define DAY_MS (24 * 3600 * UINT64_C(1000))
 
 /* The schemes of addresses that an option goes with. */
-#define TCP     (1U << ADDRESS_TCP)
-#define UDP     (1U << ADDRESS_UDP)
-#define UNIX    (1U << ADDRESS_UNIX)
-#define PASSED  (1U << ADDRESS_FD | 1U << ADDRESS_SYSTEMD)
-#define STREAMS (TCP | UNIX | PASSED | 1U << ADDRESS_STDIO)
-#define ALL     (STREAMS | UDP)
+#define TCP      (1U << ADDRESS_TCP)
+#define UDP      (1U << ADDRESS_UDP)
+#define UNIX     (1U << ADDRESS_UNIX)
+#define PASSED   (1U << ADDRESS_FD | 1U << ADDRESS_SYSTEMD)
+#define ACCEPTED (TCP | UNIX | PASSED)
+#define STREAMS  (ACCEPTED | 1U << ADDRESS_STDIO)
+#define ALL      (STREAMS | UDP)
 
-enum { MAX_ITEM_LENGTH = 255 };
+enum { MAX_ITEM_LENGTH = 1023 }; /* of 16 networks of IPv6 */
 
 static const double RATE_MIN = 1.0 / 3600, RATE_MAX = 1e9; /* a second */
 
-static const char *const logs[] = {"off", "closed", "all", NULL}; /* enum listener_log */
-static const char *const low_ports[] = {"drop", "allow", NULL};   /* enum listener_low_ports */
+static const char *const logs[] = {"off", "closed", "all", NULL};      /* enum listener_log */
+static const char *const proxies[] = {"off", "v1", "v2", "any", NULL}; /* enum listener_proxy */
+static const char *const low_ports[] = {"drop", "allow", NULL};        /* enum listener_low_ports */
 
 static const char *scheme_text(enum address_scheme scheme)
 {
@@ -76,6 +79,37 @@ static int parse_keepalive(const char *text, void *member, struct error *error)
         return -1;
     }
     *(uint64_t *)member = milliseconds;
+    return 0;
+}
+
+/* Read one of a list of networks. Return 0, or -1 with a sentence. */
+static int parse_network(const char *text, size_t length, struct network_list *list,
+                         struct error *error)
+{
+    char item[ADDRESS_TEXT_SIZE];
+
+    if (list->count == LISTENER_NETWORKS) {
+        error_set(error, "at most %d networks", LISTENER_NETWORKS);
+        return -1;
+    }
+    (void)snprintf(item, sizeof item, "%.*s", (int)length, text);
+    return network_parse(item, &list->items[list->count++], error);
+}
+
+static int parse_networks(const char *text, void *member, struct error *error)
+{
+    struct network_list list = {.count = 0};
+
+    for (;;) {
+        const size_t length = strcspn(text, ";");
+
+        if (parse_network(text, length, &list, error) < 0)
+            return -1;
+        if (text[length] == '\0')
+            break;
+        text += length + 1;
+    }
+    *(struct network_list *)member = list;
     return 0;
 }
 
@@ -192,7 +226,32 @@ static const struct row table[] = {
       .has_auto = true,
       .help = "accept no more here while this many came by this listener (default: auto, only the "
               "global limit counts)"},
-     TCP | UNIX | PASSED},
+     ACCEPTED},
+    {{.name = "proxy",
+      .type = SETTING_CHOICE,
+      MEMBER(proxy),
+      .argument = "off|v1|v2|any",
+      .choices = proxies,
+      .section = "Behind a proxy:",
+      .help = "each connection begins with a header of the PROXY protocol of this version, which "
+              "says whom it is for; one without is closed (default: off)"},
+     ACCEPTED},
+    {{.name = "proxy-from",
+      .type = SETTING_PARSED,
+      MEMBER(proxy_from),
+      .argument = "CIDR[;CIDR]",
+      .parse = parse_networks,
+      .help = "who may send that header: up to 16 networks or addresses, 10.0.0.0/8;2001:db8::1; "
+              "anybody else's connections are closed (default: anybody)"},
+     ACCEPTED},
+    {{.name = "handshake-timeout",
+      .type = SETTING_DURATION,
+      MEMBER(handshake_timeout_ms),
+      .argument = "DURATION",
+      .maximum = 365 * DAY_MS,
+      .help = "close a connection whose header is not whole after this long, instead of the global "
+              "--handshake-timeout; 0: never"},
+     ACCEPTED},
     {{.name = "backlog",
       .type = SETTING_COUNT,
       MEMBER(backlog),
@@ -319,6 +378,8 @@ void listener_options_set_defaults(struct listener_options *options)
     options->name[0] = '\0';
     options->log = LISTENER_LOG_ALL;
     options->max_connections = SETTING_AUTO;
+    options->proxy = LISTENER_PROXY_OFF;
+    options->proxy_from.count = 0;
     options->keepalive_ms = 2 * 3600 * UINT64_C(1000); /* RFC 1122, 4.2.3.6: no less by default */
     options->user_timeout_ms = 0;
     options->fastopen = 0;
@@ -340,7 +401,7 @@ void listener_options_inherit(struct listener_options *options,
     for (size_t i = 0; i < TABLE_LENGTH; i++) {
         const struct setting *setting = &table[i].setting;
 
-        if ((options->given & UINT32_C(1) << i) == 0)
+        if ((options->given & UINT64_C(1) << i) == 0)
             (void)setting_kind_of(setting)->copy(setting, setting_member(setting, options),
                                                  setting_const_member(setting, defaults));
     }
@@ -368,7 +429,7 @@ bool listener_options_has(const struct listener_options *options, const char *na
 {
     const struct row *row = find_row(name);
 
-    return row != NULL && (options->given & UINT32_C(1) << (row - table)) != 0;
+    return row != NULL && (options->given & UINT64_C(1) << (row - table)) != 0;
 }
 
 /* Write the names of the options that go with a scheme. */
@@ -419,7 +480,7 @@ static int parse_item(char *item, enum address_scheme scheme, struct listener_op
     if (setting_kind_of(&row->setting)
             ->set(&row->setting, setting_member(&row->setting, options), value, &origin, error) ==
         0) {
-        options->given |= UINT32_C(1) << (row - table);
+        options->given |= UINT64_C(1) << (row - table);
         return 0;
     }
     setting_name_in_error(&row->setting, "", error);

@@ -8,6 +8,7 @@
 
 #include "base/address.h"
 #include "base/error.h"
+#include "base/network.h"
 #include "echod/privileges.h"
 
 #include <net/if.h>
@@ -19,19 +20,29 @@
 enum {
     LISTENER_NAME_SIZE = 64,
     LISTENER_ANY_MODE = -1, /* that which the process's umask leaves */
+    LISTENER_NETWORKS = 16, /* the most that a list of them has */
 };
 
 /* Which lines about connections are written; warnings and errors always are. */
 enum listener_log { LISTENER_LOG_OFF, LISTENER_LOG_CLOSED, LISTENER_LOG_ALL };
 
+/* Whoever is in one of them; if there is none, everybody. */
+struct network_list {
+    struct network items[LISTENER_NETWORKS];
+    unsigned count;
+};
+
 /* Plain data, and no pointer in it: it may be copied. A duration of 0 ms means "never". */
 struct listener_options {
-    uint32_t given; /* which of them the address has, as bits; the others are defaults */
+    uint64_t given; /* which of them the address has, as bits; the others are defaults */
 
     char name[LISTENER_NAME_SIZE]; /* for the log and the totals; empty: none */
     unsigned log;                  /* enum listener_log */
 
     /* Connections. */
+    unsigned proxy; /* enum listener_proxy */
+    struct network_list proxy_from;
+    uint64_t handshake_timeout_ms;
     uint64_t idle_timeout_ms;
     uint64_t lifetime_ms;
     uint64_t write_timeout_ms;
@@ -59,6 +70,14 @@ struct listener_options {
     unsigned low_ports;            /* enum listener_low_ports */
     double rate;                   /* answers a second for each source; 0: without limit */
     uint64_t receive_buffer_bytes; /* SETTING_AUTO: up to 4 MiB, as far as the system allows */
+};
+
+/* The versions of the PROXY protocol whose header is asked for, as bits: enum proxy_versions. */
+enum listener_proxy {
+    LISTENER_PROXY_OFF,
+    LISTENER_PROXY_V1,
+    LISTENER_PROXY_V2,
+    LISTENER_PROXY_ANY
 };
 
 /* What becomes of datagrams from a source port below 1024. */

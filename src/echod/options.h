@@ -55,6 +55,7 @@ struct options {
     uint64_t max_queued_bytes;
     uint64_t udp_receive_buffer_bytes; /* SETTING_AUTO: up to 4 MiB, as far as the system allows */
 
+    uint64_t handshake_timeout_ms;
     uint64_t write_timeout_ms;
     uint64_t idle_timeout_ms;
     uint64_t lifetime_ms;

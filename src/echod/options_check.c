@@ -53,6 +53,7 @@ struct listener_options options_listener_defaults(const struct options *options)
         .write_timeout_ms = options->write_timeout_ms,
         .high_water_bytes = options->high_water_bytes,
         .low_water_bytes = options->low_water_bytes,
+        .handshake_timeout_ms = options->handshake_timeout_ms,
         .backlog = options->backlog,
         .receive_buffer_bytes = options->udp_receive_buffer_bytes,
     };
@@ -97,6 +98,23 @@ static int check_marks_of(const struct checking *checking, const struct listen *
               "%s: %s: low-water, %" PRIu64 " bytes, lies above high-water, %" PRIu64
               " bytes; write low-water=auto, or both",
               name.text, address, options->low_water_bytes, options->high_water_bytes);
+    checking->on_error(&error, checking->argument);
+    return options_status_of(&listen->origin, &listen->origin);
+}
+
+/* Check that nobody is named who may send a header that nobody may send. */
+static int check_proxy(const struct checking *checking, const struct listen *listen)
+{
+    char address[ADDRESS_TEXT_SIZE];
+    struct error name = {""}, error = {""};
+
+    if (listen->options.proxy != LISTENER_PROXY_OFF ||
+        !listener_options_has(&listen->options, "proxy-from"))
+        return 0;
+    address_format(&listen->address, address);
+    options_name_value("listen", &listen->origin, &name);
+    error_set(&error, "%s: %s: proxy-from goes with proxy; add proxy=any, proxy=v1 or proxy=v2",
+              name.text, address);
     checking->on_error(&error, checking->argument);
     return options_status_of(&listen->origin, &listen->origin);
 }
@@ -193,6 +211,7 @@ int options_check(const struct options *options, options_error_callback *on_erro
     for (size_t i = 0; i < list->count; i++) {
         status = options_worse(status, check_address(&checking, i));
         status = options_worse(status, check_marks_of(&checking, &list->items[i]));
+        status = options_worse(status, check_proxy(&checking, &list->items[i]));
         status = options_worse(status, check_name(&checking, i));
     }
     return status;

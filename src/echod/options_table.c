@@ -119,8 +119,18 @@ static const struct setting table[] = {
                 "up to 4MiB",
     },
     {
-        .name = "write-timeout",
+        .name = "handshake-timeout",
         .section = "Time-outs:",
+        .type = SETTING_DURATION,
+        .offset = offsetof(struct options, handshake_timeout_ms),
+        .argument = "DURATION",
+        .fallback = "10s",
+        .maximum = 365 * DAY_MS,
+        .help = "close a client that has not sent its PROXY header after this time, where a "
+                "listener asks for one; 0: never",
+    },
+    {
+        .name = "write-timeout",
         .type = SETTING_DURATION,
         .offset = offsetof(struct options, write_timeout_ms),
         .argument = "DURATION",

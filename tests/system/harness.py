@@ -128,7 +128,7 @@ CLOSED_LINE = (
     + r" age=(?P<age>\d+\.\d{3})s"
 )
 REPORT_LINE = (
-    r"connection (?P<id>\d+) (?P<peer>\S+) (?P<state>open|draining|lingering), "
+    r"connection (?P<id>\d+) (?P<peer>\S+) (?P<state>handshake|open|draining|lingering), "
     + _BYTES
     + r" age=(?P<age>\d+\.\d{3})s"
 )
@@ -136,6 +136,8 @@ TOTALS_LINE = (
     r"totals: open=(?P<open>\d+) accepted=(?P<accepted>\d+) refused=(?P<refused>\d+) "
     + _BYTES
     + r" accept_shortages=(?P<accept_shortages>\d+) accept_limits=(?P<accept_limits>\d+)"
+    r" proxy_untrusted=(?P<proxy_untrusted>\d+) proxy_invalid=(?P<proxy_invalid>\d+)"
+    r" handshakes_overdue=(?P<handshakes_overdue>\d+)"
     r"(?: [a-z_]+=\d+)*? log_dropped=(?P<log_dropped>\d+)"
 )
 

@@ -117,6 +117,8 @@ static const struct {
     {CLOSE_IDLE, "idle timeout"},
     {CLOSE_WRITE_STALL, "write timeout"},
     {CLOSE_LIFETIME, "lifetime over"},
+    {CLOSE_UNTRUSTED, "untrusted proxy"},
+    {CLOSE_HANDSHAKE, "handshake timeout"},
     {CLOSE_DRAIN, "drained"},
     {CLOSE_STOP, "stopped"},
     {CLOSE_NO_MEMORY, "out of memory"},

@@ -59,7 +59,7 @@ static void on_end(struct connection *connection, void *owner)
     connection_free(connection);
 }
 
-static void start_group(const struct connection_limits *limits)
+static void start_group(const struct connection_limits *limits, unsigned proxy_versions)
 {
     memset(&scene, 0, sizeof scene);
     scene.looked_ms = clock_now_ms();
@@ -72,15 +72,26 @@ static void start_group(const struct connection_limits *limits)
     scene.group.logs = LISTENER_LOG_ALL;
     scene.group.on_end = on_end;
     scene.group.owner = &scene;
+    scene.group.proxy_versions = proxy_versions;
     ck_assert_int_eq(connection_init_group(&scene.group), 0);
 }
 
-void scene_use_limits(const struct connection_limits *limits)
+static void restart_group(const struct connection_limits *limits, unsigned proxy_versions)
 {
     ck_assert_int_eq(scene.count, 0);
     connection_group_fini(&scene.group);
     connection_pool_fini(&scene.pool);
-    start_group(limits);
+    start_group(limits, proxy_versions);
+}
+
+void scene_use_limits(const struct connection_limits *limits)
+{
+    restart_group(limits, 0);
+}
+
+void scene_use_proxy(unsigned versions, const struct connection_limits *limits)
+{
+    restart_group(limits, versions);
 }
 
 void scene_use_timeouts(uint64_t idle_ms, uint64_t lifetime_ms, uint64_t write_ms,
@@ -97,7 +108,7 @@ void scene_use_timeouts(uint64_t idle_ms, uint64_t lifetime_ms, uint64_t write_m
 
 void scene_setup(void)
 {
-    start_group(&scene_usual_limits);
+    start_group(&scene_usual_limits, 0);
 }
 
 void client_hang_up(struct client *client)

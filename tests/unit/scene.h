@@ -85,6 +85,9 @@ void scene_use_limits(const struct connection_limits *limits);
 void scene_use_timeouts(uint64_t idle_ms, uint64_t lifetime_ms, uint64_t write_ms,
                         uint64_t linger_ms);
 
+/* Ask for a PROXY header of these versions, under these limits; before the first client. */
+void scene_use_proxy(unsigned versions, const struct connection_limits *limits);
+
 uint64_t scene_count_of(enum counter which);
 
 /* Keep account of when bytes moved, and check that no bound is passed. */

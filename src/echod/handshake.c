@@ -1,0 +1,198 @@
+#include <config.h>
+
+#include "echod/handshake.h"
+
+#include "base/error.h"
+#include "base/network.h"
+#include "base/proxy_header.h"
+#include "echod/proxy_reader.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+struct handshake {
+    struct connection_group *group;
+    handshake_callback *on_over;
+    void *argument;
+    struct event *readable; /* NULL once it is over */
+    struct timeout deadline;
+    struct proxy_reader reader;
+    union peer peer, source;
+    bool has_source; /* which is not the peer */
+    struct error error;
+};
+
+#define HANDSHAKE_OF(timeout)                                                                      \
+    ((struct handshake *)(void *)((char *)(timeout)-offsetof(struct handshake, deadline)))
+
+/* A header that waits for its end counts as output does: both are a client's bytes that we hold. */
+static void account_reader(struct handshake *handshake, size_t size_before)
+{
+    struct connection_pool *pool = handshake->group->pool;
+
+    pool->queued_bytes += handshake->reader.size;
+    pool->queued_bytes -= size_before;
+}
+
+static void release_reader(struct handshake *handshake)
+{
+    const size_t size = handshake->reader.size;
+
+    proxy_reader_fini(&handshake->reader);
+    account_reader(handshake, size);
+}
+
+static void stop_reading(struct handshake *handshake)
+{
+    timeout_cancel(&handshake->group->handshake, &handshake->deadline);
+    if (handshake->readable != NULL)
+        event_free(handshake->readable);
+    handshake->readable = NULL;
+    release_reader(handshake);
+}
+
+/* The last thing that a callback does. */
+static void finish(struct handshake *handshake, enum handshake_outcome outcome)
+{
+    const int saved_errno = errno;
+
+    stop_reading(handshake);
+    errno = saved_errno;
+    handshake->on_over(outcome, handshake->argument);
+}
+
+/* Tell whether the peer may speak for others. Who may open a Unix socket, its mode tells. */
+static bool is_trusted(const struct connection_group *group, const union peer *peer)
+{
+    const struct network_list *from = &group->proxy_from;
+
+    for (size_t i = 0; i < from->count; i++) {
+        if (network_contains(&from->items[i], &peer->any))
+            return true;
+    }
+    return from->count == 0 || peer->family == AF_UNIX;
+}
+
+static void take_header(struct handshake *handshake, const struct proxy_header *header)
+{
+    handshake->has_source = header->has_addresses;
+    if (header->has_addresses)
+        handshake->source = peer_make((const struct sockaddr *)&header->source);
+    finish(handshake, HANDSHAKE_DONE);
+}
+
+static void on_end_of_input(struct handshake *handshake)
+{
+    if (handshake->reader.length == 0) {
+        finish(handshake, HANDSHAKE_ENDED);
+        return;
+    }
+    error_set(&handshake->error, "it ends after %zu bytes", handshake->reader.length);
+    finish(handshake, HANDSHAKE_INVALID);
+}
+
+/* More of the header must come, if there is memory for it. */
+static void go_on(struct handshake *handshake)
+{
+    const struct connection_group *group = handshake->group;
+
+    if (handshake->reader.size == PROXY_READER_LEAST_SIZE ||
+        group->pool->queued_bytes <= group->limits.max_queued_bytes)
+        return;
+    errno = ENOMEM;
+    finish(handshake, HANDSHAKE_FAILED);
+}
+
+static void read_header(struct handshake *handshake, int fd)
+{
+    const size_t size_before = handshake->reader.size;
+    struct proxy_header header;
+    const enum proxy_reading reading = proxy_reader_read(
+        &handshake->reader, fd, handshake->group->proxy_versions, &header, &handshake->error);
+    const int error = errno;
+
+    account_reader(handshake, size_before);
+    errno = error;
+    switch (reading) {
+    case PROXY_READING_DONE:
+        take_header(handshake, &header);
+        return;
+    case PROXY_READING_INCOMPLETE:
+        go_on(handshake);
+        return;
+    case PROXY_READING_INVALID:
+        finish(handshake, HANDSHAKE_INVALID);
+        return;
+    case PROXY_READING_ENDED:
+        on_end_of_input(handshake);
+        return;
+    case PROXY_READING_FAILED:
+        finish(handshake, HANDSHAKE_FAILED);
+        return;
+    }
+}
+
+static void on_header_readable(evutil_socket_t fd, short what, void *argument)
+{
+    struct handshake *handshake = argument;
+
+    (void)what;
+    if (is_trusted(handshake->group, &handshake->peer))
+        read_header(handshake, fd);
+    else
+        finish(handshake, HANDSHAKE_UNTRUSTED);
+}
+
+void handshake_on_overdue(struct timeout *timeout)
+{
+    finish(HANDSHAKE_OF(timeout), HANDSHAKE_OVERDUE);
+}
+
+struct handshake *handshake_new(struct connection_group *group, int fd, const union peer *peer,
+                                handshake_callback *on_over, void *argument)
+{
+    struct handshake *handshake = calloc(1, sizeof *handshake);
+
+    if (handshake == NULL)
+        return NULL;
+    handshake->group = group;
+    handshake->on_over = on_over;
+    handshake->argument = argument;
+    handshake->peer = *peer;
+    handshake->readable =
+        event_new(group->base, fd, EV_READ | EV_PERSIST, on_header_readable, handshake);
+    if (handshake->readable == NULL || event_add(handshake->readable, NULL) < 0) {
+        handshake_free(handshake);
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (!is_trusted(group, peer))
+        event_active(handshake->readable, EV_READ, 1); /* it need not say anything */
+    timeout_touch(&group->handshake, &handshake->deadline);
+    return handshake;
+}
+
+void handshake_free(struct handshake *handshake)
+{
+    if (handshake == NULL)
+        return;
+    stop_reading(handshake);
+    free(handshake);
+}
+
+const union peer *handshake_source(const struct handshake *handshake)
+{
+    return handshake->has_source ? &handshake->source : &handshake->peer;
+}
+
+const union peer *handshake_via(const struct handshake *handshake)
+{
+    return handshake->has_source ? &handshake->peer : NULL;
+}
+
+const char *handshake_error(const struct handshake *handshake)
+{
+    return handshake->error.text;
+}

@@ -1,0 +1,50 @@
+/*
+ * handshake: what a client has to say before its echo begins: the header of the PROXY protocol.
+ * Echoes nothing and closes nothing: how it went is reported through a callback.
+ * Called by connection, for listeners that ask for it.
+ */
+#ifndef ECHOD_HANDSHAKE_H
+#define ECHOD_HANDSHAKE_H
+
+#include "echod/connection_group.h"
+#include "echod/peer.h"
+#include "echod/timeouts.h"
+
+struct handshake;
+
+enum handshake_outcome {
+    HANDSHAKE_DONE,      /* the echo may begin */
+    HANDSHAKE_ENDED,     /* the client said FIN before its first byte */
+    HANDSHAKE_INVALID,   /* handshake_error says what is wrong with its header */
+    HANDSHAKE_UNTRUSTED, /* no header is taken from its address, by --listen's proxy-from */
+    HANDSHAKE_OVERDUE,   /* it took longer than --handshake-timeout */
+    HANDSHAKE_FAILED,    /* errno says why: an error of the socket, or ENOMEM */
+};
+
+/* Called once, from the loop, as the last thing: the handshake may be freed there. */
+typedef void handshake_callback(enum handshake_outcome outcome, void *argument);
+
+/*
+ * Begin to read from a non-blocking socket, which stays the caller's; `peer` is who is connected to
+ * it. No byte behind the header is taken from it. The caller frees the handshake first.
+ * Return NULL with errno ENOMEM.
+ */
+struct handshake *handshake_new(struct connection_group *group, int fd, const union peer *peer,
+                                handshake_callback *on_over, void *argument);
+
+/* NULL is fine. */
+void handshake_free(struct handshake *handshake);
+
+/* For whom the peer speaks, once it is done: itself, if its header has no addresses. */
+const union peer *handshake_source(const struct handshake *handshake);
+
+/* Return who is connected, if it speaks for somebody else, or NULL. It is the handshake's. */
+const union peer *handshake_via(const struct handshake *handshake);
+
+/* Return what is wrong, after HANDSHAKE_INVALID. It is the handshake's. */
+const char *handshake_error(const struct handshake *handshake);
+
+/* What connections do when a deadline of their group's handshakes passes. */
+timeout_callback handshake_on_overdue;
+
+#endif
