@@ -11,7 +11,7 @@
 #include "base/setting.h"
 #include "echod/listener_options.h"
 
-enum { LISTEN_OPTIONS_SIZE = 1024 };
+enum { LISTEN_OPTIONS_SIZE = 2048 };
 
 /* Plain data. */
 struct listen {

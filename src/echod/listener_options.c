@@ -82,14 +82,14 @@ static int parse_keepalive(const char *text, void *member, struct error *error)
     return 0;
 }
 
-/* Read one of a list of networks. Return 0, or -1 with a sentence. */
-static int parse_network(const char *text, size_t length, struct network_list *list,
-                         struct error *error)
+/* Add a network to a list. Return 0, or -1 with what is wrong in `error`. */
+static int add_network(const char *text, size_t length, struct network_list *list,
+                       struct error *error)
 {
-    char item[ADDRESS_TEXT_SIZE];
+    char item[NETWORK_TEXT_SIZE + 1]; /* longer than any: what is cut is still wrong */
 
     if (list->count == LISTENER_NETWORKS) {
-        error_set(error, "at most %d networks", LISTENER_NETWORKS);
+        error_set(error, "there are more than %d", LISTENER_NETWORKS);
         return -1;
     }
     (void)snprintf(item, sizeof item, "%.*s", (int)length, text);
@@ -99,16 +99,17 @@ static int parse_network(const char *text, size_t length, struct network_list *l
 static int parse_networks(const char *text, void *member, struct error *error)
 {
     struct network_list list = {.count = 0};
+    struct error cause = {""};
+    size_t length;
 
-    for (;;) {
-        const size_t length = strcspn(text, ";");
-
-        if (parse_network(text, length, &list, error) < 0)
+    do {
+        length = strcspn(text, ";");
+        if (add_network(text, length, &list, &cause) < 0) {
+            error_set(error, "a list of networks: %s", cause.text);
             return -1;
-        if (text[length] == '\0')
-            break;
-        text += length + 1;
-    }
+        }
+        text += length;
+    } while (*text++ == ';');
     *(struct network_list *)member = list;
     return 0;
 }

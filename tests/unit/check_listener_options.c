@@ -7,6 +7,7 @@
 
 #include "echod/listener_options.h"
 
+#include "base/proxy_header.h"
 #include "base/setting.h"
 #include "support.h"
 
@@ -52,7 +53,8 @@ START_TEST(every_option_is_read)
 {
     parse("name=a.b_c-9,log=closed,idle-timeout=1h,lifetime=2m,write-timeout=3,high-water=2KiB,"
           "low-water=1KiB,max-connections=6,backlog=7,keepalive=90,user-timeout=1s,nodelay=off,"
-          "fastopen=8,v6only=no,device=eth0,mark=9,freebind",
+          "fastopen=8,v6only=no,device=eth0,mark=9,freebind,proxy=v2,"
+          "proxy-from=10.0.0.0/8;2001:db8::/32;127.0.0.1,handshake-timeout=4s",
           ADDRESS_TCP);
     ck_assert_str_eq(options.name, "a.b_c-9");
     ck_assert_uint_eq(options.log, LISTENER_LOG_CLOSED);
@@ -71,6 +73,42 @@ START_TEST(every_option_is_read)
     ck_assert_str_eq(options.device, "eth0");
     ck_assert_uint_eq(options.mark, 9);
     ck_assert(options.freebind);
+    ck_assert_uint_eq(options.proxy, PROXY_V2);
+    ck_assert_uint_eq(options.proxy_from.count, 3);
+    ck_assert_uint_eq(options.proxy_from.items[1].prefix_length, 32);
+    ck_assert_uint_eq(options.handshake_timeout_ms, 4000);
+}
+END_TEST
+
+START_TEST(a_list_has_up_to_16_networks)
+{
+    char text[2000] = "proxy-from=2001:db8:1111:2222:3333:4444:5555:6666";
+
+    for (int i = 1; i < LISTENER_NETWORKS; i++) {
+        parse(text, ADDRESS_TCP);
+        ck_assert_uint_eq(options.proxy_from.count, i);
+        strcat(text, ";2001:db8:1111:2222:3333:4444:5555:6666");
+    }
+    parse(text, ADDRESS_TCP);
+    ck_assert_uint_eq(options.proxy_from.count, LISTENER_NETWORKS);
+    strcat(text, ";::1");
+    ck_assert_int_eq(listener_options_parse(text, ADDRESS_TCP, &options, &error), -1);
+    ck_assert_ptr_nonnull(strstr(error.text, "is not a list of networks: there are more than 16"));
+}
+END_TEST
+
+START_TEST(the_versions_are_those_of_the_header)
+{
+    static const struct {
+        const char *text;
+        unsigned versions;
+    } proxies[] = {
+        {"proxy=off", 0}, {"proxy=v1", PROXY_V1}, {"proxy=v2", PROXY_V2}, {"proxy=any", PROXY_ANY}};
+
+    for (int i = 0; i < COUNT_OF(proxies); i++) {
+        parse(proxies[i].text, ADDRESS_UNIX);
+        ck_assert_uint_eq(options.proxy, proxies[i].versions);
+    }
 }
 END_TEST
 
@@ -130,6 +168,16 @@ static const struct {
     {"mode=9", ADDRESS_UNIX, {"mode: \"9\" is not permissions in octal", "0660"}},
     {"mode=7777", ADDRESS_UNIX, {"mode: \"7777\" is not permissions", ""}},
     {"owner=nobody-has-this-name", ADDRESS_UNIX, {"owner: \"nobody-has-this-name\"", ""}},
+    {"proxy", ADDRESS_TCP, {"proxy: a value is missing; write proxy=off|v1|v2|any", ""}},
+    {"proxy=v3", ADDRESS_TCP, {"proxy: \"v3\" is not one of off, v1, v2, any", ""}},
+    {"proxy=v1", ADDRESS_UDP, {"\"proxy\" is no option of udp://", ""}},
+    {"proxy-from=",
+     ADDRESS_TCP,
+     {"proxy-from: \"\" is not a list of networks: \"\" is", "10.0.0."}},
+    {"proxy-from=::1;", ADDRESS_TCP, {"proxy-from: \"::1;\" is not a list of networks: \"\"", ""}},
+    {"proxy-from=10.0.0.1/8",
+     ADDRESS_TCP,
+     {"is not a list of networks: \"10.0.0.1/8\"", "10.0.0.0/8"}},
     {",name=a", ADDRESS_TCP, {"\"\" is no option of tcp://", ""}},
 };
 
@@ -165,6 +213,8 @@ int main(void)
     tcase_add_checked_fixture(test_case, setup, NULL);
     tcase_add_test(test_case, without_options_the_defaults_count);
     tcase_add_test(test_case, every_option_is_read);
+    tcase_add_test(test_case, a_list_has_up_to_16_networks);
+    tcase_add_test(test_case, the_versions_are_those_of_the_header);
     tcase_add_test(test_case, options_of_other_schemes_are_read);
     tcase_add_test(test_case, the_last_of_two_counts_and_off_is_zero);
     tcase_add_loop_test(test_case, a_mistake_is_a_sentence_that_names_what_is_possible, 0,
