@@ -151,6 +151,24 @@ class FailedAllocations(harness.TestCase):
 
         self.each_failure(attempt)
 
+    def test_a_client_of_a_proxy_is_served_or_ended(self):
+        """Its header may take memory, too; the next one is served."""
+        header = b"PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\n"
+
+        def attempt(number, count):
+            with self.start(listen=f"{harness.LOOPBACK},proxy=any") as echod:
+                self.malloc.fail(number, count)
+                client = echod.connect()
+                with contextlib.suppress(ConnectionError, TimeoutError):
+                    client.sendall(header)
+                    self.is_served(client)
+                self.malloc.stop()
+                with harness.connect(echod.addresses[0]) as after:
+                    after.sendall(header)
+                    round_trip(after)
+
+        self.each_failure(attempt)
+
     def is_served(self, client):
         """Tell whether the echo comes; what comes must be right."""
         client.settimeout(0.2)

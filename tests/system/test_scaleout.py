@@ -25,15 +25,15 @@ CLIENTS = 12  # that stay connected, so many that each server has some
 class Haproxy(Process):
     """A haproxy with the configuration as shipped; addresses and paths are in its environment."""
 
-    def __init__(self, program, prefix, directory):
+    def __init__(self, program, prefix, directory, configuration=CONFIGURATION):
         self._socket = f"{directory}/haproxy.sock"
         values = {name.upper(): address for name, address in ADDRESSES.items()}
         values.update(LISTEN=BALANCER, ADMIN_SOCKET=self._socket)
-        super().__init__([*prefix, program, "-db", "-f", CONFIGURATION],
+        super().__init__([*prefix, program, "-db", "-f", configuration],
                          env={**os.environ, **values}, stdin=subprocess.DEVNULL,
                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         self.log = Log(self._popen.stderr)
-        with open(CONFIGURATION, encoding="ascii") as file:
+        with open(configuration, encoding="ascii") as file:
             self._text = file.read()
 
     def __enter__(self):
@@ -112,10 +112,11 @@ class Load(Process):
 class ScaleOutTest(harness.TestCase):
 
     @contextlib.contextmanager
-    def three_servers(self, *options):
+    def three_servers(self, *options, listener_options="", configuration=CONFIGURATION):
         """A client's host, the balancer's and three of echod, all of which run; see `start`."""
         program = self.need_program("haproxy", "/usr/sbin")
         self.options = options
+        self.listener_options = listener_options
         with contextlib.ExitStack() as stack:
             self.network = stack.enter_context(
                 harness.Network(self, "client", "balancer", *SERVERS))
@@ -128,13 +129,14 @@ class ScaleOutTest(harness.TestCase):
             for server in SERVERS:
                 self.start(server)
             self.haproxy = stack.enter_context(
-                Haproxy(program, self.network.inside("balancer"), self.temporary_directory()))
+                Haproxy(program, self.network.inside("balancer"), self.temporary_directory(),
+                        configuration))
             yield
 
     def start(self, server):
         self.echods[server] = self.stack.enter_context(
             Echod("--workers", "2", *self.options,
-                  listen=(f"tcp://{ADDRESSES[server]}",
+                  listen=(f"tcp://{ADDRESSES[server]}{self.listener_options}",
                           f"tcp://{ADDRESSES[server].replace(':13265', ':13266')},name=checks,log=off"),
                   prefix=self.network.inside(server)))
 
@@ -195,6 +197,25 @@ class HealthCheckTest(ScaleOutTest):
                 self.assertEqual(echod.log.find("listener=checks$")[1:], [], server)
                 echod.signal(signal.SIGUSR1)
                 echod.log.wait_for("listener checks: open=[0-9]+ accepted=[1-9]")
+
+
+class ProxyTest(ScaleOutTest):
+
+    def test_echod_sees_the_clients(self):
+        """As the comments of haproxy.cfg say; its checks need no header."""
+        path = f"{self.temporary_directory()}/haproxy.cfg"
+        with open(CONFIGURATION, encoding="ascii") as file:
+            text = file.read()
+        self.assertIn("send-proxy-v2", text)
+        with open(path, "w", encoding="ascii") as file:
+            file.write(text.replace("default-server check", "default-server send-proxy-v2 check"))
+        with self.three_servers(listener_options=",proxy=v2,proxy-from=10.213.0.0/16",
+                                configuration=path):
+            self.assert_no_loss(self.probe_often())
+            for server, echod in self.echods.items():
+                echod.log.wait_for(r"connection \d+ 10\.213\.1\.2:\d+ closed: client closed, in=64 "
+                                   rf"out=64 age=\S+ via={ADDRESSES[server][:-7]}2:\d+$")
+                self.assertEqual(echod.log.find("bad PROXY header"), [], server)
 
 
 class RollingRestartTest(ScaleOutTest):
