@@ -309,6 +309,34 @@ class ReportTest(ProxyTestCase):
                         self.assertRegex(result.text, line)
 
 
+class EchodTest(ProxyTestCase):
+
+    def test_it_takes_what_it_asks_for(self):
+        for option, version in (("v1", "v1"), ("v2", "v2"), ("any", "v1"), ("any", "v2")):
+            with Echod(listen=f"{harness.LOOPBACK},proxy={option}") as server:
+                for mode in MODES:
+                    with self.subTest(option=option, version=version, mode=mode):
+                        result = probe("--proxy", version, *mode, server.addresses[0])
+                        self.assertEqual(result.status, 0, result.text)
+
+    def test_it_names_the_source(self):
+        for source in ("192.0.2.1:5678", "[2001:db8::1]:5678"):
+            for version in ("v1", "v2"):
+                with Echod(listen=f"{harness.LOOPBACK},proxy=any") as server:
+                    result = probe("--proxy", version, "--proxy-source", source, "-c", "1",
+                                   server.addresses[0])
+                    self.assertEqual(result.status, 0, result.text)
+                    closed = server.wait_for_closed("client closed")
+                self.assertEqual((closed.peer, closed.bytes_in), (source, 64))
+
+    def test_it_refuses_what_it_does_not_ask_for(self):
+        for option, arguments in (("v1", ("--proxy=v2",)), ("v2", ("--proxy=v1",)), ("any", ())):
+            with Echod(listen=f"{harness.LOOPBACK},proxy={option}") as server:
+                result = probe(*arguments, "-c", "1", server.addresses[0])
+            self.assertEqual(result.status, 1, result.text)
+            self.assertRegex(result.text, r"seq=1 (reset|truncated): ")
+
+
 class HaproxyTest(ProxyTestCase):
     """A real haproxy reads our header, and tells the one behind it what it read."""
 

@@ -299,9 +299,10 @@ class FailedAllocations(harness.TestCase):
         self.each_failure(attempt)
 
     def test_echoprobe_runs_or_says_why_not(self):
-        with Echod(listen=[TCP, "udp://127.0.0.1:0"]) as echod:
-            for address in echod.addresses:
+        with Echod(listen=[TCP, "udp://127.0.0.1:0", "tcp://127.0.0.1:0,proxy=v2"]) as echod:
+            for address in echod.addresses[:2]:
                 self.check_runs("-c", "1", address)
+            self.check_runs("-c", "1", "--proxy=v2", echod.addresses[2])
 
 
 if __name__ == "__main__":
