@@ -79,6 +79,7 @@ static const struct {
     {"::1::/8", NO_NETWORK},
     {"fe80::1%lo", NO_NETWORK},
     {"2001:db8:/32", NO_NETWORK},
+    {"1111:1111:1111:1111:1111:1111:111.111.111.1111", NO_NETWORK},
     {"1111:1111:1111:1111:1111:1111:1111:1111:1111:1111", NO_NETWORK},
     {"unix:///run/echod.sock", NO_NETWORK},
     {"10.0.0.0/", NO_BITS_V4},
