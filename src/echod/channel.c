@@ -17,7 +17,6 @@ enum { WRITE_SIZE = 256 << 10 };
 
 int channel_start_reading(struct channel *channel)
 {
-    channel->is_reading = true;
     if (channel->socket_readable != NULL)
         return event_add(channel->socket_readable, NULL);
     return bufferevent_enable(channel->input, EV_READ);
@@ -26,11 +25,17 @@ int channel_start_reading(struct channel *channel)
 /* Only forgets an event. */
 void channel_stop_reading(struct channel *channel)
 {
-    channel->is_reading = false;
     if (channel->socket_readable != NULL)
         (void)event_del(channel->socket_readable);
     else
         (void)bufferevent_disable(channel->input, EV_READ);
+}
+
+bool channel_is_reading(const struct channel *channel)
+{
+    if (channel->socket_readable != NULL)
+        return event_pending(channel->socket_readable, EV_READ, NULL) != 0;
+    return (bufferevent_get_enabled(channel->input) & EV_READ) != 0;
 }
 
 int channel_send_output(struct channel *channel)
@@ -55,7 +60,7 @@ bool channel_has_input_waiting(const struct channel *channel)
 {
     struct pollfd input = {.fd = bufferevent_getfd(channel->input), .events = POLLIN};
 
-    return channel->is_reading && poll(&input, 1, 0) > 0;
+    return channel_is_reading(channel) && poll(&input, 1, 0) > 0;
 }
 
 int channel_unacknowledged_bytes(const struct channel *channel)

@@ -19,7 +19,6 @@ struct channel {
     struct bufferevent *input;     /* reads */
     struct bufferevent *output;    /* writes; the same one for a socket */
     struct event *socket_readable; /* of the shortcut; NULL: the bufferevent reads */
-    bool is_reading;
 };
 
 /* What a channel reports from the loop; all get the argument that it was opened with. */
@@ -46,6 +45,8 @@ void channel_close(struct channel *channel);
 int channel_start_reading(struct channel *channel) __attribute__((warn_unused_result));
 
 void channel_stop_reading(struct channel *channel);
+
+bool channel_is_reading(const struct channel *channel);
 
 /*
  * Let output leave. A buffer asks the loop for that by itself, but cannot tell if there was no

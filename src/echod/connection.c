@@ -30,15 +30,15 @@ struct connection {
     struct connection_facts facts;
     struct channel channel;
     struct handshake *handshake; /* NULL: its listener asks for none */
-    bool is_streaming;           /* echo_socket's */
+    size_t queued_bytes;         /* of output, when account_output was last called */
     enum connection_state state;
     enum close_reason reason;         /* from draining on */
     enum close_reason overdue_reason; /* what it becomes if the closing deadline passes */
     int error;                        /* errno of CLOSE_NETWORK_ERROR */
+    int unacknowledged_bytes;         /* when the write time-out was last armed */
+    bool is_streaming;                /* echo_socket's */
     bool is_leaving;                  /* it drains once what waits in the kernel was echoed */
     bool has_input_ended;             /* the client's FIN was read */
-    size_t queued_bytes;              /* of output, when account_output was last called */
-    int unacknowledged_bytes;         /* when the write time-out was last armed */
     struct timeout idle, lifetime, write_stall, closing;
 };
 
@@ -64,10 +64,20 @@ static const char *state_name(enum connection_state state)
     abort(); /* no such state */
 }
 
+static struct connection_way way_of(const struct connection *connection)
+{
+    const struct handshake *handshake = connection->handshake;
+
+    return (struct connection_way){
+        .listener = connection->group->listener_name,
+        .via = handshake == NULL ? NULL : handshake_via(handshake),
+    };
+}
+
 void connection_report(const struct connection *connection, enum log_level level)
 {
-    connection_log_state(&connection->facts, connection->group->listener_name,
-                         state_name(connection->state), level, connection->group->log);
+    connection_log_state(&connection->facts, way_of(connection), state_name(connection->state),
+                         level, connection->group->log);
 }
 
 /* --- Closing --------------------------------------------------------------------------------- */
@@ -88,7 +98,7 @@ static void end(struct connection *connection, enum close_reason reason)
     connection->state = CONNECTION_ENDED;
     connection->reason = reason;
     if (group->logs >= LISTENER_LOG_CLOSED)
-        connection_log_closed(&connection->facts, group->listener_name, reason,
+        connection_log_closed(&connection->facts, way_of(connection), reason,
                               close_detail(connection), group->log);
     counters_add(group->counters, COUNTER_CONNECTIONS_ENDED, 1);
     group->on_end(connection, group->owner);
@@ -257,11 +267,11 @@ static int update_reading(struct connection *connection)
     const uint64_t high_bytes = is_shortcut ? 1 : limits->high_water_bytes;
     const uint64_t low_bytes = is_shortcut ? 0 : limits->low_water_bytes;
 
-    if (channel->is_reading && is_output_high(connection, high_bytes))
+    if (channel_is_reading(channel) && is_output_high(connection, high_bytes))
         channel_stop_reading(channel);
-    else if (!channel->is_reading && !is_output_high(connection, low_bytes + 1))
+    else if (!channel_is_reading(channel) && !is_output_high(connection, low_bytes + 1))
         return channel_start_reading(channel);
-    assert(channel->is_reading || connection->queued_bytes > 0); /* or nothing were armed */
+    assert(channel_is_reading(channel) || connection->queued_bytes > 0); /* or nothing were armed */
     return 0;
 }
 
@@ -429,7 +439,7 @@ static int begin_echo(struct connection *connection)
     connection->state = CONNECTION_OPEN;
     timeout_touch(&group->idle, &connection->idle);
     if (group->logs == LISTENER_LOG_ALL)
-        connection_log_opened(&connection->facts, group->listener_name, group->log);
+        connection_log_opened(&connection->facts, way_of(connection), group->log);
     return 0;
 }
 
@@ -448,7 +458,6 @@ static void on_handshake_over(enum handshake_outcome outcome, void *argument)
     switch (outcome) {
     case HANDSHAKE_DONE:
         connection->facts.peer = *handshake_source(connection->handshake);
-        connection->facts.via = handshake_via(connection->handshake);
         if (begin_echo(connection) < 0)
             end(connection, CLOSE_NO_MEMORY);
         return;

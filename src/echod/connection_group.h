@@ -30,7 +30,7 @@ struct connection_limits {
     uint64_t write_timeout_ms;
     uint64_t linger_timeout_ms; /* 0: a connection that we end is closed at once */
     uint64_t handshake_timeout_ms;
-    bool has_shortcuts;         /* plain sockets take the shortcut of echo */
+    bool has_shortcuts; /* plain sockets take the shortcut of echo */
 };
 
 /* Called when a connection has ended, as the last thing; the owner frees it there. */
@@ -60,8 +60,8 @@ struct connection_group {
     struct connection_limits limits;
     unsigned logs;                          /* enum listener_log: which lines are written */
     char listener_name[LISTENER_NAME_SIZE]; /* empty: it has none */
-    unsigned proxy_versions;        /* of the header that each begins with; 0: with none */
-    struct network_list proxy_from; /* who may send it; empty: anybody */
+    unsigned proxy_versions;                /* of the header that each begins with; 0: with none */
+    struct network_list proxy_from;         /* who may send it; empty: anybody */
     connection_end_callback *on_end;
     void *owner;
 

@@ -62,26 +62,25 @@ static void add_standing(struct connection_line *line, const struct connection_f
     add_number_fact(line, "age_ms", age_ms);
 }
 
-/* End it with " via=10.0.0.1:5002", if there is a proxy, and with " listener=public", if it has a
- * name. */
-static void end_line(struct connection_line *line, const struct connection_facts *facts,
-                     const char *listener, enum log_level level, struct log *log)
+/* End it with " via=10.0.0.1:5002" and " listener=public", as far as there are such. */
+static void end_line(struct connection_line *line, struct connection_way way, enum log_level level,
+                     struct log *log)
 {
-    if (facts->via != NULL) {
-        peer_format(facts->via, line->via);
+    if (way.via != NULL) {
+        peer_format(way.via, line->via);
         line_append_text(&line->text, " via=");
         line_append_text(&line->text, line->via);
         add_text_fact(line, "via", line->via);
     }
-    if (listener[0] != '\0') {
+    if (way.listener[0] != '\0') {
         line_append_text(&line->text, " listener=");
-        line_append_text(&line->text, listener);
-        add_text_fact(line, "listener", listener);
+        line_append_text(&line->text, way.listener);
+        add_text_fact(line, "listener", way.listener);
     }
     log_write_text(log, level, line->fields, line->field_count, line_text(&line->text));
 }
 
-void connection_log_opened(const struct connection_facts *facts, const char *listener,
+void connection_log_opened(const struct connection_facts *facts, struct connection_way way,
                            struct log *log)
 {
     struct connection_line line;
@@ -90,10 +89,10 @@ void connection_log_opened(const struct connection_facts *facts, const char *lis
         return;
     begin_line(&line, facts);
     line_append_text(&line.text, "opened");
-    end_line(&line, facts, listener, LOG_LEVEL_DEBUG, log);
+    end_line(&line, way, LOG_LEVEL_DEBUG, log);
 }
 
-void connection_log_closed(const struct connection_facts *facts, const char *listener,
+void connection_log_closed(const struct connection_facts *facts, struct connection_way way,
                            enum close_reason reason, const char *detail, struct log *log)
 {
     const char *text = close_reason_name(reason);
@@ -111,10 +110,10 @@ void connection_log_closed(const struct connection_facts *facts, const char *lis
     line_append_text(&line.text, text);
     add_text_fact(&line, "reason", text);
     add_standing(&line, facts);
-    end_line(&line, facts, listener, LOG_LEVEL_INFO, log);
+    end_line(&line, way, LOG_LEVEL_INFO, log);
 }
 
-void connection_log_state(const struct connection_facts *facts, const char *listener,
+void connection_log_state(const struct connection_facts *facts, struct connection_way way,
                           const char *state, enum log_level level, struct log *log)
 {
     struct connection_line line;
@@ -125,5 +124,5 @@ void connection_log_state(const struct connection_facts *facts, const char *list
     line_append_text(&line.text, state);
     add_text_fact(&line, "state", state);
     add_standing(&line, facts);
-    end_line(&line, facts, listener, level, log);
+    end_line(&line, way, level, log);
 }
