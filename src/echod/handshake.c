@@ -21,7 +21,7 @@ struct handshake {
     struct proxy_reader reader;
     union peer peer, source;
     bool has_source; /* which is not the peer */
-    struct error error;
+    const char *error; /* while it is reported */
 };
 
 #define HANDSHAKE_OF(timeout)                                                                      \
@@ -63,6 +63,13 @@ static void finish(struct handshake *handshake, enum handshake_outcome outcome)
     handshake->on_over(outcome, handshake->argument);
 }
 
+/* The same, for a header that is none. */
+static void finish_invalid(struct handshake *handshake, const struct error *error)
+{
+    handshake->error = error->text;
+    finish(handshake, HANDSHAKE_INVALID);
+}
+
 /* Tell whether the peer may speak for others. Who may open a Unix socket, its mode tells. */
 static bool is_trusted(const struct connection_group *group, const union peer *peer)
 {
@@ -85,12 +92,14 @@ static void take_header(struct handshake *handshake, const struct proxy_header *
 
 static void on_end_of_input(struct handshake *handshake)
 {
+    struct error error;
+
     if (handshake->reader.length == 0) {
         finish(handshake, HANDSHAKE_ENDED);
         return;
     }
-    error_set(&handshake->error, "it ends after %zu bytes", handshake->reader.length);
-    finish(handshake, HANDSHAKE_INVALID);
+    error_set(&error, "it ends after %zu bytes", handshake->reader.length);
+    finish_invalid(handshake, &error);
 }
 
 /* More of the header must come, if there is memory for it. */
@@ -109,8 +118,9 @@ static void read_header(struct handshake *handshake, int fd)
 {
     const size_t size_before = handshake->reader.size;
     struct proxy_header header;
+    struct error cause;
     const enum proxy_reading reading = proxy_reader_read(
-        &handshake->reader, fd, handshake->group->proxy_versions, &header, &handshake->error);
+        &handshake->reader, fd, handshake->group->proxy_versions, &header, &cause);
     const int error = errno;
 
     account_reader(handshake, size_before);
@@ -123,7 +133,7 @@ static void read_header(struct handshake *handshake, int fd)
         go_on(handshake);
         return;
     case PROXY_READING_INVALID:
-        finish(handshake, HANDSHAKE_INVALID);
+        finish_invalid(handshake, &cause);
         return;
     case PROXY_READING_ENDED:
         on_end_of_input(handshake);
@@ -194,5 +204,5 @@ const union peer *handshake_via(const struct handshake *handshake)
 
 const char *handshake_error(const struct handshake *handshake)
 {
-    return handshake->error.text;
+    return handshake->error;
 }

@@ -41,7 +41,7 @@ const union peer *handshake_source(const struct handshake *handshake);
 /* Return who is connected, if it speaks for somebody else, or NULL. It is the handshake's. */
 const union peer *handshake_via(const struct handshake *handshake);
 
-/* Return what is wrong, after HANDSHAKE_INVALID. It is the handshake's. */
+/* Return what is wrong. Ask when HANDSHAKE_INVALID is reported, and at no other time. */
 const char *handshake_error(const struct handshake *handshake);
 
 /* What connections do when a deadline of their group's handshakes passes. */
