@@ -91,6 +91,7 @@ START_TEST(a_changed_byte_makes_another_header_or_none)
 {
     enum { LENGTH_OFFSET = 14, LENGTH_SIZE = 2 };
     const struct proxy_sample *sample = proxy_samples_get(_i);
+    const unsigned step = support_is_under_valgrind() ? 17 : 1; /* all would take it minutes */
     unsigned char bytes[1024];
     struct proxy_parsed parsed;
 
@@ -100,7 +101,7 @@ START_TEST(a_changed_byte_makes_another_header_or_none)
         const bool is_length =
             sample->version == PROXY_V2 && i >= LENGTH_OFFSET && i < LENGTH_OFFSET + LENGTH_SIZE;
 
-        for (unsigned change = 1; change <= UINT8_MAX; change++) {
+        for (unsigned change = 1; change <= UINT8_MAX; change += step) {
             bytes[i] = (unsigned char)(sample->bytes[i] ^ change);
             (void)proxy_samples_judge(bytes, sample->length, PROXY_ANY, &parsed);
             if (parsed.outcome == PROXY_COMPLETE)
