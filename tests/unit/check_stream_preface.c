@@ -94,7 +94,7 @@ END_TEST
 
 START_TEST(the_preface_leaves_though_nothing_is_due)
 {
-    begin_behind_preface(0);
+    streaming_begin_connected();
     receive_behind_preface(0);
     stream_send(stream, 10);
     peer_receive(peer_fd, came, 10);
@@ -104,7 +104,8 @@ END_TEST
 
 START_TEST(fin_follows_the_preface)
 {
-    begin_behind_preface(0);
+    room.most = 1;
+    streaming_begin_connected();
     stream_finish(stream);
     receive_behind_preface(0);
     peer_receive_fin(peer_fd);
