@@ -20,7 +20,7 @@ struct handshake {
     struct timeout deadline;
     struct proxy_reader reader;
     union peer peer, source;
-    bool has_source; /* which is not the peer */
+    bool has_source;   /* which is not the peer */
     const char *error; /* while it is reported */
 };
 
@@ -92,7 +92,7 @@ static void take_header(struct handshake *handshake, const struct proxy_header *
 
 static void on_end_of_input(struct handshake *handshake)
 {
-    struct error error;
+    struct error error = {""};
 
     if (handshake->reader.length == 0) {
         finish(handshake, HANDSHAKE_ENDED);
@@ -118,7 +118,7 @@ static void read_header(struct handshake *handshake, int fd)
 {
     const size_t size_before = handshake->reader.size;
     struct proxy_header header;
-    struct error cause;
+    struct error cause = {""};
     const enum proxy_reading reading = proxy_reader_read(
         &handshake->reader, fd, handshake->group->proxy_versions, &header, &cause);
     const int error = errno;

@@ -166,11 +166,12 @@ END_TEST
 
 START_TEST(who_is_not_trusted_is_ended_from_the_loop)
 {
+    struct error error = {""};
     struct client *client;
 
     scene_use_proxy(PROXY_ANY, &scene_usual_limits);
     scene.group.proxy_from.count = 1;
-    ck_assert_int_eq(network_parse("192.0.2.0/24", &scene.group.proxy_from.items[0], NULL), 0);
+    ck_assert_int_eq(network_parse("192.0.2.0/24", &scene.group.proxy_from.items[0], &error), 0);
     client = client_join(_i == 0 ? TCP_PAIR : TCP_SHORTCUT);
     ck_assert_uint_eq(client->ends, 0);
     client_await_end(client, CLOSE_UNTRUSTED);

@@ -44,7 +44,7 @@ START_TEST(a_network_is_read_and_written)
 {
     char text[NETWORK_TEXT_SIZE];
     struct network network, again;
-    struct error error;
+    struct error error = {""};
 
     memset(&network, 0x5a, sizeof network);
     ck_assert_msg(network_parse(right[_i].text, &network, &error) == 0, "%s", error.text);
@@ -118,7 +118,7 @@ static bool contains(const char *network_text, const char *host)
     struct sockaddr_in6 v6 = {
         .sin6_family = AF_INET6, .sin6_port = htons(7), .sin6_scope_id = 1, .sin6_flowinfo = 9};
     struct network network;
-    struct error error;
+    struct error error = {""};
 
     ck_assert_msg(network_parse(network_text, &network, &error) == 0, "%s", error.text);
     if (inet_pton(AF_INET, host, &v4.sin_addr) == 1)
@@ -165,7 +165,7 @@ START_TEST(each_bit_of_the_prefix_counts)
 {
     struct sockaddr_in6 address = {.sin6_family = AF_INET6};
     struct network network;
-    struct error error;
+    struct error error = {""};
     char text[NETWORK_TEXT_SIZE];
 
     for (unsigned length = 0; length <= 128; length++) {
@@ -187,7 +187,7 @@ START_TEST(other_families_are_in_no_network)
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct sockaddr none = {.sa_family = AF_UNSPEC};
     struct network network;
-    struct error error;
+    struct error error = {""};
 
     for (int i = 0; i < COUNT_OF(all); i++) {
         ck_assert_int_eq(network_parse(all[i], &network, &error), 0);
