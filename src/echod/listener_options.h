@@ -72,7 +72,7 @@ struct listener_options {
     uint64_t receive_buffer_bytes; /* SETTING_AUTO: up to 4 MiB, as far as the system allows */
 };
 
-/* The versions of the PROXY protocol whose header is asked for, as bits: enum proxy_versions. */
+/* The versions of the PROXY protocol whose header is asked for, as bits: enum proxy_version. */
 enum listener_proxy {
     LISTENER_PROXY_OFF,
     LISTENER_PROXY_V1,

@@ -84,7 +84,7 @@ START_TEST(a_list_has_up_to_16_networks)
 {
     char text[2000] = "proxy-from=2001:db8:1111:2222:3333:4444:5555:6666";
 
-    for (int i = 1; i < LISTENER_NETWORKS; i++) {
+    for (unsigned i = 1; i < LISTENER_NETWORKS; i++) {
         parse(text, ADDRESS_TCP);
         ck_assert_uint_eq(options.proxy_from.count, i);
         strcat(text, ";2001:db8:1111:2222:3333:4444:5555:6666");
