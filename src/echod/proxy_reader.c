@@ -32,6 +32,22 @@ static enum proxy_reading reading_of_nothing(ssize_t received)
     return errno == EAGAIN || errno == EINTR ? PROXY_READING_INCOMPLETE : PROXY_READING_FAILED;
 }
 
+/*
+ * Look at what comes next. On a Unix socket, a byte of MSG_OOB cannot be looked at, but the loop
+ * reports it until somebody reads, be it nothing.
+ */
+static ssize_t look(const struct proxy_reader *reader, int fd)
+{
+    const ssize_t seen = recv(fd, reader->bytes + reader->length, reader->size - reader->length,
+                              MSG_PEEK | MSG_DONTWAIT);
+
+    if (seen < 0 && errno == EAGAIN) {
+        (void)recv(fd, reader->bytes, 0, MSG_DONTWAIT);
+        errno = EAGAIN;
+    }
+    return seen;
+}
+
 /* Take bytes that were looked at. Should it be fewer, the rest is looked at again. */
 static enum proxy_reading take(struct proxy_reader *reader, int fd, size_t count,
                                enum proxy_reading reading)
@@ -52,8 +68,7 @@ enum proxy_reading proxy_reader_read(struct proxy_reader *reader, int fd, unsign
 
     if (make_room(reader) < 0)
         return PROXY_READING_FAILED;
-    seen = recv(fd, reader->bytes + reader->length, reader->size - reader->length,
-                MSG_PEEK | MSG_DONTWAIT);
+    seen = look(reader, fd);
     if (seen <= 0)
         return reading_of_nothing(seen);
     switch (proxy_header_parse(reader->bytes, reader->length + (size_t)seen, versions, header,

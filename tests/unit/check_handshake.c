@@ -8,9 +8,11 @@
 
 #include "base/proxy_header.h"
 #include "echod/connection.h"
+#include "echod/proxy_reader.h"
 #include "scene.h"
 #include "support.h"
 
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -81,6 +83,36 @@ START_TEST(a_header_may_come_in_two_pieces_split_anywhere)
         }
     }
     scene.count = 0;
+}
+END_TEST
+
+static void expect_incomplete(struct proxy_reader *reader, int fd)
+{
+    struct proxy_header header;
+    struct error error;
+
+    ck_assert_int_eq(proxy_reader_read(reader, fd, PROXY_ANY, &header, &error),
+                     PROXY_READING_INCOMPLETE);
+}
+
+/* It cannot be looked at; were it left in the socket, the loop would report it again and again. */
+START_TEST(an_urgent_byte_is_taken_from_a_unix_socket)
+{
+    struct proxy_reader reader = {NULL};
+    struct pollfd input = {.events = POLLIN};
+    int ends[2];
+
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    input.fd = ends[0];
+    ck_assert_int_eq(write(ends[1], V1, 7), 7);
+    expect_incomplete(&reader, ends[0]);
+    if (send(ends[1], "!", 1, MSG_OOB) == 1) { /* where the kernel has it for Unix sockets */
+        expect_incomplete(&reader, ends[0]);
+        ck_assert_int_eq(poll(&input, 1, 0), 0);
+    }
+    proxy_reader_fini(&reader);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
 }
 END_TEST
 
@@ -237,6 +269,7 @@ static Suite *handshake_suite(void)
     tcase_add_loop_test(test_case, an_echo_begins_behind_the_header, 0, SOCKET_COUNT);
     tcase_add_loop_test(test_case, a_header_may_come_in_two_pieces_split_anywhere, 0, SOCKET_COUNT);
     tcase_add_loop_test(test_case, no_deadline_is_left_behind_the_header, 0, SOCKET_COUNT);
+    tcase_add_test(test_case, an_urgent_byte_is_taken_from_a_unix_socket);
 
     test_case = scene_case(suite, "refusal");
     tcase_add_loop_test(test_case, what_is_no_header_is_told_and_not_echoed, 0, SOCKET_COUNT);
