@@ -60,8 +60,8 @@ static enum proxy_reading take(struct proxy_reader *reader, int fd, size_t count
     return (size_t)taken == count ? reading : PROXY_READING_INCOMPLETE;
 }
 
-enum proxy_reading proxy_reader_read(struct proxy_reader *reader, int fd, unsigned versions,
-                                     struct proxy_header *header, struct error *error)
+static enum proxy_reading read_once(struct proxy_reader *reader, int fd, unsigned versions,
+                                    struct proxy_header *header, struct error *error)
 {
     size_t header_length;
     ssize_t seen;
@@ -81,6 +81,17 @@ enum proxy_reading proxy_reader_read(struct proxy_reader *reader, int fd, unsign
         return PROXY_READING_INVALID;
     }
     abort(); /* no such outcome */
+}
+
+enum proxy_reading proxy_reader_read(struct proxy_reader *reader, int fd, unsigned versions,
+                                     struct proxy_header *header, struct error *error)
+{
+    enum proxy_reading reading;
+
+    do
+        reading = read_once(reader, fd, versions, header, error);
+    while (reading == PROXY_READING_INCOMPLETE && reader->length == reader->size);
+    return reading;
 }
 
 void proxy_reader_fini(struct proxy_reader *reader)

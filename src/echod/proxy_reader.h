@@ -29,7 +29,8 @@ enum proxy_reading {
 };
 
 /*
- * Read from a socket, which does not block, a header of one of these versions (PROXY_ANY: either).
+ * Read from a socket, which does not block, a header of one of these versions (PROXY_ANY: either),
+ * as far as it is there: a deadline may be due next.
  * When it is done, `header` is set; its texts lie in the reader.
  */
 enum proxy_reading proxy_reader_read(struct proxy_reader *reader, int fd, unsigned versions,

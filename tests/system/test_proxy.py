@@ -239,19 +239,23 @@ class RefusalTest(harness.TestCase):
             self.assertEqual(server.report()[0].handshakes_overdue, 2)
 
     def test_a_header_that_came_while_echod_was_stopped(self):
-        """Timers are due before sockets are read; what is there counts."""
-        with Echod("--handshake-timeout", scaled_ms(400),
-                   listen=f"{harness.LOOPBACK},proxy=any") as server:
-            client = server.connect()
-            client.sendall(V1[:10])
-            harness.wait_until(lambda: server.report()[0].open == 1, "it is accepted")
-            server.signal(signal.SIGSTOP)
-            harness.wait_until(lambda: server.state() == "T", "echod is stopped")
-            client.sendall(V1[10:] + b"ping")
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                server._popen.wait(0.6 * harness.SLOWNESS)  # pylint: disable=protected-access
-            server.signal(signal.SIGCONT)
-            self.assertEqual(harness.receive_exactly(client, 4), b"ping")
+        """Timers are due before sockets are read; what is there counts, however much it is."""
+        for header in (V1, version_2(extensions=extension(0xe0, bytes(3000)))):
+            with self.subTest(size=len(header)), \
+                    Echod("--handshake-timeout", scaled_ms(400),
+                          listen=f"{harness.LOOPBACK},proxy=any") as server:
+                client = server.connect()
+                client.sendall(header[:10])
+                harness.wait_until(lambda server=server: server.report()[0].open == 1,
+                                   "it is accepted")
+                server.signal(signal.SIGSTOP)
+                harness.wait_until(lambda server=server: server.state() == "T", "echod is stopped")
+                client.sendall(header[10:] + b"ping")
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    server._popen.wait(  # pylint: disable=protected-access
+                        0.6 * harness.SLOWNESS)
+                server.signal(signal.SIGCONT)
+                self.assertEqual(harness.receive_exactly(client, 4), b"ping")
 
 
 class BoundTest(harness.TestCase):
