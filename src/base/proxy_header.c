@@ -105,10 +105,8 @@ static int find_line_end(const unsigned char *bytes, size_t length, struct line_
 
 static bool is_made_of(const char *text, size_t length, const char *characters)
 {
-    const size_t count = strlen(characters);
-
     for (size_t i = 0; i < length; i++) {
-        if (memchr(characters, text[i], count) == NULL)
+        if (text[i] == '\0' || strchr(characters, text[i]) == NULL)
             return false;
     }
     return true;

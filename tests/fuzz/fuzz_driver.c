@@ -3,6 +3,7 @@
  * Learns nothing from what the target does, as libFuzzer would: `make check` needs no clang.
  * Run by make check as fuzz_NAME, whose corpus is tests/fuzz/corpus/NAME.
  */
+#include <assert.h>
 #include <config.h>
 
 #include "fuzz.h"
@@ -29,6 +30,7 @@ static size_t random_number(uint64_t *seed, size_t end)
 {
     uint64_t z = *seed += UINT64_C(0x9e3779b97f4a7c15);
 
+    assert(end > 0);
     z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
     z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
     return (size_t)((z ^ (z >> 31)) % end);

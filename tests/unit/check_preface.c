@@ -41,7 +41,7 @@ static void tear_down(void)
 
 START_TEST(versions_have_their_names)
 {
-    struct error error;
+    struct error error = {""};
     enum proxy_version version = 0;
 
     ck_assert_int_eq(preface_parse_version("v1", &version, &error), 0);
@@ -55,7 +55,7 @@ static const char *const wrong_versions[] = {"", "1", "v3", "V1", "any", "v1 "};
 
 START_TEST(another_version_is_refused)
 {
-    struct error error;
+    struct error error = {""};
     enum proxy_version version = 0;
 
     ck_assert_int_lt(preface_parse_version(wrong_versions[_i], &version, &error), 0);
@@ -78,7 +78,7 @@ static const char *const sources[] = {
 START_TEST(a_source_is_a_numeric_address_or_local)
 {
     struct preface_source source;
-    struct error error;
+    struct error error = {""};
 
     ck_assert_int_eq(preface_parse_source(sources[_i], &source, &error), 0);
     ck_assert_str_eq(source.text, sources[_i]);
@@ -109,7 +109,7 @@ static const char *const wrong_sources[] = {
 START_TEST(another_source_is_refused)
 {
     struct preface_source source;
-    struct error error;
+    struct error error = {""};
 
     ck_assert_int_lt(preface_parse_source(wrong_sources[_i], &source, &error), 0);
     ck_assert_ptr_nonnull(strstr(error.text, "192.0.2.1:5678"));
@@ -121,7 +121,7 @@ END_TEST
 /* Write the preface of the pair's first socket, with a source unless it is NULL. */
 static void make(enum proxy_version version, const char *source)
 {
-    struct error error;
+    struct error error = {""};
 
     plan.version = version;
     if (source != NULL)

@@ -257,16 +257,16 @@ END_TEST
 /* Whoever reads the log must not be shown what anybody may have sent. */
 START_TEST(a_sentence_quotes_nothing)
 {
-    static const char marker[] = "ZYX\x1b[2J";
+    static const char marker[] = {'Z', 'Y', 'X', '\x1b', '[', '2', 'J'};
     const struct proxy_sample *sample = proxy_samples_get(_i);
     unsigned char bytes[1024];
     struct proxy_parsed parsed;
 
     for (size_t i = 0; i <= sample->length; i++) {
         memcpy(bytes, sample->bytes, i);
-        memcpy(bytes + i, marker, strlen(marker));
-        memset(bytes + i + strlen(marker), '\n', 200);
-        (void)proxy_samples_judge(bytes, i + strlen(marker) + 200, PROXY_ANY, &parsed);
+        memcpy(bytes + i, marker, sizeof marker);
+        memset(bytes + i + sizeof marker, '\n', 200);
+        (void)proxy_samples_judge(bytes, i + sizeof marker + 200, PROXY_ANY, &parsed);
         ck_assert_ptr_null(strstr(parsed.error.text, "ZYX"));
         ck_assert_ptr_null(strchr(parsed.error.text, '?'));
     }
@@ -286,12 +286,15 @@ START_TEST(a_line_has_a_longest_length)
                      PROXY_INVALID);
     ck_assert_ptr_nonnull(strstr(parsed.error.text, "more than 107 bytes"));
 
-    memcpy(bytes + PROXY_V1_MAX_SIZE - 2, "\r\n", 2);
+    bytes[PROXY_V1_MAX_SIZE - 2] = '\r';
+    bytes[PROXY_V1_MAX_SIZE - 1] = '\n';
     ck_assert_int_eq((int)proxy_samples_judge(bytes, PROXY_V1_MAX_SIZE, PROXY_V1, &parsed),
                      PROXY_COMPLETE);
     ck_assert_uint_eq(parsed.length, PROXY_V1_MAX_SIZE);
 
-    memcpy(bytes + PROXY_V1_MAX_SIZE - 2, "x\r\n", 3);
+    bytes[PROXY_V1_MAX_SIZE - 2] = 'x';
+    bytes[PROXY_V1_MAX_SIZE - 1] = '\r';
+    bytes[PROXY_V1_MAX_SIZE] = '\n';
     ck_assert_int_eq((int)proxy_samples_judge(bytes, PROXY_V1_MAX_SIZE + 1, PROXY_V1, &parsed),
                      PROXY_INVALID);
 }
