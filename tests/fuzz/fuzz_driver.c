@@ -3,11 +3,11 @@
  * Learns nothing from what the target does, as libFuzzer would: `make check` needs no clang.
  * Run by make check as fuzz_NAME, whose corpus is tests/fuzz/corpus/NAME.
  */
-#include <assert.h>
 #include <config.h>
 
 #include "fuzz.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <limits.h>
 #include <stdint.h>
