@@ -60,7 +60,7 @@ bool channel_has_input_waiting(const struct channel *channel)
 {
     struct pollfd input = {.fd = bufferevent_getfd(channel->input), .events = POLLIN};
 
-    return channel_is_reading(channel) && poll(&input, 1, 0) > 0;
+    return poll(&input, 1, 0) > 0;
 }
 
 int channel_unacknowledged_bytes(const struct channel *channel)

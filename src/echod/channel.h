@@ -63,10 +63,7 @@ int channel_shut(struct channel *channel) __attribute__((warn_unused_result));
 /* Return the descriptor that it reads from. */
 int channel_socket(const struct channel *channel);
 
-/*
- * Tell whether the loop is about to read something: a timer may be due before, for instance when
- * the process was stopped.
- */
+/* Tell whether the kernel has something that can be read. */
 bool channel_has_input_waiting(const struct channel *channel);
 
 /* Return how many bytes the kernel has taken from us and the client has not yet from the kernel. */

@@ -133,6 +133,17 @@ static void drain(struct connection *connection, enum close_reason reason)
     finish_draining(connection);
 }
 
+/*
+ * Tell whether the loop is about to read something: a timer may be due before, for instance when
+ * the process was stopped.
+ */
+static bool is_input_waiting(const struct connection *connection)
+{
+    return (connection->state == CONNECTION_HANDSHAKE ||
+            channel_is_reading(&connection->channel)) &&
+           channel_has_input_waiting(&connection->channel);
+}
+
 /* Drain once the input that waits was read. */
 static void leave_after_input(struct connection *connection, enum close_reason reason)
 {
@@ -155,11 +166,12 @@ void connection_close(struct connection *connection, enum close_reason reason)
         connection->overdue_reason = reason;
         timeout_touch(&group->closing, &connection->closing);
     }
-    if (group->limits.linger_timeout_ms == 0 || connection->state == CONNECTION_HANDSHAKE)
+    if (group->limits.linger_timeout_ms == 0)
         end(connection, reason);
-    else if (connection->state == CONNECTION_OPEN &&
-             channel_has_input_waiting(&connection->channel))
+    else if (connection->state < CONNECTION_DRAINING && is_input_waiting(connection))
         leave_after_input(connection, reason);
+    else if (connection->state == CONNECTION_HANDSHAKE)
+        end(connection, reason);
     else if (connection->state == CONNECTION_OPEN)
         drain(connection, reason);
 }
@@ -173,7 +185,7 @@ static void on_idle(struct timeout *timeout)
 {
     struct connection *connection = CONNECTION_OF(timeout, idle);
 
-    if (channel_has_input_waiting(&connection->channel))
+    if (is_input_waiting(connection))
         timeout_touch(&connection->group->idle, timeout);
     else
         connection_close(connection, CLOSE_IDLE);
@@ -450,6 +462,16 @@ static void refuse(struct connection *connection, enum counter which, enum close
     end(connection, reason);
 }
 
+/* Take over from the handshake. It may end the connection. */
+static void on_header(struct connection *connection)
+{
+    connection->facts.peer = *handshake_source(connection->handshake);
+    if (begin_echo(connection) < 0)
+        end(connection, CLOSE_NO_MEMORY);
+    else if (connection->is_leaving && !is_input_waiting(connection))
+        drain(connection, connection->reason);
+}
+
 static void on_handshake_over(enum handshake_outcome outcome, void *argument)
 {
     struct connection *connection = argument;
@@ -457,9 +479,7 @@ static void on_handshake_over(enum handshake_outcome outcome, void *argument)
 
     switch (outcome) {
     case HANDSHAKE_DONE:
-        connection->facts.peer = *handshake_source(connection->handshake);
-        if (begin_echo(connection) < 0)
-            end(connection, CLOSE_NO_MEMORY);
+        on_header(connection);
         return;
     case HANDSHAKE_ENDED:
         end(connection, CLOSE_CLIENT);

@@ -86,6 +86,17 @@ static bool is_open(const struct sockets *sockets, size_t count,
     return false;
 }
 
+/* Refuse what no endpoint of this kind can do, where its scheme does not tell which kind it is. */
+static int check_kind(const struct endpoint *endpoint, const struct listen *listen,
+                      struct error *error)
+{
+    if (endpoint->kind != ENDPOINT_DATAGRAM || listen->options.proxy == LISTENER_PROXY_OFF)
+        return 0;
+    error_set(error, "%s: proxy goes with stream sockets, and this one has datagrams; leave it out",
+              endpoint->name);
+    return -1;
+}
+
 /* Open an address of a list, and note which one it is. */
 static int open_listed(struct sockets *sockets, const struct listen_list *addresses, size_t index,
                        struct lookup *lookup, const struct passed *passed, struct log *log,
@@ -102,6 +113,8 @@ static int open_listed(struct sockets *sockets, const struct listen_list *addres
         endpoint->address = listen->address;
         endpoint->options = endpoint->next_options = listen->options;
         endpoint->occurrence = occurrence_of(addresses, index);
+        if (check_kind(endpoint, listen, error) < 0)
+            return -1;
     }
     return 0;
 }
@@ -196,16 +209,36 @@ static const struct listen *find_listen(const struct endpoint *endpoint,
     return NULL;
 }
 
-/* Note whether an endpoint stays, and with which options. */
-static void begin_change(struct endpoint *endpoint, const struct listen_list *addresses)
+/* Note whether an endpoint stays, and with which options. Return -1 if they are wrong for it. */
+static int begin_change(struct endpoint *endpoint, const struct listen_list *addresses,
+                        struct error *error)
 {
     const struct listen *listen = find_listen(endpoint, addresses);
 
     if (endpoint->kind == ENDPOINT_CLIENT)
-        return;
+        return 0;
     endpoint->is_leaving = listen == NULL || endpoint_has_lost_path(endpoint);
-    if (!endpoint->is_leaving)
-        endpoint->next_options = listen->options;
+    if (endpoint->is_leaving)
+        return 0;
+    endpoint->next_options = listen->options;
+    return check_kind(endpoint, listen, error);
+}
+
+/* The same for all. Report each that is wrong. */
+static int begin_changes(struct sockets *sockets, const struct listen_list *addresses,
+                         sockets_error_callback *on_error, void *argument)
+{
+    int status = 0;
+
+    for (size_t i = 0; i < sockets->endpoints.count; i++) {
+        struct error error = {""};
+
+        if (begin_change(&sockets->endpoints.items[i], addresses, &error) == 0)
+            continue;
+        on_error(&error, argument);
+        status = -1;
+    }
+    return status;
 }
 
 /* An endpoint stays: with its next options, or with those that it had. */
@@ -231,10 +264,8 @@ int sockets_change(struct sockets *sockets, const struct listen_list *addresses,
                    void *argument)
 {
     const size_t before = sockets->endpoints.count;
-    int status = 0;
+    int status = begin_changes(sockets, addresses, on_error, argument);
 
-    for (size_t i = 0; i < before; i++)
-        begin_change(&sockets->endpoints.items[i], addresses);
     for (size_t i = 0; i < addresses->count; i++) {
         struct error cause = {""};
 

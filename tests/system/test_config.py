@@ -12,7 +12,7 @@ import harness
 SHIPPED = os.path.join(harness.HERE, "../../packaging/echod.conf.in")
 DEFAULTS = ["listen tcp://127.0.0.1:13265", "backlog 4096", "workers 1", "max-connections auto",
             "high-water 256KiB", "low-water auto", "max-queued 256MiB", "udp-receive-buffer auto",
-            "write-timeout 30s",
+            "handshake-timeout 10s", "write-timeout 30s",
             "idle-timeout 0", "lifetime 0", "linger-timeout 2s", "drain-timeout 5s",
             "pin-workers no", "no-shortcuts no", "log-target stderr", "log-level info",
             "log-format text"]
@@ -28,6 +28,7 @@ high-water 1234567
 low-water 1MiB
 max-queued 1GiB
 udp-receive-buffer 1024KiB
+handshake-timeout 0.5
 write-timeout 1m30s
 idle-timeout 1d2h3m4s5ms
 lifetime 250ms
@@ -216,7 +217,8 @@ class CheckTest(ConfigTestCase):
         self.assertEqual(without_origins(text), [
             "listen tcp://[::1]:7", 'listen "unix:///run/a b#\\"\\\\"', "listen tcp://localhost:8",
             "backlog 17", "workers auto", "max-connections 9", "high-water 1234567",
-            "low-water 1MiB", "max-queued 1GiB", "udp-receive-buffer 1MiB", "write-timeout 1m30s",
+            "low-water 1MiB", "max-queued 1GiB", "udp-receive-buffer 1MiB",
+            "handshake-timeout 500ms", "write-timeout 1m30s",
             "idle-timeout 1d2h3m4s5ms", "lifetime 250ms", "linger-timeout 0", "drain-timeout 9s",
             "pin-workers yes", "no-shortcuts yes", "user root", "group 0", "pid-file /run/e.pid",
             "log-target syslog", "log-level debug", "log-format json"])

@@ -336,6 +336,23 @@ class LifeTest(harness.TestCase):
                 self.assertEqual(server.connect().recv(1), b"")
             server.wait_for_closed("lifetime over")
 
+    def test_datagrams_have_no_header(self):
+        """Of a socket that was passed, only the socket tells; a reload is undone."""
+        words = "proxy goes with stream sockets, and this one has datagrams"
+        with socket.socket(type=socket.SOCK_DGRAM) as passed:
+            passed.bind(("127.0.0.1", 0))
+            address = f"fd://{passed.fileno()}"
+            result = harness.run_echod("--no-config", "--listen", f"{address},proxy=any",
+                                       pass_fds=(passed.fileno(),))
+            self.assert_refused(result, words)
+            path = f"{self.temporary_directory()}/echod.conf"
+            write(path, f"listen {address}\n")
+            with Echod(listen=None, config=path, pass_fds=(passed.fileno(),),
+                       may_log=words) as server:
+                write(path, f"listen {address},proxy=any\n")
+                server.signal(signal.SIGHUP)
+                server.log.wait_for("HUP: the configuration is not changed")
+
     def test_a_reload_asks_for_headers(self):
         """Who is connected goes on as he began; who comes is asked."""
         path = f"{self.temporary_directory()}/echod.conf"

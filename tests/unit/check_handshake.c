@@ -223,6 +223,34 @@ START_TEST(an_end_that_we_begin_is_at_once)
 }
 END_TEST
 
+START_TEST(what_is_there_when_we_end_it_is_echoed)
+{
+    struct client *client = join_behind_proxy(_i);
+
+    say(client, V2, sizeof V2 - 1);
+    client_send(client, 10);
+    connection_close(client->connection, CLOSE_LIFETIME);
+    ck_assert_uint_eq(client->ends, 0);
+    support_loop_until(client_sees_end, client);
+    ck_assert_uint_eq(client->received, 10);
+    client_finish(client);
+    client_await_end(client, CLOSE_LIFETIME);
+}
+END_TEST
+
+START_TEST(a_header_alone_is_followed_by_our_fin)
+{
+    struct client *client = join_behind_proxy(_i);
+
+    say(client, V2, sizeof V2 - 1);
+    connection_close(client->connection, CLOSE_LIFETIME);
+    support_loop_until(client_sees_end, client);
+    ck_assert_int_eq(client->error, 0);
+    client_finish(client);
+    client_await_end(client, CLOSE_LIFETIME);
+}
+END_TEST
+
 START_TEST(a_report_says_that_it_waits)
 {
     struct client *client = join_behind_proxy(_i);
@@ -281,6 +309,8 @@ static Suite *handshake_suite(void)
 
     test_case = scene_case(suite, "life");
     tcase_add_loop_test(test_case, an_end_that_we_begin_is_at_once, 0, SOCKET_COUNT);
+    tcase_add_loop_test(test_case, what_is_there_when_we_end_it_is_echoed, 0, SOCKET_COUNT);
+    tcase_add_loop_test(test_case, a_header_alone_is_followed_by_our_fin, 0, SOCKET_COUNT);
     tcase_add_loop_test(test_case, a_report_says_that_it_waits, 0, SOCKET_COUNT);
     tcase_add_test(test_case, without_memory_nothing_begins);
     return suite;
