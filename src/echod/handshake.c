@@ -20,7 +20,8 @@ struct handshake {
     struct timeout deadline;
     struct proxy_reader reader;
     union peer peer, source;
-    bool has_source;   /* which is not the peer */
+    bool has_source; /* which is not the peer */
+    bool is_overdue;
     const char *error; /* while it is reported */
 };
 
@@ -102,16 +103,18 @@ static void on_end_of_input(struct handshake *handshake)
     finish_invalid(handshake, &error);
 }
 
-/* More of the header must come, if there is memory for it. */
+/* More of the header must come, if there is time and memory for it. */
 static void go_on(struct handshake *handshake)
 {
     const struct connection_group *group = handshake->group;
 
-    if (handshake->reader.size == PROXY_READER_LEAST_SIZE ||
-        group->pool->queued_bytes <= group->limits.max_queued_bytes)
-        return;
-    errno = ENOMEM;
-    finish(handshake, HANDSHAKE_FAILED);
+    if (handshake->is_overdue) {
+        finish(handshake, HANDSHAKE_OVERDUE);
+    } else if (handshake->reader.size > PROXY_READER_LEAST_SIZE &&
+               group->pool->queued_bytes > group->limits.max_queued_bytes) {
+        errno = ENOMEM;
+        finish(handshake, HANDSHAKE_FAILED);
+    }
 }
 
 static void read_header(struct handshake *handshake, int fd)
@@ -155,9 +158,13 @@ static void on_header_readable(evutil_socket_t fd, short what, void *argument)
         finish(handshake, HANDSHAKE_UNTRUSTED);
 }
 
+/* What came before the deadline, while the process was stopped for instance, still counts. */
 void handshake_on_overdue(struct timeout *timeout)
 {
-    finish(HANDSHAKE_OF(timeout), HANDSHAKE_OVERDUE);
+    struct handshake *handshake = HANDSHAKE_OF(timeout);
+
+    handshake->is_overdue = true;
+    read_header(handshake, event_get_fd(handshake->readable));
 }
 
 struct handshake *handshake_new(struct connection_group *group, int fd, const union peer *peer,

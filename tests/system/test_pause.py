@@ -49,6 +49,26 @@ class PauseTest(harness.TestCase):
                 closed = server.wait_for_closed("client closed", count=CLIENTS)
                 self.assertEqual({line.bytes_in for line in closed}, {13})
 
+    def test_a_header_that_came_meanwhile_counts(self):
+        """Of the PROXY protocol; the first half came before, and the deadline is over."""
+        short = b"PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\n"
+        large = b"\r\n\r\n\0\r\nQUIT\n\x20\0" + (3000).to_bytes(2, "big") + bytes(3000)
+        for header in (short, large):
+            with self.subTest(size=len(header)), \
+                    Echod("--handshake-timeout", scaled_ms(TIMEOUT_MS),
+                          listen=f"{harness.LOOPBACK},proxy=any") as server:
+                clients = [server.connect() for _ in range(CLIENTS)]
+                for client in clients:
+                    client.sendall(header[:20])
+                harness.wait_until(lambda server=server: server.report()[0].open == CLIENTS,
+                                   "all are accepted")
+                self.stop(server)
+                for client in clients:
+                    client.sendall(header[20:] + b"meanwhile")
+                self.resume(server)
+                for client in clients:
+                    self.assertEqual(harness.receive_exactly(client, 9), b"meanwhile")
+
     def test_who_was_silent_is_still_idle(self):
         """A pause is no reprieve for a client that sent nothing."""
         with Echod("--idle-timeout", scaled_ms(TIMEOUT_MS)) as server:
