@@ -113,8 +113,8 @@ static int check_proxy(const struct checking *checking, const struct listen *lis
         return 0;
     address_format(&listen->address, address);
     options_name_value("listen", &listen->origin, &name);
-    error_set(&error, "%s: %s: proxy-from goes with proxy=v1, proxy=v2 or proxy=any",
-              name.text, address);
+    error_set(&error, "%s: %s: proxy-from goes with proxy=v1, proxy=v2 or proxy=any", name.text,
+              address);
     checking->on_error(&error, checking->argument);
     return options_status_of(&listen->origin, &listen->origin);
 }
