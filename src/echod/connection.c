@@ -161,16 +161,15 @@ static void after_input(struct connection *connection)
 void connection_close(struct connection *connection, enum close_reason reason)
 {
     struct connection_group *group = connection->group;
+    const bool may_linger = group->limits.linger_timeout_ms > 0;
 
     if (!timeout_is_armed(&connection->closing)) {
         connection->overdue_reason = reason;
         timeout_touch(&group->closing, &connection->closing);
     }
-    if (group->limits.linger_timeout_ms == 0)
-        end(connection, reason);
-    else if (connection->state < CONNECTION_DRAINING && is_input_waiting(connection))
+    if (may_linger && connection->state < CONNECTION_DRAINING && is_input_waiting(connection))
         leave_after_input(connection, reason);
-    else if (connection->state == CONNECTION_HANDSHAKE)
+    else if (!may_linger || connection->state == CONNECTION_HANDSHAKE)
         end(connection, reason);
     else if (connection->state == CONNECTION_OPEN)
         drain(connection, reason);

@@ -98,7 +98,7 @@ static void expect_incomplete(struct proxy_reader *reader, int fd)
 /* It cannot be looked at; were it left in the socket, the loop would report it again and again. */
 START_TEST(an_urgent_byte_is_taken_from_a_unix_socket)
 {
-    struct proxy_reader reader = {NULL};
+    struct proxy_reader reader = {.length = 0};
     struct pollfd input = {.events = POLLIN};
     int ends[2];
 
