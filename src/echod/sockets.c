@@ -97,6 +97,20 @@ static int check_kind(const struct endpoint *endpoint, const struct listen *list
     return -1;
 }
 
+/* The same for those of the first `count` endpoints that serve an address already. */
+static int check_open(const struct sockets *sockets, size_t count,
+                      const struct listen_list *addresses, size_t index, struct error *error)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct endpoint *endpoint = &sockets->endpoints.items[i];
+
+        if (is_endpoint_of(endpoint, addresses, index) &&
+            check_kind(endpoint, &addresses->items[index], error) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 /* Open an address of a list, and note which one it is. */
 static int open_listed(struct sockets *sockets, const struct listen_list *addresses, size_t index,
                        struct lookup *lookup, const struct passed *passed, struct log *log,
@@ -209,36 +223,16 @@ static const struct listen *find_listen(const struct endpoint *endpoint,
     return NULL;
 }
 
-/* Note whether an endpoint stays, and with which options. Return -1 if they are wrong for it. */
-static int begin_change(struct endpoint *endpoint, const struct listen_list *addresses,
-                        struct error *error)
+/* Note whether an endpoint stays, and with which options. */
+static void begin_change(struct endpoint *endpoint, const struct listen_list *addresses)
 {
     const struct listen *listen = find_listen(endpoint, addresses);
 
     if (endpoint->kind == ENDPOINT_CLIENT)
-        return 0;
+        return;
     endpoint->is_leaving = listen == NULL || endpoint_has_lost_path(endpoint);
-    if (endpoint->is_leaving)
-        return 0;
-    endpoint->next_options = listen->options;
-    return check_kind(endpoint, listen, error);
-}
-
-/* The same for all. Report each that is wrong. */
-static int begin_changes(struct sockets *sockets, const struct listen_list *addresses,
-                         sockets_error_callback *on_error, void *argument)
-{
-    int status = 0;
-
-    for (size_t i = 0; i < sockets->endpoints.count; i++) {
-        struct error error = {""};
-
-        if (begin_change(&sockets->endpoints.items[i], addresses, &error) == 0)
-            continue;
-        on_error(&error, argument);
-        status = -1;
-    }
-    return status;
+    if (!endpoint->is_leaving)
+        endpoint->next_options = listen->options;
 }
 
 /* An endpoint stays: with its next options, or with those that it had. */
@@ -264,13 +258,16 @@ int sockets_change(struct sockets *sockets, const struct listen_list *addresses,
                    void *argument)
 {
     const size_t before = sockets->endpoints.count;
-    int status = begin_changes(sockets, addresses, on_error, argument);
+    int status = 0;
 
+    for (size_t i = 0; i < before; i++)
+        begin_change(&sockets->endpoints.items[i], addresses);
     for (size_t i = 0; i < addresses->count; i++) {
         struct error cause = {""};
 
-        if (is_open(sockets, before, addresses, i) ||
-            open_late(sockets, addresses, i, lookup, log, &cause) == 0)
+        if (is_open(sockets, before, addresses, i)
+                ? check_open(sockets, before, addresses, i, &cause) == 0
+                : open_late(sockets, addresses, i, lookup, log, &cause) == 0)
             continue;
         report(addresses, i, &cause, on_error, argument);
         status = -1;

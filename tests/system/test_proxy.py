@@ -341,6 +341,7 @@ class LifeTest(harness.TestCase):
                        may_log=words) as server:
                 write(path, f"listen {address},proxy=any\n")
                 server.signal(signal.SIGHUP)
+                server.log.wait_for(rf"{re.escape(path)}:1: .*{words}")
                 server.log.wait_for("HUP: the configuration is not changed")
 
     def test_a_reload_asks_for_headers(self):
