@@ -164,7 +164,7 @@ void handshake_on_overdue(struct timeout *timeout)
     struct handshake *handshake = HANDSHAKE_OF(timeout);
 
     handshake->is_overdue = true;
-    read_header(handshake, event_get_fd(handshake->readable));
+    on_header_readable(event_get_fd(handshake->readable), EV_TIMEOUT, handshake);
 }
 
 struct handshake *handshake_new(struct connection_group *group, int fd, const union peer *peer,
