@@ -60,8 +60,9 @@ static enum proxy_reading take(struct proxy_reader *reader, int fd, size_t count
     return (size_t)taken == count ? reading : PROXY_READING_INCOMPLETE;
 }
 
-static enum proxy_reading read_once(struct proxy_reader *reader, int fd, unsigned versions,
-                                    struct proxy_header *header, struct error *error)
+static enum proxy_reading read_once(struct proxy_reader *reader, int fd,
+                                    enum proxy_version versions, struct proxy_header *header,
+                                    struct error *error)
 {
     size_t header_length;
     ssize_t seen;
@@ -83,8 +84,9 @@ static enum proxy_reading read_once(struct proxy_reader *reader, int fd, unsigne
     abort(); /* no such outcome */
 }
 
-enum proxy_reading proxy_reader_read(struct proxy_reader *reader, int fd, unsigned versions,
-                                     struct proxy_header *header, struct error *error)
+enum proxy_reading proxy_reader_read(struct proxy_reader *reader, int fd,
+                                     enum proxy_version versions, struct proxy_header *header,
+                                     struct error *error)
 {
     enum proxy_reading reading;
 

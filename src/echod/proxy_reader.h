@@ -33,8 +33,9 @@ enum proxy_reading {
  * as far as it is there: a deadline may be due next.
  * When it is done, `header` is set; its texts lie in the reader.
  */
-enum proxy_reading proxy_reader_read(struct proxy_reader *reader, int fd, unsigned versions,
-                                     struct proxy_header *header, struct error *error);
+enum proxy_reading proxy_reader_read(struct proxy_reader *reader, int fd,
+                                     enum proxy_version versions, struct proxy_header *header,
+                                     struct error *error);
 
 /* Free its memory. It is all zeros again. */
 void proxy_reader_fini(struct proxy_reader *reader);
