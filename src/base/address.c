@@ -17,18 +17,59 @@
 #include <strings.h>
 
 #define KNOWN_FORMS                                                                                \
-    "tcp://HOST:PORT, HOST:PORT, udp://HOST:PORT, unix:///PATH, fd://N, systemd://[NAME] or "      \
-    "stdio:"
-#define TARGET_FORMS "HOST, tcp://HOST:PORT, udp://HOST:PORT or unix:///PATH"
+    "tcp://HOST:PORT, HOST:PORT, tls://HOST:PORT, udp://HOST:PORT, unix:///PATH, fd://N, "         \
+    "systemd://[NAME], the last three also behind tls+, or stdio:"
+#define TARGET_FORMS                                                                               \
+    "HOST, tcp://HOST:PORT, tls://HOST:PORT, udp://HOST:PORT, unix:///PATH or tls+unix:///PATH"
 
 /* What an address is for: a server's may have any host and port, a client's needs its own. */
 enum use { USE_LISTEN, USE_CONNECT };
 
-static const char *skip_prefix(const char *text, const char *prefix)
-{
-    const size_t length = strlen(prefix);
+/* How each kind of address begins. */
+static const struct prefix {
+    const char *text;
+    enum address_scheme scheme;
+    bool is_tls;
+} prefixes[] = {
+    {"tcp://", ADDRESS_TCP, false},
+    {"tls://", ADDRESS_TCP, true},
+    {"udp://", ADDRESS_UDP, false},
+    {"unix://", ADDRESS_UNIX, false},
+    {"tls+unix://", ADDRESS_UNIX, true},
+    {"fd://", ADDRESS_FD, false},
+    {"tls+fd://", ADDRESS_FD, true},
+    {"systemd://", ADDRESS_SYSTEMD, false},
+    {"tls+systemd://", ADDRESS_SYSTEMD, true},
+    {"stdio:", ADDRESS_STDIO, false},
+};
 
-    return strncmp(text, prefix, length) == 0 ? text + length : NULL;
+enum { PREFIX_COUNT = sizeof prefixes / sizeof prefixes[0] };
+
+/* "stdio:7" is a host and a port. */
+static bool has_prefix(const char *text, const struct prefix *prefix)
+{
+    if (prefix->scheme == ADDRESS_STDIO)
+        return strcmp(text, prefix->text) == 0;
+    return strncmp(text, prefix->text, strlen(prefix->text)) == 0;
+}
+
+/* Return what the text begins with, or NULL. */
+static const struct prefix *find_prefix(const char *text)
+{
+    for (size_t i = 0; i < PREFIX_COUNT; i++) {
+        if (has_prefix(text, &prefixes[i]))
+            return &prefixes[i];
+    }
+    return NULL;
+}
+
+const char *address_prefix(const struct address *address)
+{
+    for (size_t i = 0; i < PREFIX_COUNT; i++) {
+        if (prefixes[i].scheme == address->scheme && prefixes[i].is_tls == address->is_tls)
+            return prefixes[i].text;
+    }
+    abort(); /* no such address */
 }
 
 static int parse_port(const char *text, const char *whole, enum use use, struct address *address,
@@ -165,12 +206,12 @@ static bool decode_path(const char *text, char path[ADDRESS_PATH_SIZE])
     return true;
 }
 
-static void encode_path(const char *path, char text[ADDRESS_TEXT_SIZE])
+static void encode_path(const char *prefix, const char *path, char text[ADDRESS_TEXT_SIZE])
 {
     struct line line = {.length = 0};
     size_t length;
 
-    line_append_text(&line, "unix://");
+    line_append_text(&line, prefix);
     for (; *path != '\0'; path++) {
         if (*path == ',')
             line_append_text(&line, "%2C");
@@ -199,7 +240,6 @@ static int parse_unix(const char *path, const char *whole, struct address *addre
                   whole, sizeof address->path - 1);
         return -1;
     }
-    address->scheme = ADDRESS_UNIX;
     return 0;
 }
 
@@ -213,7 +253,6 @@ static int parse_fd(const char *text, const char *whole, struct address *address
         return -1;
     }
     address->fd = (int)fd;
-    address->scheme = ADDRESS_FD;
     return 0;
 }
 
@@ -234,64 +273,79 @@ static int parse_systemd(const char *name, const char *whole, struct address *ad
         }
     }
     memcpy(address->name, name, length + 1);
-    address->scheme = ADDRESS_SYSTEMD;
     return 0;
+}
+
+/* Read what stands behind the prefix. */
+static int parse_rest(const char *rest, const char *whole, enum use use, struct address *address,
+                      struct error *error)
+{
+    switch (address->scheme) {
+    case ADDRESS_TCP:
+    case ADDRESS_UDP:
+        return parse_host_port(rest, whole, use, address, error);
+    case ADDRESS_UNIX:
+        return parse_unix(rest, whole, address, error);
+    case ADDRESS_FD:
+        return parse_fd(rest, whole, address, error);
+    case ADDRESS_SYSTEMD:
+        return parse_systemd(rest, whole, address, error);
+    case ADDRESS_STDIO:
+        return 0;
+    }
+    abort(); /* no such scheme */
 }
 
 int address_parse(const char *text, struct address *address, struct error *error)
 {
-    const char *rest;
+    const struct prefix *prefix = find_prefix(text);
 
     *address = (struct address){.scheme = ADDRESS_TCP};
-    if (strcmp(text, "stdio:") == 0) {
-        address->scheme = ADDRESS_STDIO;
-        return 0;
+    if (prefix != NULL) {
+        address->scheme = prefix->scheme;
+        address->is_tls = prefix->is_tls;
+        return parse_rest(text + strlen(prefix->text), text, USE_LISTEN, address, error);
     }
-    if ((rest = skip_prefix(text, "tcp://")) != NULL)
-        return parse_host_port(rest, text, USE_LISTEN, address, error);
-    if ((rest = skip_prefix(text, "udp://")) != NULL) {
-        address->scheme = ADDRESS_UDP;
-        return parse_host_port(rest, text, USE_LISTEN, address, error);
-    }
-    if ((rest = skip_prefix(text, "unix://")) != NULL)
-        return parse_unix(rest, text, address, error);
-    if ((rest = skip_prefix(text, "fd://")) != NULL)
-        return parse_fd(rest, text, address, error);
-    if ((rest = skip_prefix(text, "systemd://")) != NULL)
-        return parse_systemd(rest, text, address, error);
     if (strstr(text, "://") == NULL && strchr(text, ':') != NULL)
         return parse_host_port(text, text, USE_LISTEN, address, error);
     error_set(error, "\"%s\" is no address; write " KNOWN_FORMS, text);
     return -1;
 }
 
+/* Tell whether a client can connect to what begins like this. */
+static bool is_target(const char *text, const struct prefix *prefix)
+{
+    if (prefix == NULL)
+        return strstr(text, "://") == NULL;
+    return prefix->scheme == ADDRESS_TCP || prefix->scheme == ADDRESS_UDP ||
+           prefix->scheme == ADDRESS_UNIX;
+}
+
 int address_parse_target(const char *text, uint16_t default_port, struct address *address,
                          struct error *error)
 {
-    const char *rest;
+    const struct prefix *prefix = find_prefix(text);
+    const char *rest = prefix == NULL ? text : text + strlen(prefix->text);
 
     *address = (struct address){.scheme = ADDRESS_TCP, .port = default_port};
-    if ((rest = skip_prefix(text, "unix://")) != NULL)
-        return parse_unix(rest, text, address, error);
-    if ((rest = skip_prefix(text, "udp://")) != NULL) {
-        address->scheme = ADDRESS_UDP;
-    } else if ((rest = skip_prefix(text, "tcp://")) == NULL) {
-        rest = text;
-        if (strstr(text, "://") != NULL || strcmp(text, "stdio:") == 0) {
-            error_set(error, "\"%s\" is no address to connect to; write " TARGET_FORMS, text);
-            return -1;
-        }
+    if (!is_target(text, prefix)) {
+        error_set(error, "\"%s\" is no address to connect to; write " TARGET_FORMS, text);
+        return -1;
     }
-    if (is_ipv6(rest) && strlen(rest) < sizeof address->host) {
+    if (prefix != NULL) {
+        address->scheme = prefix->scheme;
+        address->is_tls = prefix->is_tls;
+    }
+    if (address->scheme != ADDRESS_UNIX && is_ipv6(rest) && strlen(rest) < sizeof address->host) {
         memcpy(address->host, rest, strlen(rest) + 1);
         return 0;
     }
-    return parse_host_port(rest, text, USE_CONNECT, address, error);
+    return parse_rest(rest, text, USE_CONNECT, address, error);
 }
 
 bool address_is_equal(const struct address *address, const struct address *other)
 {
-    if (address->scheme != other->scheme)
+    if (address->scheme != other->scheme || address->is_tls != other->is_tls)
         return false;
     switch (address->scheme) {
     case ADDRESS_TCP:
@@ -320,26 +374,25 @@ static void format_host_port(const char *host, uint16_t port, const char *scheme
 
 void address_format(const struct address *address, char text[ADDRESS_TEXT_SIZE])
 {
+    const char *prefix = address_prefix(address);
+
     switch (address->scheme) {
     case ADDRESS_TCP:
-        format_host_port(address->host, address->port, "tcp://", text);
-        break;
     case ADDRESS_UDP:
-        format_host_port(address->host, address->port, "udp://", text);
-        break;
+        format_host_port(address->host, address->port, prefix, text);
+        return;
     case ADDRESS_UNIX:
-        encode_path(address->path, text);
-        break;
+        encode_path(prefix, address->path, text);
+        return;
     case ADDRESS_FD:
-        (void)snprintf(text, ADDRESS_TEXT_SIZE, "fd://%d", address->fd);
-        break;
+        (void)snprintf(text, ADDRESS_TEXT_SIZE, "%s%d", prefix, address->fd);
+        return;
     case ADDRESS_SYSTEMD:
-        (void)snprintf(text, ADDRESS_TEXT_SIZE, "systemd://%s", address->name);
-        break;
     case ADDRESS_STDIO:
-        (void)snprintf(text, ADDRESS_TEXT_SIZE, "stdio:");
-        break;
+        (void)snprintf(text, ADDRESS_TEXT_SIZE, "%s%s", prefix, address->name);
+        return;
     }
+    abort(); /* no such scheme */
 }
 
 /* It stands in a line of the log for each connection, so it does without printf. */

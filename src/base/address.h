@@ -32,6 +32,7 @@ enum address_scheme {
 /* Plain data, and no pointer in it: it may be copied. Only the scheme's own members are set. */
 struct address {
     enum address_scheme scheme;
+    bool is_tls; /* tls:// for tcp://, and tls+ before unix://, fd:// and systemd:// */
     char host[ADDRESS_HOST_SIZE]; /* tcp, udp: a name or a numeric address, IPv6 without brackets */
     uint16_t port;                /* tcp, udp: host byte order; 0 lets the system choose */
     char path[ADDRESS_PATH_SIZE]; /* unix: absolute, or '@' and an abstract name; with a NUL */
@@ -56,6 +57,9 @@ int address_parse_target(const char *text, uint16_t default_port, struct address
 
 /* Tell whether two addresses were written alike; names are not resolved. */
 bool address_is_equal(const struct address *address, const struct address *other);
+
+/* Return how an address is written up to where its host, path, number or name begins: "tls://". */
+const char *address_prefix(const struct address *address);
 
 /* Write the address as address_parse reads it, scheme included: "tcp://[::1]:7". */
 void address_format(const struct address *address, char text[ADDRESS_TEXT_SIZE]);

@@ -30,7 +30,7 @@ static int parse(const char *text, struct listen *listen, struct error *error)
     status = address_parse(address, &listen->address, error);
     free(address);
     if (status < 0 ||
-        listener_options_parse(options, listen->address.scheme, &listen->options, &cause) == 0)
+        listener_options_parse(options, &listen->address, &listen->options, &cause) == 0)
         return status;
     error_set(error, "\"%.*s\": %s", (int)address_length, text, cause.text);
     return -1;

@@ -1,5 +1,5 @@
 /*
- * listener_options: what a listener may be told beside its address, and the table of that.
+ * listener_options: what a listener may be told beside its address.
  * Opens nothing, and knows no global setting but by the defaults that it is handed.
  * Called by listen, which reads them; the plain data goes on to sockets, worker and connection.
  */
@@ -85,11 +85,11 @@ enum listener_low_ports { LISTENER_LOW_PORTS_DROP, LISTENER_LOW_PORTS_ALLOW };
 
 /*
  * Read options, "idle-timeout=1h,name=public", over those that are there; a later one wins.
- * `scheme` is that of the address before them. An empty text is fine.
+ * `address` is the one before them. An empty text is fine.
  * Return 0; or -1 with errno, ENOMEM if that is the reason, and a sentence in `error` that names
  * the option and what would be right.
  */
-int listener_options_parse(const char *text, enum address_scheme scheme,
+int listener_options_parse(const char *text, const struct address *address,
                            struct listener_options *options, struct error *error)
     __attribute__((warn_unused_result));
 

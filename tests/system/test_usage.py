@@ -142,7 +142,7 @@ class MistakeTest(harness.TestCase):
         for value in ("", "x", "7", "localhost", "tcp://", "tcp://127.0.0.1", "tcp://127.0.0.1:",
                       "tcp://127.0.0.1:x", "tcp://127.0.0.1:65536", "tcp://127.0.0.1:-1", ":7",
                       "tcp://:7", "tcp://::1:7", "tcp://[::1]", "tcp://[::1:7", "tcp://[::1]x:7",
-                      "tcp://127.0.0.1:7,proxy", "tcp://127.0.0.1:7/", "tls://127.0.0.1:7",
+                      "tcp://127.0.0.1:7,proxy", "tcp://127.0.0.1:7/", "http://127.0.0.1:7",
                       "http://127.0.0.1:7", "unix://", "unix://relative/path",
                       "unix:///", "unix:///" + "x" * 108, "fd://", "fd://x", "fd://-1",
                       "fd://99999999999", "systemd:", "systemd://a:b", "stdio", "stdio://", "tcp://" + "x" * 300 + ":7"):

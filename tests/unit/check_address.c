@@ -28,6 +28,7 @@ static int parse(const char *text, struct address *address, struct error *error)
 static void check_equal(const struct address *left, const struct address *right)
 {
     ck_assert_int_eq((int)left->scheme, (int)right->scheme);
+    ck_assert_int_eq(left->is_tls, right->is_tls);
     switch (left->scheme) {
     case ADDRESS_TCP:
     case ADDRESS_UDP:
@@ -92,6 +93,10 @@ static const struct {
     {"systemd://", {.scheme = ADDRESS_SYSTEMD}, NULL},
     {"systemd://echod.socket", {.scheme = ADDRESS_SYSTEMD, .name = "echod.socket"}, NULL},
     {"stdio:", {.scheme = ADDRESS_STDIO}, NULL},
+    {"tls://[::1]:7", {.scheme = ADDRESS_TCP, .is_tls = true, .host = "::1", .port = 7}, NULL},
+    {"tls+unix:///a", {.scheme = ADDRESS_UNIX, .is_tls = true, .path = "/a"}, NULL},
+    {"tls+fd://0", {.scheme = ADDRESS_FD, .is_tls = true, .fd = 0}, NULL},
+    {"tls+systemd://a", {.scheme = ADDRESS_SYSTEMD, .is_tls = true, .name = "a"}, NULL},
 };
 
 START_TEST(a_right_address_is_read)
@@ -218,7 +223,11 @@ static const char *const bad[] = {
     "stdio",
     "http://localhost:80",
     "udp://localhost",
-    "tls://localhost:7",
+    "tls+tcp://localhost:7",
+    "tls+udp://localhost:7",
+    "tls://localhost",
+    "tls+unix://run",
+    "tls+stdio:",
     "://localhost:7",
     "tcp:///localhost:7",
 };

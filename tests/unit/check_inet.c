@@ -199,8 +199,10 @@ START_TEST(an_option_that_the_system_refuses_is_named)
     opening.options.keepalive_ms = 40000 * UINT64_C(1000);
     opening_check_refused((size_t)_i, TEXTS("tcp://127.0.0.1:0"),
                           "tcp://127.0.0.1:0: keepalive: Invalid argument; let the system");
-    ck_assert_int_eq(
-        listener_options_parse("device=no-such", ADDRESS_UDP, &opening.options, &opening.error), 0);
+    ck_assert_int_eq(listener_options_parse("device=no-such",
+                                            &(const struct address){.scheme = ADDRESS_UDP},
+                                            &opening.options, &opening.error),
+                     0);
     opening_check_refused((size_t)_i, TEXTS("udp://127.0.0.1:0"),
                           "udp://127.0.0.1:0: device: No such device; leave it out");
 #endif

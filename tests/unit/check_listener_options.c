@@ -18,6 +18,7 @@
 
 static struct listener_options defaults, options;
 static struct error error;
+static const struct address tcp = {.scheme = ADDRESS_TCP};
 
 static void setup(void)
 {
@@ -37,7 +38,9 @@ static void setup(void)
 
 static void parse(const char *text, enum address_scheme scheme)
 {
-    ck_assert_msg(listener_options_parse(text, scheme, &options, &error) == 0, "%s: %s", text,
+    const struct address address = {.scheme = scheme};
+
+    ck_assert_msg(listener_options_parse(text, &address, &options, &error) == 0, "%s: %s", text,
                   error.text);
     listener_options_inherit(&options, &defaults);
 }
@@ -92,7 +95,7 @@ START_TEST(a_list_has_up_to_16_networks)
     parse(text, ADDRESS_TCP);
     ck_assert_uint_eq(options.proxy_from.count, LISTENER_NETWORKS);
     strcat(text, ";::1");
-    ck_assert_int_eq(listener_options_parse(text, ADDRESS_TCP, &options, &error), -1);
+    ck_assert_int_eq(listener_options_parse(text, &tcp, &options, &error), -1);
     ck_assert_ptr_nonnull(strstr(error.text, "is not a list of networks: there are more than 16"));
 }
 END_TEST
@@ -183,8 +186,9 @@ static const struct {
 
 START_TEST(a_mistake_is_a_sentence_that_names_what_is_possible)
 {
-    ck_assert_int_eq(
-        listener_options_parse(mistakes[_i].text, mistakes[_i].scheme, &options, &error), -1);
+    const struct address address = {.scheme = mistakes[_i].scheme};
+
+    ck_assert_int_eq(listener_options_parse(mistakes[_i].text, &address, &options, &error), -1);
     for (int i = 0; i < 2; i++)
         ck_assert_msg(strstr(error.text, mistakes[_i].words[i]) != NULL, "no \"%s\" in: %s",
                       mistakes[_i].words[i], error.text);

@@ -1,0 +1,111 @@
+#include <config.h>
+
+#include "echod/listener_values.h"
+
+#include "base/network.h"
+#include "base/units.h"
+#include "echod/listener_options.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const double RATE_MIN = 1.0 / 3600, RATE_MAX = 1e9; /* a second */
+
+/* Letters, digits and "._-" go into log lines and labels of metrics as they are. */
+int listener_parse_name(const char *text, void *member, struct error *error)
+{
+    const size_t length = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                       "0123456789._-");
+
+    if (length == 0 || length >= LISTENER_NAME_SIZE || text[length] != '\0') {
+        error_set(error, "a name of 1 to %d letters, digits, dots, dashes and underscores",
+                  LISTENER_NAME_SIZE - 1);
+        return -1;
+    }
+    memcpy(member, text, length + 1);
+    return 0;
+}
+
+int listener_parse_keepalive(const char *text, void *member, struct error *error)
+{
+    uint64_t milliseconds = 0;
+
+    if (strcmp(text, "off") != 0 &&
+        (units_parse_duration(text, &milliseconds) < 0 || milliseconds < 1000 ||
+         milliseconds > 32767 * UINT64_C(1000))) {
+        error_set(error, "off or a duration from 1s to 9h; write for example 5m");
+        return -1;
+    }
+    *(uint64_t *)member = milliseconds;
+    return 0;
+}
+
+/* Add a network to a list. Return 0, or -1 with what is wrong in `error`. */
+static int add_network(const char *text, size_t length, struct network_list *list,
+                       struct error *error)
+{
+    char item[NETWORK_TEXT_SIZE + 1]; /* longer than any: what is cut is still wrong */
+
+    if (list->count == LISTENER_NETWORKS) {
+        error_set(error, "there are more than %d", LISTENER_NETWORKS);
+        return -1;
+    }
+    (void)snprintf(item, sizeof item, "%.*s", (int)length, text);
+    return network_parse(item, &list->items[list->count++], error);
+}
+
+int listener_parse_networks(const char *text, void *member, struct error *error)
+{
+    struct network_list list = {.count = 0};
+    struct error cause = {""};
+    size_t length;
+
+    do {
+        length = strcspn(text, ";");
+        if (add_network(text, length, &list, &cause) < 0) {
+            error_set(error, "a list of networks: %s", cause.text);
+            return -1;
+        }
+        text += length;
+    } while (*text++ == ';');
+    *(struct network_list *)member = list;
+    return 0;
+}
+
+int listener_parse_device(const char *text, void *member, struct error *error)
+{
+    const size_t length = strlen(text);
+
+    if (length == 0 || length >= IFNAMSIZ || strpbrk(text, "/ ") != NULL) {
+        error_set(error, "a network interface; write for example eth0");
+        return -1;
+    }
+    memcpy(member, text, length + 1);
+    return 0;
+}
+
+int listener_parse_mode(const char *text, void *member, struct error *error)
+{
+    const size_t length = strspn(text, "01234567");
+
+    if (length < 3 || length > 4 || text[length] != '\0' || strtol(text, NULL, 8) > 0777) {
+        error_set(error, "permissions in octal; write for example 0660");
+        return -1;
+    }
+    *(int *)member = (int)strtol(text, NULL, 8);
+    return 0;
+}
+
+int listener_parse_rate(const char *text, void *member, struct error *error)
+{
+    double rate;
+
+    if (units_parse_rate(text, &rate) < 0 || rate > RATE_MAX || (rate > 0 && rate < RATE_MIN)) {
+        error_set(error, "a rate from 1/h to 1000M/s, or 0; write for example 1000/s, 0.5/s, 300/m "
+                         "or 5k/s");
+        return -1;
+    }
+    *(double *)member = rate;
+    return 0;
+}
