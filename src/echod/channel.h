@@ -2,7 +2,7 @@
  * channel: the way between echod and a client: its descriptors, and how they are read, written,
  * shut and closed.
  * Knows no state and no limit of a connection, and looks at no byte.
- * Called by connection.
+ * Called by transfer, which has one, and by connection.
  *
  * A bufferevent has each descriptor. A socket may be read by the shortcut's event instead; then the
  * bufferevent only writes, until channel_shut.

@@ -5,12 +5,10 @@
 #include "base/clock.h"
 #include "echod/channel.h"
 #include "echod/connection_log.h"
-#include "echod/echo.h"
 #include "echod/handshake.h"
+#include "echod/transfer.h"
 
-#include <assert.h>
 #include <errno.h>
-#include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/util.h>
 #include <stddef.h>
@@ -27,19 +25,18 @@ enum connection_state {
 
 struct connection {
     struct connection_group *group;
-    struct connection_facts facts;
-    struct channel channel;
+    uint64_t id;
+    uint64_t started_ms; /* clock_now_ms */
+    union peer peer;
+    struct transfer transfer;
     struct handshake *handshake; /* NULL: its listener asks for none */
-    size_t queued_bytes;         /* of output, when account_output was last called */
     enum connection_state state;
     enum close_reason reason;         /* from draining on */
     enum close_reason overdue_reason; /* what it becomes if the closing deadline passes */
     int error;                        /* errno of CLOSE_NETWORK_ERROR */
-    int unacknowledged_bytes;         /* when the write time-out was last armed */
-    bool is_streaming;                /* echo_socket's */
     bool is_leaving;                  /* it drains once what waits in the kernel was echoed */
     bool has_input_ended;             /* the client's FIN was read */
-    struct timeout idle, lifetime, write_stall, closing;
+    struct timeout lifetime, closing;
 };
 
 #define CONNECTION_OF(timeout, member)                                                             \
@@ -64,6 +61,17 @@ static const char *state_name(enum connection_state state)
     abort(); /* no such state */
 }
 
+static struct connection_facts facts_of(const struct connection *connection)
+{
+    return (struct connection_facts){
+        .id = connection->id,
+        .peer = connection->peer,
+        .bytes_in = connection->transfer.bytes_in,
+        .bytes_out = connection->transfer.bytes_out,
+        .started_ms = connection->started_ms,
+    };
+}
+
 static struct connection_way way_of(const struct connection *connection)
 {
     const struct handshake *handshake = connection->handshake;
@@ -76,11 +84,19 @@ static struct connection_way way_of(const struct connection *connection)
 
 void connection_report(const struct connection *connection, enum log_level level)
 {
-    connection_log_state(&connection->facts, way_of(connection), state_name(connection->state),
-                         level, connection->group->log);
+    const struct connection_facts facts = facts_of(connection);
+
+    connection_log_state(&facts, way_of(connection), state_name(connection->state), level,
+                         connection->group->log);
 }
 
-/* --- Closing --------------------------------------------------------------------------------- */
+static void log_opened(const struct connection *connection)
+{
+    const struct connection_facts facts = facts_of(connection);
+
+    if (connection->group->logs == LISTENER_LOG_ALL)
+        connection_log_opened(&facts, way_of(connection), connection->group->log);
+}
 
 /* Return what there is to say beside the reason, or NULL. */
 static const char *close_detail(const struct connection *connection)
@@ -90,6 +106,17 @@ static const char *close_detail(const struct connection *connection)
     return connection->reason == CLOSE_INVALID ? handshake_error(connection->handshake) : NULL;
 }
 
+static void log_closed(const struct connection *connection)
+{
+    const struct connection_facts facts = facts_of(connection);
+
+    if (connection->group->logs >= LISTENER_LOG_CLOSED)
+        connection_log_closed(&facts, way_of(connection), connection->reason,
+                              close_detail(connection), connection->group->log);
+}
+
+/* --- Closing --------------------------------------------------------------------------------- */
+
 /* The one way out. Nothing may touch the connection after it. */
 static void end(struct connection *connection, enum close_reason reason)
 {
@@ -97,9 +124,7 @@ static void end(struct connection *connection, enum close_reason reason)
 
     connection->state = CONNECTION_ENDED;
     connection->reason = reason;
-    if (group->logs >= LISTENER_LOG_CLOSED)
-        connection_log_closed(&connection->facts, way_of(connection), reason,
-                              close_detail(connection), group->log);
+    log_closed(connection);
     counters_add(group->counters, COUNTER_CONNECTIONS_ENDED, 1);
     group->on_end(connection, group->owner);
 }
@@ -107,7 +132,7 @@ static void end(struct connection *connection, enum close_reason reason)
 /* Say FIN and wait for the client's, where that means anything: not on a pipe or a terminal. */
 static void linger(struct connection *connection)
 {
-    if (channel_shut(&connection->channel) == 0)
+    if (channel_shut(&connection->transfer.channel) == 0)
         connection->state = CONNECTION_LINGERING;
     else
         end(connection, connection->reason);
@@ -116,7 +141,7 @@ static void linger(struct connection *connection)
 /* Go on once everything has left. It may end the connection. */
 static void finish_draining(struct connection *connection)
 {
-    if (connection->queued_bytes > 0)
+    if (connection->transfer.queued_bytes > 0)
         return;
     if (connection->has_input_ended)
         end(connection, connection->reason);
@@ -129,7 +154,7 @@ static void drain(struct connection *connection, enum close_reason reason)
 {
     connection->state = CONNECTION_DRAINING;
     connection->reason = reason;
-    channel_stop_reading(&connection->channel);
+    channel_stop_reading(&connection->transfer.channel);
     finish_draining(connection);
 }
 
@@ -139,9 +164,10 @@ static void drain(struct connection *connection, enum close_reason reason)
  */
 static bool is_input_waiting(const struct connection *connection)
 {
-    return (connection->state == CONNECTION_HANDSHAKE ||
-            channel_is_reading(&connection->channel)) &&
-           channel_has_input_waiting(&connection->channel);
+    const struct channel *channel = &connection->transfer.channel;
+
+    return (connection->state == CONNECTION_HANDSHAKE || channel_is_reading(channel)) &&
+           channel_has_input_waiting(channel);
 }
 
 /* Drain once the input that waits was read. */
@@ -182,7 +208,7 @@ void connection_abort(struct connection *connection, enum close_reason reason)
 
 static void on_idle(struct timeout *timeout)
 {
-    struct connection *connection = CONNECTION_OF(timeout, idle);
+    struct connection *connection = CONNECTION_OF(timeout, transfer.idle);
 
     if (is_input_waiting(connection))
         timeout_touch(&connection->group->idle, timeout);
@@ -195,28 +221,11 @@ static void on_lifetime_over(struct timeout *timeout)
     connection_close(CONNECTION_OF(timeout, lifetime), CLOSE_LIFETIME);
 }
 
-/* Let the client have the time-out from now on, since it has taken something. */
-static void note_write_progress(struct connection *connection)
-{
-    struct timeout_queue *queue = &connection->group->write_stall;
-
-    if (queue->duration_ms == 0)
-        return;
-    connection->unacknowledged_bytes = channel_unacknowledged_bytes(&connection->channel);
-    timeout_touch(queue, &connection->write_stall);
-}
-
-/*
- * No output was sent for the whole time-out. That alone is no stall: the kernel asks for more only
- * when a third of its buffer is free, which may take a slow reader longer.
- */
 static void on_write_due(struct timeout *timeout)
 {
-    struct connection *connection = CONNECTION_OF(timeout, write_stall);
+    struct connection *connection = CONNECTION_OF(timeout, transfer.write_stall);
 
-    if (channel_unacknowledged_bytes(&connection->channel) < connection->unacknowledged_bytes)
-        note_write_progress(connection);
-    else
+    if (transfer_has_stalled(&connection->transfer))
         end(connection, CLOSE_WRITE_STALL);
 }
 
@@ -227,91 +236,7 @@ static void on_closing_overdue(struct timeout *timeout)
     end(connection, connection->overdue_reason);
 }
 
-/* --- Echo, by the bufferevent ---------------------------------------------------------------- */
-
-/*
- * Keep account of output: `added_bytes` were put into it since the last time, and what is missing
- * besides was sent.
- */
-static void account_output(struct connection *connection, size_t added_bytes)
-{
-    struct connection_group *group = connection->group;
-    const size_t expected = connection->queued_bytes + added_bytes;
-    const size_t queued = evbuffer_get_length(channel_output(&connection->channel));
-    const size_t sent = expected - queued;
-
-    connection->queued_bytes = queued;
-    group->pool->queued_bytes += added_bytes;
-    group->pool->queued_bytes -= sent;
-    if (sent > 0) {
-        connection->facts.bytes_out += sent;
-        counters_add(group->counters, COUNTER_BYTES_OUT, sent);
-        timeout_postpone(&group->idle, &connection->idle);
-    }
-    if (queued == 0)
-        timeout_cancel(&group->write_stall, &connection->write_stall);
-    else if (sent > 0 || !timeout_is_armed(&connection->write_stall))
-        note_write_progress(connection);
-}
-
-/* Tell whether output that waits must not grow: on this connection, or on all of them together. */
-static bool is_output_high(const struct connection *connection, uint64_t mark_bytes)
-{
-    const struct connection_group *group = connection->group;
-    const size_t queued = connection->queued_bytes;
-
-    return queued > 0 &&
-           (queued >= mark_bytes || group->pool->queued_bytes >= group->limits.max_queued_bytes);
-}
-
-/*
- * Pause reading at the high mark and go on at the low one. The shortcut needs an empty output: it
- * pauses at the first byte that waits. While reading pauses, output waits, and the write callback
- * comes here again.
- * Return 0, or -1 if the loop has no memory to go on.
- */
-static int update_reading(struct connection *connection)
-{
-    struct channel *channel = &connection->channel;
-    const struct connection_limits *limits = &connection->group->limits;
-    const bool is_shortcut = channel->socket_readable != NULL;
-    const uint64_t high_bytes = is_shortcut ? 1 : limits->high_water_bytes;
-    const uint64_t low_bytes = is_shortcut ? 0 : limits->low_water_bytes;
-
-    if (channel_is_reading(channel) && is_output_high(connection, high_bytes))
-        channel_stop_reading(channel);
-    else if (!channel_is_reading(channel) && !is_output_high(connection, low_bytes + 1))
-        return channel_start_reading(channel);
-    assert(channel_is_reading(channel) || connection->queued_bytes > 0); /* or nothing were armed */
-    return 0;
-}
-
-/*
- * Echo everything that was read.
- * Return 0, or -1 if there is no memory for it.
- */
-static int echo(struct connection *connection)
-{
-    struct evbuffer *input = channel_input(&connection->channel);
-    const size_t length = evbuffer_get_length(input);
-
-    if (length == 0)
-        return 0;
-    connection->facts.bytes_in += length;
-    counters_add(connection->group->counters, COUNTER_BYTES_IN, length);
-    timeout_postpone(&connection->group->idle, &connection->idle);
-    if (echo_input(input, channel_output(&connection->channel)) < 0)
-        return -1;
-    account_output(connection, length);
-    return channel_send_output(&connection->channel);
-}
-
-static void discard(struct connection *connection)
-{
-    struct evbuffer *input = channel_input(&connection->channel);
-
-    (void)evbuffer_drain(input, evbuffer_get_length(input));
-}
+/* --- Echo ------------------------------------------------------------------------------------ */
 
 static void on_readable(struct bufferevent *bufferevent, void *argument)
 {
@@ -319,8 +244,9 @@ static void on_readable(struct bufferevent *bufferevent, void *argument)
 
     (void)bufferevent;
     if (connection->state != CONNECTION_OPEN)
-        discard(connection);
-    else if (echo(connection) < 0 || update_reading(connection) < 0)
+        transfer_discard_input(&connection->transfer);
+    else if (transfer_echo_input(&connection->transfer) < 0 ||
+             transfer_update_reading(&connection->transfer) < 0)
         end(connection, CLOSE_NO_MEMORY);
     else
         after_input(connection);
@@ -332,10 +258,10 @@ static void on_writable(struct bufferevent *bufferevent, void *argument)
     struct connection *connection = argument;
 
     (void)bufferevent;
-    account_output(connection, 0);
+    transfer_note_sent(&connection->transfer);
     switch (connection->state) {
     case CONNECTION_OPEN:
-        if (update_reading(connection) < 0)
+        if (transfer_update_reading(&connection->transfer) < 0)
             end(connection, CLOSE_NO_MEMORY);
         return;
     case CONNECTION_DRAINING:
@@ -354,7 +280,7 @@ static void on_input_ended(struct connection *connection)
     connection->has_input_ended = true;
     if (connection->state == CONNECTION_LINGERING)
         end(connection, connection->reason);
-    else if (echo(connection) < 0)
+    else if (transfer_echo_input(&connection->transfer) < 0)
         end(connection, CLOSE_NO_MEMORY);
     else
         drain(connection, CLOSE_CLIENT);
@@ -381,59 +307,20 @@ static void on_event(struct bufferevent *bufferevent, short what, void *argument
     }
 }
 
-/* --- Echo, by the shortcut ------------------------------------------------------------------- */
-
-static void count_progress(struct connection *connection, const struct echo_progress *progress)
-{
-    struct connection_group *group = connection->group;
-
-    connection->facts.bytes_in += progress->received;
-    connection->facts.bytes_out += progress->sent;
-    counters_add(group->counters, COUNTER_BYTES_IN, progress->received);
-    counters_add(group->counters, COUNTER_BYTES_OUT, progress->sent);
-    if (progress->received > 0)
-        timeout_postpone(&group->idle, &connection->idle);
-}
-
-/* Return how much output this connection may have, by itself and as one of all. */
-static uint64_t output_room(const struct connection *connection)
-{
-    const struct connection_group *group = connection->group;
-    const struct connection_limits *limits = &group->limits;
-    uint64_t room_bytes = 0;
-
-    if (group->pool->queued_bytes < limits->max_queued_bytes)
-        room_bytes = limits->max_queued_bytes - group->pool->queued_bytes;
-    return room_bytes < limits->high_water_bytes ? room_bytes : limits->high_water_bytes;
-}
-
 static void on_socket_readable(evutil_socket_t fd, short what, void *argument)
 {
     struct connection *connection = argument;
-    struct echo_progress progress;
-    const enum echo_outcome outcome =
-        echo_socket(&connection->group->pool->scratch, fd, channel_output(&connection->channel),
-                    output_room(connection), &connection->is_streaming, &progress);
-    const int error = errno;
 
-    (void)what;
-    count_progress(connection, &progress);
-    switch (outcome) {
-    case ECHO_SENT:
+    (void)fd, (void)what;
+    switch (transfer_echo_socket(&connection->transfer)) {
+    case TRANSFER_GOES_ON:
         after_input(connection);
         return;
-    case ECHO_QUEUED:
-        account_output(connection, progress.received - progress.sent);
-        if (channel_send_output(&connection->channel) < 0 || update_reading(connection) < 0)
-            end(connection, CLOSE_NO_MEMORY);
-        else
-            after_input(connection);
-        return;
-    case ECHO_ENDED:
+    case TRANSFER_ENDED:
         on_input_ended(connection);
         return;
-    case ECHO_FAILED:
-        fail(connection, error);
+    case TRANSFER_FAILED:
+        fail(connection, errno);
         return;
     }
 }
@@ -443,14 +330,10 @@ static void on_socket_readable(evutil_socket_t fd, short what, void *argument)
 /* Begin to echo. Return 0, or -1 if the loop has no memory for it. */
 static int begin_echo(struct connection *connection)
 {
-    struct connection_group *group = connection->group;
-
-    if (channel_start_reading(&connection->channel) < 0)
+    if (transfer_start(&connection->transfer) < 0)
         return -1;
     connection->state = CONNECTION_OPEN;
-    timeout_touch(&group->idle, &connection->idle);
-    if (group->logs == LISTENER_LOG_ALL)
-        connection_log_opened(&connection->facts, way_of(connection), group->log);
+    log_opened(connection);
     return 0;
 }
 
@@ -464,7 +347,7 @@ static void refuse(struct connection *connection, enum counter which, enum close
 /* Take over from the handshake. It may end the connection. */
 static void on_header(struct connection *connection)
 {
-    connection->facts.peer = *handshake_source(connection->handshake);
+    connection->peer = *handshake_source(connection->handshake);
     if (begin_echo(connection) < 0)
         end(connection, CLOSE_NO_MEMORY);
     else if (connection->is_leaving && !is_input_waiting(connection))
@@ -501,10 +384,10 @@ static void on_handshake_over(enum handshake_outcome outcome, void *argument)
 /* Let a handshake come before the echo. Return 0, or -1 if there is no memory for it. */
 static int begin_handshake(struct connection *connection)
 {
-    const int fd = channel_socket(&connection->channel);
+    const int fd = channel_socket(&connection->transfer.channel);
 
-    connection->handshake = handshake_new(connection->group, fd, &connection->facts.peer,
-                                          on_handshake_over, connection);
+    connection->handshake =
+        handshake_new(connection->group, fd, &connection->peer, on_handshake_over, connection);
     return connection->handshake == NULL ? -1 : 0;
 }
 
@@ -523,9 +406,9 @@ struct connection *connection_new(struct connection_group *group, int input_fd, 
 
     if (connection == NULL)
         return NULL;
-    *connection = (struct connection){.group = group, .facts.peer = *peer};
-    if (channel_open(&connection->channel, group->base, input_fd, output_fd, &events, connection) <
-        0) {
+    *connection = (struct connection){.group = group, .peer = *peer, .transfer.group = group};
+    if (channel_open(&connection->transfer.channel, group->base, input_fd, output_fd, &events,
+                     connection) < 0) {
         free(connection);
         errno = ENOMEM;
         return NULL;
@@ -538,8 +421,8 @@ int connection_start(struct connection *connection, uint64_t id)
 {
     struct connection_group *group = connection->group;
 
-    connection->facts.id = id;
-    connection->facts.started_ms = clock_now_ms();
+    connection->id = id;
+    connection->started_ms = clock_now_ms();
     if (group->begin(connection) < 0)
         return -1;
     timeout_touch(&group->lifetime, &connection->lifetime);
@@ -554,20 +437,18 @@ void connection_free(struct connection *connection)
     if (connection == NULL)
         return;
     group = connection->group;
-    timeout_cancel(&group->idle, &connection->idle);
     timeout_cancel(&group->lifetime, &connection->lifetime);
-    timeout_cancel(&group->write_stall, &connection->write_stall);
     timeout_cancel(&group->closing, &connection->closing);
-    group->pool->queued_bytes -= connection->queued_bytes;
     handshake_free(connection->handshake);
-    channel_close(&connection->channel);
+    transfer_fini(&connection->transfer);
+    channel_close(&connection->transfer.channel);
     group->count--;
     free(connection);
 }
 
 uint64_t connection_id(const struct connection *connection)
 {
-    return connection->facts.id;
+    return connection->id;
 }
 
 enum close_reason connection_reason(const struct connection *connection)
@@ -578,7 +459,7 @@ enum close_reason connection_reason(const struct connection *connection)
 bool connection_is_complete(const struct connection *connection)
 {
     return connection->reason == CLOSE_CLIENT &&
-           connection->facts.bytes_in == connection->facts.bytes_out;
+           connection->transfer.bytes_in == connection->transfer.bytes_out;
 }
 
 int connection_init_group(struct connection_group *group)

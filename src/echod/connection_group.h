@@ -2,7 +2,7 @@
  * connection_group: what connections share: those of a worker (the pool), and of these those that
  * began under the same limits (a group).
  * Knows no connection.
- * Called by connection, and by client_group, which makes the groups.
+ * Called by connection, handshake and transfer, and by client_group, which makes the groups.
  */
 #ifndef ECHOD_CONNECTION_GROUP_H
 #define ECHOD_CONNECTION_GROUP_H

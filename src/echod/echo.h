@@ -1,7 +1,7 @@
 /*
  * echo: how bytes get from a client's input to its output.
  * Knows buffers and descriptors, not connections: limits, deadlines and ends are connection's.
- * Called by connection whenever input has come.
+ * Called by transfer whenever input has come.
  */
 #ifndef ECHOD_ECHO_H
 #define ECHOD_ECHO_H

@@ -1,8 +1,8 @@
 /*
  * timeouts: deadlines that all lie equally far ahead, in a list ordered by when they come due.
  * Knows nothing of connections: an owner embeds a struct timeout and is told when it is due.
- * Called by connection_group, which makes the queues, one for each kind of time-out; connection
- * arms its own.
+ * Called by connection_group, which makes the queues, one for each kind of time-out; connection,
+ * transfer and handshake arm their own.
  *
  * Arming, touching and cancelling move one list entry and make no system call. There is one
  * libevent timer for a queue; it may wake up early for a deadline that was touched since, and is

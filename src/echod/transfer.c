@@ -1,0 +1,195 @@
+#include <config.h>
+
+#include "echod/transfer.h"
+
+#include "echod/counters.h"
+#include "echod/echo.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <event2/buffer.h>
+#include <stdlib.h>
+
+/* --- What waits ------------------------------------------------------------------------------ */
+
+/* Let the client have the time-out from now on, since it has taken something. */
+static void note_write_progress(struct transfer *transfer)
+{
+    struct timeout_queue *queue = &transfer->group->write_stall;
+
+    if (queue->duration_ms == 0)
+        return;
+    transfer->unacknowledged_bytes = channel_unacknowledged_bytes(&transfer->channel);
+    timeout_touch(queue, &transfer->write_stall);
+}
+
+/* That alone is no stall: the kernel asks for more only when a third of its buffer is free. */
+bool transfer_has_stalled(struct transfer *transfer)
+{
+    if (channel_unacknowledged_bytes(&transfer->channel) >= transfer->unacknowledged_bytes)
+        return true;
+    note_write_progress(transfer);
+    return false;
+}
+
+static void count_received(struct transfer *transfer, size_t count)
+{
+    if (count == 0)
+        return;
+    transfer->bytes_in += count;
+    counters_add(transfer->group->counters, COUNTER_BYTES_IN, count);
+    timeout_postpone(&transfer->group->idle, &transfer->idle);
+}
+
+static void count_sent(struct transfer *transfer, size_t count)
+{
+    transfer->bytes_out += count;
+    counters_add(transfer->group->counters, COUNTER_BYTES_OUT, count);
+}
+
+/*
+ * Keep account of output: `added_bytes` were put into it since the last time, and what is missing
+ * besides was sent.
+ */
+static void account_output(struct transfer *transfer, size_t added_bytes)
+{
+    struct connection_group *group = transfer->group;
+    const size_t expected = transfer->queued_bytes + added_bytes;
+    const size_t queued = evbuffer_get_length(channel_output(&transfer->channel));
+    const size_t sent = expected - queued;
+
+    transfer->queued_bytes = queued;
+    group->pool->queued_bytes += added_bytes;
+    group->pool->queued_bytes -= sent;
+    if (sent > 0) {
+        count_sent(transfer, sent);
+        timeout_postpone(&group->idle, &transfer->idle);
+    }
+    if (queued == 0)
+        timeout_cancel(&group->write_stall, &transfer->write_stall);
+    else if (sent > 0 || !timeout_is_armed(&transfer->write_stall))
+        note_write_progress(transfer);
+}
+
+void transfer_note_sent(struct transfer *transfer)
+{
+    account_output(transfer, 0);
+}
+
+/* Tell whether output that waits must not grow: on this connection, or on all of them together. */
+static bool is_output_high(const struct transfer *transfer, uint64_t mark_bytes)
+{
+    const struct connection_group *group = transfer->group;
+    const size_t queued = transfer->queued_bytes;
+
+    return queued > 0 &&
+           (queued >= mark_bytes || group->pool->queued_bytes >= group->limits.max_queued_bytes);
+}
+
+/* The shortcut needs an empty output: it pauses at the first byte that waits. */
+int transfer_update_reading(struct transfer *transfer)
+{
+    struct channel *channel = &transfer->channel;
+    const struct connection_limits *limits = &transfer->group->limits;
+    const bool is_shortcut = channel->socket_readable != NULL;
+    const uint64_t high_bytes = is_shortcut ? 1 : limits->high_water_bytes;
+    const uint64_t low_bytes = is_shortcut ? 0 : limits->low_water_bytes;
+
+    if (channel_is_reading(channel) && is_output_high(transfer, high_bytes))
+        channel_stop_reading(channel);
+    else if (!channel_is_reading(channel) && !is_output_high(transfer, low_bytes + 1))
+        return channel_start_reading(channel);
+    assert(channel_is_reading(channel) || transfer->queued_bytes > 0); /* or nothing were armed */
+    return 0;
+}
+
+/* --- By the bufferevent ---------------------------------------------------------------------- */
+
+int transfer_echo_input(struct transfer *transfer)
+{
+    struct evbuffer *input = channel_input(&transfer->channel);
+    const size_t length = evbuffer_get_length(input);
+
+    if (length == 0)
+        return 0;
+    count_received(transfer, length);
+    if (echo_input(input, channel_output(&transfer->channel)) < 0)
+        return -1;
+    account_output(transfer, length);
+    return channel_send_output(&transfer->channel);
+}
+
+void transfer_discard_input(struct transfer *transfer)
+{
+    struct evbuffer *input = channel_input(&transfer->channel);
+
+    (void)evbuffer_drain(input, evbuffer_get_length(input));
+}
+
+/* --- By the shortcut ------------------------------------------------------------------------- */
+
+/* Return how much output this connection may have, by itself and as one of all. */
+static uint64_t output_room(const struct transfer *transfer)
+{
+    const struct connection_group *group = transfer->group;
+    const struct connection_limits *limits = &group->limits;
+    uint64_t room_bytes = 0;
+
+    if (group->pool->queued_bytes < limits->max_queued_bytes)
+        room_bytes = limits->max_queued_bytes - group->pool->queued_bytes;
+    return room_bytes < limits->high_water_bytes ? room_bytes : limits->high_water_bytes;
+}
+
+/* Let the bufferevent send what the socket did not take. */
+static enum transfer_outcome wait_for_output(struct transfer *transfer, size_t added_bytes)
+{
+    account_output(transfer, added_bytes);
+    if (channel_send_output(&transfer->channel) == 0 && transfer_update_reading(transfer) == 0)
+        return TRANSFER_GOES_ON;
+    errno = ENOMEM;
+    return TRANSFER_FAILED;
+}
+
+enum transfer_outcome transfer_echo_socket(struct transfer *transfer)
+{
+    struct channel *channel = &transfer->channel;
+    struct echo_progress progress;
+    const enum echo_outcome outcome = echo_socket(
+        &transfer->group->pool->scratch, channel_socket(channel), channel_output(channel),
+        output_room(transfer), &transfer->is_streaming, &progress);
+    const int error = errno;
+
+    count_received(transfer, progress.received);
+    count_sent(transfer, progress.sent);
+    switch (outcome) {
+    case ECHO_SENT:
+        return TRANSFER_GOES_ON;
+    case ECHO_QUEUED:
+        return wait_for_output(transfer, progress.received - progress.sent);
+    case ECHO_ENDED:
+        return TRANSFER_ENDED;
+    case ECHO_FAILED:
+        errno = error;
+        return TRANSFER_FAILED;
+    }
+    abort(); /* no such outcome */
+}
+
+/* --- Begin and end --------------------------------------------------------------------------- */
+
+int transfer_start(struct transfer *transfer)
+{
+    if (channel_start_reading(&transfer->channel) < 0)
+        return -1;
+    timeout_touch(&transfer->group->idle, &transfer->idle);
+    return 0;
+}
+
+void transfer_fini(struct transfer *transfer)
+{
+    struct connection_group *group = transfer->group;
+
+    timeout_cancel(&group->idle, &transfer->idle);
+    timeout_cancel(&group->write_stall, &transfer->write_stall);
+    group->pool->queued_bytes -= transfer->queued_bytes;
+}

@@ -1,0 +1,67 @@
+/*
+ * transfer: the bytes of one connection: from input to output, the account of what waits, and when
+ * reading pauses for it.
+ * Knows no state of a connection and ends none: what it meets it returns.
+ * Called by connection.
+ */
+#ifndef ECHOD_TRANSFER_H
+#define ECHOD_TRANSFER_H
+
+#include "echod/channel.h"
+#include "echod/connection_group.h"
+#include "echod/timeouts.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Its channel is opened by whoever has it; the other members begin as zeros. */
+struct transfer {
+    struct connection_group *group;
+    struct channel channel;
+    uint64_t bytes_in, bytes_out;
+    size_t queued_bytes;      /* of output, when that was last accounted */
+    int unacknowledged_bytes; /* when the write time-out was last armed */
+    bool is_streaming;        /* echo_socket's */
+    struct timeout idle, write_stall;
+};
+
+enum transfer_outcome {
+    TRANSFER_GOES_ON,
+    TRANSFER_ENDED,  /* the client's FIN came, and all before it was echoed */
+    TRANSFER_FAILED, /* errno says why: an error of the socket, or ENOMEM */
+};
+
+/* Begin to read. Return 0, or -1 if there is no memory for it. */
+int transfer_start(struct transfer *transfer) __attribute__((warn_unused_result));
+
+/* Forget its deadlines and what it had queued. It still has its channel. */
+void transfer_fini(struct transfer *transfer);
+
+/* Echo what the bufferevent has read. Return 0, or -1 if there is no memory for it. */
+int transfer_echo_input(struct transfer *transfer) __attribute__((warn_unused_result));
+
+/* Throw away what the bufferevent has read. */
+void transfer_discard_input(struct transfer *transfer);
+
+/* Receive and echo by the shortcut, now that the socket can be read; and update reading. */
+enum transfer_outcome transfer_echo_socket(struct transfer *transfer)
+    __attribute__((warn_unused_result));
+
+/* Account what was sent since the last time. */
+void transfer_note_sent(struct transfer *transfer);
+
+/*
+ * Pause reading at the high mark and go on at the low one, whichever is due. While reading pauses,
+ * output waits, and comes here again when some of it was sent.
+ * Return 0, or -1 if there is no memory for it.
+ */
+int transfer_update_reading(struct transfer *transfer) __attribute__((warn_unused_result));
+
+/*
+ * No output was sent for the whole write time-out: tell whether the client took nothing in all that
+ * time. Otherwise it has that time once more.
+ */
+bool transfer_has_stalled(struct transfer *transfer);
+
+#endif
