@@ -1,7 +1,7 @@
 /*
  * options: what echoprobe was asked to do, as plain data, and the one table that reads it.
  * Acts on nothing: probe does.
- * Called by main to read them, by report and plugin about the check that is asked for.
+ * Called by main to read them, by report, plugin and options_fit about the check that is asked for.
  */
 #ifndef ECHOPROBE_OPTIONS_H
 #define ECHOPROBE_OPTIONS_H

@@ -1,0 +1,133 @@
+#include <config.h>
+
+#include "echoprobe/options_fit.h"
+
+#include <errno.h>
+
+enum { DATAGRAM_LIMIT = 65507 /* 65,535 less the headers of IPv4 and UDP (RFC 768) */ };
+
+static int check_target(const struct options *options, struct error *error)
+{
+    const struct address *target = &options->target;
+
+    if (target->host[0] == '\0' && target->path[0] == '\0') {
+        error_set(error, "ADDRESS is missing; write for example echoprobe 127.0.0.1:13265");
+        return -1;
+    }
+    if (options->ipv4 && options->ipv6) {
+        error_set(error, "--ipv4 and --ipv6 exclude each other; leave both out to use either");
+        return -1;
+    }
+    if (target->scheme == ADDRESS_UDP && options->churn) {
+        error_set(error, "--churn: UDP has no connections; use tcp:// or unix://");
+        return -1;
+    }
+    if (target->scheme == ADDRESS_UDP && options->size_bytes != SETTING_AUTO &&
+        options->size_bytes > DATAGRAM_LIMIT) {
+        error_set(error, "--size: a datagram carries at most %d bytes", DATAGRAM_LIMIT);
+        return -1;
+    }
+    return 0;
+}
+
+static int check_proxy(const struct options *options, struct error *error)
+{
+    const struct preface_plan *proxy = &options->proxy;
+
+    if (proxy->version == 0 && proxy->source.kind != PREFACE_CONNECTION) {
+        error_set(error, "--proxy-source: is part of a header that --proxy sends; write for "
+                         "example --proxy v2 --proxy-source 192.0.2.1:5678");
+        return -1;
+    }
+    if (proxy->version != 0 && options->target.scheme == ADDRESS_UDP) {
+        error_set(error, "--proxy: datagrams have no header that all agree on; use tcp:// or "
+                         "unix://");
+        return -1;
+    }
+    return 0;
+}
+
+static int check_load(const struct options *options, struct error *error)
+{
+    if (options->rate > 0 && options->interval_us != SETTING_AUTO) {
+        error_set(error, "--rate and --interval exclude each other; give one of them");
+        return -1;
+    }
+    if (options->threads > options->connections) {
+        error_set(error, "--threads: each needs a connection; write no more than --connections");
+        return -1;
+    }
+    if (options->window != SETTING_AUTO && options->window > 1 && options->churn) {
+        error_set(error, "--window: with --churn a connection has one message; leave it out");
+        return -1;
+    }
+    return 0;
+}
+
+static int check_checks(const struct options *options, struct error *error)
+{
+    const char *name = options_check(options);
+    const int count = options->half_close + (options->hold_ms > 0) +
+                      (options->find_idle_timeout_ms > 0) + options->mtu;
+
+    if (count == 0)
+        return 0;
+    if (count > 1) {
+        error_set(error, "--half-close, --hold, --find-idle-timeout and --mtu exclude each other; "
+                         "give one of them");
+        return -1;
+    }
+    if (options->is_load || options->count > 0 || options->interval_us != SETTING_AUTO) {
+        error_set(error,
+                  "--%s: is neither ping nor load; leave out --count, --interval and the "
+                  "options of a load",
+                  name);
+        return -1;
+    }
+    if (options->mtu && options->target.scheme != ADDRESS_UDP) {
+        error_set(error, "--mtu: needs datagrams; write udp://HOST:PORT");
+        return -1;
+    }
+    if (!options->mtu && options->target.scheme == ADDRESS_UDP) {
+        error_set(error, "--%s: UDP has no connections; use tcp:// or unix://", name);
+        return -1;
+    }
+    if (options->mtu && options->size_bytes != SETTING_AUTO) {
+        error_set(error, "--mtu: searches the size; leave out --size");
+        return -1;
+    }
+    return 0;
+}
+
+static int check_plugin(const struct options *options, struct error *error)
+{
+    const struct threshold *warning = &options->warning, *critical = &options->critical;
+
+    if (options->plugin && options->json) {
+        error_set(error, "--plugin and --json exclude each other; give one of them");
+        return -1;
+    }
+    if ((warning->is_set || critical->is_set) &&
+        (!options->plugin || options_check(options) != NULL)) {
+        error_set(error, "--warning and --critical judge the messages of --plugin; leave them out");
+        return -1;
+    }
+    if (warning->is_set && critical->is_set &&
+        (warning->rtt_us > critical->rtt_us ||
+         (warning->has_loss && critical->has_loss &&
+          warning->loss_millionths > critical->loss_millionths))) {
+        error_set(error, "--warning: is above --critical; write the smaller one here");
+        return -1;
+    }
+    return 0;
+}
+
+int options_fit(const struct options *options, struct error *error)
+{
+    errno = EINVAL;
+    if (check_target(options, error) < 0 || check_proxy(options, error) < 0 ||
+        check_checks(options, error) < 0 || check_load(options, error) < 0 ||
+        check_plugin(options, error) < 0)
+        return -1;
+    return 0;
+}
