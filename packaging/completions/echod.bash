@@ -23,6 +23,9 @@ _echod() {
         keepalive user-timeout nodelay fastopen v6only device mark freebind
         mode owner group
         low-ports rate udp-receive-buffer
+        delay jitter corrupt seed
+        bandwidth chunk stall-after close-after reset-after truncate-fin accept-delay refuse
+        drop duplicate reorder truncate
     '
 
     COMPREPLY=()

@@ -7,7 +7,9 @@ function __echod_addresses
         printf "$before%s=\n" name log proxy proxy-from handshake-timeout \
             idle-timeout lifetime write-timeout high-water low-water \
             max-connections backlog keepalive user-timeout nodelay fastopen v6only device mark \
-            freebind mode owner group low-ports rate udp-receive-buffer
+            freebind mode owner group low-ports rate udp-receive-buffer \
+            delay jitter corrupt seed bandwidth chunk stall-after close-after reset-after \
+            truncate-fin accept-delay refuse drop duplicate reorder truncate
         return
     end
     printf '%s\n' tcp:// udp:// unix:/// fd:// systemd:// stdio:

@@ -33,6 +33,7 @@ void listener_options_set_defaults(struct listener_options *options)
     options->group = (struct privileges_group){0};
     options->low_ports = LISTENER_LOW_PORTS_DROP;
     options->rate = 0;
+    options->impair = (struct impair){.seed = IMPAIR_ANY_SEED};
 }
 
 void listener_options_inherit(struct listener_options *options,
@@ -72,16 +73,24 @@ bool listener_options_has(const struct listener_options *options, const char *na
     return row != NULL && (options->given & UINT64_C(1) << (row - listener_table())) != 0;
 }
 
-/* Write the names of the options that go with an address. */
+/* Write the names of the options that go with an address, as many as there is room for. */
 static void list_options(const struct address *address, char *text, size_t size)
 {
+    static const char rest[] = ", and those in --help=listen";
+    size_t length = 0;
+
     text[0] = '\0';
     for (size_t i = 0; i < listener_table_length(); i++) {
-        const size_t length = strlen(text);
+        const char *name = listener_table()[i].setting.name;
 
-        if (listener_row_applies(&listener_table()[i], address))
-            (void)snprintf(text + length, size - length, "%s%s", length == 0 ? "" : ", ",
-                           listener_table()[i].setting.name);
+        if (!listener_row_applies(&listener_table()[i], address))
+            continue;
+        if (length + strlen(name) + sizeof rest + 2 > size) {
+            (void)snprintf(text + length, size - length, "%s", rest);
+            return;
+        }
+        length +=
+            (size_t)snprintf(text + length, size - length, "%s%s", length == 0 ? "" : ", ", name);
     }
 }
 

@@ -9,6 +9,7 @@
 #include "base/address.h"
 #include "base/error.h"
 #include "base/network.h"
+#include "echod/impair.h"
 #include "echod/privileges.h"
 
 #include <net/if.h>
@@ -70,6 +71,8 @@ struct listener_options {
     unsigned low_ports;            /* enum listener_low_ports */
     double rate;                   /* answers a second for each source; 0: without limit */
     uint64_t receive_buffer_bytes; /* SETTING_AUTO: up to 4 MiB, as far as the system allows */
+
+    struct impair impair; /* what is done wrong on purpose */
 };
 
 /* The versions of the PROXY protocol whose header is asked for, as bits: enum proxy_version. */

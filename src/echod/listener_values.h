@@ -28,4 +28,16 @@ int listener_parse_mode(const char *text, void *member, struct error *error);
 /* Into a double, how often a second. */
 int listener_parse_rate(const char *text, void *member, struct error *error);
 
+/* Into millionths. */
+int listener_parse_share(const char *text, void *member, struct error *error);
+
+/* Into bytes a second. */
+int listener_parse_bandwidth(const char *text, void *member, struct error *error);
+
+/* Into a struct impair_point: an age if the text has a unit of time, else an amount of bytes. */
+int listener_parse_point(const char *text, void *member, struct error *error);
+
+/* Into a struct impair_stall. */
+int listener_parse_stall(const char *text, void *member, struct error *error);
+
 #endif

@@ -119,6 +119,24 @@ static int check_proxy(const struct checking *checking, const struct listen *lis
     return options_status_of(&listen->origin, &listen->origin);
 }
 
+/* Check that what a listener does wrong fits together. */
+static int check_impair(const struct checking *checking, const struct listen *listen)
+{
+    const struct listener_options *options = &listen->options;
+    const bool is_endless = options->idle_timeout_ms == 0 && options->lifetime_ms == 0;
+    const char *conflict = impair_find_conflict(&options->impair, is_endless);
+    char address[ADDRESS_TEXT_SIZE];
+    struct error name = {""}, error = {""};
+
+    if (conflict == NULL)
+        return 0;
+    address_format(&listen->address, address);
+    options_name_value("listen", &listen->origin, &name);
+    error_set(&error, "%s: %s: %s", name.text, address, conflict);
+    checking->on_error(&error, checking->argument);
+    return options_status_of(&listen->origin, &listen->origin);
+}
+
 /* A user whom the system does not know has no group that could be found out. */
 static int check_user(const struct checking *checking)
 {
@@ -212,6 +230,7 @@ int options_check(const struct options *options, options_error_callback *on_erro
         status = options_worse(status, check_address(&checking, i));
         status = options_worse(status, check_marks_of(&checking, &list->items[i]));
         status = options_worse(status, check_proxy(&checking, &list->items[i]));
+        status = options_worse(status, check_impair(&checking, &list->items[i]));
         status = options_worse(status, check_name(&checking, i));
     }
     return status;

@@ -86,14 +86,32 @@ static bool is_open(const struct sockets *sockets, size_t count,
     return false;
 }
 
-/* Refuse what no endpoint of this kind can do, where its scheme does not tell which kind it is. */
+/* Return what a listener was told that no endpoint of this kind can do, or NULL. */
+static const char *find_misfit(const struct endpoint *endpoint,
+                               const struct listener_options *options)
+{
+    if (endpoint->kind != ENDPOINT_DATAGRAM)
+        return impair_has_datagram_faults(&options->impair)
+                   ? "drop, duplicate, reorder and truncate go with datagrams, and this one is a "
+                     "stream socket"
+                   : NULL;
+    if (options->proxy != LISTENER_PROXY_OFF)
+        return "proxy goes with stream sockets, and this one has datagrams";
+    return impair_has_stream_faults(&options->impair)
+               ? "bandwidth, chunk, stall-after, close-after, reset-after, truncate-fin, "
+                 "accept-delay and refuse go with stream sockets, and this one has datagrams"
+               : NULL;
+}
+
+/* Refuse it, where its scheme does not tell which kind it is. */
 static int check_kind(const struct endpoint *endpoint, const struct listen *listen,
                       struct error *error)
 {
-    if (endpoint->kind != ENDPOINT_DATAGRAM || listen->options.proxy == LISTENER_PROXY_OFF)
+    const char *misfit = find_misfit(endpoint, &listen->options);
+
+    if (misfit == NULL)
         return 0;
-    error_set(error, "%s: proxy goes with stream sockets, and this one has datagrams; leave it out",
-              endpoint->name);
+    error_set(error, "%s: %s; leave it out", endpoint->name, misfit);
     return -1;
 }
 
