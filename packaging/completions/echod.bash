@@ -8,6 +8,7 @@ _echod() {
         --high-water --low-water --max-queued --udp-receive-buffer
         --handshake-timeout --write-timeout --idle-timeout --lifetime --linger-timeout
         --drain-timeout
+        --cert --key --client-ca --client-auth --tls-min --alpn --ciphers
         --pin-workers --no-shortcuts
         --user --group --pid-file
         --log-target --log-level --log-format
@@ -19,6 +20,7 @@ _echod() {
     local listen_options='
         name log
         proxy proxy-from handshake-timeout
+        cert key client-ca client-auth tls-min alpn ciphers
         idle-timeout lifetime write-timeout high-water low-water max-connections backlog
         keepalive user-timeout nodelay fastopen v6only device mark freebind
         mode owner group
@@ -54,16 +56,18 @@ _echod() {
     -w | --workers | --max-connections | --low-water | --udp-receive-buffer) words=auto ;;
     --user) words=$(compgen -u) ;;
     --group) words=$(compgen -g) ;;
-    --pid-file)
+    --pid-file | --cert | --key | --client-ca)
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
         return
         ;;
     --log-target) words='stderr syslog' ;;
+    --client-auth) words='off request require' ;;
+    --tls-min) words='1.2 1.3' ;;
     --log-level) words='error warning info debug' ;;
     --log-format) words='text json' ;;
     --help) words=listen ;;
-    --backlog | --high-water | --max-queued) return ;;
+    --backlog | --high-water | --max-queued | --alpn | --ciphers) return ;;
     --lifetime | --*-timeout) return ;;
     *) words=$options ;;
     esac

@@ -5,6 +5,7 @@ function __echod_addresses
     set -l before (commandline -ct | string match -r '^.*,')
     if test -n "$before"
         printf "$before%s=\n" name log proxy proxy-from handshake-timeout \
+            cert key client-ca client-auth tls-min alpn ciphers \
             idle-timeout lifetime write-timeout high-water low-water \
             max-connections backlog keepalive user-timeout nodelay fastopen v6only device mark \
             freebind mode owner group low-ports rate udp-receive-buffer \
@@ -33,6 +34,13 @@ complete -c echod -l idle-timeout -x -d 'end who is silent for so long'
 complete -c echod -l lifetime -x -d 'end who is so old'
 complete -c echod -l linger-timeout -x -d 'time to take the rest and close'
 complete -c echod -l drain-timeout -x -d 'time to stay after a stop'
+complete -c echod -l cert -r -F -d 'certificates of TLS listeners'
+complete -c echod -l key -r -F -d 'their keys'
+complete -c echod -l client-ca -r -F -d 'CAs of clients'
+complete -c echod -l client-auth -x -a 'off request require' -d 'whether clients show a certificate'
+complete -c echod -l tls-min -x -a '1.2 1.3' -d 'oldest version of TLS'
+complete -c echod -l alpn -x -d 'protocols, the preferred one first'
+complete -c echod -l ciphers -x -d 'ciphers, the preferred one first'
 complete -c echod -l pin-workers -d 'keep each worker on a CPU'
 complete -c echod -l no-shortcuts -d 'use the buffers of libevent alone'
 complete -c echod -l user -x -a '(__fish_complete_users)' -d 'become this user'

@@ -36,6 +36,13 @@ void listener_options_set_defaults(struct listener_options *options)
     options->impair = (struct impair){.seed = IMPAIR_ANY_SEED};
 }
 
+/* A certificate that was given without a key has it in its own file: it has no other one's. */
+static void keep_own_key(struct listener_options *options)
+{
+    if (listener_options_has(options, "cert") && !listener_options_has(options, "key"))
+        options->tls.key[0] = '\0';
+}
+
 void listener_options_inherit(struct listener_options *options,
                               const struct listener_options *defaults)
 {
@@ -46,6 +53,7 @@ void listener_options_inherit(struct listener_options *options,
             (void)setting_kind_of(setting)->copy(setting, setting_member(setting, options),
                                                  setting_const_member(setting, defaults));
     }
+    keep_own_key(options);
 }
 
 uint64_t listener_options_low_water_bytes(const struct listener_options *options)

@@ -11,6 +11,7 @@
 #include "base/network.h"
 #include "echod/impair.h"
 #include "echod/privileges.h"
+#include "echod/tls_options.h"
 
 #include <net/if.h>
 #include <stdbool.h>
@@ -50,6 +51,8 @@ struct listener_options {
     uint64_t high_water_bytes;
     uint64_t low_water_bytes; /* SETTING_AUTO: see listener_options_low_water_bytes */
     uint64_t max_connections; /* of this listener; SETTING_AUTO: only the global limit counts */
+
+    struct tls_options tls; /* of one that speaks TLS */
 
     /* Sockets. */
     uint64_t backlog;

@@ -4,6 +4,7 @@
 
 #include "echod/listener_options.h"
 #include "echod/listener_values.h"
+#include "echod/tls_options.h"
 
 #include <stddef.h>
 
@@ -19,10 +20,13 @@
 #define STREAMS  (ACCEPTED | 1U << ADDRESS_STDIO)
 #define ALL      (STREAMS | UDP)
 #define IMPAIRED (ACCEPTED | UDP)
+#define TLS      (ACCEPTED | LISTENER_TLS_ONLY)
 
 static const char *const logs[] = {"off", "closed", "all", NULL};      /* enum listener_log */
 static const char *const proxies[] = {"off", "v1", "v2", "any", NULL}; /* enum listener_proxy */
-static const char *const low_ports[] = {"drop", "allow", NULL};        /* enum listener_low_ports */
+static const char *const client_auths[] = {"off", "request", "require", NULL};
+static const char *const tls_mins[] = {"1.2", "1.3", NULL};     /* enum tls_min */
+static const char *const low_ports[] = {"drop", "allow", NULL}; /* enum listener_low_ports */
 
 #define MEMBER(name)                                                                               \
     .offset = offsetof(struct listener_options, name),                                             \
@@ -94,6 +98,14 @@ static const struct listener_row table[] = {
       .help = "accept no more here while this many came by this listener (default: auto, only the "
               "global limit counts)"},
      ACCEPTED},
+    {{.name = "backlog",
+      .type = SETTING_COUNT,
+      MEMBER(backlog),
+      .argument = "N",
+      .minimum = 1,
+      .maximum = 65535,
+      .help = "clients that may wait to be accepted, as far as the system allows"},
+     TCP | UNIX},
     {{.name = "proxy",
       .type = SETTING_CHOICE,
       MEMBER(proxy),
@@ -119,14 +131,60 @@ static const struct listener_row table[] = {
       .help = "close a connection whose header is not whole after this long, instead of the global "
               "--handshake-timeout; 0: never"},
      ACCEPTED},
-    {{.name = "backlog",
-      .type = SETTING_COUNT,
-      MEMBER(backlog),
-      .argument = "N",
-      .minimum = 1,
-      .maximum = 65535,
-      .help = "clients that may wait to be accepted, as far as the system allows"},
-     TCP | UNIX},
+    {{.name = "cert",
+      .type = SETTING_PARSED,
+      MEMBER(tls.cert),
+      .argument = "FILE[;FILE]",
+      .parse = tls_parse_files,
+      .section = "TLS, instead of the global settings:",
+      .help = "certificates in PEM form, each with its chain behind it, chosen by the name that a "
+              "client asks for (SNI); the first is for everybody else"},
+     TLS},
+    {{.name = "key",
+      .type = SETTING_PARSED,
+      MEMBER(tls.key),
+      .argument = "FILE[;FILE]",
+      .parse = tls_parse_files,
+      .help = "their keys, in the same order (default: each in its certificate's file)"},
+     TLS},
+    {{.name = "client-ca",
+      .type = SETTING_PARSED,
+      MEMBER(tls.client_ca),
+      .argument = "FILE",
+      .parse = tls_parse_file,
+      .help = "CAs whose certificates clients show"},
+     TLS},
+    {{.name = "client-auth",
+      .type = SETTING_CHOICE,
+      MEMBER(tls.client_auth),
+      .argument = "off|request|require",
+      .choices = client_auths,
+      .help = "with client-ca: ask no client for a certificate, ask and refuse wrong ones, or "
+              "refuse those without one, too (default: require)"},
+     TLS},
+    {{.name = "tls-min",
+      .type = SETTING_CHOICE,
+      MEMBER(tls.min_version),
+      .argument = "1.2|1.3",
+      .choices = tls_mins,
+      .help = "the oldest version that is spoken (default: 1.2)"},
+     TLS},
+    {{.name = "alpn",
+      .type = SETTING_PARSED,
+      MEMBER(tls.alpn),
+      .argument = "NAME[;NAME]",
+      .parse = tls_parse_alpn,
+      .help = "protocols for clients that offer some (RFC 7301), the preferred one first; who "
+              "offers none of these is refused (default: what they offer is passed over)"},
+     TLS},
+    {{.name = "ciphers",
+      .type = SETTING_PARSED,
+      MEMBER(tls.ciphers),
+      .argument = "NAME[:NAME]",
+      .parse = tls_parse_ciphers,
+      .help = "ciphers as in openssl-ciphers(1), the preferred one first; those of TLS 1.3 begin "
+              "with TLS_ (default: those with forward secrecy and AEAD, as clients prefer)"},
+     TLS},
     {{.name = "keepalive",
       .type = SETTING_PARSED,
       MEMBER(keepalive_ms),

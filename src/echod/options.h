@@ -11,6 +11,7 @@
 #include "echod/listen.h"
 #include "echod/pidfile.h"
 #include "echod/privileges.h"
+#include "echod/tls_options.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -61,6 +62,8 @@ struct options {
     uint64_t lifetime_ms;
     uint64_t linger_timeout_ms; /* 0: a connection that echod ends is closed at once */
     uint64_t drain_timeout_ms;  /* 0: a stop waits for no client to leave by itself */
+
+    struct tls_options tls; /* of listeners that speak TLS */
 
     bool pin_workers;  /* each on a CPU of its own */
     bool no_shortcuts; /* serve every connection through libevent's buffers alone */

@@ -3,6 +3,7 @@
 #include "echod/options_check.h"
 
 #include "echod/options_table.h"
+#include "echod/tls_options.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -56,6 +57,7 @@ struct listener_options options_listener_defaults(const struct options *options)
         .handshake_timeout_ms = options->handshake_timeout_ms,
         .backlog = options->backlog,
         .receive_buffer_bytes = options->udp_receive_buffer_bytes,
+        .tls = options->tls,
     };
 
     listener_options_set_defaults(&defaults);
@@ -102,21 +104,64 @@ static int check_marks_of(const struct checking *checking, const struct listen *
     return options_status_of(&listen->origin, &listen->origin);
 }
 
-/* Check that nobody is named who may send a header that nobody may send. */
-static int check_proxy(const struct checking *checking, const struct listen *listen)
+/* Report what is wrong with a listener. Return the exit status. */
+static int refuse_listener(const struct checking *checking, const struct listen *listen,
+                           const char *sentence)
 {
     char address[ADDRESS_TEXT_SIZE];
     struct error name = {""}, error = {""};
 
+    address_format(&listen->address, address);
+    options_name_value("listen", &listen->origin, &name);
+    error_set(&error, "%s: %s: %s", name.text, address, sentence);
+    checking->on_error(&error, checking->argument);
+    return options_status_of(&listen->origin, &listen->origin);
+}
+
+/* Check that nobody is named who may send a header that nobody may send. */
+static int check_proxy(const struct checking *checking, const struct listen *listen)
+{
     if (listen->options.proxy != LISTENER_PROXY_OFF ||
         !listener_options_has(&listen->options, "proxy-from"))
         return 0;
-    address_format(&listen->address, address);
-    options_name_value("listen", &listen->origin, &name);
-    error_set(&error, "%s: %s: proxy-from goes with proxy=v1, proxy=v2 or proxy=any", name.text,
-              address);
-    checking->on_error(&error, checking->argument);
-    return options_status_of(&listen->origin, &listen->origin);
+    return refuse_listener(checking, listen,
+                           "proxy-from goes with proxy=v1, proxy=v2 or proxy=any");
+}
+
+/* Tell whether clients are to show a certificate, and that was said in so many words. */
+static bool is_client_auth_asked_for(const struct checking *checking, const struct listen *listen)
+{
+    return listen->options.tls.client_auth != TLS_CLIENT_AUTH_OFF &&
+           (listener_options_has(&listen->options, "client-auth") ||
+            options_origin(checking->options, "client-auth")->kind != ORIGIN_DEFAULT);
+}
+
+/* Check that there is what a listener needs that speaks TLS; its files are read later. */
+static int check_tls(const struct checking *checking, const struct listen *listen)
+{
+    const struct tls_options *tls = &listen->options.tls;
+    const size_t key_count = tls_list_count(tls->key);
+
+    if (!listen->address.is_tls)
+        return 0;
+#ifndef HAVE_OPENSSL
+    return refuse_listener(checking, listen,
+                           "this echod was built without OpenSSL, and speaks no TLS; install one "
+                           "that does, or listen without TLS");
+#endif
+    if (tls->cert[0] == '\0')
+        return refuse_listener(checking, listen,
+                               "it has no certificate; add cert=FILE,key=FILE, or cert=FILE with a "
+                               "file that holds both");
+    if (key_count > 0 && key_count != tls_list_count(tls->cert))
+        return refuse_listener(checking, listen,
+                               "there are not as many keys as certificates; name one key for each, "
+                               "in the same order, or none where each certificate's file has it");
+    if (tls->client_ca[0] == '\0' && is_client_auth_asked_for(checking, listen))
+        return refuse_listener(checking, listen,
+                               "client-auth goes with client-ca, which says whose certificates are "
+                               "right; add client-ca=FILE");
+    return 0;
 }
 
 /* Check that what a listener does wrong fits together. */
@@ -125,16 +170,8 @@ static int check_impair(const struct checking *checking, const struct listen *li
     const struct listener_options *options = &listen->options;
     const bool is_endless = options->idle_timeout_ms == 0 && options->lifetime_ms == 0;
     const char *conflict = impair_find_conflict(&options->impair, is_endless);
-    char address[ADDRESS_TEXT_SIZE];
-    struct error name = {""}, error = {""};
 
-    if (conflict == NULL)
-        return 0;
-    address_format(&listen->address, address);
-    options_name_value("listen", &listen->origin, &name);
-    error_set(&error, "%s: %s: %s", name.text, address, conflict);
-    checking->on_error(&error, checking->argument);
-    return options_status_of(&listen->origin, &listen->origin);
+    return conflict == NULL ? 0 : refuse_listener(checking, listen, conflict);
 }
 
 /* A user whom the system does not know has no group that could be found out. */
@@ -231,6 +268,7 @@ int options_check(const struct options *options, options_error_callback *on_erro
         status = options_worse(status, check_marks_of(&checking, &list->items[i]));
         status = options_worse(status, check_proxy(&checking, &list->items[i]));
         status = options_worse(status, check_impair(&checking, &list->items[i]));
+        status = options_worse(status, check_tls(&checking, &list->items[i]));
         status = options_worse(status, check_name(&checking, i));
     }
     return status;

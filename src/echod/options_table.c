@@ -2,16 +2,21 @@
 
 #include "echod/options_table.h"
 
+#include "echod/tls_options.h"
+
 #include <stddef.h>
 
 #define KIB    UINT64_C(1024)
 #define GIB    (KIB * KIB * KIB)
 #define DAY_MS (24 * 3600 * UINT64_C(1000))
 
-/* In the order of enum log_target, enum log_level and enum log_format. */
+/* In the order of enum log_target, log_level, log_format, tls_client_auth and tls_min. */
 static const char *const log_targets[] = {"stderr", "syslog", NULL};
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
+
+static const char *const client_auths[] = {"off", "request", "require", NULL};
+static const char *const tls_mins[] = {"1.2", "1.3", NULL};
 
 static const char *const help_topics[] = {"none", "all", "listen", NULL}; /* enum help_topic */
 
@@ -174,6 +179,74 @@ static const struct setting table[] = {
         .fallback = "5s",
         .maximum = 365 * DAY_MS,
         .help = "how long clients may stay after a stop was requested; 0: no time at all",
+    },
+    {
+        .name = "cert",
+        .section = "TLS, for tls:// and tls+unix://:",
+        .type = SETTING_PARSED,
+        .offset = offsetof(struct options, tls.cert),
+        .argument = "FILE[;FILE]",
+        .parse = tls_parse_files,
+        .format = tls_format_text,
+        .help = "certificates in PEM form, each with its chain behind it, chosen by the name that "
+                "a client asks for (SNI); the first is for everybody else",
+    },
+    {
+        .name = "key",
+        .type = SETTING_PARSED,
+        .offset = offsetof(struct options, tls.key),
+        .argument = "FILE[;FILE]",
+        .parse = tls_parse_files,
+        .format = tls_format_text,
+        .help = "their keys, in the same order; without it, each is in its certificate's file",
+    },
+    {
+        .name = "client-ca",
+        .type = SETTING_PARSED,
+        .offset = offsetof(struct options, tls.client_ca),
+        .argument = "FILE",
+        .parse = tls_parse_file,
+        .format = tls_format_text,
+        .help = "CAs whose certificates clients show",
+    },
+    {
+        .name = "client-auth",
+        .type = SETTING_CHOICE,
+        .offset = offsetof(struct options, tls.client_auth),
+        .argument = "off|request|require",
+        .fallback = "require",
+        .choices = client_auths,
+        .help = "with --client-ca: ask no client for a certificate, ask and refuse wrong ones, or "
+                "refuse those without one, too",
+    },
+    {
+        .name = "tls-min",
+        .type = SETTING_CHOICE,
+        .offset = offsetof(struct options, tls.min_version),
+        .argument = "1.2|1.3",
+        .fallback = "1.2",
+        .choices = tls_mins,
+        .help = "the oldest version that is spoken",
+    },
+    {
+        .name = "alpn",
+        .type = SETTING_PARSED,
+        .offset = offsetof(struct options, tls.alpn),
+        .argument = "NAME[;NAME]",
+        .parse = tls_parse_alpn,
+        .format = tls_format_text,
+        .help = "protocols for clients that offer some (RFC 7301), the preferred one first; who "
+                "offers none of these is refused",
+    },
+    {
+        .name = "ciphers",
+        .type = SETTING_PARSED,
+        .offset = offsetof(struct options, tls.ciphers),
+        .argument = "NAME[:NAME]",
+        .parse = tls_parse_ciphers,
+        .format = tls_format_text,
+        .help = "ciphers as in openssl-ciphers(1), the preferred one first; those of TLS 1.3 begin "
+                "with TLS_",
     },
     {
         .name = "pin-workers",

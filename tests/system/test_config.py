@@ -14,9 +14,10 @@ DEFAULTS = ["listen tcp://127.0.0.1:13265", "backlog 4096", "workers 1", "max-co
             "high-water 256KiB", "low-water auto", "max-queued 256MiB", "udp-receive-buffer auto",
             "handshake-timeout 10s", "write-timeout 30s",
             "idle-timeout 0", "lifetime 0", "linger-timeout 2s", "drain-timeout 5s",
+            "client-auth require", "tls-min 1.2",
             "pin-workers no", "no-shortcuts no", "log-target stderr", "log-level info",
             "log-format text"]
-UNSET = ["user", "group", "pid-file"]
+UNSET = ["cert", "key", "client-ca", "alpn", "ciphers", "user", "group", "pid-file"]
 OTHERS = """\
 listen tcp://[::1]:7
 listen "unix:///run/a b#\\"\\\\"
@@ -34,6 +35,13 @@ idle-timeout 1d2h3m4s5ms
 lifetime 250ms
 linger-timeout 0
 drain-timeout 9
+cert a.pem;b.pem
+key "a b.key;c"
+client-ca ca.pem
+client-auth request
+tls-min 1.3
+alpn h2;http/1.1
+ciphers HIGH:!aNULL
 pin-workers
 no-shortcuts yes
 user root
@@ -220,6 +228,8 @@ class CheckTest(ConfigTestCase):
             "low-water 1MiB", "max-queued 1GiB", "udp-receive-buffer 1MiB",
             "handshake-timeout 500ms", "write-timeout 1m30s",
             "idle-timeout 1d2h3m4s5ms", "lifetime 250ms", "linger-timeout 0", "drain-timeout 9s",
+            "cert a.pem;b.pem", 'key "a b.key;c"', "client-ca ca.pem", "client-auth request",
+            "tls-min 1.3", "alpn h2;http/1.1", "ciphers HIGH:!aNULL",
             "pin-workers yes", "no-shortcuts yes", "user root", "group 0", "pid-file /run/e.pid",
             "log-target syslog", "log-level debug", "log-format json"])
 

@@ -216,7 +216,20 @@ static const struct {
     {{"--pid-file="}, {"--pid-file", "\"\""}},
     {{"--log-target=file"}, {"--log-target", "syslog"}},
     {{"--log-format=xml"}, {"--log-format", "json"}},
-    {{"--listen=tls://[::1]:7"}, {"--listen", "\"tls://[::1]:7\""}},
+    {{"--listen=ssl://[::1]:7"}, {"--listen", "\"ssl://[::1]:7\""}},
+#ifdef HAVE_OPENSSL
+    {{"--listen=tls://[::1]:7"}, {"--listen: tls://[::1]:7: ", "add cert=FILE,key=FILE"}},
+    {{"--listen=tls+fd://3,cert=a;b,key=c"}, {"tls+fd://3", "not as many keys"}},
+    {{"--listen=tls://a:7,cert=a,client-auth=request"}, {"--listen", "add client-ca=FILE"}},
+    {{"--listen=tls://a:7,cert=a", "--client-auth=require"}, {"--listen", "add client-ca=FILE"}},
+#else
+    {{"--listen=tls://[::1]:7,cert=a"}, {"--listen: tls://[::1]:7: ", "without OpenSSL"}},
+#endif
+    {{"--cert=a;"}, {"--cert", "a list of 1 to 64 files"}},
+    {{"--alpn=;a"}, {"--alpn", "a list of protocols"}},
+    {{"--ciphers="}, {"--ciphers", "a list of ciphers"}},
+    {{"--client-ca="}, {"--client-ca", "a file"}},
+    {{"--tls-min=1.1"}, {"--tls-min", "1.3"}},
     {{"--listen=fd://3", "--listen=fd://3"}, {"--listen", "fd://3"}},
     {{"-lstdio:", "-l[::1]:7", "-lstdio:"}, {"--listen", "stdio:"}},
     {{"-lstdio:", "-lfd://0"}, {"--listen", "fd://0"}}, /* that is standard input */
