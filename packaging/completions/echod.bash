@@ -19,6 +19,7 @@ _echod() {
     # Of an address, behind a comma.
     local listen_options='
         name log
+        identify
         proxy proxy-from handshake-timeout
         cert key client-ca client-auth tls-min alpn ciphers
         idle-timeout lifetime write-timeout high-water low-water max-connections backlog

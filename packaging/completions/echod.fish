@@ -4,7 +4,7 @@
 function __echod_addresses
     set -l before (commandline -ct | string match -r '^.*,')
     if test -n "$before"
-        printf "$before%s=\n" name log proxy proxy-from handshake-timeout \
+        printf "$before%s=\n" name log identify proxy proxy-from handshake-timeout \
             cert key client-ca client-auth tls-min alpn ciphers \
             idle-timeout lifetime write-timeout high-water low-water \
             max-connections backlog keepalive user-timeout nodelay fastopen v6only device mark \

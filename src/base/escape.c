@@ -35,13 +35,55 @@ static bool is_control(const char *text)
     return byte[0] < 0x20 || byte[0] == 0x7f || (byte[0] == 0xc2 && byte[1] < 0xa0);
 }
 
+/* Tell whether a character of UTF-8 is a space, of any width (Unicode's White_Space). */
+static bool is_space(const char *text)
+{
+    const unsigned char *byte = (const unsigned char *)text;
+
+    switch (byte[0]) {
+    case ' ':
+        return true;
+    case 0xc2:
+        return byte[1] == 0xa0;
+    case 0xe1:
+        return byte[1] == 0x9a && byte[2] == 0x80;
+    case 0xe2: /* U+2000 to U+200A, U+2028, U+2029, U+202F, U+205F */
+        return (byte[1] == 0x80 && (byte[2] <= 0x8a || (byte[2] & 0xfe) == 0xa8)) ||
+               (byte[1] == 0x80 && byte[2] == 0xaf) || (byte[1] == 0x81 && byte[2] == 0x9f);
+    case 0xe3:
+        return byte[1] == 0x80 && byte[2] == 0x80;
+    }
+    return false;
+}
+
+/* Tell whether a character of UTF-8 cannot stand for itself in a line of text, or in a word. */
+static bool is_escaped(enum escape_form form, const char *text)
+{
+    return is_control(text) || (form == ESCAPE_WORD && (text[0] == '\\' || is_space(text)));
+}
+
+static bool is_plain(enum escape_form form, char character)
+{
+    switch (form) {
+    case ESCAPE_TEXT:
+        break;
+    case ESCAPE_WORD:
+        if (character == ' ' || character == '\\')
+            return false;
+        break;
+    case ESCAPE_JSON:
+        if (character == '"' || character == '\\')
+            return false;
+        break;
+    }
+    return character >= ' ' && character <= '~';
+}
+
 size_t escape_plain_length(enum escape_form form, const char *text, size_t most)
 {
-    const bool is_json = form == ESCAPE_JSON;
     size_t length = 0;
 
-    while (length < most && text[length] >= ' ' && text[length] <= '~' &&
-           !(is_json && (text[length] == '"' || text[length] == '\\')))
+    while (length < most && is_plain(form, text[length]))
         length++;
     return length;
 }
@@ -57,7 +99,7 @@ size_t escape_character(enum escape_form form, const char *text, char escaped[ES
         (void)snprintf(escaped, ESCAPE_SIZE, "\\%c", text[0]);
     } else if (form == ESCAPE_JSON && first < 0x20) {
         (void)snprintf(escaped, ESCAPE_SIZE, "\\u%04x", first);
-    } else if (form == ESCAPE_TEXT && (length == 0 || is_control(text))) {
+    } else if (form != ESCAPE_JSON && (length == 0 || is_escaped(form, text))) {
         (void)snprintf(escaped, ESCAPE_SIZE, "\\x%02x", first);
         return 1;
     } else {

@@ -10,6 +10,7 @@
 
 enum escape_form {
     ESCAPE_TEXT, /* control characters and bytes that are not UTF-8 are \xNN */
+    ESCAPE_WORD, /* so are spaces of any width and the backslash: it can be read back */
     ESCAPE_JSON, /* what JSON demands (RFC 8259, 7); U+FFFD stands for a byte that is not UTF-8 */
 };
 

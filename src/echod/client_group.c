@@ -3,6 +3,7 @@
 #include "echod/client_group.h"
 
 #include "echod/connection.h"
+#include "echod/identify.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -51,6 +52,10 @@ struct client_group *client_group_new(struct client_group_list *list,
                 .logs = options->log,
                 .proxy_versions = options->proxy,
                 .proxy_from = options->proxy_from,
+                .identify = {.mode = options->identify,
+                             .worker = list->worker_index,
+                             .self = list->self,
+                             .listener = stats->label},
                 .on_end = list->on_end,
                 .owner = group,
             },

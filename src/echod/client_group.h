@@ -30,6 +30,7 @@ struct client_group_list {
     struct log *log;
     struct connection_pool *pool;
     unsigned worker_index;
+    const struct self *self;         /* outlives the groups */
     connection_end_callback *on_end; /* its owner is the group */
     void *worker;
 

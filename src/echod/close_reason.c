@@ -26,6 +26,8 @@ const char *close_reason_name(enum close_reason reason)
         return "bad PROXY header";
     case CLOSE_HANDSHAKE:
         return "handshake timeout";
+    case CLOSE_IDENTIFIED:
+        return "identity sent";
     case CLOSE_DRAIN:
         return "drained";
     case CLOSE_STOP:

@@ -16,6 +16,7 @@ enum close_reason {
     CLOSE_UNTRUSTED,     /* no PROXY header is taken from its address */
     CLOSE_INVALID,       /* its PROXY header was wrong, or missing */
     CLOSE_HANDSHAKE,     /* not done with that when --handshake-timeout was over */
+    CLOSE_IDENTIFIED,    /* it was told who we are, which is all that its listener does */
     CLOSE_DRAIN,         /* still here when --drain-timeout was over */
     CLOSE_STOP,          /* echod stopped at once */
     CLOSE_NO_MEMORY,     /* no memory to hold its bytes */

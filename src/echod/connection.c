@@ -6,6 +6,7 @@
 #include "echod/channel.h"
 #include "echod/connection_log.h"
 #include "echod/handshake.h"
+#include "echod/identify.h"
 #include "echod/transfer.h"
 
 #include <errno.h>
@@ -17,6 +18,7 @@
 
 enum connection_state {
     CONNECTION_HANDSHAKE,
+    CONNECTION_GREETING,
     CONNECTION_OPEN,
     CONNECTION_DRAINING,
     CONNECTION_LINGERING,
@@ -49,6 +51,8 @@ static const char *state_name(enum connection_state state)
     switch (state) {
     case CONNECTION_HANDSHAKE:
         return "handshake";
+    case CONNECTION_GREETING:
+        return "greeting";
     case CONNECTION_OPEN:
         return "open";
     case CONNECTION_DRAINING:
@@ -197,6 +201,8 @@ void connection_close(struct connection *connection, enum close_reason reason)
         leave_after_input(connection, reason);
     else if (!may_linger || connection->state == CONNECTION_HANDSHAKE)
         end(connection, reason);
+    else if (connection->state == CONNECTION_GREETING)
+        leave_after_input(connection, reason);
     else if (connection->state == CONNECTION_OPEN)
         drain(connection, reason);
 }
@@ -252,19 +258,26 @@ static void on_readable(struct bufferevent *bufferevent, void *argument)
         after_input(connection);
 }
 
+static void after_greeting(struct connection *connection);
+
 /* Comes whenever some output was sent. */
 static void on_writable(struct bufferevent *bufferevent, void *argument)
 {
     struct connection *connection = argument;
 
     (void)bufferevent;
-    transfer_note_sent(&connection->transfer);
     switch (connection->state) {
+    case CONNECTION_GREETING:
+        if (transfer_note_greeted(&connection->transfer))
+            after_greeting(connection);
+        return;
     case CONNECTION_OPEN:
+        transfer_note_sent(&connection->transfer);
         if (transfer_update_reading(&connection->transfer) < 0)
             end(connection, CLOSE_NO_MEMORY);
         return;
     case CONNECTION_DRAINING:
+        transfer_note_sent(&connection->transfer);
         finish_draining(connection);
         return;
     case CONNECTION_HANDSHAKE:
@@ -337,6 +350,63 @@ static int begin_echo(struct connection *connection)
     return 0;
 }
 
+/* Drain if that was asked meanwhile. */
+static void leave_if_asked(struct connection *connection)
+{
+    if (connection->is_leaving && connection->state == CONNECTION_OPEN &&
+        !is_input_waiting(connection))
+        drain(connection, connection->reason);
+}
+
+static bool is_identity_all(const struct connection *connection)
+{
+    const unsigned mode = connection->group->identify.mode;
+
+    return mode == LISTENER_IDENTIFY_ONLY || mode == LISTENER_IDENTIFY_ONLY_JSON;
+}
+
+/* The identity has left: go on with the echo, or end. It may end the connection. */
+static void after_greeting(struct connection *connection)
+{
+    if (is_identity_all(connection)) {
+        connection->state = CONNECTION_OPEN;
+        connection_close(connection, CLOSE_IDENTIFIED);
+    } else if (begin_echo(connection) < 0) {
+        end(connection, CLOSE_NO_MEMORY);
+    } else {
+        leave_if_asked(connection);
+    }
+}
+
+static size_t write_identity(const struct connection *connection, struct proxy_facts *proxy,
+                             char bytes[IDENTITY_SIZE])
+{
+    const union peer *via = way_of(connection).via;
+    char client[ADDRESS_TEXT_SIZE], local[ADDRESS_TEXT_SIZE];
+    const struct identify_subject subject = {
+        .id = connection->id, .client = client, .local = local, .proxy = proxy};
+
+    peer_format(via == NULL ? &connection->peer : via, client);
+    identify_format_local(channel_socket(&connection->transfer.channel), local);
+    return identify_write(&connection->group->identify, &subject, bytes, IDENTITY_SIZE);
+}
+
+/*
+ * Tell who we are; the echo begins when that has left, so that its account has nothing else in it.
+ * Return 0, or -1 if there is no memory for it.
+ */
+static int begin_greeting(struct connection *connection)
+{
+    struct handshake *handshake = connection->handshake;
+    struct proxy_facts *proxy = handshake == NULL ? NULL : handshake_take_facts(handshake);
+    char bytes[IDENTITY_SIZE];
+    const size_t length = write_identity(connection, proxy, bytes);
+
+    free(proxy);
+    connection->state = CONNECTION_GREETING;
+    return transfer_greet(&connection->transfer, bytes, length);
+}
+
 /* Count a client that was not let in, and end it. */
 static void refuse(struct connection *connection, enum counter which, enum close_reason reason)
 {
@@ -348,10 +418,10 @@ static void refuse(struct connection *connection, enum counter which, enum close
 static void on_header(struct connection *connection)
 {
     connection->peer = *handshake_source(connection->handshake);
-    if (begin_echo(connection) < 0)
+    if (connection->group->open(connection) < 0)
         end(connection, CLOSE_NO_MEMORY);
-    else if (connection->is_leaving && !is_input_waiting(connection))
-        drain(connection, connection->reason);
+    else
+        leave_if_asked(connection);
 }
 
 static void on_handshake_over(enum handshake_outcome outcome, void *argument)
@@ -458,7 +528,7 @@ enum close_reason connection_reason(const struct connection *connection)
 
 bool connection_is_complete(const struct connection *connection)
 {
-    return connection->reason == CLOSE_CLIENT &&
+    return (connection->reason == CLOSE_CLIENT || connection->reason == CLOSE_IDENTIFIED) &&
            connection->transfer.bytes_in == connection->transfer.bytes_out;
 }
 
@@ -472,6 +542,7 @@ int connection_init_group(struct connection_group *group)
         .on_closing_overdue = on_closing_overdue,
     };
 
-    group->begin = group->proxy_versions == 0 ? begin_echo : begin_handshake;
+    group->open = group->identify.mode == LISTENER_IDENTIFY_OFF ? begin_echo : begin_greeting;
+    group->begin = group->proxy_versions == 0 ? group->open : begin_handshake;
     return connection_group_init(group, &deadlines);
 }

@@ -3,9 +3,10 @@
  * Knows neither the table nor the worker: its end is reported through a callback.
  * Called by worker, and by client_group, which makes the groups.
  *
- *     [handshake ---->] open ----> draining ----> lingering ----> ended
+ *     [handshake --> greeting -->] open ----> draining ----> lingering ----> ended
  *
  * handshake  reads the header of the PROXY protocol, on listeners that ask for one
+ * greeting   the identity leaves, on listeners that tell one; nothing is read until then
  * open       echoes; reading pauses while much output waits
  * draining   reads no more (the client sent FIN, or we end it); what is queued still leaves
  * lingering  our FIN is out, the client's is not in: reads and discards, so that no RST destroys
@@ -68,7 +69,10 @@ uint64_t connection_id(const struct connection *connection);
 /* Return why the connection ended, once it has. */
 enum close_reason connection_reason(const struct connection *connection);
 
-/* Tell whether the client ended the connection, and everything that it sent was echoed. */
+/*
+ * Tell whether everything that the client sent was echoed, and it ended the connection, or its
+ * listener does no more than to tell its identity.
+ */
 bool connection_is_complete(const struct connection *connection);
 
 /* Write one line about the connection as it is now: state, bytes, age. */

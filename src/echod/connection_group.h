@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "echod/counters.h"
 #include "echod/echo.h"
+#include "echod/identify.h"
 #include "echod/listener_options.h"
 #include "echod/timeouts.h"
 
@@ -62,10 +63,12 @@ struct connection_group {
     char listener_name[LISTENER_NAME_SIZE]; /* empty: it has none */
     unsigned proxy_versions;                /* of the header that each begins with; 0: with none */
     struct network_list proxy_from;         /* who may send it; empty: anybody */
+    struct identify_plan identify;          /* what each is told before its echo, if anything */
     connection_end_callback *on_end;
     void *owner;
 
     int (*begin)(struct connection *connection); /* what it does first; connection's */
+    int (*open)(struct connection *connection);  /* and after its handshake */
     struct timeout_queue handshake;
     struct timeout_queue idle;
     struct timeout_queue lifetime;

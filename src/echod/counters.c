@@ -13,6 +13,7 @@ static const struct counter_name names[COUNTER_COUNT] = {
     [COUNTER_PROXY_UNTRUSTED] = {"proxy_untrusted", "proxy_untrusted", false},
     [COUNTER_PROXY_INVALID] = {"proxy_invalid", "proxy_invalid", false},
     [COUNTER_HANDSHAKES_OVERDUE] = {"handshakes_overdue", "handshakes_overdue", false},
+    [COUNTER_IDENTITY_BYTES] = {"identity_out", "identity_out_bytes", false},
     [COUNTER_DATAGRAMS_IN] = {"datagrams_in", "datagrams_in", true},
     [COUNTER_DATAGRAMS_OUT] = {"datagrams_out", "datagrams_out", true},
     [COUNTER_DATAGRAM_BYTES_IN] = {"datagram_in", "datagram_in_bytes", true},

@@ -23,6 +23,7 @@ enum counter {
     COUNTER_PROXY_UNTRUSTED,     /* closed: no PROXY header is taken from their address */
     COUNTER_PROXY_INVALID,       /* closed: their PROXY header was wrong, or missing */
     COUNTER_HANDSHAKES_OVERDUE,  /* closed: their handshake took too long */
+    COUNTER_IDENTITY_BYTES,      /* of identities, before the echo: taken by the kernel */
     COUNTER_DATAGRAMS_IN,        /* each of a train counts */
     COUNTER_DATAGRAMS_OUT,
     COUNTER_DATAGRAM_BYTES_IN,

@@ -157,6 +157,15 @@ void endpoint_log(const struct endpoint *endpoint, const char *what, struct log 
                      has_name ? " listener=" : "", name);
 }
 
+void endpoint_log_identify(const struct endpoint *endpoint, struct log *log)
+{
+    const struct log_field fact = endpoint_fact(endpoint);
+
+    if (endpoint->next_options.identify != LISTENER_IDENTIFY_OFF)
+        log_write_fields(log, LOG_LEVEL_INFO, &fact, 1, "%s: clients are told its identity",
+                         endpoint->name);
+}
+
 void endpoint_explain(struct error *error, const char *name, const char *advice)
 {
     error_set(error, "%s: %s; %s", name, strerror(errno), advice);

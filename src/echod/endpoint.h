@@ -107,6 +107,9 @@ struct log_field endpoint_fact(const struct endpoint *endpoint);
 /* Write a line that names the endpoint: "WHAT tcp://127.0.0.1:7 listener=public". */
 void endpoint_log(const struct endpoint *endpoint, const char *what, struct log *log);
 
+/* Write a line if clients are told by what they are served, which is worth a look. */
+void endpoint_log_identify(const struct endpoint *endpoint, struct log *log);
+
 /* Say what the system answered for an address, and what may help. Saves and restores errno. */
 void endpoint_explain(struct error *error, const char *name, const char *advice);
 

@@ -20,7 +20,8 @@ struct handshake {
     struct timeout deadline;
     struct proxy_reader reader;
     union peer peer, source;
-    bool has_source; /* which is not the peer */
+    struct proxy_facts *facts; /* for the identity; or NULL */
+    bool has_source;           /* which is not the peer */
     bool is_overdue;
     const char *error; /* while it is reported */
 };
@@ -83,8 +84,21 @@ static bool is_trusted(const struct connection_group *group, const union peer *p
     return from->count == 0 || peer->family == AF_UNIX;
 }
 
+/* Keep what the identity will tell. Return 0, or -1 with errno ENOMEM. */
+static int keep_facts(struct handshake *handshake, const struct proxy_header *header)
+{
+    if (handshake->group->identify.mode == LISTENER_IDENTIFY_OFF)
+        return 0;
+    handshake->facts = proxy_facts_new(header);
+    return handshake->facts == NULL ? -1 : 0;
+}
+
 static void take_header(struct handshake *handshake, const struct proxy_header *header)
 {
+    if (keep_facts(handshake, header) < 0) {
+        finish(handshake, HANDSHAKE_FAILED);
+        return;
+    }
     handshake->has_source = header->has_addresses;
     if (header->has_addresses)
         handshake->source = peer_make((const struct sockaddr *)&header->source);
@@ -196,12 +210,21 @@ void handshake_free(struct handshake *handshake)
     if (handshake == NULL)
         return;
     stop_reading(handshake);
+    free(handshake->facts);
     free(handshake);
 }
 
 const union peer *handshake_source(const struct handshake *handshake)
 {
     return handshake->has_source ? &handshake->source : &handshake->peer;
+}
+
+struct proxy_facts *handshake_take_facts(struct handshake *handshake)
+{
+    struct proxy_facts *facts = handshake->facts;
+
+    handshake->facts = NULL;
+    return facts;
 }
 
 const union peer *handshake_via(const struct handshake *handshake)

@@ -8,6 +8,7 @@
 
 #include "echod/connection_group.h"
 #include "echod/peer.h"
+#include "echod/proxy_facts.h"
 #include "echod/timeouts.h"
 
 struct handshake;
@@ -37,6 +38,12 @@ void handshake_free(struct handshake *handshake);
 
 /* For whom the peer speaks, once it is done: itself, if its header has no addresses. */
 const union peer *handshake_source(const struct handshake *handshake);
+
+/*
+ * Return what the header says, if the group's connections are told who they are; the caller frees
+ * it. Otherwise, and the second time, return NULL.
+ */
+struct proxy_facts *handshake_take_facts(struct handshake *handshake);
 
 /* Return who is connected, if it speaks for somebody else, or NULL. It is the handshake's. */
 const union peer *handshake_via(const struct handshake *handshake);

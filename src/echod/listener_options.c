@@ -20,6 +20,7 @@ void listener_options_set_defaults(struct listener_options *options)
     options->max_connections = SETTING_AUTO;
     options->proxy = LISTENER_PROXY_OFF;
     options->proxy_from.count = 0;
+    options->identify = LISTENER_IDENTIFY_OFF;
     options->keepalive_ms = 2 * 3600 * UINT64_C(1000); /* RFC 1122, 4.2.3.6: no less by default */
     options->user_timeout_ms = 0;
     options->fastopen = 0;

@@ -45,6 +45,7 @@ struct listener_options {
     unsigned proxy; /* enum listener_proxy */
     struct network_list proxy_from;
     uint64_t handshake_timeout_ms;
+    unsigned identify; /* enum listener_identify */
     uint64_t idle_timeout_ms;
     uint64_t lifetime_ms;
     uint64_t write_timeout_ms;
@@ -84,6 +85,15 @@ enum listener_proxy {
     LISTENER_PROXY_V1,
     LISTENER_PROXY_V2,
     LISTENER_PROXY_ANY
+};
+
+/* What a client is told first: nothing, or who serves it, in which form; and whether it is all. */
+enum listener_identify {
+    LISTENER_IDENTIFY_OFF,
+    LISTENER_IDENTIFY_LINE,
+    LISTENER_IDENTIFY_JSON,
+    LISTENER_IDENTIFY_ONLY,
+    LISTENER_IDENTIFY_ONLY_JSON
 };
 
 /* What becomes of datagrams from a source port below 1024. */

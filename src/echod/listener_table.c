@@ -25,7 +25,9 @@
 static const char *const logs[] = {"off", "closed", "all", NULL};      /* enum listener_log */
 static const char *const proxies[] = {"off", "v1", "v2", "any", NULL}; /* enum listener_proxy */
 static const char *const client_auths[] = {"off", "request", "require", NULL};
-static const char *const tls_mins[] = {"1.2", "1.3", NULL};     /* enum tls_min */
+static const char *const tls_mins[] = {"1.2", "1.3", NULL};           /* enum tls_min */
+static const char *const identities[] = {"off",  "line",      "json", /* enum listener_identify */
+                                         "only", "only-json", NULL};
 static const char *const low_ports[] = {"drop", "allow", NULL}; /* enum listener_low_ports */
 
 #define MEMBER(name)                                                                               \
@@ -106,6 +108,16 @@ static const struct listener_row table[] = {
       .maximum = 65535,
       .help = "clients that may wait to be accepted, as far as the system allows"},
      TCP | UNIX},
+    {{.name = "identify",
+      .type = SETTING_CHOICE,
+      MEMBER(identify),
+      .argument = "FORM",
+      .choices = identities,
+      .section = "Identity:",
+      .help = "line or json: what a client gets first is a line that tells who serves it and as "
+              "whom it is seen, then its echo; only, only-json: that line, and the connection "
+              "ends (default: off)"},
+     STREAMS},
     {{.name = "proxy",
       .type = SETTING_CHOICE,
       MEMBER(proxy),

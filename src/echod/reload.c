@@ -244,6 +244,9 @@ static void log_sockets(const struct reload *reload)
             endpoint_log(endpoint, "no longer listening on", reload->log);
         else if (endpoint->number >= reload->first_new_number)
             endpoint_log(endpoint, "listening on", reload->log);
+        if (!endpoint->is_leaving && (endpoint->number >= reload->first_new_number ||
+                                      endpoint->options.identify == LISTENER_IDENTIFY_OFF))
+            endpoint_log_identify(endpoint, reload->log);
         if (endpoint->is_leaving && endpoint->is_passed)
             warn_of_passed(reload, endpoint);
     }

@@ -8,6 +8,7 @@
 #include "echod/listener_stats.h"
 #include "echod/mailbox.h"
 #include "echod/reload.h"
+#include "echod/self.h"
 #include "echod/totals.h"
 #include "echod/worker.h"
 
@@ -41,6 +42,7 @@ struct server {
     size_t worker_count;
     struct listener_stats_list stats;
     struct connection_limit limit;
+    struct self self;
     struct reload reload;
     size_t finished_count;
     bool is_stop_requested; /* by a signal */
@@ -58,6 +60,7 @@ static void log_endpoints(const struct server *server)
 
         endpoint_log(endpoint, endpoint->kind == ENDPOINT_CLIENT ? "serving" : "listening on",
                      server->log);
+        endpoint_log_identify(endpoint, server->log);
     }
 }
 
@@ -305,6 +308,7 @@ static struct worker *new_worker(struct server *server, size_t index)
         .count = (unsigned)server->worker_count,
         .cpu = options->pin_workers ? capacity_cpu_of_worker(index) : CAPACITY_ANY_CPU,
         .limit = &server->limit,
+        .self = &server->self,
         .max_queued_bytes = capacity_max_queued_bytes(options, index, server->worker_count),
     };
 
@@ -445,6 +449,7 @@ int server_run(struct options *options, struct sockets *sockets, size_t worker_c
         .exit_status = EXIT_STATUS_STOPPED,
     };
 
+    self_read(&server.self);
     libevent_log_start(log);
     if (capacity_check_files(&capacity, log) < 0) {
         server.exit_status = EXIT_STATUS_SYSTEM;

@@ -48,10 +48,10 @@ static void count_sent(struct transfer *transfer, size_t count)
 }
 
 /*
- * Keep account of output: `added_bytes` were put into it since the last time, and what is missing
- * besides was sent.
+ * Keep account of what waits: `added_bytes` were put into output since the last time, and what is
+ * missing besides was sent. Return how much that is.
  */
-static void account_output(struct transfer *transfer, size_t added_bytes)
+static size_t settle_output(struct transfer *transfer, size_t added_bytes)
 {
     struct connection_group *group = transfer->group;
     const size_t expected = transfer->queued_bytes + added_bytes;
@@ -61,14 +61,22 @@ static void account_output(struct transfer *transfer, size_t added_bytes)
     transfer->queued_bytes = queued;
     group->pool->queued_bytes += added_bytes;
     group->pool->queued_bytes -= sent;
-    if (sent > 0) {
-        count_sent(transfer, sent);
-        timeout_postpone(&group->idle, &transfer->idle);
-    }
     if (queued == 0)
         timeout_cancel(&group->write_stall, &transfer->write_stall);
     else if (sent > 0 || !timeout_is_armed(&transfer->write_stall))
         note_write_progress(transfer);
+    return sent;
+}
+
+/* The same, of the echo. */
+static void account_output(struct transfer *transfer, size_t added_bytes)
+{
+    const size_t sent = settle_output(transfer, added_bytes);
+
+    if (sent == 0)
+        return;
+    count_sent(transfer, sent);
+    timeout_postpone(&transfer->group->idle, &transfer->idle);
 }
 
 void transfer_note_sent(struct transfer *transfer)
@@ -173,6 +181,29 @@ enum transfer_outcome transfer_echo_socket(struct transfer *transfer)
         return TRANSFER_FAILED;
     }
     abort(); /* no such outcome */
+}
+
+/* --- Before the echo ------------------------------------------------------------------------- */
+
+static void account_greeting(struct transfer *transfer, size_t added_bytes)
+{
+    const size_t sent = settle_output(transfer, added_bytes);
+
+    counters_add(transfer->group->counters, COUNTER_IDENTITY_BYTES, sent);
+}
+
+int transfer_greet(struct transfer *transfer, const void *bytes, size_t length)
+{
+    if (evbuffer_add(channel_output(&transfer->channel), bytes, length) < 0)
+        return -1;
+    account_greeting(transfer, length);
+    return channel_send_output(&transfer->channel);
+}
+
+bool transfer_note_greeted(struct transfer *transfer)
+{
+    account_greeting(transfer, 0);
+    return transfer->queued_bytes == 0;
 }
 
 /* --- Begin and end --------------------------------------------------------------------------- */

@@ -41,6 +41,17 @@ void transfer_fini(struct transfer *transfer);
 /* Echo what the bufferevent has read. Return 0, or -1 if there is no memory for it. */
 int transfer_echo_input(struct transfer *transfer) __attribute__((warn_unused_result));
 
+/*
+ * Send bytes that are no echo, before the first byte of it, and before transfer_start. They count
+ * as output that waits, and the write time-out is theirs as well. Return 0, or -1 if there is no
+ * memory for it.
+ */
+int transfer_greet(struct transfer *transfer, const void *bytes, size_t length)
+    __attribute__((warn_unused_result));
+
+/* Account what was sent of them since the last time. Return whether all of it was. */
+bool transfer_note_greeted(struct transfer *transfer);
+
 /* Throw away what the bufferevent has read. */
 void transfer_discard_input(struct transfer *transfer);
 

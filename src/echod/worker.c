@@ -505,6 +505,7 @@ static void connect_parts(struct worker *worker)
         .log = worker->log,
         .pool = &worker->pool,
         .worker_index = worker->place.index,
+        .self = worker->place.self,
         .on_end = on_connection_ended,
         .worker = worker,
     };

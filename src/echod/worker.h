@@ -10,6 +10,7 @@
 #include "echod/capacity.h"
 #include "echod/listeners.h"
 #include "echod/options.h"
+#include "echod/self.h"
 #include "echod/sockets.h"
 
 #include <stdatomic.h>
@@ -37,7 +38,8 @@ struct worker_place {
     unsigned count;                 /* of all workers */
     int cpu;                        /* where its thread stays, or CAPACITY_ANY_CPU */
     uint64_t max_queued_bytes;      /* this worker's share */
-    struct connection_limit *limit; /* outlives the workers */
+    struct connection_limit *limit; /* outlives the workers, as does the next */
+    const struct self *self;
 };
 
 /*

@@ -49,7 +49,7 @@ static bool read_address(const char *text, struct sockaddr_storage *socket_addre
     struct address address;
     struct in_addr ipv4;
     struct in6_addr ipv6;
-    struct error ignored;
+    struct error ignored = {""};
 
     if (strstr(text, "://") != NULL || address_parse_target(text, 0, &address, &ignored) < 0)
         return false;

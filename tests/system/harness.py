@@ -295,12 +295,13 @@ class Echod(Process):
     prefix     a command that runs echod, such as ("nice",)
     config     the path of a configuration file; without it, none is read
     log_to     where standard error goes instead of into `log`
+    env        the whole environment, instead of this one
     may_log    a pattern of error lines that the test asked for
     """
 
     def __init__(self, *arguments, listen=LOOPBACK, ready=None, prefix=(), config=None,
                  log_to=subprocess.PIPE, may_log=None, stdin=subprocess.DEVNULL,
-                 stdout=subprocess.DEVNULL, pass_fds=()):
+                 stdout=subprocess.DEVNULL, pass_fds=(), env=None):
         self.addresses = []  # as they are logged; of a socket that was passed, as it has it
         if isinstance(listen, socket.socket):
             pass_fds = (listen.fileno(),)
@@ -311,7 +312,7 @@ class Echod(Process):
         for address in listen:
             command += ["--listen", address]
         super().__init__([*command, *OPTIONS, *arguments], stdin=stdin, stdout=stdout, stderr=log_to,
-                         pass_fds=pass_fds)
+                         pass_fds=pass_fds, env=env)
         self._ready_count = max(len(listen), 1) if ready is None else ready
         self._may_log = may_log
         self._clients = []

@@ -77,6 +77,38 @@ START_TEST(text_shows_what_could_forge_a_line)
 }
 END_TEST
 
+/* A text and how it stands in a word. */
+static const struct {
+    const char *text, *shown;
+} word_escapes[] = {
+    {"plain=\"1\"", "plain=\"1\""},
+    {"two words\n", "two\\x20words\\x0a"},
+    {"a\\x20b", "a\\x5cx20b"},
+    {"Gr\xc3\xbc\xc3\x9f", "Gr\xc3\xbc\xc3\x9f"},
+    {"\xc2\xa0|\xc2\x85", "\\xc2\\xa0|\\xc2\\x85"},
+    {"\xe2\x80\xa8|\xe2\x80\xa9|\xe2\x80\xaa", "\\xe2\\x80\\xa8|\\xe2\\x80\\xa9|\xe2\x80\xaa"},
+    {"\xe2\x81\x9f|\xe3\x80\x80|\xe1\x9a\x80", "\\xe2\\x81\\x9f|\\xe3\\x80\\x80|\\xe1\\x9a\\x80"},
+    {"\xe2\x80|\xff", "\\xe2\\x80|\\xff"},
+    {"", ""},
+};
+
+START_TEST(a_word_has_no_space)
+{
+    char shown[SHOWN_SIZE];
+
+    escape(ESCAPE_WORD, word_escapes[_i].text, shown);
+    ck_assert_str_eq(shown, word_escapes[_i].shown);
+}
+END_TEST
+
+/* Tell whether Unicode calls it White_Space. */
+static bool is_white_space(unsigned point)
+{
+    return (point >= 0x2000 && point <= 0x200a) || point == ' ' || point == 0xa0 ||
+           point == 0x1680 || point == 0x2028 || point == 0x2029 || point == 0x202f ||
+           point == 0x205f || point == 0x3000;
+}
+
 /* A text and how it stands in a JSON string. */
 static const struct {
     const char *text, *shown;
@@ -134,13 +166,16 @@ START_TEST(every_character_stays_whole)
         support_assert((strcmp(escaped, text) != 0) == is_special);
         support_assert(escape_character(ESCAPE_TEXT, text, escaped) == (is_control ? 1 : length));
         support_assert((strcmp(escaped, text) != 0) == is_control);
+        support_assert(escape_character(ESCAPE_WORD, text, escaped) <= length);
+        support_assert((strcmp(escaped, text) != 0) ==
+                       (is_control || point == '\\' || is_white_space(point)));
     }
 }
 END_TEST
 
 START_TEST(plain_text_is_what_stands_for_itself)
 {
-    const enum escape_form form = _i == 0 ? ESCAPE_TEXT : ESCAPE_JSON;
+    const enum escape_form form = (enum escape_form)_i;
 
     for (int byte = 1; byte < 256; byte++) {
         const char text[] = {'a', (char)byte, 'b', '\0'};
@@ -163,9 +198,11 @@ static Suite *escape_suite(void)
     TCase *escapes = support_case(suite, "escapes");
 
     tcase_add_loop_test(escapes, text_shows_what_could_forge_a_line, 0, COUNT_OF(text_escapes));
+    tcase_add_loop_test(escapes, a_word_has_no_space, 0, COUNT_OF(word_escapes));
     tcase_add_loop_test(escapes, json_shows_what_a_string_may_hold, 0, COUNT_OF(json_escapes));
     tcase_add_test(escapes, every_character_stays_whole);
-    tcase_add_loop_test(escapes, plain_text_is_what_stands_for_itself, 0, 2);
+    tcase_add_loop_test(escapes, plain_text_is_what_stands_for_itself, ESCAPE_TEXT,
+                        ESCAPE_JSON + 1);
     return suite;
 }
 

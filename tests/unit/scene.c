@@ -52,15 +52,19 @@ static void on_end(struct connection *connection, void *owner)
     client->ends++;
     scene.ends++;
     client->reason = connection_reason(connection);
-    ck_assert_int_eq(connection_is_complete(connection), client->reason == CLOSE_CLIENT);
+    ck_assert_int_eq(connection_is_complete(connection),
+                     client->reason == CLOSE_CLIENT || client->reason == CLOSE_IDENTIFIED);
     client->ended_ms = clock_now_ms();
     client->connection = NULL;
     ck_assert_uint_eq(scene_count_of(COUNTER_CONNECTIONS_ENDED), scene.ends);
     connection_free(connection);
 }
 
-static void start_group(const struct connection_limits *limits, unsigned proxy_versions)
+static void start_group(const struct connection_limits *limits, unsigned proxy_versions,
+                        unsigned identify_mode)
 {
+    static const struct self self = {.host = "a host", .pod = "a-pod", .pid = 7};
+
     memset(&scene, 0, sizeof scene);
     scene.looked_ms = clock_now_ms();
     scene.group.base = support_base();
@@ -73,25 +77,34 @@ static void start_group(const struct connection_limits *limits, unsigned proxy_v
     scene.group.on_end = on_end;
     scene.group.owner = &scene;
     scene.group.proxy_versions = proxy_versions;
+    scene.group.identify = (struct identify_plan){
+        .mode = identify_mode, .worker = 3, .self = &self, .listener = "public"};
     ck_assert_int_eq(connection_init_group(&scene.group), 0);
 }
 
-static void restart_group(const struct connection_limits *limits, unsigned proxy_versions)
+static void restart_group(const struct connection_limits *limits, unsigned proxy_versions,
+                          unsigned identify_mode)
 {
     ck_assert_int_eq(scene.count, 0);
     connection_group_fini(&scene.group);
     connection_pool_fini(&scene.pool);
-    start_group(limits, proxy_versions);
+    start_group(limits, proxy_versions, identify_mode);
 }
 
 void scene_use_limits(const struct connection_limits *limits)
 {
-    restart_group(limits, 0);
+    restart_group(limits, 0, LISTENER_IDENTIFY_OFF);
 }
 
 void scene_use_proxy(unsigned versions, const struct connection_limits *limits)
 {
-    restart_group(limits, versions);
+    restart_group(limits, versions, LISTENER_IDENTIFY_OFF);
+}
+
+void scene_use_identity(unsigned mode, unsigned proxy_versions,
+                        const struct connection_limits *limits)
+{
+    restart_group(limits, proxy_versions, mode);
 }
 
 void scene_use_timeouts(uint64_t idle_ms, uint64_t lifetime_ms, uint64_t write_ms,
@@ -108,7 +121,7 @@ void scene_use_timeouts(uint64_t idle_ms, uint64_t lifetime_ms, uint64_t write_m
 
 void scene_setup(void)
 {
-    start_group(&scene_usual_limits, 0);
+    start_group(&scene_usual_limits, 0, LISTENER_IDENTIFY_OFF);
 }
 
 void client_hang_up(struct client *client)

@@ -88,6 +88,10 @@ void scene_use_timeouts(uint64_t idle_ms, uint64_t lifetime_ms, uint64_t write_m
 /* Ask for a PROXY header of these versions, under these limits; before the first client. */
 void scene_use_proxy(unsigned versions, const struct connection_limits *limits);
 
+/* Tell clients who serves them, in this mode (enum listener_identify); the rest is the same. */
+void scene_use_identity(unsigned mode, unsigned proxy_versions,
+                        const struct connection_limits *limits);
+
 uint64_t scene_count_of(enum counter which);
 
 /* Keep account of when bytes moved, and check that no bound is passed. */

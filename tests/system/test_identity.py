@@ -1,0 +1,265 @@
+"""
+test_identity: listeners that tell a client who serves it.
+What an identity looks like is in check_identity; echoprobe's --identify is in
+test_echoprobe_identify.
+Run by `run`, by automake, or alone.
+"""
+
+import json
+import os
+import socket
+import struct
+import subprocess
+import tempfile
+
+import harness
+from harness import LOOPBACK, Echod, scaled_ms
+
+VARIABLES = ("POD_NAME", "MY_POD_NAME", "POD_NAMESPACE", "MY_POD_NAMESPACE", "NAMESPACE", "POD_IP",
+             "MY_POD_IP", "NODE_NAME", "MY_NODE_NAME", "CONTAINER_NAME", "SUPERVISOR_PROCESS_NAME",
+             "SUPERVISOR_GROUP_NAME")
+SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+
+
+def environment(**variables):
+    """This environment without what an identity tells, and with these variables."""
+    return {name: value for name, value in os.environ.items() if name not in VARIABLES} | variables
+
+
+def take_line(client):
+    """Read up to a line feed, and no byte behind it."""
+    line = b""
+    while not line.endswith(b"\n"):
+        line += harness.receive_exactly(client, 1)
+    return line.decode()
+
+
+def words(line):
+    """The words of a line as a dictionary, in their order."""
+    return dict(word.split("=", 1) for word in line.removesuffix("\n").split(" "))
+
+
+def name_of(client):
+    return "{}:{}".format(*client.getsockname()[:2])
+
+
+def extension(kind, value):
+    return struct.pack("!BH", kind, len(value)) + value
+
+
+def version_2(extensions=b""):
+    body = (socket.inet_aton("192.0.2.1") + socket.inet_aton("198.51.100.1")
+            + struct.pack("!HH", 56324, 443) + extensions)
+    return SIGNATURE + struct.pack("!BBH", 0x21, 0x11, len(body)) + body
+
+
+class StreamTest(harness.TestCase):
+
+    def test_line(self):
+        """It comes unasked; what is sent before it was read is echoed behind it."""
+        for options in ((), ("--no-shortcuts",)):
+            with Echod(*options, listen=f"{LOOPBACK},identify=line", env=environment()) as server:
+                client = server.connect()
+                facts = words(take_line(client))
+                self.assertEqual(" ".join(facts),
+                                 "echod host local client id listener pid worker")
+                self.assertEqual(facts["host"], socket.gethostname())
+                self.assertEqual(facts["local"], "{}:{}".format(*client.getpeername()))
+                self.assertEqual(facts["client"], name_of(client))
+                self.assertEqual(facts["listener"], server.addresses[0])
+                self.assertEqual(facts["pid"], str(server.pid))
+                eager = server.connect()
+                eager.sendall(b"early")
+                self.assertTrue(take_line(eager).startswith("echod="))
+                self.assert_echo(harness.finish(eager, harness.random_bytes(100000)),
+                                 b"early" + harness.random_bytes(100000))
+                self.assert_echo(harness.finish(client, b"late"), b"late")
+                lines = server.wait_for_closed("client closed", 2)
+                self.assertEqual({line.id for line in lines}, {1, 2})
+                self.assertEqual(sorted(line.bytes_out for line in lines), [4, 100005])
+                self.assertEqual(server.log.find(r"(\S+): clients are told its identity")[0]
+                                 .group(1), server.addresses[0])
+
+    def test_json(self):
+        with Echod("--workers", "2", env=environment(POD_NAME="echo-1"),
+                   listen=f"{LOOPBACK},identify=json,name=public") as server:
+            client = server.connect()
+            facts = json.loads(take_line(client))
+            self.assertEqual((facts["pod"], facts["listener"]), ("echo-1", "public"))
+            self.assertIn(facts["worker"], (0, 1))
+            self.assertEqual(facts["client"], name_of(client))
+            harness.round_trip(client)
+
+    def test_only(self):
+        """Then FIN, also for who sends something that nobody reads."""
+        with Echod(listen=(f"{LOOPBACK},identify=only", f"{LOOPBACK},identify=only-json"),
+                   env=environment()) as server:
+            for index in (0, 1):
+                client = server.connect(index)
+                client.sendall(bytes(10000))
+                line = harness.receive_all(client).decode()
+                self.assertEqual(line.count("\n"), 1)
+                facts = words(line) if index == 0 else json.loads(line)
+                self.assertEqual(facts["client"], name_of(client))
+                client.close()
+            for line in server.wait_for_closed("identity sent", 2):
+                self.assertEqual((line.bytes_in, line.bytes_out), (0, 0))
+            server.report()
+            totals = server.log.wait_for(r"totals: .*in=(\d+) out=(\d+) .*identity_out=(\d+)")
+            self.assertEqual(totals.group(1, 2), ("0", "0"))
+            self.assertGreater(int(totals.group(3)), 100)
+
+    def test_clients_of_others(self):
+        for command in (("ncat", "127.0.0.1", "PORT"), ("socat", "-", "tcp:127.0.0.1:PORT")):
+            with self.subTest(program=command[0]):
+                program = self.need_program(command[0])
+                with Echod(listen=(f"{LOOPBACK},identify=line")) as server:
+                    port = str(harness.port_of(server.addresses[0]))
+                    output = subprocess.run(
+                        [program, *(word.replace("PORT", port) for word in command[1:])],
+                        input=b"hello\n", stdout=subprocess.PIPE, check=True,
+                        timeout=harness.PATIENCE_SECONDS).stdout
+                    self.assertRegex(output.decode(), r"\Aechod=[^\n]+\nhello\n\Z")
+
+    def test_all_kinds_of_sockets(self):
+        path = f"{self.temporary_directory()}/echod.sock"
+        with harness.listening_socket() as listener:
+            with Echod(pass_fds=(listener.fileno(),), env=environment(), listen=(
+                    f"unix://{path},identify=line", "tcp://[::1]:0,identify=line",
+                    f"fd://{listener.fileno()},identify=line")) as server:
+                ipv6, = (address for address in server.addresses if "[::1]" in address)
+                with harness.connect(f"unix://{path}") as client:
+                    facts = words(take_line(client))
+                    self.assertEqual((facts["local"], facts["client"]), (path, "unix"))
+                with harness.connect(ipv6) as client:
+                    facts = words(take_line(client))
+                    self.assertEqual(facts["local"], ipv6.removeprefix("tcp://"))
+                with harness.connect(harness.address_of(listener)) as client:
+                    self.assertEqual(words(take_line(client))["client"], name_of(client))
+
+    def test_standard_input(self):
+        for mode, echo in (("line", "hello"), ("only", "")):
+            with tempfile.TemporaryFile() as file:
+                file.write(b"hello")
+                file.seek(0)
+                result = harness.run_echod("--listen", f"stdio:,identify={mode}", stdin=file)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertRegex(result.stdout, rf"\Aechod=[^\n]+ client=stdio [^\n]+\n{echo}\Z")
+
+    def test_a_client_that_never_reads(self):
+        """Its identity waits as its echo does, and ends with the write time-out."""
+        with Echod("--write-timeout", scaled_ms(500),
+                   listen=f"{LOOPBACK},identify=line", env=environment()) as server:
+            client = harness.connect(server.addresses[0], receive_buffer=2048)
+            server.adopt(client)
+            harness.fill([client])
+            server.wait_for_closed("write timeout")
+
+    def test_reload(self):
+        """Who comes after it is told, and the log says so."""
+        directory = self.temporary_directory()
+        path = f"{directory}/echod.conf"
+
+        def write(options):
+            with open(path, "w", encoding="ascii") as file:
+                file.write(f"listen {address}{options}\n")
+
+        address = f"tcp://127.0.0.1:{harness.free_port()}"
+        write("")
+        with Echod(config=path, listen=(), ready=1, env=environment()) as server:
+            with harness.connect(address) as client:
+                harness.round_trip(client)
+                write(",identify=line")
+                server.signal(1)
+                server.log.wait_for("is in effect")
+                self.assertEqual(len(server.log.find("clients are told its identity")), 1)
+                harness.round_trip(client)
+            with harness.connect(address) as client:
+                self.assertEqual(words(take_line(client))["listener"], address)
+            server.signal(1)
+            server.log.wait_for("is in effect", 2)
+            self.assertEqual(len(server.log.find("clients are told its identity")), 1)
+
+
+class EnvironmentTest(harness.TestCase):
+
+    def test_what_is_told_and_nothing_else(self):
+        told = {"POD_NAME": "pod", "POD_NAMESPACE": "namespace", "POD_IP": "pod_ip",
+                "NODE_NAME": "node", "CONTAINER_NAME": "container",
+                "SUPERVISOR_PROCESS_NAME": "supervisor_process",
+                "SUPERVISOR_GROUP_NAME": "supervisor_group"}
+        variables = {name: f"value of\n{name}" for name in told}
+        with Echod(listen=f"{LOOPBACK},identify=line",
+                   env=environment(ECHOD_SECRET="secret-value", **variables)) as server:
+            line = take_line(server.connect())
+        facts = words(line)
+        for name, fact in told.items():
+            self.assertEqual(facts[fact], rf"value\x20of\x0a{name}")
+        self.assertNotIn("secret", line)
+
+    def test_a_long_value_is_cut(self):
+        with Echod(listen=f"{LOOPBACK},identify=json",
+                   env=environment(POD_NAME=5000 * "\N{EURO SIGN}")) as server:
+            pod = json.loads(take_line(server.connect()))["pod"]
+        self.assertEqual(pod, 84 * "\N{EURO SIGN}" + "...")
+
+
+class ProxyTest(harness.TestCase):
+
+    def test_version_1(self):
+        with Echod(listen=f"{LOOPBACK},identify=line,proxy=v1") as server:
+            client = server.connect()
+            client.sendall(b"PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\nping")
+            facts = words(take_line(client))
+            self.assertEqual(facts["client"], name_of(client))
+            self.assertEqual(facts["source"], "192.0.2.1:56324")
+            self.assertEqual(facts["destination"], "198.51.100.1:443")
+            self.assertEqual(harness.receive_exactly(client, 4), b"ping")
+
+    def test_version_2(self):
+        """With what it may tell beside the addresses, some of it hostile."""
+        ssl = struct.pack("!BI", 0x03, 0) + extension(0x21, b"TLSv1.3") + extension(0x22, b"J. R.")
+        header = version_2(extension(0x02, b"www.example\npod=x") + extension(0x05, b"id\0\xff")
+                           + extension(0x01, b"h2") + extension(0x20, ssl))
+        with Echod(listen=(f"{LOOPBACK},identify=line,proxy=v2",
+                           f"{LOOPBACK},identify=json,proxy=v2"), env=environment()) as server:
+            client = server.connect(0)
+            client.sendall(header)
+            facts = words(take_line(client))
+            self.assertEqual(facts["proxy_authority"], r"www.example\x0apod=x")
+            self.assertEqual(facts["proxy_unique_id"], "id\N{REPLACEMENT CHARACTER}\\xff")
+            self.assertEqual((facts["proxy_tls"], facts["proxy_alpn"]), ("TLSv1.3", "h2"))
+            self.assertEqual((facts["proxy_subject"], facts["proxy_verified"]),
+                             (r"J.\x20R.", "yes"))
+            self.assertNotIn("pod", facts)
+            harness.round_trip(client)
+            client = server.connect(1)
+            client.sendall(header)
+            facts = json.loads(take_line(client))
+            self.assertEqual(facts["proxy_authority"], "www.example\npod=x")
+            self.assertEqual(facts["source"], "192.0.2.1:56324")
+
+    def test_without_addresses(self):
+        with Echod(listen=f"{LOOPBACK},identify=line,proxy=any") as server:
+            client = server.connect()
+            client.sendall(b"PROXY UNKNOWN\r\n")
+            facts = words(take_line(client))
+            self.assertNotIn("source", facts)
+            self.assertEqual(facts["client"], name_of(client))
+
+
+class UsageTest(harness.TestCase):
+
+    def test_a_wrong_form(self):
+        result = harness.run_echod("--listen", f"{LOOPBACK},identify=yes")
+        self.assertEqual(result.returncode, harness.STATUS_USAGE)
+        self.assertIn("is not one of off, line, json, only, only-json", result.stderr)
+
+    def test_it_is_off_by_default(self):
+        with Echod(listen=LOOPBACK) as server:
+            harness.round_trip(server.connect())
+            self.assertEqual(server.log.find("clients are told"), [])
+
+
+if __name__ == "__main__":
+    harness.main()
