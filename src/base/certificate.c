@@ -94,7 +94,34 @@ STACK_OF(X509) * certificate_read_all(const char *what, const char *path, struct
 
 /* --- A key ----------------------------------------------------------------------------------- */
 
-static EVP_PKEY *parse_key(const struct pem_file *file, const char *path, struct error *error)
+/* Say why a file is not read as a key. */
+static void refuse_key(const struct certificate *certificate, bool is_encrypted,
+                       struct error *error)
+{
+    const char *path = certificate->key_file;
+    const char *reason = openssl_take_reason();
+
+    if (is_encrypted) {
+        error_set(error,
+                  "key %s: it is encrypted, and nobody can be asked for a passphrase; write it "
+                  "without one, by openssl pkey -in %s",
+                  path, path);
+        errno = EINVAL;
+    } else if (strcmp(path, certificate->file) == 0) {
+        error_set(error,
+                  "cert %s: it holds no private key in PEM form: %s; name the file that does as "
+                  "key=FILE",
+                  path, reason);
+    } else {
+        error_set(error,
+                  "key %s: it holds no private key in PEM form: %s; such a key begins with "
+                  "\"-----BEGIN PRIVATE KEY-----\"",
+                  path, reason);
+    }
+}
+
+static EVP_PKEY *parse_key(const struct pem_file *file, const struct certificate *certificate,
+                           struct error *error)
 {
     BIO *bio = BIO_new_mem_buf(file->text, (int)file->length);
     bool is_encrypted = false;
@@ -103,18 +130,8 @@ static EVP_PKEY *parse_key(const struct pem_file *file, const char *path, struct
     ERR_clear_error();
     if (bio != NULL)
         key = PEM_read_bio_PrivateKey(bio, NULL, refuse_passphrase, &is_encrypted);
-    if (key == NULL && is_encrypted)
-        error_set(error,
-                  "key %s: it is encrypted, and nobody can be asked for a passphrase; write it "
-                  "without one, by openssl pkey -in %s",
-                  path, path);
-    else if (key == NULL)
-        error_set(error,
-                  "key %s: it holds no private key in PEM form: %s; such a key begins with "
-                  "\"-----BEGIN PRIVATE KEY-----\"",
-                  path, openssl_take_reason());
-    if (is_encrypted)
-        errno = EINVAL;
+    if (key == NULL)
+        refuse_key(certificate, is_encrypted, error);
     BIO_free(bio);
     ERR_clear_error();
     return key;
@@ -127,7 +144,7 @@ static int read_key(struct certificate *certificate, struct error *error)
     if (pem_file_read(&file, "key", certificate->key_file, error) < 0)
         return -1;
     certificate->is_key_exposed = file.is_exposed;
-    certificate->key = parse_key(&file, certificate->key_file, error);
+    certificate->key = parse_key(&file, certificate, error);
     pem_file_free(&file);
     return certificate->key == NULL ? -1 : 0;
 }

@@ -4,6 +4,7 @@
 
 #include "echod/connection.h"
 #include "echod/identify.h"
+#include "echod/tls_context.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -35,7 +36,7 @@ static struct connection_limits limits_of(const struct client_group_list *list,
 
 struct client_group *client_group_new(struct client_group_list *list,
                                       const struct listener_options *options,
-                                      struct listener_stats *stats)
+                                      struct tls_context *tls, struct listener_stats *stats)
 {
     struct client_group *group = malloc(sizeof *group);
 
@@ -50,6 +51,7 @@ struct client_group *client_group_new(struct client_group_list *list,
                 .pool = list->pool,
                 .limits = limits_of(list, options),
                 .logs = options->log,
+                .tls = tls_context_ref(tls),
                 .proxy_versions = options->proxy,
                 .proxy_from = options->proxy_from,
                 .identify = {.mode = options->identify,
@@ -66,6 +68,7 @@ struct client_group *client_group_new(struct client_group_list *list,
     };
     memcpy(group->connections.listener_name, options->name, sizeof options->name);
     if (connection_init_group(&group->connections) < 0) {
+        tls_context_unref(tls);
         free(group);
         errno = ENOMEM;
         return NULL;
@@ -87,6 +90,7 @@ static void free_groups(struct client_group_list *list, bool are_current_ones_fr
         }
         *link = group->older;
         connection_group_fini(&group->connections);
+        tls_context_unref(group->connections.tls);
         free(group);
     }
 }

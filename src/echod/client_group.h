@@ -46,12 +46,12 @@ void client_group_list_set(struct client_group_list *list, const struct options 
                            uint64_t max_queued_bytes);
 
 /*
- * Begin a group for a listener with these options. Return NULL with errno ENOMEM. It lives until
- * client_group_list_sweep finds it empty and not current.
+ * Begin a group for a listener with these options, and with this TLS or NULL. Return NULL with
+ * errno ENOMEM. It lives until client_group_list_sweep finds it empty and not current.
  */
 struct client_group *client_group_new(struct client_group_list *list,
                                       const struct listener_options *options,
-                                      struct listener_stats *stats);
+                                      struct tls_context *tls, struct listener_stats *stats);
 
 /* Free the groups that nobody is in, and nobody comes into. In no callback of a connection. */
 void client_group_list_sweep(struct client_group_list *list);

@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 struct connection;
+struct tls_context; /* echod/tls_context.h */
 
 /* What connections may use and how long they may take; 0 ms: no limit. */
 struct connection_limits {
@@ -61,6 +62,7 @@ struct connection_group {
     struct connection_limits limits;
     unsigned logs;                          /* enum listener_log: which lines are written */
     char listener_name[LISTENER_NAME_SIZE]; /* empty: it has none */
+    struct tls_context *tls;                /* NULL: what is spoken is plain; client_group's */
     unsigned proxy_versions;                /* of the header that each begins with; 0: with none */
     struct network_list proxy_from;         /* who may send it; empty: anybody */
     struct identify_plan identify;          /* what each is told before its echo, if anything */

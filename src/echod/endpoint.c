@@ -3,6 +3,8 @@
 #include "echod/endpoint.h"
 
 #include "base/descriptor.h"
+#include "echod/tls_context.h"
+#include "echod/tls_notes.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -94,6 +96,34 @@ bool endpoint_has_lost_path(const struct endpoint *endpoint)
     return errno == ENOENT || errno == ENOTDIR;
 }
 
+/* --- Options of a reload --------------------------------------------------------------------- */
+
+/* Let go of a context, and hold another. */
+static void replace(struct tls_context **held, struct tls_context *other)
+{
+    struct tls_context *before = *held;
+
+    *held = tls_context_ref(other);
+    tls_context_unref(before);
+}
+
+void endpoint_set_next_tls(struct endpoint *endpoint, struct tls_context *tls)
+{
+    replace(&endpoint->next_tls, tls);
+}
+
+void endpoint_take_next(struct endpoint *endpoint)
+{
+    endpoint->options = endpoint->next_options;
+    replace(&endpoint->tls, endpoint->next_tls);
+}
+
+void endpoint_drop_next(struct endpoint *endpoint)
+{
+    endpoint->next_options = endpoint->options;
+    replace(&endpoint->next_tls, endpoint->tls);
+}
+
 /* --- Closing --------------------------------------------------------------------------------- */
 
 /* Close it, and remove the path of its Unix socket. */
@@ -107,6 +137,8 @@ static void close_endpoint(struct endpoint *endpoint, size_t worker_count)
         descriptor_close(endpoint->output_fd);
     if (endpoint_has_path(endpoint))
         (void)unlink(endpoint->bound_path);
+    tls_context_unref(endpoint->tls);
+    tls_context_unref(endpoint->next_tls);
 }
 
 void endpoint_list_close_from(struct endpoint_list *list, size_t count)
@@ -164,6 +196,17 @@ void endpoint_log_identify(const struct endpoint *endpoint, struct log *log)
     if (endpoint->next_options.identify != LISTENER_IDENTIFY_OFF)
         log_write_fields(log, LOG_LEVEL_INFO, &fact, 1, "%s: clients are told its identity",
                          endpoint->name);
+}
+
+static void log_note(const struct tls_note *note, void *log)
+{
+    log_write_fields(log, note->level, note->fields, note->field_count, "%s", note->text);
+}
+
+void endpoint_log_tls(const struct endpoint *endpoint, struct log *log)
+{
+    if (endpoint->next_tls != NULL)
+        tls_notes_tell(endpoint->next_tls, endpoint->name, log_note, log);
 }
 
 void endpoint_explain(struct error *error, const char *name, const char *advice)

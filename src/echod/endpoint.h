@@ -18,6 +18,7 @@
 #include <sys/types.h>
 
 struct listener_stats; /* echod/listener_stats.h */
+struct tls_context;    /* echod/tls_context.h */
 
 enum endpoint_kind {
     ENDPOINT_LISTENER, /* accepts clients */
@@ -33,6 +34,8 @@ struct endpoint {
     size_t occurrence;      /* how many equal addresses stood before it in the list */
     struct listener_options options;
     struct listener_options next_options; /* during a reload; otherwise the same */
+    struct tls_context *tls;              /* held; NULL: what is spoken is plain */
+    struct tls_context *next_tls;         /* the same as with the options; held for itself */
     struct listener_stats *stats;         /* not owned */
     bool is_leaving;              /* it is no longer asked for, and closed at the end of a reload */
     char name[ADDRESS_TEXT_SIZE]; /* the real address: "tcp://127.0.0.1:13265" */
@@ -86,6 +89,13 @@ bool endpoint_has_path(const struct endpoint *endpoint);
 /* Tell whether somebody removed the path of a Unix socket, or put something else there. */
 bool endpoint_has_lost_path(const struct endpoint *endpoint);
 
+/* Let its next context, besides its next options, be this one, which is held here, too. */
+void endpoint_set_next_tls(struct endpoint *endpoint, struct tls_context *tls);
+
+/* Let the next options and context be those in effect; or let those in effect be the next ones. */
+void endpoint_take_next(struct endpoint *endpoint);
+void endpoint_drop_next(struct endpoint *endpoint);
+
 /* Switch Nagle's algorithm off; accepted sockets inherit it on Linux (tcp(7)). */
 void endpoint_set_no_delay(int fd);
 
@@ -109,6 +119,9 @@ void endpoint_log(const struct endpoint *endpoint, const char *what, struct log 
 
 /* Write a line if clients are told by what they are served, which is worth a look. */
 void endpoint_log_identify(const struct endpoint *endpoint, struct log *log);
+
+/* Write what there is to know of its certificates, during a reload of its next ones. */
+void endpoint_log_tls(const struct endpoint *endpoint, struct log *log);
 
 /* Say what the system answered for an address, and what may help. Saves and restores errno. */
 void endpoint_explain(struct error *error, const char *name, const char *advice);

@@ -129,8 +129,9 @@ static int open_group(struct endpoint *endpoint, const struct addrinfo *bound,
 
 /* Open one of the addresses that a name has. Return 0, or -1 with errno and as open_socket. */
 static int open_endpoint(struct endpoint_list *list, const struct addrinfo *info,
-                         const struct listener_options *options, const char **failed)
+                         const struct listen *listen, const char **failed)
 {
+    const struct listener_options *options = &listen->options;
     struct addrinfo bound = *info;
     struct sockaddr_storage address;
     socklen_t length = sizeof address;
@@ -146,8 +147,8 @@ static int open_endpoint(struct endpoint_list *list, const struct addrinfo *info
     if (endpoint == NULL || getsockname(fd, (struct sockaddr *)&address, &length) < 0)
         return -1;
     address_format_socket((struct sockaddr *)&address, length, text);
-    (void)snprintf(endpoint->name, sizeof endpoint->name, "%s://%.280s",
-                   is_datagram(info) ? "udp" : "tcp", text);
+    (void)snprintf(endpoint->name, sizeof endpoint->name, "%s%.280s",
+                   address_prefix(&listen->address), text);
     endpoint->bound = address;
     bound.ai_addr = (struct sockaddr *)&address; /* with the port that the system chose for 0 */
     bound.ai_addrlen = length;
@@ -339,7 +340,7 @@ int inet_open(struct endpoint_list *list, const struct listen *listen, const cha
 
         if (is_listed_before(found, info))
             continue;
-        if (open_endpoint(list, info, &listen->options, &failed) == 0) {
+        if (open_endpoint(list, info, listen, &failed) == 0) {
             opened++;
             continue;
         }

@@ -149,12 +149,12 @@ static int take_checked(struct endpoint_list *list, int fd, int type, const char
 
 /* Take over a listening socket, or one of UDP. */
 static int take_systemd_socket(struct endpoint_list *list, struct passed_socket *socket,
-                               struct error *error)
+                               const char *prefix, struct error *error)
 {
     char name[ADDRESS_TEXT_SIZE];
     const int type = socket_option(socket->fd, SO_TYPE);
 
-    (void)snprintf(name, sizeof name, "systemd://%.280s", socket->name);
+    (void)snprintf(name, sizeof name, "%s%.280s", prefix, socket->name);
     if (socket->is_taken) {
         error_set(error,
                   "%s: another listen serves fd://%d, which is this socket; give "
@@ -182,18 +182,18 @@ static int take_systemd_socket(struct endpoint_list *list, struct passed_socket 
 }
 
 int inherited_take_systemd(struct endpoint_list *list, const struct passed *passed,
-                           const char *name, struct error *error)
+                           const struct address *address, struct error *error)
 {
     struct passed_socket *socket;
     size_t cursor = 0, taken = 0;
 
-    while ((socket = passed_next(passed, name, &cursor)) != NULL) {
-        if (take_systemd_socket(list, socket, error) < 0)
+    while ((socket = passed_next(passed, address->name, &cursor)) != NULL) {
+        if (take_systemd_socket(list, socket, address_prefix(address), error) < 0)
             return -1;
         taken++;
     }
     if (taken == 0) {
-        passed_explain(passed, name, error);
+        passed_explain(passed, address->name, error);
         return -1;
     }
     return 0;

@@ -20,11 +20,11 @@ int inherited_take_fd(struct endpoint_list *list, const struct passed *passed, i
                       const char *name, struct error *error) __attribute__((warn_unused_result));
 
 /*
- * Take over all sockets that systemd passed under a name, or under any if it is empty. The same
- * holds.
+ * Take over all sockets that systemd passed under the name of a systemd:// address, or under any if
+ * it is empty. The same holds.
  */
 int inherited_take_systemd(struct endpoint_list *list, const struct passed *passed,
-                           const char *name, struct error *error)
+                           const struct address *address, struct error *error)
     __attribute__((warn_unused_result));
 
 #endif

@@ -120,7 +120,8 @@ static int make_parts(struct client_listener *listener, const struct endpoint *e
 {
     struct listeners *listeners = listener->all;
 
-    listener->group = client_group_new(listeners->groups, &endpoint->next_options, endpoint->stats);
+    listener->group = client_group_new(listeners->groups, &endpoint->next_options,
+                                       endpoint->next_tls, endpoint->stats);
     if (listener->group == NULL)
         return -1;
     listener->listener = listener_new(listeners->base, fd, listener->stats->label, listeners->log,
@@ -220,8 +221,8 @@ static void change_socket(struct client_listener *listener, const struct endpoin
 static int change(struct client_listener *listener, const struct endpoint *endpoint)
 {
     struct listeners *listeners = listener->all;
-    struct client_group *group =
-        client_group_new(listeners->groups, &endpoint->next_options, endpoint->stats);
+    struct client_group *group = client_group_new(listeners->groups, &endpoint->next_options,
+                                                  endpoint->next_tls, endpoint->stats);
     const struct log_field fact = endpoint_fact(endpoint);
 
     if (group == NULL) {

@@ -15,6 +15,8 @@
 #include "echod/options_reader.h"
 #include "echod/server.h"
 #include "echod/sockets.h"
+#include "echod/tls_context.h"
+#include "echod/tls_notes.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -41,24 +43,72 @@ static void print_error(const struct error *error, void *argument)
     process_complain("echod", "%s", error->text);
 }
 
-/* Check the addresses as well, as far as that opens none. */
+/* Return the status that an error about an address stands for, after saying it. */
+static int refuse_address(const struct listen *listen, const struct error *error)
+{
+    const int failure = errno;
+
+    print_error(error, NULL);
+    if (failure == ENOMEM)
+        return EXIT_STATUS_SYSTEM;
+    return listen->origin.kind == ORIGIN_FILE ? EXIT_STATUS_CONFIG : EXIT_STATUS_USAGE;
+}
+
+/* Check an address as far as that does not open it, and the files of one with TLS. */
+static int check_address(const struct listen_list *list, size_t index)
+{
+    const struct listen *listen = &list->items[index];
+    struct tls_context *tls = NULL;
+    struct error error = {""};
+    int status = EXIT_STATUS_STOPPED;
+
+    errno = 0;
+    if (sockets_check(list, index, &error) < 0)
+        status = refuse_address(listen, &error);
+    errno = 0;
+    if (status != EXIT_STATUS_SYSTEM && sockets_make_tls(list, index, &tls, &error) < 0)
+        return refuse_address(listen, &error);
+    tls_context_unref(tls);
+    return status;
+}
+
+/* Check the addresses as well. */
 static int check_addresses(const struct listen_list *list)
 {
     int status = EXIT_STATUS_STOPPED;
 
-    for (size_t i = 0; i < list->count; i++) {
-        const bool is_file = list->items[i].origin.kind == ORIGIN_FILE;
-        struct error error = {""};
+    for (size_t i = 0; i < list->count && status != EXIT_STATUS_SYSTEM; i++) {
+        const int found = check_address(list, i);
 
-        errno = 0;
-        if (sockets_check(list, i, &error) == 0)
-            continue;
-        print_error(&error, NULL);
-        if (errno == ENOMEM)
-            return EXIT_STATUS_SYSTEM;
-        status = options_worse(status, is_file ? EXIT_STATUS_CONFIG : EXIT_STATUS_USAGE);
+        status = found == EXIT_STATUS_SYSTEM ? found : options_worse(status, found);
     }
     return status;
+}
+
+/* What is only to be known is a comment, so that all that is printed is a configuration file. */
+static void print_note(const struct tls_note *note, void *argument)
+{
+    (void)argument;
+    if (note->level == LOG_LEVEL_WARNING)
+        process_complain("echod", "warning: %s", note->text);
+    else
+        (void)printf("# %s\n", note->text);
+}
+
+/* Print what there is to know of the certificates, which were found right. */
+static void print_certificates(const struct listen_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        struct tls_context *tls;
+        struct error error = {""};
+        char name[ADDRESS_TEXT_SIZE];
+
+        if (sockets_make_tls(list, i, &tls, &error) < 0 || tls == NULL)
+            continue;
+        address_format(&list->items[i].address, name);
+        tls_notes_tell(tls, name, print_note, NULL);
+        tls_context_unref(tls);
+    }
 }
 
 /* Check the rest as well if the file is wrong, so that all errors are told at once. */
@@ -69,6 +119,7 @@ static int check(const struct options *options, int status)
     if (status != EXIT_STATUS_STOPPED)
         return status;
     options_print(options, stdout);
+    print_certificates(&options->listen);
     return process_end_output("echod") == 0 ? EXIT_STATUS_STOPPED : EXIT_STATUS_SYSTEM;
 }
 

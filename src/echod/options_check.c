@@ -207,12 +207,21 @@ static bool is_same_descriptor(const struct address *address, const struct addre
     return address->scheme == ADDRESS_FD && other->scheme == ADDRESS_FD && address->fd == other->fd;
 }
 
+/* Tell whether two addresses differ at most in whether they speak TLS. */
+static bool is_equal_beneath_tls(const struct address *address, const struct address *other)
+{
+    struct address beneath = *address;
+
+    beneath.is_tls = other->is_tls;
+    return address_is_equal(&beneath, other);
+}
+
 /* Tell whether only one of them can be served; of port 0 the system chooses another each time. */
 static bool is_same_place(const struct address *address, const struct address *other)
 {
     if (address->scheme == ADDRESS_TCP || address->scheme == ADDRESS_UDP)
-        return address->port != 0 && address_is_equal(address, other);
-    return is_same_descriptor(address, other) || address_is_equal(address, other);
+        return address->port != 0 && is_equal_beneath_tls(address, other);
+    return is_same_descriptor(address, other) || is_equal_beneath_tls(address, other);
 }
 
 /* Check that an address of the list is none of those before it. */

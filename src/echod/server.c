@@ -61,6 +61,7 @@ static void log_endpoints(const struct server *server)
         endpoint_log(endpoint, endpoint->kind == ENDPOINT_CLIENT ? "serving" : "listening on",
                      server->log);
         endpoint_log_identify(endpoint, server->log);
+        endpoint_log_tls(endpoint, server->log);
     }
 }
 

@@ -5,6 +5,8 @@
 #include "base/descriptor.h"
 #include "echod/inet.h"
 #include "echod/inherited.h"
+#include "echod/tls_context.h"
+#include "echod/tls_context.h"
 #include "echod/unix.h"
 
 #include <errno.h>
@@ -43,7 +45,7 @@ static int open_address(struct sockets *sockets, const struct listen *listen, st
     case ADDRESS_FD:
         return inherited_take_fd(list, passed, address->fd, name, error);
     case ADDRESS_SYSTEMD:
-        return inherited_take_systemd(list, passed, address->name, error);
+        return inherited_take_systemd(list, passed, address, error);
     case ADDRESS_STDIO:
         return standard_take(&sockets->standard, list, name, error);
     }
@@ -95,6 +97,8 @@ static const char *find_misfit(const struct endpoint *endpoint,
                    ? "drop, duplicate, reorder and truncate go with datagrams, and this one is a "
                      "stream socket"
                    : NULL;
+    if (endpoint->address.is_tls)
+        return "TLS goes with stream sockets, and this one has datagrams";
     if (options->proxy != LISTENER_PROXY_OFF)
         return "proxy goes with stream sockets, and this one has datagrams";
     return impair_has_stream_faults(&options->impair)
@@ -115,40 +119,77 @@ static int check_kind(const struct endpoint *endpoint, const struct listen *list
     return -1;
 }
 
-/* The same for those of the first `count` endpoints that serve an address already. */
-static int check_open(const struct sockets *sockets, size_t count,
-                      const struct listen_list *addresses, size_t index, struct error *error)
+/*
+ * Make what the connections of a listener share that speaks TLS: an address has one context,
+ * whatever endpoints it gives. Of another listener it is NULL. Return 0, or -1 with a sentence.
+ */
+static int make_tls(const struct listen *listen, struct tls_context **tls, struct error *error)
 {
-    for (size_t i = 0; i < count; i++) {
-        const struct endpoint *endpoint = &sockets->endpoints.items[i];
+    struct error cause = {""};
+    char name[ADDRESS_TEXT_SIZE];
 
-        if (is_endpoint_of(endpoint, addresses, index) &&
-            check_kind(endpoint, &addresses->items[index], error) < 0)
+    *tls = listen->address.is_tls ? tls_context_new(&listen->options, &cause) : NULL;
+    if (*tls != NULL || !listen->address.is_tls)
+        return 0;
+    address_format(&listen->address, name);
+    error_set(error, "%s: %s", name, cause.text);
+    return -1;
+}
+
+/* Give those of the first `count` endpoints that serve an address already its next context. */
+static int change_open(struct sockets *sockets, size_t count, const struct listen_list *addresses,
+                       size_t index, struct error *error)
+{
+    struct tls_context *tls;
+    int status = make_tls(&addresses->items[index], &tls, error);
+
+    for (size_t i = 0; i < count && status == 0; i++) {
+        struct endpoint *endpoint = &sockets->endpoints.items[i];
+
+        if (!is_endpoint_of(endpoint, addresses, index))
+            continue;
+        status = check_kind(endpoint, &addresses->items[index], error);
+        endpoint_set_next_tls(endpoint, tls);
+    }
+    tls_context_unref(tls);
+    return status;
+}
+
+/* Note which address of a list the endpoints from the `before`-th on are for, and its options. */
+static int note_listed(struct sockets *sockets, size_t before, const struct listen_list *addresses,
+                       size_t index, struct tls_context *tls, struct error *error)
+{
+    const struct listen *listen = &addresses->items[index];
+
+    for (size_t i = before; i < sockets->endpoints.count; i++) {
+        struct endpoint *endpoint = &sockets->endpoints.items[i];
+
+        endpoint->address = listen->address;
+        endpoint->occurrence = occurrence_of(addresses, index);
+        endpoint->next_options = listen->options;
+        endpoint_set_next_tls(endpoint, tls);
+        endpoint_take_next(endpoint);
+        if (check_kind(endpoint, listen, error) < 0)
             return -1;
     }
     return 0;
 }
 
-/* Open an address of a list, and note which one it is. */
+/* Open an address of a list. */
 static int open_listed(struct sockets *sockets, const struct listen_list *addresses, size_t index,
                        struct lookup *lookup, const struct passed *passed, struct log *log,
                        struct error *error)
 {
     const size_t before = sockets->endpoints.count;
-    const struct listen *listen = &addresses->items[index];
+    struct tls_context *tls;
+    int status = make_tls(&addresses->items[index], &tls, error);
 
-    if (open_address(sockets, listen, lookup, passed, log, error) < 0)
-        return -1;
-    for (size_t i = before; i < sockets->endpoints.count; i++) {
-        struct endpoint *endpoint = &sockets->endpoints.items[i];
-
-        endpoint->address = listen->address;
-        endpoint->options = endpoint->next_options = listen->options;
-        endpoint->occurrence = occurrence_of(addresses, index);
-        if (check_kind(endpoint, listen, error) < 0)
-            return -1;
-    }
-    return 0;
+    if (status == 0)
+        status = open_address(sockets, &addresses->items[index], lookup, passed, log, error);
+    if (status == 0)
+        status = note_listed(sockets, before, addresses, index, tls, error);
+    tls_context_unref(tls);
+    return status;
 }
 
 /* Say what is wrong with an address of a list. */
@@ -257,9 +298,9 @@ static void begin_change(struct endpoint *endpoint, const struct listen_list *ad
 static void end_change(struct endpoint *endpoint, bool is_done)
 {
     if (is_done)
-        endpoint->options = endpoint->next_options;
+        endpoint_take_next(endpoint);
     else
-        endpoint->next_options = endpoint->options;
+        endpoint_drop_next(endpoint);
     endpoint->is_leaving = false;
 }
 
@@ -284,7 +325,7 @@ int sockets_change(struct sockets *sockets, const struct listen_list *addresses,
         struct error cause = {""};
 
         if (is_open(sockets, before, addresses, i)
-                ? check_open(sockets, before, addresses, i, &cause) == 0
+                ? change_open(sockets, before, addresses, i, &cause) == 0
                 : open_late(sockets, addresses, i, lookup, log, &cause) == 0)
             continue;
         report(addresses, i, &cause, on_error, argument);
@@ -341,6 +382,17 @@ int sockets_check(const struct listen_list *addresses, size_t index, struct erro
         status = unix_check(&addresses->items[index], name, &cause);
     else if (address->scheme == ADDRESS_TCP || address->scheme == ADDRESS_UDP)
         status = inet_check(address, name, &cause);
+    if (status < 0)
+        locate(addresses, index, &cause, error);
+    return status;
+}
+
+int sockets_make_tls(const struct listen_list *addresses, size_t index, struct tls_context **tls,
+                     struct error *error)
+{
+    struct error cause = {""};
+    const int status = make_tls(&addresses->items[index], tls, &cause);
+
     if (status < 0)
         locate(addresses, index, &cause, error);
     return status;

@@ -39,6 +39,14 @@ int sockets_check(const struct listen_list *addresses, size_t index, struct erro
     __attribute__((warn_unused_result));
 
 /*
+ * Make what the connections of an address of a list share if it speaks TLS; the caller holds it.
+ * Otherwise it is NULL. Return 0; or -1 with errno and a sentence about what is wrong with its
+ * files.
+ */
+int sockets_make_tls(const struct listen_list *addresses, size_t index, struct tls_context **tls,
+                     struct error *error) __attribute__((warn_unused_result));
+
+/*
  * Open every address. A name that has several addresses gives an endpoint for each; those that
  * this machine does not have are left out with a warning while one can be bound. An address that
  * another process listens on is an error, even where SO_REUSEPORT would let both have it. Of
@@ -79,7 +87,7 @@ size_t sockets_count_staying(const struct sockets *sockets);
 
 /*
  * All workers have changed: close what is leaving, remove its Unix sockets, and let the next
- * options of what stays be its options.
+ * options and TLS of what stays be those in effect.
  */
 void sockets_finish_change(struct sockets *sockets);
 

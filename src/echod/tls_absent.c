@@ -1,9 +1,11 @@
 /*
- * tls_absent: what an echod that was built without OpenSSL has instead of tls_context.
+ * tls_absent: what an echod that was built without OpenSSL has instead of TLS. options_check lets
+ * nobody ask for it.
  */
 #include <config.h>
 
 #include "echod/tls_context.h"
+#include "echod/tls_notes.h"
 
 #include <errno.h>
 
@@ -30,4 +32,13 @@ struct ssl_ctx_st *tls_context_ssl(const struct tls_context *context)
 {
     (void)context;
     return NULL;
+}
+
+void tls_notes_tell(const struct tls_context *context, const char *listener,
+                    tls_note_callback *on_note, void *argument)
+{
+    (void)context;
+    (void)listener;
+    (void)on_note;
+    (void)argument;
 }

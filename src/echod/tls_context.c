@@ -5,6 +5,7 @@
 #include "base/certificate.h"
 #include "base/certificate_facts.h"
 #include "base/openssl_reason.h"
+#include "echod/tls_ciphers.h"
 #include "echod/tls_options.h"
 
 #include <errno.h>
@@ -14,9 +15,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* With forward secrecy and AEAD, which all clients of the last ten years have (RFC 9325, 4.2). */
-#define DEFAULT_CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 enum {
     /* What a client may send as its certificate and chain: memory of whoever is not known yet. */
@@ -90,89 +88,6 @@ static int on_alpn(SSL *ssl, const unsigned char **chosen, unsigned char *chosen
     return SSL_TLSEXT_ERR_OK;
 }
 
-/* --- Ciphers --------------------------------------------------------------------------------- */
-
-static bool is_suite(const char *name)
-{
-    return strncmp(name, "TLS_", 4) == 0;
-}
-
-/* Tell whether OpenSSL knows a cipher suite of TLS 1.3 of this name. */
-static bool has_suite(SSL_CTX *ssl, const char *name)
-{
-    const STACK_OF(SSL_CIPHER) * ciphers;
-
-    if (SSL_CTX_set_ciphersuites(ssl, name) != 1)
-        return false;
-    ciphers = SSL_CTX_get_ciphers(ssl);
-    for (int i = 0; i < sk_SSL_CIPHER_num(ciphers); i++) {
-        if (strcmp(SSL_CIPHER_get_name(sk_SSL_CIPHER_value(ciphers, i)), name) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* Tell whether OpenSSL knows an item of a list; one that takes away from it may be anything. */
-static bool has_cipher(SSL_CTX *ssl, const char *item)
-{
-    if (is_suite(item))
-        return has_suite(ssl, item);
-    return strchr("!-+@", item[0]) != NULL || SSL_CTX_set_cipher_list(ssl, item) == 1;
-}
-
-/* Append an item to a list with colons between its items. */
-static void append_cipher(char list[TLS_CIPHERS_SIZE], const char *item)
-{
-    const size_t length = strlen(list);
-
-    (void)snprintf(list + length, TLS_CIPHERS_SIZE - length, "%s%s", length == 0 ? "" : ":", item);
-}
-
-/*
- * Take a list apart into suites of TLS 1.3 and ciphers of TLS 1.2. OpenSSL passes over what it does
- * not know, so that each is tried alone. Return 0, or -1 with a sentence.
- */
-static int split_ciphers(SSL_CTX *ssl, const char *list, char suites[TLS_CIPHERS_SIZE],
-                         char ciphers[TLS_CIPHERS_SIZE], struct error *error)
-{
-    char copy[TLS_CIPHERS_SIZE], *rest = copy, *item;
-
-    memcpy(copy, list, strlen(list) + 1);
-    while ((item = strsep(&rest, ":")) != NULL) {
-        if (!has_cipher(ssl, item)) {
-            error_set(error, "ciphers: \"%s\" is no cipher: %s; openssl ciphers -v lists them",
-                      item, openssl_take_reason());
-            return -1;
-        }
-        append_cipher(is_suite(item) ? suites : ciphers, item);
-    }
-    return 0;
-}
-
-static int set_ciphers(SSL_CTX *ssl, const char *list, struct error *error)
-{
-    char suites[TLS_CIPHERS_SIZE] = "", ciphers[TLS_CIPHERS_SIZE] = "";
-    SSL_CTX *trial;
-    int status;
-
-    if (list[0] == '\0')
-        return SSL_CTX_set_cipher_list(ssl, DEFAULT_CIPHERS) == 1
-                   ? 0
-                   : refuse(error, "ciphers", "let OpenSSL have some with AES-GCM");
-    trial = SSL_CTX_new(TLS_server_method());
-    if (trial == NULL)
-        return refuse(error, "ciphers", "let the system have more free memory");
-    status = split_ciphers(trial, list, suites, ciphers, error);
-    SSL_CTX_free(trial);
-    if (status < 0)
-        return -1;
-    SSL_CTX_set_options(ssl, SSL_OP_CIPHER_SERVER_PREFERENCE);
-    if ((suites[0] == '\0' || SSL_CTX_set_ciphersuites(ssl, suites) == 1) &&
-        SSL_CTX_set_cipher_list(ssl, ciphers[0] == '\0' ? DEFAULT_CIPHERS : ciphers) == 1)
-        return 0;
-    return refuse(error, "ciphers", "openssl ciphers -v lists them");
-}
-
 /* --- Client certificates --------------------------------------------------------------------- */
 
 /* Load the client CAs, if clients are asked for a certificate. */
@@ -235,9 +150,7 @@ static void set_modes(SSL_CTX *ssl, const struct tls_options *options)
     /* Whether a close_notify came tells who was cut off. */
     SSL_CTX_set_options(ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);
 #endif
-    SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
-    /* libevent handles no partial writes. */
-    SSL_CTX_clear_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE);
+    SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS); /* and no partial writes */
     SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_max_cert_list(ssl, CLIENT_CHAIN_BYTES);
 }
@@ -260,7 +173,7 @@ static int configure(struct tls_context *context, SSL_CTX *ssl, const struct tls
         return refuse(error, "TLS", "see to OpenSSL");
     if (context->client_ca != NULL && trust_client_ca(ssl, context->client_ca) < 0)
         return refuse(error, "client-ca", "name a file with certificates of CAs");
-    return set_ciphers(ssl, options->ciphers, error);
+    return tls_ciphers_set(ssl, options->ciphers, error);
 }
 
 static int use(SSL_CTX *ssl, const struct certificate *certificate, struct error *error)

@@ -8,10 +8,6 @@
  * gives (SNI), or else the first one; and if there is one with a key of another type that is for
  * the same hosts, the client may have that.
  *
- * TLS 1.2 has by default the ciphers with AEAD and forward secrecy, and the client's preference
- * counts (RFC 9325, 4.2); with ciphers=, the order of that list. Names in it that begin with TLS_
- * are those of TLS 1.3; where none is given, OpenSSL's count.
- *
  * Sessions are resumed by tickets alone, whose keys are the context's own: what was agreed under
  * another client CA is not resumed after a reload.
  */

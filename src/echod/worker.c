@@ -439,7 +439,7 @@ static int add_passed_client(struct worker *worker, struct endpoint *endpoint)
 {
     const int input_fd = endpoint->input_fd, output_fd = endpoint->output_fd;
     struct client_group *group =
-        client_group_new(&worker->groups, &endpoint->options, endpoint->stats);
+        client_group_new(&worker->groups, &endpoint->options, endpoint->tls, endpoint->stats);
     struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
     socklen_t length = sizeof address;
     union peer peer;

@@ -236,6 +236,11 @@ static const struct {
     {{"-lfd://1", "-lstdio:"}, {"--listen", "stdio:"}},
     {{"-lsystemd://a", "-lsystemd://a"}, {"--listen", "systemd://a"}},
     {{"-lsystemd://", "-lsystemd://a"}, {"--listen", "systemd://a"}}, /* those are all */
+#ifdef HAVE_OPENSSL
+    {{"-ltcp://[::1]:7", "-ltls://[::1]:7,cert=a"}, {"--listen", "is served already"}},
+    {{"-ltls+unix:///a,cert=a", "-lunix:///a"}, {"--listen", "is served already"}},
+    {{"-ltls+systemd://a,cert=a", "-lsystemd://"}, {"--listen", "is served already"}},
+#endif
     {{"--port=7"}, {"--port"}},
     {{"7"}, {"\"7\""}},
 };
