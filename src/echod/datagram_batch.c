@@ -149,6 +149,17 @@ const struct datagram *datagram_batch_at(const struct datagram_batch *batch, uns
     return &batch->slots[index].datagram;
 }
 
+char *datagram_batch_bytes(struct datagram_batch *batch, unsigned index)
+{
+    return (char *)batch->buffers[index];
+}
+
+void datagram_batch_set_segment(struct datagram_batch *batch, unsigned index,
+                                uint16_t segment_bytes)
+{
+    batch->slots[index].datagram.arrival.segment_bytes = segment_bytes;
+}
+
 static bool is_train(const struct datagram_arrival *arrival, size_t length)
 {
     return arrival->segment_bytes > 0 && length > arrival->segment_bytes;

@@ -50,12 +50,21 @@ int datagram_batch_receive(struct datagram_batch *batch, int fd, unsigned count)
 /* Return one of those that were received last, counted from 0. */
 const struct datagram *datagram_batch_at(const struct datagram_batch *batch, unsigned index);
 
+/*
+ * Return where its bytes stand, DATAGRAM_BUFFER_BYTES: another answer may be written there, of
+ * which datagram_batch_answer is told the length. If that is a train, say how long its datagrams
+ * are.
+ */
+char *datagram_batch_bytes(struct datagram_batch *batch, unsigned index);
+void datagram_batch_set_segment(struct datagram_batch *batch, unsigned index,
+                                uint16_t segment_bytes);
+
 /* Return how many datagrams there are in what came as one: 1, or the length of the train. */
 uint64_t datagram_count(const struct datagram *datagram);
 
 /*
- * Queue the answer to one of those that were received last, with its first `length` bytes, which is
- * less than all only for a train that has to be cut between two datagrams. `usual_hops` is what
+ * Queue the answer to one of those that were received last, with the first `length` bytes that
+ * stand where it was received. A train may be cut between two datagrams. `usual_hops` is what
  * datagram_control_set_hops was told last, or 0. Once for each.
  */
 void datagram_batch_answer(struct datagram_batch *batch, unsigned index, size_t length,

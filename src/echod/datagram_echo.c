@@ -3,6 +3,7 @@
 #include "echod/datagram_echo.h"
 
 #include "base/clock.h"
+#include "echod/datagram_identity.h"
 #include "echod/source_rate.h"
 
 #include <errno.h>
@@ -42,7 +43,10 @@ struct datagram_echo {
     void *owner;
 
     struct datagram_echo *next; /* of the pool */
-    uint16_t port;              /* of its own, or 0 */
+    struct datagram_home home;
+
+    /* Queue the answer to the first `length` bytes of a datagram. */
+    void (*answer)(struct datagram_echo *echo, unsigned index, size_t length);
 
     unsigned width;        /* how many the next turn receives */
     uint8_t usual_hops;    /* of answers, where that is known */
@@ -142,6 +146,18 @@ static uint64_t apply_rate(struct datagram_echo *echo, const struct datagram *da
     return passed;
 }
 
+static void answer_echo(struct datagram_echo *echo, unsigned index, size_t length)
+{
+    datagram_batch_answer(echo->batch, index, length, echo->usual_hops);
+}
+
+static void answer_identity(struct datagram_echo *echo, unsigned index, size_t length)
+{
+    answer_echo(
+        echo, index,
+        datagram_identity_put(&echo->limits.identify, &echo->home, echo->batch, index, length));
+}
+
 /* Queue the answer to a datagram, if it gets one. */
 static void consider(struct datagram_echo *echo, unsigned index)
 {
@@ -162,10 +178,9 @@ static void consider(struct datagram_echo *echo, unsigned index)
     }
     passed = apply_rate(echo, datagram, datagrams);
     if (passed == datagrams)
-        datagram_batch_answer(echo->batch, index, datagram->length, echo->usual_hops);
+        echo->answer(echo, index, datagram->length);
     else if (passed > 0)
-        datagram_batch_answer(echo->batch, index, passed * arrival->segment_bytes,
-                              echo->usual_hops);
+        echo->answer(echo, index, passed * arrival->segment_bytes);
 }
 
 /* --- Turns ----------------------------------------------------------------------------------- */
@@ -425,6 +440,7 @@ int datagram_echo_change(struct datagram_echo *echo, const struct datagram_limit
         echo->rate = rate;
     }
     echo->limits = *limits;
+    echo->answer = limits->identify.mode == LISTENER_IDENTIFY_OFF ? answer_echo : answer_identity;
     begin_idling(echo);
     return 0;
 }
@@ -468,10 +484,11 @@ static int join_pool(struct datagram_echo *echo)
         echo->pool->spare = datagram_batch_new();
     if (echo->pool->spare == NULL)
         return -1;
-    echo->port = port_of(echo->fd);
+    echo->home.port = port_of(echo->fd);
+    identify_format_local(echo->fd, echo->home.name);
     echo->next = echo->pool->echoes;
     echo->pool->echoes = echo;
-    datagram_ports_add(&echo->pool->own_ports, echo->port);
+    datagram_ports_add(&echo->pool->own_ports, echo->home.port);
     return 0;
 }
 
@@ -486,7 +503,7 @@ static void leave_pool(struct datagram_echo *echo)
     *link = echo->next;
     memset(&pool->own_ports, 0, sizeof pool->own_ports);
     for (const struct datagram_echo *other = pool->echoes; other != NULL; other = other->next)
-        datagram_ports_add(&pool->own_ports, other->port);
+        datagram_ports_add(&pool->own_ports, other->home.port);
 }
 
 static void free_event(struct event *event)

@@ -1,6 +1,6 @@
 /*
  * datagram_echo: the echo of one datagram socket: each datagram returns once, unchanged, from where
- * it was sent to.
+ * it was sent to; or the identity in its place.
  * Opens no socket; what gets no answer, the guard and the rate decide.
  * Called by datagrams.
  */
@@ -11,6 +11,7 @@
 #include "echod/counters.h"
 #include "echod/datagram_batch.h"
 #include "echod/datagram_guard.h"
+#include "echod/identify.h"
 
 #include <event2/event.h>
 #include <stdbool.h>
@@ -31,8 +32,9 @@ void datagram_pool_fini(struct datagram_pool *pool);
 /* What one socket is told. */
 struct datagram_limits {
     bool are_low_ports_allowed;
-    bool is_shared;           /* somebody else may send by this socket: leave it as it is */
-    double rate_per_second;   /* for each source; 0: no limit */
+    bool is_shared;                /* somebody else may send by this socket: leave it as it is */
+    double rate_per_second;        /* for each source; 0: no limit */
+    struct identify_plan identify; /* what the answer tells, if it is no echo */
     uint64_t idle_timeout_ms; /* after so long without a datagram `on_over` is called; 0: never */
 };
 

@@ -23,6 +23,7 @@ struct served {
 struct datagrams {
     struct event_base *base;
     size_t worker;
+    const struct self *self;
     struct log *log;
     struct log_limiter failures;
     struct datagram_pool pool;
@@ -137,13 +138,18 @@ static bool is_wait_service(const struct endpoint_list *endpoints)
     return true;
 }
 
-static struct datagram_limits limits_of(const struct endpoint_list *endpoints,
+static struct datagram_limits limits_of(const struct datagrams *datagrams,
+                                        const struct endpoint_list *endpoints,
                                         const struct endpoint *endpoint)
 {
     return (struct datagram_limits){
         .are_low_ports_allowed = endpoint->next_options.low_ports == LISTENER_LOW_PORTS_ALLOW,
         .is_shared = endpoint->is_passed || (!endpoint->is_group && endpoints->worker_count > 1),
         .rate_per_second = endpoint->next_options.rate,
+        .identify = {.mode = endpoint->next_options.identify,
+                     .worker = (unsigned)datagrams->worker,
+                     .self = datagrams->self,
+                     .listener = endpoint->stats->label},
         .idle_timeout_ms = is_wait_service(endpoints) ? endpoint->next_options.idle_timeout_ms : 0,
     };
 }
@@ -158,7 +164,7 @@ int datagrams_take(struct datagrams *datagrams, struct endpoint_list *endpoints)
 {
     for (size_t i = 0; i < endpoints->count; i++) {
         struct endpoint *endpoint = &endpoints->items[i];
-        const struct datagram_limits limits = limits_of(endpoints, endpoint);
+        const struct datagram_limits limits = limits_of(datagrams, endpoints, endpoint);
 
         if (endpoint->kind == ENDPOINT_DATAGRAM && is_ours(datagrams, &limits) &&
             add(datagrams, endpoint, &limits) < 0)
@@ -171,7 +177,7 @@ int datagrams_take(struct datagrams *datagrams, struct endpoint_list *endpoints)
 static int add_late(struct datagrams *datagrams, const struct endpoint_list *endpoints,
                     struct endpoint *endpoint)
 {
-    const struct datagram_limits limits = limits_of(endpoints, endpoint);
+    const struct datagram_limits limits = limits_of(datagrams, endpoints, endpoint);
     const struct log_field fact = endpoint_fact(endpoint);
 
     if (endpoint->worker_fds[datagrams->worker] < 0 || !is_ours(datagrams, &limits) ||
@@ -188,7 +194,7 @@ static int change(struct served *served, const struct endpoint_list *endpoints,
                   const struct endpoint *endpoint)
 {
     struct datagrams *datagrams = served->set;
-    const struct datagram_limits limits = limits_of(endpoints, endpoint);
+    const struct datagram_limits limits = limits_of(datagrams, endpoints, endpoint);
     const uint64_t buffer_bytes = endpoint->next_options.receive_buffer_bytes;
     const struct log_field fact = endpoint_fact(endpoint);
 
@@ -263,8 +269,8 @@ size_t datagrams_count(const struct datagrams *datagrams)
 
 /* --- Construction and destruction ------------------------------------------------------------ */
 
-struct datagrams *datagrams_new(struct event_base *base, size_t worker, struct log *log,
-                                datagrams_callback *on_event, void *owner)
+struct datagrams *datagrams_new(struct event_base *base, size_t worker, const struct self *self,
+                                struct log *log, datagrams_callback *on_event, void *owner)
 {
     struct datagrams *datagrams = malloc(sizeof *datagrams);
 
@@ -273,6 +279,7 @@ struct datagrams *datagrams_new(struct event_base *base, size_t worker, struct l
     *datagrams = (struct datagrams){
         .base = base,
         .worker = worker,
+        .self = self,
         .log = log,
         .on_event = on_event,
         .owner = owner,

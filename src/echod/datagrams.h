@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "echod/datagram_echo.h"
 #include "echod/endpoint.h"
+#include "echod/self.h"
 
 #include <event2/event.h>
 #include <stdbool.h>
@@ -28,8 +29,8 @@ typedef void datagrams_callback(enum datagrams_event event, void *owner);
  * Make an empty set for the worker with this index. Everything that is handed in must outlive it.
  * Return NULL with errno.
  */
-struct datagrams *datagrams_new(struct event_base *base, size_t worker, struct log *log,
-                                datagrams_callback *on_event, void *owner);
+struct datagrams *datagrams_new(struct event_base *base, size_t worker, const struct self *self,
+                                struct log *log, datagrams_callback *on_event, void *owner);
 
 /* Close all sockets at once, and free the set. NULL is fine. */
 void datagrams_free(struct datagrams *datagrams);

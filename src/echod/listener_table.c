@@ -116,8 +116,8 @@ static const struct listener_row table[] = {
       .section = "Identity:",
       .help = "line or json: what a client gets first is a line that tells who serves it and as "
               "whom it is seen, then its echo; only, only-json: that line, and the connection "
-              "ends (default: off)"},
-     STREAMS},
+              "ends. A datagram's answer is that line, cut to its size (default: off)"},
+     ALL},
     {{.name = "proxy",
       .type = SETTING_CHOICE,
       MEMBER(proxy),

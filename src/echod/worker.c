@@ -538,8 +538,8 @@ static int make_parts(struct worker *worker)
     if (worker->mailbox == NULL)
         return -1;
     errno = ENOMEM;
-    worker->datagrams =
-        datagrams_new(worker->base, worker->place.index, worker->log, on_datagrams_event, worker);
+    worker->datagrams = datagrams_new(worker->base, worker->place.index, worker->place.self,
+                                      worker->log, on_datagrams_event, worker);
     if (worker->datagrams == NULL)
         return -1;
     if (init_timers(worker) < 0 || listeners_init(&worker->listeners) < 0)

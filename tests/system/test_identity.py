@@ -248,6 +248,85 @@ class ProxyTest(harness.TestCase):
             self.assertEqual(facts["client"], name_of(client))
 
 
+class DatagramTest(harness.TestCase):
+
+    def client(self, server, index=0):
+        client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(client.close)
+        client.settimeout(harness.PATIENCE_SECONDS)
+        client.connect(("127.0.0.1", harness.port_of(server.addresses[index])))
+        return client
+
+    def ask(self, client, size):
+        client.send(bytes(size))
+        answer = client.recv(65536)
+        self.assertLessEqual(len(answer), size)
+        return answer.decode()
+
+    def test_the_answer_is_the_identity(self):
+        with Echod(listen=("udp://127.0.0.1:0,identify=line", "udp://0.0.0.0:0,identify=json,name=j"),
+                   env=environment(POD_NAME="echo-1")) as server:
+            client = self.client(server)
+            facts = words(self.ask(client, 500))
+            self.assertEqual(" ".join(facts), "echod host pod local client listener pid worker")
+            self.assertEqual(facts["client"], name_of(client))
+            self.assertEqual(facts["local"], "{}:{}".format(*client.getpeername()))
+            client = self.client(server, 1)
+            facts = json.loads(self.ask(client, 500))
+            self.assertEqual((facts["local"], facts["listener"], facts["pod"]),
+                             ("{}:{}".format(*client.getpeername()), "j", "echo-1"))
+
+    def test_it_is_cut_to_the_size_of_the_question(self):
+        with Echod(listen=("udp://127.0.0.1:0,identify=line", "udp://127.0.0.1:0,identify=json"),
+                   env=environment()) as server:
+            line, object_ = self.client(server, 0), self.client(server, 1)
+            whole = self.ask(line, 65507)
+            for size in (0, 1, 2, 8, 20, 64, len(whole) - 1, len(whole)):
+                answer = self.ask(line, size)
+                if 8 <= size < len(whole):
+                    self.assertTrue(answer.endswith("cut=yes\n"), answer)
+                    self.assertTrue(whole.startswith(answer.removesuffix("cut=yes\n")), answer)
+                elif size < 8:
+                    self.assertEqual(answer, "\n"[:size])
+            self.assertEqual(answer, whole)
+            for size in (3, 15, 64):
+                self.assertIsInstance(json.loads(self.ask(object_, size)), dict)
+
+    def test_a_train(self):
+        with Echod(listen="udp://127.0.0.1:0,identify=line", env=environment()) as server:
+            client = self.client(server)
+            whole = self.ask(client, 1000)
+            try:
+                client.setsockopt(socket.IPPROTO_UDP, 103, 1000)  # linux/udp.h, UDP_SEGMENT
+            except OSError as error:
+                self.skipTest(f"no trains here: {error}")
+            client.send(bytes(3020))
+            answers = [client.recv(65536).decode() for _ in range(4)]
+            self.assertEqual(answers[:3], [whole] * 3)
+            self.assertTrue(0 < len(answers[3]) <= 20)
+
+    def test_reload(self):
+        path = f"{self.temporary_directory()}/echod.conf"
+        address = f"udp://127.0.0.1:{harness.free_port(socket.SOCK_DGRAM)}"
+
+        def write(options):
+            with open(path, "w", encoding="ascii") as file:
+                file.write(f"listen {address}{options}\n")
+
+        write("")
+        with Echod(config=path, listen=(), ready=1, env=environment()) as server:
+            client = self.client(server)
+            self.assertEqual(self.ask(client, 10), "\0" * 10)
+            write(",identify=line")
+            server.signal(1)
+            server.log.wait_for("is in effect")
+            self.assertEqual(words(self.ask(client, 500))["listener"], address)
+            write("")
+            server.signal(1)
+            server.log.wait_for("is in effect", 2)
+            self.assertEqual(self.ask(client, 10), "\0" * 10)
+
+
 class UsageTest(harness.TestCase):
 
     def test_a_wrong_form(self):

@@ -93,7 +93,7 @@ static void setup(void)
 static void start(size_t worker)
 {
     scene.datagrams =
-        datagrams_new(support_base(), worker, support_log(LOG_FORMAT_TEXT), on_event, &scene);
+        datagrams_new(support_base(), worker, NULL, support_log(LOG_FORMAT_TEXT), on_event, &scene);
     ck_assert_ptr_nonnull(scene.datagrams);
     ck_assert_int_eq(datagrams_take(scene.datagrams, &scene.list), 0);
 }
