@@ -5,7 +5,8 @@ _echoprobe() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} words
     local options='
         --count --interval --size --timeout --deadline
-        --ipv4 --ipv6 --proxy --proxy-source --quiet --timestamps
+        --ipv4 --ipv6 --proxy --proxy-source
+        --ca --cert --key --insecure --sni --alpn --resume --cert-days --quiet --timestamps
         --connections --duration --window --rate --stream --churn --threads
         --half-close --hold --find-idle-timeout --mtu
         --json --plugin --warning --critical
@@ -14,7 +15,7 @@ _echoprobe() {
 
     COMPREPLY=()
     # bash splits words at = and at colons.
-    if [[ $before == : && ${COMP_WORDS[COMP_CWORD - 2]} == unix && $word == ///* ]]; then
+    if [[ $before == : && ${COMP_WORDS[COMP_CWORD - 2]} == ?(tls+)unix && $word == ///* ]]; then
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -f -P // -- "${word#//}")
         return
@@ -26,6 +27,12 @@ _echoprobe() {
     case $before in
     -i | --interval | -s | --size | --window) words=auto ;;
     --proxy) words='v1 v2' ;;
+    --ca | --cert | --key)
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(compgen -f -- "$word")
+        return
+        ;;
+    --sni | --alpn | --cert-days) return ;;
     --proxy-source) words=local ;;
     -c | -n | --count | -W | --timeout | --deadline | -P | --connections) return ;;
     -d | --duration | --rate | --threads | --hold | --warning | --critical) return ;;
@@ -33,7 +40,7 @@ _echoprobe() {
         words=$options
         if [[ $word != -* ]]; then
             compopt -o nospace
-            words='tcp:// udp:// unix:///'
+            words='tcp:// tls:// udp:// unix:/// tls+unix:///'
         fi
         ;;
     esac

@@ -2,10 +2,12 @@
 # The options are those of echoprobe --help; tests/check-completion compares them.
 
 function __echoprobe_addresses
-    printf '%s\n' tcp:// udp:// unix:///
-    set -l path (commandline -ct | string replace -fr '^unix://(?=/)' '')
-    set -l files $path*
-    test -n "$path" -a -n "$files"; and printf 'unix://%s\n' $files
+    printf '%s\n' tcp:// tls:// udp:// unix:/// tls+unix:///
+    for scheme in unix:// tls+unix://
+        set -l path (commandline -ct | string replace -fr '^'(string escape --style=regex $scheme)'(?=/)' '')
+        set -l files $path*
+        test -n "$path" -a -n "$files"; and printf "$scheme%s\n" $files
+    end
 end
 
 complete -c echoprobe -f -a '(__echoprobe_addresses)'
@@ -18,6 +20,14 @@ complete -c echoprobe -s 4 -l ipv4 -d 'use IPv4 alone'
 complete -c echoprobe -s 6 -l ipv6 -d 'use IPv6 alone'
 complete -c echoprobe -l proxy -x -a 'v1 v2' -d 'begin with a PROXY protocol header'
 complete -c echoprobe -l proxy-source -x -a local -d 'the client that the header names'
+complete -c echoprobe -l ca -r -F -d 'trusted certificates'
+complete -c echoprobe -l cert -r -F -d 'our certificate'
+complete -c echoprobe -l key -r -F -d 'its key'
+complete -c echoprobe -l insecure -d 'take any certificate'
+complete -c echoprobe -l sni -x -d 'the name that is asked for'
+complete -c echoprobe -l alpn -x -d 'protocols that are offered'
+complete -c echoprobe -l resume -d 'resume the session of an earlier connection'
+complete -c echoprobe -l cert-days -x -d 'warn of a certificate that ends within so many days'
 complete -c echoprobe -s q -l quiet -d 'print only the first line and the summary'
 complete -c echoprobe -s D -l timestamps -d 'print the time before each line'
 complete -c echoprobe -s P -l connections -x -d 'connections at a time'

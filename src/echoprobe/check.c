@@ -42,10 +42,12 @@ static void end_without_output(struct check *check)
         check_end(check, EXIT_STATUS_SYSTEM, "standard output: %s", strerror(failure));
 }
 
-void check_note_connected(struct check *check, const char *peer)
+void check_note_connected(struct check *check, const struct opening *opening)
 {
-    if (!check->was_connected)
-        report_open(&check->report, peer);
+    report_open(&check->report, opening);
+    if (!check->was_connected && opening->tls != NULL)
+        verdict_add(&check->verdict, "handshake", FIGURE_SECONDS,
+                    (double)opening->tls->handshake_ns / 1e9);
     check->was_connected = true;
     end_without_output(check);
 }

@@ -6,6 +6,7 @@
 #ifndef ECHOPROBE_CHECK_H
 #define ECHOPROBE_CHECK_H
 
+#include "echoprobe/opening.h"
 #include "echoprobe/options.h"
 #include "echoprobe/pattern.h"
 #include "echoprobe/report.h"
@@ -61,8 +62,8 @@ struct check_kind {
 int check_run(const struct check_kind *kind, const struct options *options,
               const struct target *target);
 
-/* A connection was made, to this peer. */
-void check_note_connected(struct check *check, const char *peer);
+/* A connection was made. The figures get the time of the first handshake of TLS. */
+void check_note_connected(struct check *check, const struct opening *opening);
 
 /* Say how it goes on, printf-style, in a line. Where nobody reads that the check ends. */
 void check_say(struct check *check, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -21,6 +21,8 @@ static const uint64_t ahead = UINT64_C(1) << 32; /* and its connections get abou
 static const char *const names[FAULT_KINDS] = {
     [FAULT_NONE] = "none",
     [FAULT_CONNECT] = "connect",
+    [FAULT_HANDSHAKE] = "handshake",
+    [FAULT_UNVERIFIED] = "unverified",
     [FAULT_UNSENT] = "unsent",
     [FAULT_REFUSED] = "refused",
     [FAULT_LOST] = "lost",
@@ -37,6 +39,11 @@ static const char *const names[FAULT_KINDS] = {
 const char *fault_name(enum fault_kind kind)
 {
     return names[kind];
+}
+
+bool fault_is_of_connecting(enum fault_kind kind)
+{
+    return kind == FAULT_CONNECT || kind == FAULT_HANDSHAKE || kind == FAULT_UNVERIFIED;
 }
 
 void fault_set(struct fault *fault, enum fault_kind kind, uint64_t offset, uint64_t count,

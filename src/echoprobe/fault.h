@@ -15,7 +15,9 @@
 
 enum fault_kind {
     FAULT_NONE,
-    FAULT_CONNECT,      /* no connection could be made */
+    FAULT_CONNECT,      /* no connection could be made, */
+    FAULT_HANDSHAKE,    /* or no TLS on it, */
+    FAULT_UNVERIFIED,   /* or its certificate was not accepted */
     FAULT_UNSENT,       /* a message was due and could not be sent */
     FAULT_REFUSED,      /* the network answered a datagram with an error */
     FAULT_LOST,         /* bytes, or a whole answer, did not come */
@@ -42,6 +44,9 @@ struct fault {
 
 /* Return the kind in one word, as reports and JSON have it. */
 const char *fault_name(enum fault_kind kind);
+
+/* Tell whether no connection was made. */
+bool fault_is_of_connecting(enum fault_kind kind);
 
 /* Write a fault with a sentence, printf-style. */
 void fault_set(struct fault *fault, enum fault_kind kind, uint64_t offset, uint64_t count,

@@ -77,13 +77,23 @@ static void retry_later(struct flow *flow)
     (void)event_add(flow->retry, &delay); /* without memory the flow has ended */
 }
 
-static void on_stream_open(void *argument, const char *peer)
+static void count_opening(struct tally *tally, const struct opening *opening)
+{
+    tally->connects++;
+    if (opening->tls == NULL)
+        return;
+    histogram_add(&tally->handshake_ns, opening->tls->handshake_ns);
+    if (opening->tls->is_resumed)
+        tally->resumed++;
+}
+
+static void on_stream_open(void *argument, const struct opening *opening)
 {
     struct flow *flow = argument;
 
-    flow->peer = peer;
-    flow->plan->tally->connects++;
-    flow->plan->events->on_open(flow->plan->argument, peer);
+    flow->peer = opening->peer;
+    count_opening(flow->plan->tally, opening);
+    flow->plan->events->on_open(flow->plan->argument, opening);
     flow_send(flow); /* of churn, what was queued before */
     announce_start(flow, true);
     announce_room(flow);
@@ -154,14 +164,23 @@ static void note_failed_attempt(struct flow *flow, const struct fault *fault)
         report_fault(flow, messages->first, fault);
         return;
     }
-    plan->tally->faults[FAULT_CONNECT]++;
+    plan->tally->faults[fault->kind]++;
     plan->events->on_down(plan->argument, flow, fault->text);
+}
+
+/* It looked open, but the other end had not judged our end of the handshake. */
+static void revoke_opening(struct tally *tally)
+{
+    tally->connects--; /* may have been added up already: a sum undoes it */
+    tally->connects_failed++;
 }
 
 static void note_broken_stream(struct flow *flow, const struct fault *fault)
 {
     struct messages *messages = &flow->messages;
 
+    if (fault_is_of_connecting(fault->kind))
+        revoke_opening(flow->plan->tally);
     if (spoils_bytes(fault->kind) && messages_is_waiting(messages, messages->first))
         messages_settle_corrupted(messages, messages->first);
     if (fault->kind != FAULT_NONE)
@@ -172,10 +191,11 @@ static void note_broken_stream(struct flow *flow, const struct fault *fault)
 static void on_stream_end(void *argument, const struct fault *fault)
 {
     struct flow *flow = argument;
+    const bool was_open = stream_is_open(flow->stream);
 
     stream_free(flow->stream);
     flow->stream = NULL;
-    if (fault->kind == FAULT_CONNECT)
+    if (!was_open)
         note_failed_attempt(flow, fault);
     else
         note_broken_stream(flow, fault);

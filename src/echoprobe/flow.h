@@ -8,6 +8,7 @@
 #define ECHOPROBE_FLOW_H
 
 #include "echoprobe/datagram.h"
+#include "echoprobe/opening.h"
 #include "echoprobe/stream.h"
 #include "echoprobe/tally.h"
 
@@ -24,7 +25,7 @@ struct flow_events {
      */
     void (*on_started)(void *argument, struct flow *flow, bool is_open);
     /* A connection was made, to this peer; not for UDP. */
-    void (*on_open)(void *argument, const char *peer);
+    void (*on_open)(void *argument, const struct opening *opening);
     /* Message `number` came back unchanged; they count from 0. */
     void (*on_echo)(void *argument, struct flow *flow, uint64_t number, uint64_t rtt_ns);
     /* Something is wrong with message `number`, or with what follows it. */

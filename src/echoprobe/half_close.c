@@ -29,10 +29,16 @@ static void note_figures(struct half_close *state)
     verdict_add(verdict, "time", FIGURE_SECONDS, (double)(clock_now_ns() - state->begin_ns) / 1e9);
 }
 
+/* What says that no more is sent. */
+static const char *end_name(const struct half_close *state)
+{
+    return state->check->target->tls == NULL ? "FIN" : "close_notify";
+}
+
 static void end_by_fault(struct half_close *state, const struct fault *fault)
 {
     note_figures(state);
-    if (fault->kind == FAULT_CONNECT)
+    if (fault_is_of_connecting(fault->kind))
         check_end(state->check, EXIT_STATUS_CONNECT, "%s", fault->text);
     else
         check_end(state->check, EXIT_STATUS_FAULT, "%s: %s", fault_name(fault->kind), fault->text);
@@ -59,11 +65,11 @@ static void look_later(struct half_close *state)
     check_set_timer(state->check, state->check->timer, timeout_ns(state) / LOOKS);
 }
 
-static void on_half_close_open(void *argument, const char *peer)
+static void on_half_close_open(void *argument, const struct opening *opening)
 {
     struct half_close *state = argument;
 
-    check_note_connected(state->check, peer);
+    check_note_connected(state->check, opening);
     state->begin_ns = clock_now_ns();
     note_progress(state);
     stream_send(state->stream, state->check->options->size_bytes);
@@ -102,8 +108,9 @@ static void on_half_close_end(void *argument, const struct fault *fault)
     } else {
         note_figures(state);
         check_end(state->check, EXIT_STATUS_UNCHANGED,
-                  "%s%" PRIu64 " %s came back, then FIN, in %.3f ms", size == 1 ? "" : "all ", size,
-                  units_bytes(size), (double)(clock_now_ns() - state->begin_ns) / 1e6);
+                  "%s%" PRIu64 " %s came back, then %s, in %.3f ms", size == 1 ? "" : "all ", size,
+                  units_bytes(size), end_name(state),
+                  (double)(clock_now_ns() - state->begin_ns) / 1e6);
     }
 }
 
@@ -124,8 +131,8 @@ static void end_by_silence(struct half_close *state)
     note_figures(state);
     if (returned == size)
         check_end(state->check, EXIT_STATUS_FAULT,
-                  "%s%" PRIu64 " %s came back, but no FIN followed for %s", size == 1 ? "" : "all ",
-                  size, units_bytes(size), limit);
+                  "%s%" PRIu64 " %s came back, but no %s followed for %s", size == 1 ? "" : "all ",
+                  size, units_bytes(size), end_name(state), limit);
     else if (returned == 0)
         check_end(state->check, EXIT_STATUS_FAULT, "lost: nothing came back for %s", limit);
     else

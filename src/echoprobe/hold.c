@@ -43,7 +43,7 @@ static void on_hold_lost(void *argument, struct silence *silence, uint64_t silen
     struct hold *state = argument;
 
     note_silence(state, silent_ns);
-    if (fault->kind == FAULT_CONNECT)
+    if (fault_is_of_connecting(fault->kind))
         check_end(state->check, EXIT_STATUS_CONNECT, "%s", fault->text);
     else if (!silence_is_proven(silence))
         check_end(state->check, EXIT_STATUS_FAULT, "no echo before the silence: %s", fault->text);

@@ -103,7 +103,7 @@ static void give_up(struct idle_timeout *state, const char *reason, const char *
 
 static void end_unproven(struct idle_timeout *state, const struct fault *fault)
 {
-    if (fault->kind == FAULT_CONNECT)
+    if (fault_is_of_connecting(fault->kind))
         check_end(state->check, EXIT_STATUS_CONNECT, "%s", fault->text);
     else
         check_end(state->check, EXIT_STATUS_FAULT, "no echo before the silence: %s", fault->text);

@@ -277,11 +277,11 @@ static void on_flow_started(void *argument, struct flow *flow, bool is_open)
         load->is_finishing = true; /* nobody is there */
 }
 
-static void on_flow_open(void *argument, const char *peer)
+static void on_flow_open(void *argument, const struct opening *opening)
 {
     struct load *load = argument;
 
-    load->plan->events->on_open(load->plan->argument, peer);
+    load->plan->events->on_open(load->plan->argument, opening);
 }
 
 static void on_flow_echo(void *argument, struct flow *flow, uint64_t number, uint64_t rtt_ns)
@@ -438,7 +438,7 @@ int load_run(const struct load_plan *plan, const char **step)
     } else {
         load->step = "wait for events";
         if (plan->target->is_datagram)
-            on_flow_open(load, plan->target->places[0].text);
+            on_flow_open(load, &(struct opening){.peer = plan->target->places[0].text});
         if (load->starting == 0)
             begin(load);
         if (event_base_dispatch(load->flows_plan.base) < 0)

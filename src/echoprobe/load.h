@@ -6,6 +6,7 @@
 #ifndef ECHOPROBE_LOAD_H
 #define ECHOPROBE_LOAD_H
 
+#include "echoprobe/opening.h"
 #include "echoprobe/pattern.h"
 #include "echoprobe/tally.h"
 #include "echoprobe/target.h"
@@ -23,7 +24,7 @@ enum load_order {
 /* What a load reports, from its thread. */
 struct load_events {
     /* A connection was made, to this peer; for UDP before the first message. */
-    void (*on_open)(void *argument, const char *peer);
+    void (*on_open)(void *argument, const struct opening *opening);
     /* A message came back; `number` counts those of its connection's flow from 0. */
     void (*on_echo)(void *argument, const char *peer, uint64_t number, uint64_t rtt_ns);
     /* Something is wrong with message `number` of a flow whose connection has this number. */

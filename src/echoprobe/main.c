@@ -16,6 +16,7 @@
 #include "echoprobe/probe.h"
 #include "echoprobe/report.h"
 #include "echoprobe/target.h"
+#include "echoprobe/tls_setup.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -65,7 +66,7 @@ static int status_of_failure(int other)
     return errno == ENOMEM ? EXIT_STATUS_SYSTEM : other;
 }
 
-static int start(const struct options *options)
+static int start(const struct options *options, struct tls_setup *tls)
 {
     static struct target target;
     struct error error = {""};
@@ -83,24 +84,51 @@ static int start(const struct options *options)
     if (target_resolve(&target, &options->target, family, &error) < 0)
         return report_failure(options, status_of_failure(EXIT_STATUS_CONNECT), error.text);
     target.preface = options->proxy;
+    target.tls = tls;
     return run(options, &target);
+}
+
+/* Do it with what TLS needs, where the address asks for that. */
+static int start_with_tls(const struct options *options)
+{
+    struct tls_setup *tls;
+    struct error error = {""};
+    int status;
+
+    if (!options->target.is_tls)
+        return start(options, NULL);
+    tls = tls_setup_new(&options->tls, &options->target, &error);
+    if (tls == NULL)
+        return report_failure(options, status_of_failure(EXIT_STATUS_USAGE), error.text);
+    status = start(options, tls);
+    tls_setup_free(tls);
+    return status;
+}
+
+static int start_as_asked(struct options *options, int argument_count, char *arguments[])
+{
+    struct error error = {""};
+    int status;
+
+    if (options_parse(options, argument_count, arguments, &error) < 0) {
+        status = status_of_failure(EXIT_STATUS_USAGE);
+        options->plugin = options_ask_for_plugin(argument_count, arguments);
+        return report_failure(options, status, error.text);
+    }
+    if (options->show_help)
+        return print(options_print_help);
+    if (options->show_version)
+        return print(options_print_version);
+    return start_with_tls(options);
 }
 
 int main(int argument_count, char *arguments[])
 {
     struct options options;
-    struct error error;
     int status;
 
     process_fill_standard_descriptors();
-    if (options_parse(&options, argument_count, arguments, &error) < 0) {
-        status = status_of_failure(EXIT_STATUS_USAGE);
-        options.plugin = options_ask_for_plugin(argument_count, arguments);
-        return report_failure(&options, status, error.text);
-    }
-    if (options.show_help)
-        return print(options_print_help);
-    if (options.show_version)
-        return print(options_print_version);
-    return start(&options);
+    status = start_as_asked(&options, argument_count, arguments);
+    options_free(&options);
+    return status;
 }

@@ -57,8 +57,8 @@ static const struct setting table[] = {
         .type = SETTING_TARGET,
         .offset = offsetof(struct options, target),
         .minimum = ECHO_PORT,
-        .help = "HOST, HOST:PORT, tcp://HOST:PORT, udp://HOST:PORT or unix:///PATH; the port is 7 "
-                "unless it says another",
+        .help = "HOST, HOST:PORT, tcp://HOST:PORT, tls://HOST:PORT, udp://HOST:PORT, unix:///PATH "
+                "or tls+unix:///PATH; the port is 7 unless it says another",
     },
     {
         .name = "count",
@@ -147,6 +147,67 @@ static const struct setting table[] = {
         .parse = preface_parse_source,
         .help = "with --proxy: the client that it names, such as 192.0.2.1:5678; local: none, as "
                 "in a balancer's own check (default: this end of the connection)",
+    },
+    {
+        .name = "ca",
+        .section = "TLS, with tls://HOST:PORT and tls+unix:///PATH:",
+        .type = SETTING_TEXT,
+        .offset = offsetof(struct options, tls.ca),
+        .argument = "FILE|DIR",
+        .help = "certificates that are trusted, PEM (default: those that the system trusts)",
+    },
+    {
+        .name = "cert",
+        .type = SETTING_TEXT,
+        .offset = offsetof(struct options, tls.certificate),
+        .argument = "FILE",
+        .help = "our certificate, for who asks for one, with its chain, PEM",
+    },
+    {
+        .name = "key",
+        .type = SETTING_TEXT,
+        .offset = offsetof(struct options, tls.key),
+        .argument = "FILE",
+        .help = "its key, PEM without a password (default: in the file of --cert)",
+    },
+    {
+        .name = "insecure",
+        .type = SETTING_FLAG,
+        .offset = offsetof(struct options, tls.insecure),
+        .help = "take any certificate, whoever it is from",
+    },
+    {
+        .name = "sni",
+        .type = SETTING_TEXT,
+        .offset = offsetof(struct options, tls.server_name),
+        .argument = "NAME",
+        .help = "the name that is asked for, and that the certificate has to have (default: the "
+                "host of ADDRESS)",
+    },
+    {
+        .name = "alpn",
+        .type = SETTING_PARSED,
+        .offset = offsetof(struct options, tls.alpn),
+        .argument = "NAME[,NAME]",
+        .parse = tls_plan_parse_alpn,
+        .help = "protocols that are offered, the best one first",
+    },
+    {
+        .name = "resume",
+        .type = SETTING_FLAG,
+        .offset = offsetof(struct options, tls.resume),
+        .help = "resume the session of an earlier connection, as browsers do, where a new "
+                "connection is made",
+    },
+    {
+        .name = "cert-days",
+        .type = SETTING_COUNT,
+        .offset = offsetof(struct options, tls.certificate_days),
+        .argument = "N",
+        .fallback = "0",
+        .maximum = 36500,
+        .help = "exit with 1, with --plugin a warning, if a certificate that the other end sends "
+                "ends within so many days; 0: never",
     },
     {
         .name = "quiet",
@@ -365,6 +426,11 @@ int options_parse(struct options *options, int argument_count, char *arguments[]
         return -1;
     resolve_auto(options);
     return 0;
+}
+
+void options_free(struct options *options)
+{
+    settings_free(table, options);
 }
 
 bool options_ask_for_plugin(int argument_count, char *arguments[])

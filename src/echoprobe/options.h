@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/settings.h"
 #include "echoprobe/preface.h"
+#include "echoprobe/tls_plan.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -31,12 +32,14 @@ struct threshold {
     uint64_t loss_millionths;
 };
 
-/* Owned by main and not changed once it was read. After options_parse no SETTING_AUTO is left. */
+/* Owned by main and not changed once it was read; options_free it. After options_parse no
+ * SETTING_AUTO is left. */
 struct options {
     struct address target;
     bool show_help, show_version;
     bool ipv4, ipv6;
     struct preface_plan proxy;
+    struct tls_plan tls;
 
     uint64_t count;       /* 0: no limit */
     uint64_t interval_us; /* on each connection; 0: as fast as echoes return, or --rate */
@@ -71,6 +74,9 @@ struct options {
  */
 int options_parse(struct options *options, int argument_count, char *arguments[],
                   struct error *error) __attribute__((warn_unused_result));
+
+/* Free what they own, also if they could not be read. */
+void options_free(struct options *options);
 
 /* Tell whether a command line that could not be read asks for the convention of plugins. */
 bool options_ask_for_plugin(int argument_count, char *arguments[]);

@@ -47,6 +47,46 @@ static int check_proxy(const struct options *options, struct error *error)
     return 0;
 }
 
+/* Return the first option that is of use to TLS alone, without dashes, or NULL. */
+static const char *find_tls_option(const struct tls_plan *tls)
+{
+    const struct {
+        const char *name;
+        bool is_given;
+    } given[] = {
+        {"ca", tls->ca != NULL},           {"cert", tls->certificate != NULL},
+        {"key", tls->key != NULL},         {"insecure", tls->insecure},
+        {"sni", tls->server_name != NULL}, {"alpn", tls->alpn.length > 0},
+        {"resume", tls->resume},           {"cert-days", tls->certificate_days > 0},
+    };
+
+    for (size_t i = 0; i < sizeof given / sizeof given[0]; i++) {
+        if (given[i].is_given)
+            return given[i].name;
+    }
+    return NULL;
+}
+
+static int check_tls(const struct options *options, struct error *error)
+{
+    const struct tls_plan *tls = &options->tls;
+    const char *name = find_tls_option(tls);
+
+    if (!options->target.is_tls && name != NULL) {
+        error_set(error, "--%s: is for TLS; write tls://HOST:PORT or tls+unix:///PATH", name);
+        return -1;
+    }
+    if (tls->key != NULL && tls->certificate == NULL) {
+        error_set(error, "--key: is that of a certificate; name it with --cert");
+        return -1;
+    }
+    if (tls->insecure && tls->ca != NULL) {
+        error_set(error, "--insecure and --ca exclude each other; give one of them");
+        return -1;
+    }
+    return 0;
+}
+
 static int check_load(const struct options *options, struct error *error)
 {
     if (options->rate > 0 && options->interval_us != SETTING_AUTO) {
@@ -126,8 +166,8 @@ int options_fit(const struct options *options, struct error *error)
 {
     errno = EINVAL;
     if (check_target(options, error) < 0 || check_proxy(options, error) < 0 ||
-        check_checks(options, error) < 0 || check_load(options, error) < 0 ||
-        check_plugin(options, error) < 0)
+        check_tls(options, error) < 0 || check_checks(options, error) < 0 ||
+        check_load(options, error) < 0 || check_plugin(options, error) < 0)
         return -1;
     return 0;
 }

@@ -92,12 +92,52 @@ static void print_loss_limit(const struct threshold *threshold)
         print_percent((double)threshold->loss_millionths / 1e4);
 }
 
+/* --- Certificates ---------------------------------------------------------------------------- */
+
+static bool is_ending(const struct options *options, const struct tls_certificate *certificate)
+{
+    return certificate != NULL && tls_facts_is_ending(certificate, options->tls.certificate_days);
+}
+
+static void print_ending(const struct options *options, const struct tls_certificate *certificate)
+{
+    if (!is_ending(options, certificate))
+        return;
+    (void)fputs("; certificate ", stdout);
+    print_text(certificate->subject);
+    (void)printf(" ends in %.1f days", tls_facts_days_left(certificate));
+}
+
+/* Its performance data: a warning below --cert-days. */
+static void print_days_left(const struct options *options,
+                            const struct tls_certificate *certificate)
+{
+    if (certificate == NULL)
+        return;
+    (void)printf(" certificate_days=%.1f", tls_facts_days_left(certificate));
+    if (options->tls.certificate_days > 0)
+        (void)printf(";%" PRIu64 ":", options->tls.certificate_days);
+}
+
+/* --- The line -------------------------------------------------------------------------------- */
+
+static void print_handshake(const struct tally *tally)
+{
+    if (tally->handshake_ns.count > 0)
+        (void)printf(" handshake=%.6fs",
+                     (double)histogram_quantile(&tally->handshake_ns, 0.5) / 1e9);
+}
+
 int plugin_print_messages(const struct options *options, const char *peer,
-                          const struct tally *tally, const struct fault *first)
+                          const struct tally *tally, const struct fault *first,
+                          const struct tls_certificate *certificate)
 {
     const struct threshold *critical = &options->critical;
     const struct threshold *warning = options->warning.is_set ? &options->warning : &any_loss;
-    const int state = judge(tally, warning, critical);
+    int state = judge(tally, warning, critical);
+
+    if (state == PLUGIN_OK && is_ending(options, certificate))
+        state = PLUGIN_WARNING;
 
     (void)printf("ECHO %s - %" PRIu64 " of %" PRIu64 " messages returned from ", states[state],
                  tally->received, tally->sent);
@@ -114,6 +154,7 @@ int plugin_print_messages(const struct options *options, const char *peer,
         (void)printf("; %s: ", fault_name(first->kind));
         print_text(first->text);
     }
+    print_ending(options, certificate);
     if (tally->received > 0)
         (void)printf(" | rtt=%.6fs", (double)median_ns(tally) / 1e9);
     else
@@ -125,26 +166,41 @@ int plugin_print_messages(const struct options *options, const char *peer,
     (void)putchar('%');
     print_loss_limit(warning);
     print_loss_limit(critical);
-    (void)printf(";0;100 unsent=%" PRIu64 " outages=%" PRIu64 " downtime=%.6fs\n", tally->unsent,
+    (void)printf(";0;100 unsent=%" PRIu64 " outages=%" PRIu64 " downtime=%.6fs", tally->unsent,
                  tally->outages, tally_downtime_seconds(tally, options->connections));
+    print_handshake(tally);
+    print_days_left(options, certificate);
+    (void)putchar('\n');
     return state;
 }
 
-int plugin_print_verdict(const char *check, const struct verdict *verdict)
+static int state_of(const struct options *options, const struct verdict *verdict,
+                    const struct tls_certificate *certificate)
 {
-    const int state = verdict->status == EXIT_STATUS_UNCHANGED ? PLUGIN_OK
-                      : verdict->status == EXIT_STATUS_SYSTEM  ? PLUGIN_UNKNOWN
-                                                               : PLUGIN_CRITICAL;
+    if (verdict->status == EXIT_STATUS_SYSTEM)
+        return PLUGIN_UNKNOWN;
+    if (verdict->status != EXIT_STATUS_UNCHANGED)
+        return PLUGIN_CRITICAL;
+    return is_ending(options, certificate) ? PLUGIN_WARNING : PLUGIN_OK;
+}
 
-    (void)printf("ECHO %s - %s: ", states[state], check);
+int plugin_print_verdict(const struct options *options, const struct verdict *verdict,
+                         const struct tls_certificate *certificate)
+{
+    const int state = state_of(options, verdict, certificate);
+
+    (void)printf("ECHO %s - %s: ", states[state], options_check(options));
     print_text(verdict->text);
+    print_ending(options, certificate);
+    if (verdict->figure_count > 0 || certificate != NULL)
+        (void)fputs(" |", stdout);
     for (size_t i = 0; i < verdict->figure_count; i++) {
         const struct figure *figure = &verdict->figures[i];
 
-        (void)printf("%s%s=%.*f%s", i == 0 ? " | " : " ", figure->name,
-                     figure->unit == FIGURE_SECONDS ? 6 : 0, figure->value,
-                     figure->unit == FIGURE_SECONDS ? "s" : "B");
+        (void)printf(" %s=%.*f%s", figure->name, figure->unit == FIGURE_SECONDS ? 6 : 0,
+                     figure->value, figure->unit == FIGURE_SECONDS ? "s" : "B");
     }
+    print_days_left(options, certificate);
     (void)putchar('\n');
     return state;
 }

@@ -58,13 +58,12 @@ static void break_without_output(struct probe *probe)
         atomic_store(&probe->order, LOAD_BREAK);
 }
 
-static void on_load_open(void *argument, const char *peer)
+static void on_load_open(void *argument, const struct opening *opening)
 {
     struct probe *probe = argument;
 
     pthread_mutex_lock(&probe->mutex);
-    if (!probe->report.has_begun)
-        report_open(&probe->report, peer);
+    report_open(&probe->report, opening);
     break_without_output(probe);
     pthread_mutex_unlock(&probe->mutex);
 }
@@ -380,8 +379,8 @@ static int status_of_tally(const struct tally *tally)
     if (tally->connects_failed + tally->faults[FAULT_REFUSED] > 0 && tally->connects == 0 &&
         tally->received == 0)
         return EXIT_STATUS_CONNECT;
-    for (int kind = FAULT_CONNECT + 1; kind < FAULT_KINDS; kind++)
-        faults += tally->faults[kind];
+    for (int kind = FAULT_CONNECT; kind < FAULT_KINDS; kind++)
+        faults += fault_is_of_connecting((enum fault_kind)kind) ? 0 : tally->faults[kind];
     if (tally->lost + tally->corrupted + faults > 0)
         return EXIT_STATUS_FAULT;
     return tally->connects_failed > 0 ? EXIT_STATUS_CONNECT : EXIT_STATUS_UNCHANGED;

@@ -92,6 +92,8 @@ static void describe_run(const struct options *options, char text[LINE_SIZE])
     if (options->connections > 1)
         append(text, ", %" PRIu64 " %s", options->connections, summary_connections(options));
     describe_proxy(&options->proxy, text);
+    if (options->tls.insecure)
+        append(text, ", insecure");
     if (check != NULL)
         append(text, ", %s", check);
 }
@@ -109,10 +111,47 @@ static void begin_lines(struct report *report)
     flush_lines(report);
 }
 
-void report_open(struct report *report, const char *peer)
+/* Keep what the first connection agreed on, and which certificate of any of them ends first. */
+static void note_tls(struct report *report, const struct tls_facts *facts)
 {
-    report->peer = peer;
+    if (!report->has_tls) {
+        report->tls = *facts;
+        report->first_certificate = facts->first;
+    } else if (facts->first.ends < report->first_certificate.ends) {
+        report->first_certificate = facts->first;
+    }
+    report->has_tls = true;
+}
+
+/* Say what was agreed on, behind the first line. */
+static void tell_tls(struct report *report)
+{
+    const struct tls_facts *facts = &report->tls;
+    char ends[TLS_TIME_SIZE];
+
+    tls_facts_format_time(facts->server.ends, ends);
+    text_print(stdout, "%s, %s, %s%s, %s, %s%s%s, handshake %.3f ms", facts->version, facts->cipher,
+               facts->alpn[0] == '\0' ? "no ALPN" : "ALPN ", facts->alpn,
+               facts->is_resumed ? "resumed" : "not resumed",
+               facts->is_verified ? "verified" : "not verified",
+               facts->objection == NULL ? "" : ": ",
+               facts->objection == NULL ? "" : facts->objection, ms(facts->handshake_ns));
+    text_print(stdout, "certificate %s, issuer %s, ends %s", facts->server.subject,
+               facts->server.issuer, ends);
+    flush_lines(report);
+}
+
+void report_open(struct report *report, const struct opening *opening)
+{
+    const bool is_first = !report->has_tls && opening->tls != NULL;
+
+    if (opening->tls != NULL)
+        note_tls(report, opening->tls);
+    if (!report->has_begun)
+        report->peer = opening->peer;
     begin_lines(report);
+    if (is_first && !is_for_program(report->options))
+        tell_tls(report);
 }
 
 static bool shows_lines(const struct report *report)
@@ -195,16 +234,16 @@ void report_fault(struct report *report, uint64_t connection, uint64_t number,
     if (report->options->quiet || report->options->plugin)
         return;
     begin_lines(report);
-    if (shows_lines(report) && fault->kind != FAULT_CONNECT) {
+    if (shows_lines(report) && !fault_is_of_connecting(fault->kind)) {
         say_line(report, "seq=%" PRIu64 " %s: %s", number + 1, fault_name(fault->kind),
                  fault->text);
         return;
     }
-    if (report->options->json && fault->kind != FAULT_CONNECT)
+    if (report->options->json && !fault_is_of_connecting(fault->kind))
         return;
     clear_line(report);
     print_time(report, stderr);
-    if (fault->kind == FAULT_CONNECT)
+    if (fault_is_of_connecting(fault->kind))
         text_print(stderr, "echoprobe: %s", fault->text);
     else
         print_load_fault(report, connection, number, fault);
@@ -308,10 +347,41 @@ static void print_refusal(const struct report *report)
     const struct fault *first = &report->faults[0];
 
     if (report->fault_count == 0 || report->options->plugin ||
-        (first->kind == FAULT_CONNECT && !report->options->quiet))
+        (fault_is_of_connecting(first->kind) && !report->options->quiet))
         return;
-    if (first->kind == FAULT_CONNECT || first->kind == FAULT_REFUSED)
+    if (fault_is_of_connecting(first->kind) || first->kind == FAULT_REFUSED)
         text_print(stderr, "echoprobe: %s", report->faults[0].text);
+}
+
+/* Tell whether a certificate ends within --cert-days. */
+static bool has_ending(const struct report *report)
+{
+    return report->has_tls &&
+           tls_facts_is_ending(&report->first_certificate, report->options->tls.certificate_days);
+}
+
+/* Return the status of a run or a check, which is a fault if a certificate ends too soon. */
+static int status_with_ending(const struct report *report, int status)
+{
+    return status == EXIT_STATUS_UNCHANGED && has_ending(report) ? EXIT_STATUS_FAULT : status;
+}
+
+/* What stands below the summary or the verdict. */
+static void tell_ending(const struct report *report)
+{
+    const struct tls_certificate *certificate = &report->first_certificate;
+    char ends[TLS_TIME_SIZE];
+
+    if (!has_ending(report))
+        return;
+    tls_facts_format_time(certificate->ends, ends);
+    text_print(stdout, "certificate %s ends in %.1f days, %s", certificate->subject,
+               tls_facts_days_left(certificate), ends);
+}
+
+static const struct tls_certificate *first_certificate(const struct report *report)
+{
+    return report->has_tls ? &report->first_certificate : NULL;
 }
 
 static struct report_json describe(const struct report *report, uint64_t elapsed_ns, int status)
@@ -321,13 +391,15 @@ static struct report_json describe(const struct report *report, uint64_t elapsed
                                 .peer = report->peer,
                                 .elapsed_ns = elapsed_ns,
                                 .status = status,
+                                .tls = report->has_tls ? &report->tls : NULL,
                                 .error = report->refusal};
 }
 
 int report_messages(struct report *report, const struct tally *tally, uint64_t elapsed_ns,
                     int status)
 {
-    const struct report_json json = describe(report, elapsed_ns, status);
+    const int judged = status_with_ending(report, status);
+    const struct report_json json = describe(report, elapsed_ns, judged);
 
     begin_lines(report);
     clear_line(report);
@@ -338,20 +410,25 @@ int report_messages(struct report *report, const struct tally *tally, uint64_t e
     if (report->refusal != NULL)
         text_print(stderr, "echoprobe: %s", report->refusal);
     if (report->options->plugin)
-        status = plugin_print_messages(report->options, report->target->name, tally,
-                                       report->fault_count == 0 ? NULL : &report->faults[0]);
-    else if (report->options->json)
+        return close_output(
+            report->options,
+            plugin_print_messages(report->options, report->target->name, tally,
+                                  report->fault_count == 0 ? NULL : &report->faults[0],
+                                  first_certificate(report)));
+    if (report->options->json) {
         report_json_messages(&json, tally, report->faults, report->fault_count);
-    else
+    } else {
         summary_print(report->options, report->target->name, tally, elapsed_ns);
+        tell_ending(report);
+    }
     if (tally->received == 0 && tally->connects == 0)
         print_refusal(report);
-    return close_output(report->options, status);
+    return close_output(report->options, judged);
 }
 
 int report_verdict(struct report *report, const struct verdict *verdict, uint64_t elapsed_ns)
 {
-    int status = verdict->status;
+    const int status = status_with_ending(report, verdict->status);
     const struct report_json json = describe(report, elapsed_ns, status);
 
     begin_lines(report);
@@ -359,13 +436,16 @@ int report_verdict(struct report *report, const struct verdict *verdict, uint64_
     if (report->output_failure != 0)
         return lose_output(report->options, report->output_failure);
     if (report->options->plugin)
-        status = plugin_print_verdict(options_check(report->options), verdict);
-    else if (report->options->json)
+        return close_output(report->options, plugin_print_verdict(report->options, verdict,
+                                                                  first_certificate(report)));
+    if (report->options->json)
         report_json_verdict(&json, verdict);
     else if (status == EXIT_STATUS_UNCHANGED || status == EXIT_STATUS_FAULT)
         text_print(stdout, "%s", verdict->text);
     else
         text_print(stderr, "echoprobe: %s", verdict->text);
+    if (!report->options->json)
+        tell_ending(report);
     return close_output(report->options, status);
 }
 

@@ -9,9 +9,11 @@
 #define ECHOPROBE_REPORT_H
 
 #include "echoprobe/fault.h"
+#include "echoprobe/opening.h"
 #include "echoprobe/options.h"
 #include "echoprobe/tally.h"
 #include "echoprobe/target.h"
+#include "echoprobe/tls_facts.h"
 #include "echoprobe/verdict.h"
 
 #include <stdarg.h>
@@ -31,7 +33,10 @@ struct report {
     bool leaves_out;     /* faults that are only counted, and has said so */
     int output_failure;  /* errno of the first line that did not arrive; 0: all did */
     const char *refusal; /* what the system refused, which ended the run; NULL: nothing */
-    size_t fault_count;  /* kept in `faults` */
+    bool has_tls;
+    struct tls_facts tls;                     /* of the first connection */
+    struct tls_certificate first_certificate; /* of all connections, the one that ends first */
+    size_t fault_count;                       /* kept in `faults` */
     struct fault faults[REPORT_FAULTS];
 };
 
@@ -43,10 +48,11 @@ void report_begin(struct report *report, const struct options *options,
                   const struct target *target);
 
 /*
- * Somebody answered, at this address: say what is probed. The peer must outlive the report. What
- * says a line before that names the first address that was asked.
+ * A connection was opened, or datagrams begin: the first time, say what is probed, and what TLS
+ * agreed on. The peer must outlive the report. What says a line before that names the first address
+ * that was asked.
  */
-void report_open(struct report *report, const char *peer);
+void report_open(struct report *report, const struct opening *opening);
 
 /* Say that a message came back; `number` counts from 0. */
 void report_echo(struct report *report, const char *peer, uint64_t number, uint64_t rtt_ns);

@@ -53,6 +53,24 @@ static void print_rtt(const struct tally *tally)
                  us(tally_jitter_ns(tally)));
 }
 
+static void print_handshakes(const struct options *options, const struct tally *tally)
+{
+    const struct histogram *handshake = &tally->handshake_ns;
+
+    if (!options->target.is_tls)
+        return;
+    (void)printf("\"handshakes\": %" PRIu64 ", \"resumed\": %" PRIu64 ", \"handshake_us\": ",
+                 handshake->count, tally->resumed);
+    if (handshake->count == 0)
+        (void)fputs("null, ", stdout);
+    else
+        (void)printf("{\"min\": %.3f, \"mean\": %.3f, \"p50\": %.3f, \"p99\": %.3f, "
+                     "\"max\": %.3f}, ",
+                     us(handshake->smallest), us(handshake->total) / (double)handshake->count,
+                     us(histogram_quantile(handshake, 0.5)),
+                     us(histogram_quantile(handshake, 0.99)), us(handshake->largest));
+}
+
 static void print_histogram(const struct histogram *histogram)
 {
     uint64_t from = 0, to = 1000;
@@ -106,6 +124,51 @@ static void print_proxy(const struct preface_plan *proxy)
     print_string(proxy->source.text);
 }
 
+static void print_member(const char *name, const char *text)
+{
+    (void)printf(", \"%s\": ", name);
+    if (text == NULL || text[0] == '\0')
+        (void)fputs("null", stdout);
+    else
+        print_string(text);
+}
+
+static void print_certificate(const char *name, const struct tls_certificate *certificate)
+{
+    char ends[TLS_TIME_SIZE];
+
+    tls_facts_format_time(certificate->ends, ends);
+    (void)printf(", \"%s\": {\"subject\": ", name);
+    print_string(certificate->subject);
+    print_member("issuer", certificate->issuer);
+    print_member("ends", ends);
+    (void)putchar('}');
+}
+
+/* What was agreed on, null if there was no connection. */
+static void print_tls(const struct report_json *json)
+{
+    const struct tls_facts *tls = json->tls;
+
+    if (!json->options->target.is_tls)
+        return;
+    (void)printf(", \"insecure\": %s, \"tls\": ", json->options->tls.insecure ? "true" : "false");
+    if (tls == NULL) {
+        (void)fputs("null", stdout);
+        return;
+    }
+    (void)fputs("{\"version\": ", stdout);
+    print_string(tls->version);
+    print_member("cipher", tls->cipher);
+    print_member("alpn", tls->alpn);
+    (void)printf(", \"resumed\": %s, \"verified\": %s", tls->is_resumed ? "true" : "false",
+                 tls->is_verified ? "true" : "false");
+    print_member("objection", tls->objection);
+    print_certificate("certificate", &tls->server);
+    print_certificate("first_to_end", &tls->first);
+    (void)putchar('}');
+}
+
 /* Begin the object with what every run has. */
 static void print_target(const struct report_json *json)
 {
@@ -115,6 +178,7 @@ static void print_target(const struct report_json *json)
     print_string(json->peer);
     (void)printf(", \"transport\": \"%s\"", transport(json->options->target.scheme));
     print_proxy(&json->options->proxy);
+    print_tls(json);
     (void)printf(", \"elapsed_seconds\": %.6f", seconds(json->elapsed_ns));
 }
 
@@ -144,6 +208,7 @@ void report_json_messages(const struct report_json *json, const struct tally *ta
                  "\"throughput_bits_per_second\": %.0f, ",
                  per_second, per_second * (double)options->size_bytes,
                  per_second * 8 * (double)options->size_bytes);
+    print_handshakes(options, tally);
     print_rtt(tally);
     (void)fputs(", ", stdout);
     print_histogram(&tally->rtt_ns);

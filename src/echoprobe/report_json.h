@@ -9,6 +9,7 @@
 #include "echoprobe/fault.h"
 #include "echoprobe/options.h"
 #include "echoprobe/tally.h"
+#include "echoprobe/tls_facts.h"
 #include "echoprobe/verdict.h"
 
 #include <stddef.h>
@@ -21,7 +22,8 @@ struct report_json {
     const char *peer;   /* who answered; before anybody did, whom it asks first */
     uint64_t elapsed_ns;
     int status;
-    const char *error; /* what ended the run before its time; NULL: nothing */
+    const struct tls_facts *tls; /* of the first connection; NULL: none */
+    const char *error;           /* what ended the run before its time; NULL: nothing */
 };
 
 /* Each prints an object and a line feed on standard output. */

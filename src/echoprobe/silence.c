@@ -62,11 +62,11 @@ static void send_message(struct silence *silence)
 
 /* --- Events of the stream -------------------------------------------------------------------- */
 
-static void on_silence_open(void *argument, const char *peer)
+static void on_silence_open(void *argument, const struct opening *opening)
 {
     struct silence *silence = argument;
 
-    check_note_connected(silence->check, peer);
+    check_note_connected(silence->check, opening);
     silence->phase = PHASE_PROVING;
     send_message(silence);
 }

@@ -2,7 +2,10 @@
 
 #include "echoprobe/stream.h"
 
+#include "echoprobe/connector.h"
 #include "echoprobe/preface.h"
+#include "echoprobe/tls_client.h"
+#include "echoprobe/transport.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -10,8 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 enum {
     EVIDENCE_BYTES = 262144, /* the most wrong bytes that are kept before they are judged */
@@ -21,52 +22,57 @@ enum {
 struct stream {
     struct event_base *base;
     struct stream_scratch *scratch;
-    const struct target *target;
     const struct pattern *pattern;
     const struct stream_events *events;
     void *argument;
     uint64_t number;
-    size_t place; /* of the target's, to which it connects */
-    char refusals[FAULT_TEXT_SIZE];
-    int refusal; /* the last errno of these */
-    int fd;
+    struct connector connector;
+    struct transport transport; /* once it is open */
     struct event *reader, *writer;
     bool is_open, is_finishing, has_finished;
-    int send_failure; /* the errno of a failed send: the receiving side meets the end */
+    bool waits_for_input; /* before it can send; inside TLS */
+    bool waits_for_room;  /* before it can receive */
+    int send_failure;     /* the errno of a failed send: the receiving side meets the end */
     uint64_t wanted, sent, returned;
-    struct preface *preface; /* what stands before position 0; NULL: nothing */
-    size_t preface_left;     /* bytes of it, its last ones, that were not sent */
+    size_t preface_left;     /* bytes of the preface, its last ones, that were not sent */
     unsigned char *evidence; /* what came from `returned` on, the first byte wrong; or NULL */
     size_t evidence_length;
 };
 
 /* --- Ends ------------------------------------------------------------------------------------ */
 
-static void close_socket(struct stream *stream)
+static void close_transport(struct stream *stream)
 {
     if (stream->reader != NULL)
         event_free(stream->reader);
     if (stream->writer != NULL)
         event_free(stream->writer);
-    if (stream->fd >= 0)
-        (void)close(stream->fd);
     stream->reader = stream->writer = NULL;
-    stream->fd = -1;
+    transport_close(&stream->transport);
 }
 
 static void end_stream(struct stream *stream, const struct fault *fault)
 {
-    close_socket(stream);
+    close_transport(stream);
     stream->events->on_end(stream->argument, fault);
+}
+
+static const char *peer_of(const struct stream *stream)
+{
+    return stream->connector.target->places[stream->connector.place].text;
 }
 
 static void end_by_error(struct stream *stream, int failure)
 {
-    struct fault fault;
+    struct fault reason, fault;
 
-    fault_set(&fault, FAULT_RESET, stream->returned, stream->sent - stream->returned,
-              "%s after %" PRIu64 " of %" PRIu64 " bytes", strerror(failure), stream->returned,
-              stream->sent);
+    transport_explain(&stream->transport, failure, &reason);
+    if (fault_is_of_connecting(reason.kind))
+        fault_set(&fault, reason.kind, 0, 0, "%s: %s", peer_of(stream), reason.text);
+    else
+        fault_set(&fault, reason.kind, stream->returned, stream->sent - stream->returned,
+                  "%s after %" PRIu64 " of %" PRIu64 " bytes", reason.text, stream->returned,
+                  stream->sent);
     end_stream(stream, &fault);
 }
 
@@ -99,7 +105,7 @@ static void drop_evidence(struct stream *stream)
  */
 static bool is_preface(const struct stream *stream, const unsigned char *bytes, size_t length)
 {
-    const struct preface *preface = stream->preface;
+    const struct preface *preface = stream->connector.preface;
 
     return preface != NULL && stream->returned < preface->length &&
            preface_matches(preface, (size_t)stream->returned, bytes, length) &&
@@ -122,7 +128,7 @@ static void judge_bytes(const struct stream *stream, const unsigned char *bytes,
                         struct fault *fault)
 {
     if (stream->returned + length >= PREFACE_PROOF && is_preface(stream, bytes, length))
-        fault_set(fault, FAULT_INSERTED, 0, stream->preface->length,
+        fault_set(fault, FAULT_INSERTED, 0, stream->connector.preface->length,
                   "the PROXY header came back: the service does not expect one");
     else
         fault_judge_stream(stream->pattern, stream->number, stream->returned, stream->sent, bytes,
@@ -171,16 +177,18 @@ static bool has_all_evidence(const struct stream *stream)
     const uint64_t end = stream->returned + stream->evidence_length;
 
     if (is_preface(stream, stream->evidence, stream->evidence_length) &&
-        end < stream->preface->length)
+        end < stream->connector.preface->length)
         return false; /* a message may be shorter than the preface */
     return stream->evidence_length == EVIDENCE_BYTES || end >= stream->sent;
 }
 
 /* --- Sending and receiving ------------------------------------------------------------------- */
 
+/* Inside TLS, sending may wait for what comes, which is watched already. */
 static void wait_to_send(struct stream *stream)
 {
-    if (event_add(stream->writer, NULL) < 0)
+    stream->waits_for_input = transport_is_crossed(&stream->transport);
+    if (!stream->waits_for_input && event_add(stream->writer, NULL) < 0)
         stream->send_failure = ENOMEM;
 }
 
@@ -193,8 +201,10 @@ static void finish_if_due(struct stream *stream)
 {
     if (!stream->is_finishing || stream->has_finished || has_unsent(stream))
         return;
-    stream->has_finished = true;
-    (void)shutdown(stream->fd, SHUT_WR); /* fails only if the other end reset: it will be read */
+    if (transport_finish(&stream->transport) < 0 && errno == EAGAIN)
+        wait_to_send(stream);
+    else
+        stream->has_finished = true;
 }
 
 /* Put what leaves next into the scratch, the preface together with what follows it. */
@@ -207,7 +217,8 @@ static size_t fill_scratch(const struct stream *stream)
     const size_t length = left < room ? (size_t)left : room;
 
     if (ahead > 0)
-        memcpy(bytes, stream->preface->bytes + stream->preface->length - ahead, ahead);
+        memcpy(bytes, stream->connector.preface->bytes + stream->connector.preface->length - ahead,
+               ahead);
     pattern_fill(stream->pattern, stream->number, stream->sent, bytes + ahead, length);
     return ahead + length;
 }
@@ -224,8 +235,7 @@ static void send_wanted(struct stream *stream)
 {
     while (has_unsent(stream) && stream->evidence == NULL && stream->send_failure == 0) {
         const size_t length = fill_scratch(stream);
-        const ssize_t count =
-            send(stream->fd, stream->scratch->bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+        const ssize_t count = transport_send(&stream->transport, stream->scratch->bytes, length);
 
         if (count < 0 && (errno == EAGAIN || errno == EINTR)) {
             wait_to_send(stream);
@@ -274,20 +284,42 @@ static void take_bytes(struct stream *stream, const unsigned char *bytes, size_t
         report_returned(stream);
 }
 
+/* What is inside TLS makes no socket readable. */
+static void activate_if_more(struct stream *stream)
+{
+    if (transport_has_more(&stream->transport))
+        event_active(stream->reader, EV_READ, 1);
+}
+
+/* What came was none of the echo's bytes. */
+static void go_on(struct stream *stream)
+{
+    stream->waits_for_room = transport_is_crossed(&stream->transport);
+    if (stream->waits_for_room && event_add(stream->writer, NULL) < 0)
+        stream->send_failure = ENOMEM;
+    else if (stream->waits_for_input)
+        send_wanted(stream);
+}
+
 static void on_stream_readable(evutil_socket_t fd, short what, void *argument)
 {
     struct stream *stream = argument;
-    const ssize_t count =
-        recv(fd, stream->scratch->bytes, sizeof stream->scratch->bytes, MSG_DONTWAIT);
+    const ssize_t count = transport_receive(&stream->transport, stream->scratch->bytes,
+                                            sizeof stream->scratch->bytes);
     const int failure = errno;
 
+    (void)fd;
     (void)what;
     if (count > 0) {
+        activate_if_more(stream);
         take_bytes(stream, stream->scratch->bytes, (size_t)count);
         return;
     }
-    if ((count < 0 && (failure == EAGAIN || failure == EINTR)) ||
-        (stream->evidence != NULL && !judge_evidence(stream)))
+    if (count < 0 && (failure == EAGAIN || failure == EINTR)) {
+        go_on(stream);
+        return;
+    }
+    if (stream->evidence != NULL && !judge_evidence(stream))
         return;
     if (count < 0)
         end_by_error(stream, failure);
@@ -295,19 +327,17 @@ static void on_stream_readable(evutil_socket_t fd, short what, void *argument)
         end_by_fin(stream);
 }
 
-/* --- Connecting ------------------------------------------------------------------------------ */
+/* --- Opening --------------------------------------------------------------------------------- */
 
-static void connect_next(struct stream *stream, int failure);
-
-/* Write what stands before the first byte, if anything does. Return 0, or -1 with errno. */
-static int prepare_preface(struct stream *stream)
+static void on_stream_writable(evutil_socket_t fd, short what, void *argument)
 {
-    if (stream->preface == NULL)
-        return 0;
-    if (preface_write(&stream->target->preface, stream->fd, stream->preface) < 0)
-        return -1;
-    stream->preface_left = stream->preface->length;
-    return 0;
+    struct stream *stream = argument;
+
+    (void)fd;
+    (void)what;
+    if (stream->waits_for_room)
+        event_active(stream->reader, EV_READ, 1);
+    send_wanted(stream);
 }
 
 /*
@@ -316,132 +346,64 @@ static int prepare_preface(struct stream *stream)
  */
 static int watch_open_socket(struct stream *stream)
 {
-    if (event_add(stream->reader, NULL) < 0)
+    const int fd = stream->transport.fd;
+
+    if (event_assign(stream->reader, stream->base, fd, EV_READ | EV_PERSIST, on_stream_readable,
+                     stream) < 0 ||
+        event_assign(stream->writer, stream->base, fd, EV_WRITE, on_stream_writable, stream) < 0 ||
+        event_add(stream->reader, NULL) < 0)
         return -1;
-    return stream->preface == NULL ? 0 : event_add(stream->writer, NULL);
+    return stream->preface_left == 0 ? 0 : event_add(stream->writer, NULL);
 }
 
-static void on_connected(struct stream *stream)
+static void report_open(struct stream *stream)
 {
-    if (prepare_preface(stream) < 0) {
-        connect_next(stream, errno);
-        return;
+    struct opening opening = {.peer = peer_of(stream)};
+    struct tls_facts facts;
+
+    if (stream->transport.tls != NULL) {
+        tls_client_tell(stream->transport.tls, &facts);
+        opening.tls = &facts;
     }
-    stream->is_open = true;
-    if (watch_open_socket(stream) < 0)
-        end_by_error(stream, ENOMEM);
-    else
-        stream->events->on_open(stream->argument, stream->target->places[stream->place].text);
+    stream->events->on_open(stream->argument, &opening);
 }
 
-static void on_stream_writable(evutil_socket_t fd, short what, void *argument)
+static void on_connected(void *argument)
 {
     struct stream *stream = argument;
-    socklen_t length = sizeof(int);
-    int failure = 0;
 
-    (void)what;
-    if (stream->is_open) {
-        send_wanted(stream);
+    stream->transport = connector_take(&stream->connector);
+    stream->preface_left = stream->connector.preface_left;
+    stream->is_open = true;
+    if (watch_open_socket(stream) < 0) {
+        end_by_error(stream, ENOMEM);
         return;
     }
-    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &failure, &length) < 0)
-        failure = errno;
-    if (failure != 0)
-        connect_next(stream, failure);
-    else
-        on_connected(stream);
+    activate_if_more(stream);
+    report_open(stream);
 }
 
-static int watch_socket(struct stream *stream)
+static void on_failed(void *argument, const struct fault *fault)
 {
-    stream->reader =
-        event_new(stream->base, stream->fd, EV_READ | EV_PERSIST, on_stream_readable, stream);
-    stream->writer = event_new(stream->base, stream->fd, EV_WRITE, on_stream_writable, stream);
-    if (stream->reader != NULL && stream->writer != NULL && event_add(stream->writer, NULL) == 0)
+    const struct stream *stream = argument;
+
+    stream->events->on_end(stream->argument, fault);
+}
+
+static const struct connector_events stream_connector_events = {
+    .on_connected = on_connected,
+    .on_failed = on_failed,
+};
+
+/* Make the events before there is a socket for them: without memory nobody tries to connect. */
+static int make_events(struct stream *stream)
+{
+    stream->reader = event_new(stream->base, -1, EV_READ | EV_PERSIST, on_stream_readable, stream);
+    stream->writer = event_new(stream->base, -1, EV_WRITE, on_stream_writable, stream);
+    if (stream->reader != NULL && stream->writer != NULL)
         return 0;
     errno = ENOMEM;
     return -1;
-}
-
-static int connect_to_place(const struct stream *stream)
-{
-    const struct sockaddr *address =
-        (const struct sockaddr *)&stream->target->places[stream->place].address;
-
-    if (connect(stream->fd, address, stream->target->places[stream->place].length) == 0 ||
-        errno == EINPROGRESS)
-        return 0;
-    return -1;
-}
-
-/* Begin to connect to the place. Return 0, or -1 with errno, and then nothing is left open. */
-static int start_connecting(struct stream *stream)
-{
-    int failure;
-
-    stream->fd = target_socket(stream->target, stream->place);
-    if (stream->fd < 0)
-        return -1;
-    if (watch_socket(stream) == 0 && connect_to_place(stream) == 0)
-        return 0;
-    failure = errno;
-    close_socket(stream);
-    errno = failure;
-    return -1;
-}
-
-/* Add what a place said to the sentence that is told if none of them answers. */
-static void note_refusal(struct stream *stream, int failure)
-{
-    const size_t length = strlen(stream->refusals);
-
-    stream->refusal = failure;
-    (void)snprintf(stream->refusals + length, sizeof stream->refusals - length, "%s%s: %s",
-                   length == 0 ? "" : "; ", stream->target->places[stream->place].text,
-                   strerror(failure));
-}
-
-/* Go on with the next place, or end for what all of them said. */
-static void connect_next(struct stream *stream, int failure)
-{
-    struct fault fault;
-
-    note_refusal(stream, failure);
-    close_socket(stream);
-    while (++stream->place < stream->target->count) {
-        if (start_connecting(stream) == 0)
-            return;
-        note_refusal(stream, errno);
-    }
-    fault_set(&fault, FAULT_CONNECT, 0, 0, "%s%s", stream->refusals,
-              target_hint(stream->target, stream->refusal));
-    stream->events->on_end(stream->argument, &fault);
-}
-
-/* What fails at once is reported from the loop, too, as the rest is. */
-static void on_start_failed(evutil_socket_t fd, short what, void *argument)
-{
-    struct stream *stream = argument;
-    const int failure = stream->send_failure;
-
-    (void)fd;
-    (void)what;
-    stream->send_failure = 0;
-    connect_next(stream, failure);
-}
-
-static int make_room_for_preface(struct stream *stream)
-{
-    if (stream->target->preface.version == 0)
-        return 0;
-    stream->preface = calloc(1, sizeof *stream->preface);
-    return stream->preface == NULL ? -1 : 0;
-}
-
-static bool is_shortage(int failure)
-{
-    return failure == EMFILE || failure == ENFILE || failure == ENOBUFS || failure == ENOMEM;
 }
 
 struct stream *stream_new(struct event_base *base, struct stream_scratch *scratch,
@@ -456,26 +418,17 @@ struct stream *stream_new(struct event_base *base, struct stream_scratch *scratc
     *stream = (struct stream){
         .base = base,
         .scratch = scratch,
-        .target = target,
         .pattern = pattern,
         .events = events,
         .argument = argument,
         .number = number,
-        .fd = -1,
+        .transport = {.fd = -1},
     };
-    if (make_room_for_preface(stream) == 0 && start_connecting(stream) == 0)
+    if (make_events(stream) == 0 &&
+        connector_start(&stream->connector, base, target, &stream_connector_events, stream) == 0)
         return stream;
     failure = errno;
-    if (!is_shortage(failure)) {
-        stream->send_failure = failure;
-        stream->writer = event_new(base, -1, 0, on_start_failed, stream);
-        if (stream->writer != NULL) {
-            event_active(stream->writer, EV_TIMEOUT, 1);
-            return stream;
-        }
-        failure = ENOMEM;
-    }
-    free(stream->preface);
+    close_transport(stream);
     free(stream);
     errno = failure;
     return NULL;
@@ -485,8 +438,8 @@ void stream_free(struct stream *stream)
 {
     if (stream == NULL)
         return;
-    close_socket(stream);
-    free(stream->preface);
+    close_transport(stream);
+    connector_stop(&stream->connector);
     free(stream->evidence);
     free(stream);
 }
@@ -510,7 +463,8 @@ uint64_t stream_delivered(const struct stream *stream)
     int waiting = 0;
 
     /* What the system still holds (tcp(7), unix(7)); a socket that cannot tell holds nothing. */
-    if (stream->fd < 0 || ioctl(stream->fd, TIOCOUTQ, &waiting) < 0 || waiting < 0)
+    if (stream->transport.fd < 0 || ioctl(stream->transport.fd, TIOCOUTQ, &waiting) < 0 ||
+        waiting < 0)
         waiting = 0;
     return (uint64_t)waiting < stream->sent ? stream->sent - (uint64_t)waiting : 0;
 }
@@ -528,7 +482,7 @@ bool stream_is_open(const struct stream *stream)
 bool stream_judge(struct stream *stream, int failure)
 {
     if (!stream->is_open) {
-        connect_next(stream, failure);
+        connector_give_up(&stream->connector, failure);
         return true;
     }
     if (stream->evidence == NULL)

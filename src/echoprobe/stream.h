@@ -7,6 +7,7 @@
 #define ECHOPROBE_STREAM_H
 
 #include "echoprobe/fault.h"
+#include "echoprobe/opening.h"
 #include "echoprobe/pattern.h"
 #include "echoprobe/target.h"
 
@@ -19,7 +20,7 @@ struct stream;
 
 /* What a stream reports, from the loop. It may be freed from there, but not in on_fault. */
 struct stream_events {
-    void (*on_open)(void *argument, const char *peer);
+    void (*on_open)(void *argument, const struct opening *opening);
     /* All bytes before this position came back unchanged, or were reported by on_fault. */
     void (*on_returned)(void *argument, uint64_t position);
     /* Bytes were changed in place (FAULT_CORRUPTED); on_returned or on_end follows. */

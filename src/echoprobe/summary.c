@@ -129,6 +129,23 @@ static void print_round_trips(FILE *stream, const struct tally *tally)
     text_list_end(&list);
 }
 
+static void print_handshakes(FILE *stream, const struct tally *tally)
+{
+    const struct histogram *handshake = &tally->handshake_ns;
+    struct text_list list = text_list_begin(stream);
+
+    if (handshake->count == 0)
+        return;
+    text_list_add(&list, "%" PRIu64 " %s", handshake->count,
+                  handshake->count == 1 ? "handshake" : "handshakes");
+    add_if_any(&list, tally->resumed, "resumed");
+    text_list_add(&list, "min %.3f ms", ms(handshake->smallest));
+    text_list_add(&list, "mean %.3f ms", ms(handshake->total) / (double)handshake->count);
+    text_list_add(&list, "max %.3f ms", ms(handshake->largest));
+    text_list_add(&list, "median %.3f ms", ms(histogram_quantile(handshake, 0.5)));
+    text_list_end(&list);
+}
+
 static uint64_t first_bound(const struct histogram *histogram)
 {
     uint64_t bound = 1000;
@@ -211,6 +228,7 @@ void summary_print(const struct options *options, const char *name, const struct
     print_downtime(options, tally);
     print_faults(tally);
     print_attempts(tally);
+    print_handshakes(stdout, tally);
     print_round_trips(stdout, tally);
     if (options->is_load)
         print_load(options, tally, elapsed_ns);
@@ -220,5 +238,6 @@ void summary_print_interim(FILE *stream, const struct tally *tally, uint64_t ela
 {
     (void)fprintf(stream, "after %.1f s: ", seconds(elapsed_ns));
     print_counts(stream, tally);
+    print_handshakes(stream, tally);
     print_round_trips(stream, tally);
 }

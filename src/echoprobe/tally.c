@@ -16,6 +16,7 @@ void tally_merge(struct tally *tally, const struct tally *other)
     tally->reordered += other->reordered;
     tally->connects += other->connects;
     tally->connects_failed += other->connects_failed;
+    tally->resumed += other->resumed;
     tally->outages += other->outages;
     tally->downtime_ns += other->downtime_ns;
     if (other->longest_outage_ns > tally->longest_outage_ns)
@@ -23,6 +24,7 @@ void tally_merge(struct tally *tally, const struct tally *other)
     for (int kind = 0; kind < FAULT_KINDS; kind++)
         tally->faults[kind] += other->faults[kind];
     histogram_merge(&tally->rtt_ns, &other->rtt_ns);
+    histogram_merge(&tally->handshake_ns, &other->handshake_ns);
     tally->rtt_squares += other->rtt_squares;
     tally->jitter_total_ns += other->jitter_total_ns;
     tally->jitter_count += other->jitter_count;

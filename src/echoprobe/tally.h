@@ -19,10 +19,12 @@ struct tally {
     uint64_t late;                            /* of `lost`: came back unchanged after all */
     uint64_t duplicated, reordered;           /* datagrams; no loss by themselves */
     uint64_t connects, connects_failed;
+    uint64_t resumed;              /* of `connects`: by a session of an earlier one */
     uint64_t outages, downtime_ns; /* times without an answer on each connection, added up */
     uint64_t longest_outage_ns;
     uint64_t faults[FAULT_KINDS];
     struct histogram rtt_ns;
+    struct histogram handshake_ns;          /* of TLS */
     double rtt_squares;                     /* the sum of the round trips' squares, in ns² */
     uint64_t jitter_total_ns, jitter_count; /* between one round trip and the next */
 };

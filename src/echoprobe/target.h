@@ -14,12 +14,15 @@
 #include <stddef.h>
 #include <sys/socket.h>
 
+struct tls_setup;
+
 enum { TARGET_ADDRESSES = 8 };
 
 struct target {
     char name[ADDRESS_TEXT_SIZE]; /* as it was asked for */
     bool is_datagram;
     struct preface_plan preface; /* what stands before a connection's first byte */
+    struct tls_setup *tls;       /* NULL: its connections are plain; not the target's own */
     unsigned port;               /* 0: a Unix socket */
     size_t count;                /* of what the name stands for, at least 1 */
     struct {

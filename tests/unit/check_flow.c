@@ -50,10 +50,10 @@ static void on_started(void *argument, struct flow *its_flow, bool is_open)
         flow_miss_first(its_flow);
 }
 
-static void on_open(void *argument, const char *peer)
+static void on_open(void *argument, const struct opening *opening)
 {
     ck_assert_ptr_eq(argument, &seen);
-    ck_assert_str_eq(peer, "place 0");
+    ck_assert_str_eq(opening->peer, "place 0");
     seen.connections++;
 }
 

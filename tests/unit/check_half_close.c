@@ -106,7 +106,7 @@ static double run(uint64_t delivered, uint64_t departs_ms, uint64_t returned)
     last_ns = delivered * scene.departs_ns;
     state = stand_in_start(kind);
     ck_assert_ptr_nonnull(state);
-    scene.stream.events->on_open(scene.stream.argument, "peer");
+    scene.stream.events->on_open(scene.stream.argument, &(struct opening){.peer = "peer"});
     for (int turns = 0; !stand_in.check.has_ended; turns++) {
         ck_assert_int_lt(turns, MOST_TURNS);
         if (scene.returned < returned && stand_in.timer_ns >= last_ns) {

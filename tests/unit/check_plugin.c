@@ -51,7 +51,7 @@ static void setup(void)
 
 static int print_messages(void)
 {
-    return plugin_print_messages(&options, "a|b\n", &tally, first);
+    return plugin_print_messages(&options, "a|b\n", &tally, first, NULL);
 }
 
 static void check_messages(int state, const char *pattern)
@@ -175,7 +175,7 @@ static struct verdict verdict;
 
 static int print_verdict(void)
 {
-    return plugin_print_verdict("mtu", &verdict);
+    return plugin_print_verdict(&(struct options){.mtu = true}, &verdict, NULL);
 }
 
 START_TEST(a_verdict_is_critical_unless_all_is_well)

@@ -77,7 +77,7 @@ static void add_round_trips(void)
 
 START_TEST(the_first_line_names_who_answered)
 {
-    report_open(&report, "192.0.2.2:7");
+    report_open(&report, &(struct opening){.peer = "192.0.2.2:7"});
     report_echo(&report, "192.0.2.2:7", 0, 1500000);
     check_output("^echoprobe tcp://name:7 \\(192.0.2.2:7\\), 64 bytes\n"
                  "64 bytes from 192.0.2.2:7: seq=1 time=1.500 ms\n$");
@@ -91,7 +91,7 @@ START_TEST(before_anybody_answered_it_names_who_is_asked)
     fault_set(&fault, FAULT_UNSENT, 0, 0, "Connection refused");
     options.connections = 3;
     report_fault(&report, 1, 0, &fault);
-    report_open(&report, "192.0.2.2:7");
+    report_open(&report, &(struct opening){.peer = "192.0.2.2:7"});
     check_output("^echoprobe tcp://name:7 \\(192.0.2.1:7\\), 64 bytes, 3 connections\n"
                  "seq=1 unsent: Connection refused\n$");
 }

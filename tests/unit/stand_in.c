@@ -79,9 +79,9 @@ void check_set_timer(struct check *check, struct event *timer, uint64_t delay_ns
     stand_in.timer_ns = stand_in.now_ns + delay_ns;
 }
 
-void check_note_connected(struct check *check, const char *peer)
+void check_note_connected(struct check *check, const struct opening *opening)
 {
-    check->report.peer = peer;
+    check->report.peer = opening->peer;
     check->was_connected = true;
 }
 

@@ -17,11 +17,11 @@ struct seen seen;
 
 /* --- Events. --------------------------------------------------------------------------------- */
 
-static void on_open(void *argument, const char *peer)
+static void on_open(void *argument, const struct opening *opening)
 {
     ck_assert_ptr_eq(argument, &seen);
     seen.opened++;
-    seen.peer = peer;
+    seen.peer = opening->peer;
 }
 
 static void on_returned(void *argument, uint64_t position)
