@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#ifdef HAVE_LINUX_SOCKIOS_H
+#include <linux/sockios.h>
+#endif
 
 /* What one write takes of a long output; libevent's own bound is 16 KiB (bufferevent-internal.h).
  */
@@ -69,6 +72,27 @@ int channel_unacknowledged_bytes(const struct channel *channel)
 
     (void)ioctl(bufferevent_getfd(channel->output), TIOCOUTQ, &bytes); /* tcp(7), unix(7) */
     return bytes;
+}
+
+int channel_unsent_bytes(const struct channel *channel)
+{
+    int bytes = 0;
+
+#ifdef SIOCOUTQNSD /* tcp(7), Linux 2.6.39; of other sockets it is an error */
+    (void)ioctl(bufferevent_getfd(channel->output), SIOCOUTQNSD, &bytes);
+#else
+    (void)channel;
+#endif
+    return bytes;
+}
+
+/* socket(7): what has not left then is thrown away. */
+void channel_reset_when_closed(struct channel *channel)
+{
+    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+
+    (void)setsockopt(bufferevent_getfd(channel->output), SOL_SOCKET, SO_LINGER, &at_once,
+                     sizeof at_once);
 }
 
 /* --- Construction and destruction ------------------------------------------------------------ */

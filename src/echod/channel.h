@@ -69,6 +69,12 @@ bool channel_has_input_waiting(const struct channel *channel);
 /* Return how many bytes the kernel has taken from us and the client has not yet from the kernel. */
 int channel_unacknowledged_bytes(const struct channel *channel);
 
+/* Return how many of them it has not even sent yet, or 0 where it does not tell. */
+int channel_unsent_bytes(const struct channel *channel);
+
+/* Let a reset be what the client sees when the channel is closed, where there is such a thing. */
+void channel_reset_when_closed(struct channel *channel);
+
 static inline struct evbuffer *channel_input(const struct channel *channel)
 {
     return bufferevent_get_input(channel->input);

@@ -28,6 +28,12 @@ const char *close_reason_name(enum close_reason reason)
         return "handshake timeout";
     case CLOSE_IDENTIFIED:
         return "identity sent";
+    case CLOSE_ON_PURPOSE:
+        return "closed on purpose";
+    case CLOSE_RESET_ON_PURPOSE:
+        return "reset on purpose";
+    case CLOSE_REFUSED_ON_PURPOSE:
+        return "refused on purpose";
     case CLOSE_DRAIN:
         return "drained";
     case CLOSE_STOP:

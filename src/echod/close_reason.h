@@ -7,19 +7,22 @@
 #define ECHOD_CLOSE_REASON_H
 
 enum close_reason {
-    CLOSE_CLIENT,        /* the client sent FIN and got everything back */
-    CLOSE_RESET,         /* the client reset the connection, or vanished while we wrote */
-    CLOSE_NETWORK_ERROR, /* the system reported another error on the socket */
-    CLOSE_IDLE,          /* no byte moved in either direction for --idle-timeout */
-    CLOSE_WRITE_STALL,   /* the client took no byte of its echo for --write-timeout */
-    CLOSE_LIFETIME,      /* --lifetime is over */
-    CLOSE_UNTRUSTED,     /* no PROXY header is taken from its address */
-    CLOSE_INVALID,       /* its PROXY header was wrong, or missing */
-    CLOSE_HANDSHAKE,     /* not done with that when --handshake-timeout was over */
-    CLOSE_IDENTIFIED,    /* it was told who we are, which is all that its listener does */
-    CLOSE_DRAIN,         /* still here when --drain-timeout was over */
-    CLOSE_STOP,          /* echod stopped at once */
-    CLOSE_NO_MEMORY,     /* no memory to hold its bytes */
+    CLOSE_CLIENT,             /* the client sent FIN and got everything back */
+    CLOSE_RESET,              /* the client reset the connection, or vanished while we wrote */
+    CLOSE_NETWORK_ERROR,      /* the system reported another error on the socket */
+    CLOSE_IDLE,               /* no byte moved in either direction for --idle-timeout */
+    CLOSE_WRITE_STALL,        /* the client took no byte of its echo for --write-timeout */
+    CLOSE_LIFETIME,           /* --lifetime is over */
+    CLOSE_UNTRUSTED,          /* no PROXY header is taken from its address */
+    CLOSE_INVALID,            /* its PROXY header was wrong, or missing */
+    CLOSE_HANDSHAKE,          /* not done with that when --handshake-timeout was over */
+    CLOSE_IDENTIFIED,         /* it was told who we are, which is all that its listener does */
+    CLOSE_ON_PURPOSE,         /* close-after of its listener */
+    CLOSE_RESET_ON_PURPOSE,   /* reset-after */
+    CLOSE_REFUSED_ON_PURPOSE, /* refuse */
+    CLOSE_DRAIN,              /* still here when --drain-timeout was over */
+    CLOSE_STOP,               /* echod stopped at once */
+    CLOSE_NO_MEMORY,          /* no memory to hold its bytes */
 };
 
 /* Return a reason in words, as it stands in the log: "idle timeout". */

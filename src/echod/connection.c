@@ -7,6 +7,7 @@
 #include "echod/connection_log.h"
 #include "echod/handshake.h"
 #include "echod/identify.h"
+#include "echod/stream_impair.h"
 #include "echod/transfer.h"
 
 #include <errno.h>
@@ -31,7 +32,8 @@ struct connection {
     uint64_t started_ms; /* clock_now_ms */
     union peer peer;
     struct transfer transfer;
-    struct handshake *handshake; /* NULL: its listener asks for none */
+    struct handshake *handshake;  /* NULL: its listener asks for none */
+    struct stream_impair *impair; /* NULL: it behaves */
     enum connection_state state;
     enum close_reason reason;         /* from draining on */
     enum close_reason overdue_reason; /* what it becomes if the closing deadline passes */
@@ -142,23 +144,38 @@ static void linger(struct connection *connection)
         end(connection, connection->reason);
 }
 
+/*
+ * Tell whether a connection stays that a FIN would end now: ours is not sent on purpose, and we are
+ * not to end it.
+ */
+static bool stays_open(const struct connection *connection)
+{
+    return connection->group->impair.is_fin_withheld && connection->has_input_ended &&
+           !timeout_is_armed(&connection->closing);
+}
+
 /* Go on once everything has left. It may end the connection. */
 static void finish_draining(struct connection *connection)
 {
-    if (connection->transfer.queued_bytes > 0)
+    if (connection->transfer.queued_bytes > 0 || stays_open(connection))
         return;
-    if (connection->has_input_ended)
+    if (connection->has_input_ended || connection->group->impair.is_fin_withheld)
         end(connection, connection->reason);
     else
         linger(connection);
 }
 
-/* Leave the open state. It may end the connection. */
-static void drain(struct connection *connection, enum close_reason reason)
+static void begin_draining(struct connection *connection, enum close_reason reason)
 {
     connection->state = CONNECTION_DRAINING;
     connection->reason = reason;
     channel_stop_reading(&connection->transfer.channel);
+}
+
+/* Leave the open state. It may end the connection. */
+static void drain(struct connection *connection, enum close_reason reason)
+{
+    begin_draining(connection, reason);
     finish_draining(connection);
 }
 
@@ -205,6 +222,8 @@ void connection_close(struct connection *connection, enum close_reason reason)
         leave_after_input(connection, reason);
     else if (connection->state == CONNECTION_OPEN)
         drain(connection, reason);
+    else if (connection->state == CONNECTION_DRAINING && connection->transfer.queued_bytes == 0)
+        end(connection, reason); /* it was kept open on purpose */
 }
 
 void connection_abort(struct connection *connection, enum close_reason reason)
@@ -260,6 +279,22 @@ static void on_readable(struct bufferevent *bufferevent, void *argument)
 
 static void after_greeting(struct connection *connection);
 
+/* Go on where some of the greeting was sent. It may end the connection. */
+static void note_greeted(struct connection *connection)
+{
+    if (transfer_note_greeted(&connection->transfer))
+        after_greeting(connection);
+}
+
+/* Go on where output has been accounted. It may end the connection. */
+static void after_output(struct connection *connection)
+{
+    if (connection->state == CONNECTION_DRAINING)
+        finish_draining(connection);
+    else if (transfer_update_reading(&connection->transfer) < 0)
+        end(connection, CLOSE_NO_MEMORY);
+}
+
 /* Comes whenever some output was sent. */
 static void on_writable(struct bufferevent *bufferevent, void *argument)
 {
@@ -268,17 +303,12 @@ static void on_writable(struct bufferevent *bufferevent, void *argument)
     (void)bufferevent;
     switch (connection->state) {
     case CONNECTION_GREETING:
-        if (transfer_note_greeted(&connection->transfer))
-            after_greeting(connection);
+        note_greeted(connection);
         return;
     case CONNECTION_OPEN:
-        transfer_note_sent(&connection->transfer);
-        if (transfer_update_reading(&connection->transfer) < 0)
-            end(connection, CLOSE_NO_MEMORY);
-        return;
     case CONNECTION_DRAINING:
         transfer_note_sent(&connection->transfer);
-        finish_draining(connection);
+        after_output(connection);
         return;
     case CONNECTION_HANDSHAKE:
     case CONNECTION_LINGERING:
@@ -287,12 +317,117 @@ static void on_writable(struct bufferevent *bufferevent, void *argument)
     }
 }
 
+/* --- Misbehaviour ---------------------------------------------------------------------------- */
+
+/* Say FIN behind what has left the stage. It may end the connection. */
+static void close_on_purpose(struct connection *connection)
+{
+    struct connection_group *group = connection->group;
+
+    counters_add(group->counters, COUNTER_IMPAIR_CLOSED, 1);
+    stream_impair_discard(connection->impair);
+    connection->overdue_reason = CLOSE_ON_PURPOSE;
+    timeout_touch(&group->closing, &connection->closing);
+    if (group->limits.linger_timeout_ms > 0 && connection->state >= CONNECTION_OPEN)
+        drain(connection, CLOSE_ON_PURPOSE);
+    else
+        end(connection, CLOSE_ON_PURPOSE);
+}
+
+static void reset_on_purpose(struct connection *connection, enum counter which,
+                             enum close_reason reason)
+{
+    counters_add(connection->group->counters, which, 1);
+    channel_reset_when_closed(&connection->transfer.channel);
+    end(connection, reason);
+}
+
+/* Go on when some output was sent, or the stage has something to do. It may end the connection. */
+static void go_on_impaired(struct connection *connection)
+{
+    switch (connection->state < CONNECTION_OPEN ? stream_impair_judge_age(connection->impair)
+                                                : stream_impair_release(connection->impair)) {
+    case STREAM_IMPAIR_GOES_ON:
+        if (connection->state >= CONNECTION_OPEN)
+            after_output(connection);
+        return;
+    case STREAM_IMPAIR_CLOSES:
+        close_on_purpose(connection);
+        return;
+    case STREAM_IMPAIR_RESETS:
+        reset_on_purpose(connection, COUNTER_IMPAIR_RESET, CLOSE_RESET_ON_PURPOSE);
+        return;
+    case STREAM_IMPAIR_FAILED:
+        end(connection, CLOSE_NO_MEMORY);
+        return;
+    }
+}
+
+static void on_impair_due(void *argument)
+{
+    struct connection *connection = argument;
+
+    if (connection->state <= CONNECTION_DRAINING)
+        go_on_impaired(connection);
+}
+
+static void on_readable_impaired(struct bufferevent *bufferevent, void *argument)
+{
+    struct connection *connection = argument;
+
+    (void)bufferevent;
+    if (connection->state != CONNECTION_OPEN) {
+        transfer_discard_input(&connection->transfer);
+    } else if (stream_impair_take(connection->impair) < 0) {
+        end(connection, CLOSE_NO_MEMORY);
+    } else {
+        if (connection->is_leaving)
+            begin_draining(connection, connection->reason);
+        go_on_impaired(connection);
+    }
+}
+
+static void on_writable_impaired(struct bufferevent *bufferevent, void *argument)
+{
+    struct connection *connection = argument;
+
+    (void)bufferevent;
+    switch (connection->state) {
+    case CONNECTION_GREETING:
+        note_greeted(connection);
+        return;
+    case CONNECTION_OPEN:
+    case CONNECTION_DRAINING:
+        go_on_impaired(connection);
+        return;
+    case CONNECTION_HANDSHAKE:
+    case CONNECTION_LINGERING:
+    case CONNECTION_ENDED:
+        return;
+    }
+}
+
+/* The client's FIN came: what is held leaves as if it had not. */
+static void on_impaired_input_ended(struct connection *connection)
+{
+    if (stream_impair_take(connection->impair) < 0) {
+        end(connection, CLOSE_NO_MEMORY);
+        return;
+    }
+    begin_draining(connection, CLOSE_CLIENT);
+    go_on_impaired(connection);
+}
+
+/* --- Ends of input --------------------------------------------------------------------------- */
+
 /* The client's FIN came. libevent reads no more; what is queued still has to leave. */
 static void on_input_ended(struct connection *connection)
 {
     connection->has_input_ended = true;
     if (connection->state == CONNECTION_LINGERING)
         end(connection, connection->reason);
+    else if (connection->impair != NULL)
+        on_impaired_input_ended(connection);
     else if (transfer_echo_input(&connection->transfer) < 0)
         end(connection, CLOSE_NO_MEMORY);
     else
@@ -414,14 +549,20 @@ static void refuse(struct connection *connection, enum counter which, enum close
     end(connection, reason);
 }
 
+/* Begin with this when something else came before it. It may end the connection. */
+static void begin_late(struct connection *connection, int (*begin)(struct connection *connection))
+{
+    if (begin(connection) < 0)
+        end(connection, CLOSE_NO_MEMORY);
+    else
+        leave_if_asked(connection);
+}
+
 /* Take over from the handshake. It may end the connection. */
 static void on_header(struct connection *connection)
 {
     connection->peer = *handshake_source(connection->handshake);
-    if (connection->group->open(connection) < 0)
-        end(connection, CLOSE_NO_MEMORY);
-    else
-        leave_if_asked(connection);
+    begin_late(connection, connection->group->open);
 }
 
 static void on_handshake_over(enum handshake_outcome outcome, void *argument)
@@ -461,16 +602,45 @@ static int begin_handshake(struct connection *connection)
     return connection->handshake == NULL ? -1 : 0;
 }
 
+/* Go on when an accept-delay is over. It may end the connection. */
+static void on_impair_begin(void *argument)
+{
+    struct connection *connection = argument;
+
+    if (stream_impair_begin(connection->impair) == STREAM_IMPAIR_IS_REFUSED)
+        reset_on_purpose(connection, COUNTER_IMPAIR_REFUSED, CLOSE_REFUSED_ON_PURPOSE);
+    else
+        begin_late(connection, connection->group->begin_well);
+}
+
+/* Let it begin well, now or later, and then misbehave. Return 0, or -1 if there is no memory. */
+static int begin_impaired(struct connection *connection)
+{
+    static const struct stream_impair_events events = {on_impair_begin, on_impair_due};
+    struct connection_group *group = connection->group;
+
+    connection->impair = stream_impair_new(&connection->transfer, &events, connection);
+    if (connection->impair == NULL)
+        return -1;
+    if (group->impair.is_fin_withheld)
+        channel_reset_when_closed(&connection->transfer.channel);
+    if (stream_impair_begin(connection->impair) == STREAM_IMPAIR_WAITS)
+        return 0;
+    return group->begin_well(connection);
+}
+
 /* --- Construction and destruction ------------------------------------------------------------ */
 
 struct connection *connection_new(struct connection_group *group, int input_fd, int output_fd,
                                   const union peer *peer)
 {
+    const bool is_impaired = group->is_impaired;
     const struct channel_events events = {
-        .on_readable = on_readable,
-        .on_writable = on_writable,
+        .on_readable = is_impaired ? on_readable_impaired : on_readable,
+        .on_writable = is_impaired ? on_writable_impaired : on_writable,
         .on_event = on_event,
-        .on_socket_readable = group->limits.has_shortcuts ? on_socket_readable : NULL,
+        .on_socket_readable =
+            group->limits.has_shortcuts && !is_impaired ? on_socket_readable : NULL,
     };
     struct connection *connection = malloc(sizeof *connection);
 
@@ -510,6 +680,7 @@ void connection_free(struct connection *connection)
     timeout_cancel(&group->lifetime, &connection->lifetime);
     timeout_cancel(&group->closing, &connection->closing);
     handshake_free(connection->handshake);
+    stream_impair_free(connection->impair);
     transfer_fini(&connection->transfer);
     channel_close(&connection->transfer.channel);
     group->count--;
@@ -543,6 +714,10 @@ int connection_init_group(struct connection_group *group)
     };
 
     group->open = group->identify.mode == LISTENER_IDENTIFY_OFF ? begin_echo : begin_greeting;
-    group->begin = group->proxy_versions == 0 ? group->open : begin_handshake;
+    group->begin_well = group->proxy_versions == 0 ? group->open : begin_handshake;
+    group->is_impaired = impair_is_on(&group->impair);
+    group->begin = group->is_impaired ? begin_impaired : group->begin_well;
+    if (group->is_impaired && stream_impair_prepare(group) < 0)
+        return -1;
     return connection_group_init(group, &deadlines);
 }

@@ -5,11 +5,13 @@
 int connection_pool_init(struct connection_pool *pool)
 {
     pool->queued_bytes = 0;
+    pool->deadlines = (struct deadlines){0};
     return echo_scratch_init(&pool->scratch);
 }
 
 void connection_pool_fini(struct connection_pool *pool)
 {
+    deadlines_fini(&pool->deadlines);
     echo_scratch_fini(&pool->scratch);
 }
 

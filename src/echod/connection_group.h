@@ -9,12 +9,15 @@
 
 #include "base/log.h"
 #include "echod/counters.h"
+#include "echod/deadlines.h"
 #include "echod/echo.h"
 #include "echod/identify.h"
+#include "echod/impair.h"
 #include "echod/listener_options.h"
 #include "echod/timeouts.h"
 
 #include <event2/event.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -41,7 +44,8 @@ typedef void connection_end_callback(struct connection *connection, void *owner)
 /* What all connections of a worker share, whatever their limits. */
 struct connection_pool {
     struct echo_scratch scratch;
-    uint64_t queued_bytes; /* output that waits */
+    uint64_t queued_bytes;      /* output that waits */
+    struct deadlines deadlines; /* of those that misbehave; nothing as long as there are none */
 };
 
 /* Make the scratch. Return 0, or -1 with errno ENOMEM and nothing left to undo. */
@@ -66,11 +70,15 @@ struct connection_group {
     unsigned proxy_versions;                /* of the header that each begins with; 0: with none */
     struct network_list proxy_from;         /* who may send it; empty: anybody */
     struct identify_plan identify;          /* what each is told before its echo, if anything */
+    struct impair impair;                   /* what they do wrong on purpose */
+    _Atomic uint64_t *impaired_count; /* connections of the listener that did, of all workers */
     connection_end_callback *on_end;
     void *owner;
 
-    int (*begin)(struct connection *connection); /* what it does first; connection's */
-    int (*open)(struct connection *connection);  /* and after its handshake */
+    int (*begin)(struct connection *connection);      /* what it does first; connection's */
+    int (*begin_well)(struct connection *connection); /* the same, once it has misbehaved */
+    int (*open)(struct connection *connection);       /* and after its handshake */
+    bool is_impaired;                                 /* they misbehave on purpose */
     struct timeout_queue handshake;
     struct timeout_queue idle;
     struct timeout_queue lifetime;

@@ -26,6 +26,17 @@ static const struct counter_name names[COUNTER_COUNT] = {
     [COUNTER_DATAGRAMS_ABOVE_RATE] = {"above_rate", "above_rate", true},
     [COUNTER_DATAGRAMS_FAILED] = {"failed", "failed", true},
     [COUNTER_DATAGRAMS_OVERFLOWED] = {"overflowed", "overflowed", true},
+    [COUNTER_IMPAIR_CORRUPTED] = {"corrupted", "impair_corrupted_bytes", false},
+    [COUNTER_IMPAIR_CLOSED] = {"closed", "impair_closed", false},
+    [COUNTER_IMPAIR_RESET] = {"reset", "impair_reset", false},
+    [COUNTER_IMPAIR_REFUSED] = {"refused", "impair_refused", false},
+    [COUNTER_IMPAIR_DROPPED] = {"dropped", "impair_dropped", true},
+    [COUNTER_IMPAIR_DUPLICATED] = {"duplicated", "impair_duplicated", true},
+    [COUNTER_IMPAIR_REORDERED] = {"reordered", "impair_reordered", true},
+    [COUNTER_IMPAIR_TRUNCATED] = {"truncated", "impair_truncated", true},
+    [COUNTER_IMPAIR_OVERFLOWED] = {"overflowed", "impair_overflowed", true},
+    [COUNTER_IMPAIR_DATAGRAM_CORRUPTED] = {"datagram_corrupted", "impair_datagram_corrupted_bytes",
+                                           true},
 };
 
 const struct counter_name *counters_name(enum counter which)

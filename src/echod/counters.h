@@ -36,6 +36,17 @@ enum counter {
     COUNTER_DATAGRAMS_ABOVE_RATE, /* dropped: their source comes too often */
     COUNTER_DATAGRAMS_FAILED,     /* the system refused to send the answer, or told of an error */
     COUNTER_DATAGRAMS_OVERFLOWED, /* never received: the receive buffer was full */
+    COUNTER_IMPAIRED,             /* the first of what was done wrong on purpose; see impair */
+    COUNTER_IMPAIR_CORRUPTED = COUNTER_IMPAIRED, /* bytes of connections that were changed */
+    COUNTER_IMPAIR_CLOSED,                       /* connections that were closed, */
+    COUNTER_IMPAIR_RESET,                        /* reset, */
+    COUNTER_IMPAIR_REFUSED,                      /* or refused */
+    COUNTER_IMPAIR_DROPPED,                      /* datagrams that got no answer, */
+    COUNTER_IMPAIR_DUPLICATED,                   /* two, */
+    COUNTER_IMPAIR_REORDERED,                    /* one that another overtook, */
+    COUNTER_IMPAIR_TRUNCATED,                    /* one that was cut, */
+    COUNTER_IMPAIR_OVERFLOWED,                   /* or none since too many are held back */
+    COUNTER_IMPAIR_DATAGRAM_CORRUPTED,           /* bytes of datagrams that were changed */
     COUNTER_COUNT,
 };
 

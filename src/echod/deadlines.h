@@ -2,7 +2,7 @@
  * deadlines: deadlines at any distance, in a heap with one timer.
  * Knows nothing of connections: an owner embeds a struct deadline and is told when it is due. Those
  * that all lie equally far ahead cost less in timeouts.
- * To be used by one room for all connections of a worker.
+ * Called by stream_impair, for all connections of a worker.
  */
 #ifndef ECHOD_DEADLINES_H
 #define ECHOD_DEADLINES_H

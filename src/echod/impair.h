@@ -1,8 +1,8 @@
 /*
  * impair: what a listener does wrong on purpose, as plain data, and each decision that follows from
  * it: which byte is changed, which datagram is dropped, how late an answer is.
- * Moves no byte and keeps no time.
- * Called by listener_options for the values.
+ * Moves no byte and keeps no time; stream_impair does.
+ * Called by stream_impair, and by listener_options for the values.
  *
  * A decision follows from the seed, from whom it concerns (a connection's or a socket's ordinal),
  * and from the place (a byte's position, a datagram's ordinal), and from nothing else: neither from

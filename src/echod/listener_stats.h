@@ -21,8 +21,9 @@ struct listener_stats {
     struct listener_stats *next;
     char label[ADDRESS_TEXT_SIZE]; /* the name, or else the address */
     bool is_of_datagrams;
-    _Atomic uint64_t open; /* connections, of all workers */
-    _Atomic uint64_t max;  /* that there may be */
+    _Atomic uint64_t open;     /* connections, of all workers */
+    _Atomic uint64_t max;      /* that there may be */
+    _Atomic uint64_t impaired; /* connections that were accepted to misbehave: their ordinals */
     struct counters by_worker[];
 };
 

@@ -47,10 +47,10 @@ static bool has_datagrams(const struct listener_stats_list *list)
     return false;
 }
 
-/* What is open is told instead of what has ended. */
+/* What is open is told instead of what has ended, and misbehaviour in a line of its own. */
 static bool is_told(enum counter which, bool is_of_datagrams)
 {
-    return which != COUNTER_CONNECTIONS_ENDED &&
+    return which != COUNTER_CONNECTIONS_ENDED && which < COUNTER_IMPAIRED &&
            counters_name(which)->is_of_datagrams == is_of_datagrams;
 }
 
@@ -61,6 +61,33 @@ static void add_totals(struct totals_line *line, const struct listener_stats_lis
         if (is_told(which, are_of_datagrams))
             add_counter(line, which, listener_stats_total(list, which));
     }
+}
+
+/* Tell of what was done wrong on purpose, if anything was, behind what the line has already. */
+static void log_misbehaviour(struct totals_line *line, const uint64_t values[COUNTER_COUNT],
+                             struct log *log)
+{
+    uint64_t sum = 0;
+
+    line_append_text(&line->text, " misbehaved:");
+    for (enum counter which = COUNTER_IMPAIRED; which < COUNTER_COUNT; which++) {
+        add_counter(line, which, values[which]);
+        sum += values[which];
+    }
+    if (sum > 0)
+        log_write_text(log, LOG_LEVEL_INFO, line->fields, line->field_count,
+                       line_text(&line->text));
+}
+
+static void log_all_misbehaviour(const struct listener_stats_list *list, struct log *log)
+{
+    struct totals_line line = {.field_count = 0};
+    uint64_t values[COUNTER_COUNT];
+
+    line_append_text(&line.text, "totals:");
+    for (enum counter which = COUNTER_IMPAIRED; which < COUNTER_COUNT; which++)
+        values[which] = listener_stats_total(list, which);
+    log_misbehaviour(&line, values, log);
 }
 
 void totals_log(const struct listener_stats_list *list, struct log *log)
@@ -74,6 +101,23 @@ void totals_log(const struct listener_stats_list *list, struct log *log)
         add_totals(&line, list, true);
     add(&line, "log_dropped", "log_dropped", log_dropped_count(log));
     log_write_text(log, LOG_LEVEL_INFO, line.fields, line.field_count, line_text(&line.text));
+    log_all_misbehaviour(list, log);
+}
+
+static void log_listener_misbehaviour(const struct listener_stats *stats, size_t worker_count,
+                                      struct log *log)
+{
+    struct totals_line line = {
+        .fields = {{.name = "listener", .text = stats->label}},
+        .field_count = 1,
+    };
+    uint64_t values[COUNTER_COUNT];
+
+    line_append_text(&line.text, "listener ");
+    line_append_text(&line.text, stats->label);
+    for (enum counter which = COUNTER_IMPAIRED; which < COUNTER_COUNT; which++)
+        values[which] = listener_stats_sum(stats, worker_count, which);
+    log_misbehaviour(&line, values, log);
 }
 
 static void log_listener(const struct listener_stats *stats, size_t worker_count, struct log *log)
@@ -95,6 +139,7 @@ static void log_listener(const struct listener_stats *stats, size_t worker_count
             add_counter(&line, which, listener_stats_sum(stats, worker_count, which));
     }
     log_write_text(log, LOG_LEVEL_INFO, line.fields, line.field_count, line_text(&line.text));
+    log_listener_misbehaviour(stats, worker_count, log);
 }
 
 void totals_log_listeners(const struct listener_stats_list *list, struct log *log)

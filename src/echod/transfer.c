@@ -32,7 +32,7 @@ bool transfer_has_stalled(struct transfer *transfer)
     return false;
 }
 
-static void count_received(struct transfer *transfer, size_t count)
+void transfer_count_received(struct transfer *transfer, size_t count)
 {
     if (count == 0)
         return;
@@ -48,20 +48,21 @@ static void count_sent(struct transfer *transfer, size_t count)
 }
 
 /*
- * Keep account of what waits: `added_bytes` were put into output since the last time, and what is
- * missing besides was sent. Return how much that is.
+ * Keep account of what waits: `added_bytes` came since the last time, `held_bytes` of all are not
+ * in output yet, and what is missing besides was sent. Return how much that is.
  */
-static size_t settle_output(struct transfer *transfer, size_t added_bytes)
+static inline size_t settle(struct transfer *transfer, size_t added_bytes, size_t held_bytes)
 {
     struct connection_group *group = transfer->group;
     const size_t expected = transfer->queued_bytes + added_bytes;
-    const size_t queued = evbuffer_get_length(channel_output(&transfer->channel));
+    const size_t output = evbuffer_get_length(channel_output(&transfer->channel));
+    const size_t queued = output + held_bytes;
     const size_t sent = expected - queued;
 
     transfer->queued_bytes = queued;
     group->pool->queued_bytes += added_bytes;
     group->pool->queued_bytes -= sent;
-    if (queued == 0)
+    if (output == 0)
         timeout_cancel(&group->write_stall, &transfer->write_stall);
     else if (sent > 0 || !timeout_is_armed(&transfer->write_stall))
         note_write_progress(transfer);
@@ -69,9 +70,9 @@ static size_t settle_output(struct transfer *transfer, size_t added_bytes)
 }
 
 /* The same, of the echo. */
-static void account_output(struct transfer *transfer, size_t added_bytes)
+static inline void account(struct transfer *transfer, size_t added_bytes, size_t held_bytes)
 {
-    const size_t sent = settle_output(transfer, added_bytes);
+    const size_t sent = settle(transfer, added_bytes, held_bytes);
 
     if (sent == 0)
         return;
@@ -79,9 +80,25 @@ static void account_output(struct transfer *transfer, size_t added_bytes)
     timeout_postpone(&transfer->group->idle, &transfer->idle);
 }
 
+static void account_output(struct transfer *transfer, size_t added_bytes)
+{
+    account(transfer, added_bytes, 0);
+}
+
+void transfer_account(struct transfer *transfer, size_t added_bytes, size_t held_bytes)
+{
+    account(transfer, added_bytes, held_bytes);
+}
+
 void transfer_note_sent(struct transfer *transfer)
 {
     account_output(transfer, 0);
+}
+
+void transfer_forget(struct transfer *transfer, size_t count)
+{
+    transfer->queued_bytes -= count;
+    transfer->group->pool->queued_bytes -= count;
 }
 
 /* Tell whether output that waits must not grow: on this connection, or on all of them together. */
@@ -120,7 +137,7 @@ int transfer_echo_input(struct transfer *transfer)
 
     if (length == 0)
         return 0;
-    count_received(transfer, length);
+    transfer_count_received(transfer, length);
     if (echo_input(input, channel_output(&transfer->channel)) < 0)
         return -1;
     account_output(transfer, length);
@@ -167,7 +184,7 @@ enum transfer_outcome transfer_echo_socket(struct transfer *transfer)
         output_room(transfer), &transfer->is_streaming, &progress);
     const int error = errno;
 
-    count_received(transfer, progress.received);
+    transfer_count_received(transfer, progress.received);
     count_sent(transfer, progress.sent);
     switch (outcome) {
     case ECHO_SENT:
@@ -187,7 +204,7 @@ enum transfer_outcome transfer_echo_socket(struct transfer *transfer)
 
 static void account_greeting(struct transfer *transfer, size_t added_bytes)
 {
-    const size_t sent = settle_output(transfer, added_bytes);
+    const size_t sent = settle(transfer, added_bytes, 0);
 
     counters_add(transfer->group->counters, COUNTER_IDENTITY_BYTES, sent);
 }

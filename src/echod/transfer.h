@@ -2,7 +2,7 @@
  * transfer: the bytes of one connection: from input to output, the account of what waits, and when
  * reading pauses for it.
  * Knows no state of a connection and ends none: what it meets it returns.
- * Called by connection.
+ * Called by connection, and by stream_impair for what it holds.
  */
 #ifndef ECHOD_TRANSFER_H
 #define ECHOD_TRANSFER_H
@@ -61,6 +61,18 @@ enum transfer_outcome transfer_echo_socket(struct transfer *transfer)
 
 /* Account what was sent since the last time. */
 void transfer_note_sent(struct transfer *transfer);
+
+/* Count bytes that were received. */
+void transfer_count_received(struct transfer *transfer, size_t count);
+
+/*
+ * Account what waits where something stands before output: `added_bytes` came since the last time,
+ * and `held_bytes` of all that came stand there now.
+ */
+void transfer_account(struct transfer *transfer, size_t added_bytes, size_t held_bytes);
+
+/* Account bytes that were held and are gone, and will not be sent. */
+void transfer_forget(struct transfer *transfer, size_t count);
 
 /*
  * Pause reading at the high mark and go on at the low one, whichever is due. While reading pauses,

@@ -119,6 +119,24 @@ START_TEST(datagrams_have_totals_where_there_is_a_socket_for_them)
 }
 END_TEST
 
+START_TEST(misbehaviour_has_a_line_of_its_own_where_there_was_some)
+{
+    add(ENDPOINT_LISTENER, "tcp://127.0.0.1:7", "");
+    add(ENDPOINT_DATAGRAM, "udp://127.0.0.1:7", "dgram");
+    find();
+    count(0, 0, COUNTER_IMPAIR_RESET, 3);
+    totals_log(&scene.stats, support_log(LOG_FORMAT_TEXT));
+    totals_log_listeners(&scene.stats, support_log(LOG_FORMAT_TEXT));
+    support_assert_matches(support_log_text(),
+                           "log_dropped=0\n"
+                           "[^\n]* totals: misbehaved: corrupted=0 closed=0 reset=3 refused=0 "
+                           "dropped=0 [^\n]*datagram_corrupted=0\n"
+                           "[^\n]* listener tcp://127.0.0.1:7: open=0 [^\n]*\n"
+                           "[^\n]* listener tcp://127.0.0.1:7 misbehaved: corrupted=0 [^\n]*\n"
+                           "[^\n]* listener dgram: datagrams_in=0 [^\n]*\n$");
+}
+END_TEST
+
 START_TEST(in_json_the_listener_is_a_fact)
 {
     add(ENDPOINT_LISTENER, "tcp://127.0.0.1:7", "public");
@@ -194,6 +212,7 @@ static Suite *totals_suite(void)
     tcase_add_checked_fixture(lines, setup, teardown);
     tcase_add_test(lines, workers_and_listeners_add_up);
     tcase_add_test(lines, datagrams_have_totals_where_there_is_a_socket_for_them);
+    tcase_add_test(lines, misbehaviour_has_a_line_of_its_own_where_there_was_some);
     tcase_add_test(lines, in_json_the_listener_is_a_fact);
 
     tcase_add_checked_fixture(listeners, setup, teardown);

@@ -18,6 +18,8 @@ const struct connection_limits scene_usual_limits = {
     .linger_timeout_ms = LONG_MS,
 };
 
+static const struct impair nothing = {.seed = 0};
+
 uint64_t scene_count_of(enum counter which)
 {
     return counters_get(&scene.counters, which);
@@ -61,7 +63,7 @@ static void on_end(struct connection *connection, void *owner)
 }
 
 static void start_group(const struct connection_limits *limits, unsigned proxy_versions,
-                        unsigned identify_mode)
+                        unsigned identify_mode, const struct impair *impair)
 {
     static const struct self self = {.host = "a host", .pod = "a-pod", .pid = 7};
 
@@ -79,32 +81,39 @@ static void start_group(const struct connection_limits *limits, unsigned proxy_v
     scene.group.proxy_versions = proxy_versions;
     scene.group.identify = (struct identify_plan){
         .mode = identify_mode, .worker = 3, .self = &self, .listener = "public"};
+    scene.group.impair = *impair;
+    scene.group.impaired_count = &scene.impaired;
     ck_assert_int_eq(connection_init_group(&scene.group), 0);
 }
 
 static void restart_group(const struct connection_limits *limits, unsigned proxy_versions,
-                          unsigned identify_mode)
+                          unsigned identify_mode, const struct impair *impair)
 {
     ck_assert_int_eq(scene.count, 0);
     connection_group_fini(&scene.group);
     connection_pool_fini(&scene.pool);
-    start_group(limits, proxy_versions, identify_mode);
+    start_group(limits, proxy_versions, identify_mode, impair);
 }
 
 void scene_use_limits(const struct connection_limits *limits)
 {
-    restart_group(limits, 0, LISTENER_IDENTIFY_OFF);
+    restart_group(limits, 0, LISTENER_IDENTIFY_OFF, &nothing);
 }
 
 void scene_use_proxy(unsigned versions, const struct connection_limits *limits)
 {
-    restart_group(limits, versions, LISTENER_IDENTIFY_OFF);
+    restart_group(limits, versions, LISTENER_IDENTIFY_OFF, &nothing);
 }
 
 void scene_use_identity(unsigned mode, unsigned proxy_versions,
                         const struct connection_limits *limits)
 {
-    restart_group(limits, proxy_versions, mode);
+    restart_group(limits, proxy_versions, mode, &nothing);
+}
+
+void scene_use_impair(const struct impair *impair, const struct connection_limits *limits)
+{
+    restart_group(limits, 0, LISTENER_IDENTIFY_OFF, impair);
 }
 
 void scene_use_timeouts(uint64_t idle_ms, uint64_t lifetime_ms, uint64_t write_ms,
@@ -121,7 +130,7 @@ void scene_use_timeouts(uint64_t idle_ms, uint64_t lifetime_ms, uint64_t write_m
 
 void scene_setup(void)
 {
-    start_group(&scene_usual_limits, 0, LISTENER_IDENTIFY_OFF);
+    start_group(&scene_usual_limits, 0, LISTENER_IDENTIFY_OFF, &nothing);
 }
 
 void client_hang_up(struct client *client)
