@@ -7,7 +7,6 @@
 #include <openssl/bio.h>
 #include <openssl/ec.h>
 #include <openssl/pem.h>
-#include <openssl/rsa.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,16 +25,52 @@ static struct {
 
 /* --- Certificates ---------------------------------------------------------------------------- */
 
-static EVP_PKEY *make_key(bool is_rsa)
+/* It takes long to make one (under valgrind, minutes), so there is one for all tests. */
+static const char rsa_key[] = "-----BEGIN PRIVATE KEY-----\n"
+                              "MIIEvAIBADANBgkqhkiG9w0BAQEFAASCBKYwggSiAgEAAoIBAQDVbZzeTItsqodD\n"
+                              "3hwwER5jzT/cjwjlBXVSh43aLWPR9wNE/eFoEihEkmcv5TN2DPMBgspotElYqG7G\n"
+                              "Cp/hoT/uIK9L5ORBs+jgLYXZCurWiM9yJD1AHzU7yIre95ShPmjOzDUcghOPf/Hc\n"
+                              "lqzRixN+MDHikj+PBst7pzGk5UREk7dAprv2tasvaL00mdCYvbBg4CIYGdXNsd+J\n"
+                              "lMA5WztNvps4LrwGhCXME99pcNH98LrwdhbhIq5tG+38Cwno2yRlGp+IH7b0jyoi\n"
+                              "dw/5Lx1OpJCWFme59phljNF2aJic0eaOOLa81I5rijQv3q00SOKuN9uvOg23zRh3\n"
+                              "mjxqc4tJAgMBAAECggEABwSFWzsQFvQdrrBMcMYqhiSQqRg1tilLFZO23Dz21cep\n"
+                              "K1xGGTQG1lTFoNA8AQsyKFNCtyIKcVuK1oDKutJtaQKMUQYHMIpEw3sSHID2SzSR\n"
+                              "AaAW0kqhNCrtageg/8ZIdiUS/Mt7VV7jHU1oN4GhRyc4uxbzXdwSCV0fgQ9qz1Uu\n"
+                              "sFePCqFQG9a5BoLn0zYsuNfRi2MRP7a3A11nzHTRLMsw5ArpsII+X0eOwWC/3lsr\n"
+                              "5tdwaXad0BfyzEM/n1BIBziftYOGnpkUi35UWQTssyT+RUPyuJlcR7yZ1HIpbHoF\n"
+                              "YzLNmfr6OVz5KtJ7zhuUyV+4uFfG+NJUMjuoEaMU2wKBgQD0vB5WBk2ijMaxPwXm\n"
+                              "ZR3a0tRn9OPp1n75vpeqLvXW5kRoKmF0QktX5iwXHosuqz2aFysvsZSr4+qpc7Q5\n"
+                              "xCvRzqpM4K6RH278wybkDar1pvxSzdpEgzLj48st1wBEGvyQF6Xvn3gcYhx58Ybn\n"
+                              "25GPznQii18UHRtSXuH8TgkFrwKBgQDfQJYDt6ZNtfU11Pa6QJjkcDLcaRAjr0Io\n"
+                              "/PD/Jw92DnQSPNV/Vo35O7LRUStFvpCA31u+DqfpMeRDYP/Ocu/0yJz/5OqUhtA7\n"
+                              "dwpWK8cktl2G30qk/wm9VX5/d3HNTy8bRnLwjcJl8zy+OUy7MLTLQiowJS+tTMAT\n"
+                              "ObQ2BpY0hwKBgBcYveAufhsuH/5QTVU+C8BAD220LeI+rQMS2qtj/S2H08Lk5Qec\n"
+                              "zhGAln6kEkyYOpsVPq0knDxQqS/OzJ57Bgup7maM+cyWY9oU7NGu/Ihsdvm1lbjL\n"
+                              "jPz23ZD47nx+84EBylY//YzoMXnMsoelMCqbOFieQJ3cVVzDuZ4fGzjfAoGAC9PQ\n"
+                              "HsJL/TH2m7N8nsFtWCzZhPPL9xgB2UoNOndHSmnZnF28sdJUEzAmeRBjyn4eCbXL\n"
+                              "lnYQTzplbWxmIPnV3JIEP0pRYy0BOyVDVu1az4cZzVtnCPa5/V3aJcaeMNJRHJDO\n"
+                              "5g+cjOol/a3rcr9R1LLcqVBPBk9anaog8fvHWWECgYAqfs0f51BiSn61P67hira0\n"
+                              "XJeZXAIf8DhtfelUKtyOSAqPCOBcrfrSGH0MMS/4lFiyzi/aNYFj9hSDKKjH86St\n"
+                              "CITQovOYKfWtyxwS8xK1S0D1MJLqTVoWeVx6iJevfUpDU5eiEdpDE7XmxA4LKNSE\n"
+                              "hDmFOGKOBSJUTnrk4XXgpg==\n"
+                              "-----END PRIVATE KEY-----\n";
+
+static EVP_PKEY *read_rsa_key(void)
 {
-    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_id(is_rsa ? EVP_PKEY_RSA : EVP_PKEY_EC, NULL);
+    BIO *bio = BIO_new_mem_buf(rsa_key, -1);
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+
+    BIO_free(bio);
+    return key;
+}
+
+static EVP_PKEY *make_ec_key(void)
+{
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_id(EVP_PKEY_EC, NULL);
     EVP_PKEY *key = NULL;
 
     ck_assert_int_eq(EVP_PKEY_keygen_init(context), 1);
-    if (is_rsa)
-        ck_assert_int_eq(EVP_PKEY_CTX_set_rsa_keygen_bits(context, 2048), 1);
-    else
-        ck_assert_int_eq(EVP_PKEY_CTX_set_ec_paramgen_curve_nid(context, NID_X9_62_prime256v1), 1);
+    ck_assert_int_eq(EVP_PKEY_CTX_set_ec_paramgen_curve_nid(context, NID_X9_62_prime256v1), 1);
     ck_assert_int_eq(EVP_PKEY_keygen(context, &key), 1);
     EVP_PKEY_CTX_free(context);
     return key;
@@ -73,7 +108,7 @@ static void set_times(X509 *certificate, struct issuer_wish wish)
 
 struct issued issuer_make(struct issuer_wish wish)
 {
-    struct issued issued = {X509_new(), make_key(wish.is_rsa)};
+    struct issued issued = {X509_new(), wish.is_rsa ? read_rsa_key() : make_ec_key()};
     const struct issued *by = wish.issuer == NULL ? &issued : wish.issuer;
     X509 *certificate = issued.certificate;
 

@@ -24,7 +24,7 @@ struct issuer_wish {
     long begin_s, end_s;         /* from now on; both 0: from yesterday for 100 days */
     const struct issued *issuer; /* NULL: itself */
     bool is_ca;
-    bool is_rsa; /* or else it has a key of P-256, which is made faster */
+    bool is_rsa; /* with the one key of RSA that there is; or else with a new one of P-256 */
 };
 
 struct issued issuer_make(struct issuer_wish wish);

@@ -1,0 +1,223 @@
+/*
+ * check_tls_notes: what an operator is told of certificates that can be used.
+ * Run by make check.
+ */
+#include <config.h>
+
+#include "echod/tls_notes.h"
+
+#include "base/certificate_facts.h"
+#include "issuer.h"
+#include "support.h"
+
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { MAX_NOTES = 8, TEXT_SIZE = 1000 };
+
+static struct {
+    struct listener_options options;
+    char notes[MAX_NOTES][TEXT_SIZE]; /* "warning: TEXT", and facts as "; NAME=VALUE" */
+    int count;
+} scene;
+
+static void setup(void)
+{
+    memset(&scene, 0, sizeof scene);
+    scene.options.tls.client_auth = TLS_CLIENT_AUTH_REQUIRE;
+    (void)issuer_begin();
+}
+
+static void on_note(const struct tls_note *note, void *argument)
+{
+    char *text = scene.notes[scene.count++];
+    int length;
+
+    ck_assert_ptr_eq(argument, &scene);
+    length = snprintf(text, TEXT_SIZE, "%s: %s",
+                      note->level == LOG_LEVEL_WARNING ? "warning" : "info", note->text);
+    for (size_t i = 0; i < note->field_count; i++) {
+        const struct log_field *field = &note->fields[i];
+
+        length += snprintf(text + length, TEXT_SIZE - (size_t)length, "; %s=%s", field->name,
+                           field->text != NULL ? field->text : "");
+        if (field->text == NULL)
+            length +=
+                snprintf(text + length, TEXT_SIZE - (size_t)length, "%u", (unsigned)field->number);
+    }
+}
+
+/* Tell what there is to know of a certificate in a file, and return the file's path. */
+static const char *tell(const struct issued *issued, X509 *behind)
+{
+    const char *path = issuer_write("a.pem", issued->certificate, issued->key, behind);
+    struct error error = {""};
+    struct tls_context *context;
+
+    (void)strcpy(scene.options.tls.cert, path);
+    context = tls_context_new(&scene.options, &error);
+    ck_assert_msg(context != NULL, "%s", error.text);
+    scene.count = 0;
+    tls_notes_tell(context, "tls://[::]:7", on_note, &scene);
+    tls_context_unref(context);
+    return path;
+}
+
+START_TEST(whose_it_is_and_when_it_ends_is_told)
+{
+    struct issued issued =
+        issuer_make((struct issuer_wish){.common_name = "a", .names = "DNS:*.b,IP:::1,URI:x:y"});
+
+    (void)tell(&issued, NULL);
+    ck_assert_int_eq(scene.count, 1);
+    support_assert_matches(
+        scene.notes[0],
+        "^info: certificate of tls://\\[::\\]:7: /tmp/.*/a.pem: CN=a for \\*.b, ::1, x:y, ends "
+        "[0-9-]{10}T[0-9:]{8}Z, in (99|100) days; address=tls://\\[::\\]:7; file=/tmp/.*/a.pem; "
+        "subject=CN=a; names=\\*.b, ::1, x:y; ends=[0-9-]{10}T[0-9:]{8}Z; days_left=(99|100)$");
+    issuer_free(&issued);
+}
+END_TEST
+
+/* How long certificates last, in seconds, and what is said of it. */
+static const struct {
+    long end_s;
+    const char *pattern;
+} ends[] = {
+    {30L * ISSUER_DAY + 100, "^info: .* CN=a, ends .*Z, in 30 days; address"},
+    {30L * ISSUER_DAY - 1, "^warning: .* CN=a, ends .*Z, in 29 days; renew it; .*=29$"},
+    {ISSUER_DAY + 100, "^warning: .* CN=a, ends .*Z, in 1 day; renew it; "},
+    {1000, "^warning: .* CN=a, ends .*Z, within a day; renew it; .*=0$"},
+};
+
+START_TEST(an_end_that_is_near_is_a_warning)
+{
+    struct issued issued = issuer_make(
+        (struct issuer_wish){.common_name = "a", .begin_s = -100, .end_s = ends[_i].end_s});
+
+    (void)tell(&issued, NULL);
+    ck_assert_int_eq(scene.count, 1);
+    support_assert_matches(scene.notes[0], ends[_i].pattern);
+    issuer_free(&issued);
+}
+END_TEST
+
+START_TEST(issuers_are_looked_at_as_well)
+{
+    struct issued by = issuer_make(
+        (struct issuer_wish){.common_name = "by", .begin_s = -1, .end_s = 5000, .is_ca = true});
+    struct issued past = issuer_make(
+        (struct issuer_wish){.common_name = "past", .begin_s = -2, .end_s = -1, .is_ca = true});
+    struct issued issued = issuer_make((struct issuer_wish){.common_name = "a", .issuer = &by});
+
+    (void)strcpy(scene.options.tls.client_ca,
+                 issuer_write("ca.pem", past.certificate, NULL, by.certificate));
+    (void)tell(&issued, by.certificate);
+    ck_assert_int_eq(scene.count, 4);
+    support_assert_matches(scene.notes[1], "^warning: issuer in the chain of tls://\\[::\\]:7: "
+                                           "CN=by ends .*Z, within a day; renew it; address=");
+    support_assert_matches(scene.notes[2], "^warning: client CA of .*: CN=past ended .*Z; renew");
+    support_assert_matches(scene.notes[3], "^warning: client CA of .*: CN=by ends .*Z, within a");
+    issuer_free(&issued);
+    issuer_free(&past);
+    issuer_free(&by);
+}
+END_TEST
+
+START_TEST(a_chain_out_of_order_is_a_warning)
+{
+    struct issued other = issuer_make((struct issuer_wish){.common_name = "o", .is_ca = true});
+    struct issued issued = issuer_make((struct issuer_wish){.common_name = "a"});
+
+    (void)tell(&issued, other.certificate);
+    ck_assert_int_eq(scene.count, 2);
+    support_assert_matches(scene.notes[1], "^warning: certificate of .*/a.pem: number 2 in it did "
+                                           "not issue number 1; put behind each ");
+    issuer_free(&issued);
+    issuer_free(&other);
+}
+END_TEST
+
+/* Permissions of a key's file, and whether a warning is due. */
+static const struct {
+    mode_t mode;
+    bool is_warning;
+} modes[] = {{0600, false}, {0640, false}, {0660, false}, {0604, true}, {0602, true}, {0644, true}};
+
+START_TEST(a_key_that_others_may_read_is_a_warning)
+{
+    struct issued issued = issuer_make((struct issuer_wish){.common_name = "a"});
+    const char *path = issuer_write("a.key", NULL, issued.key, NULL);
+
+    (void)strcpy(scene.options.tls.key, path);
+    ck_assert_int_eq(chmod(path, modes[_i].mode), 0);
+    (void)tell(&issued, NULL);
+    ck_assert_int_eq(scene.count, modes[_i].is_warning ? 2 : 1);
+    if (modes[_i].is_warning)
+        support_assert_matches(scene.notes[1], "^warning: key of tls://\\[::\\]:7: others than the "
+                                               "owner of /tmp/.*/a.key .* chmod o= /tmp/.*/a.key");
+    issuer_free(&issued);
+}
+END_TEST
+
+START_TEST(long_and_strange_names_are_shown_as_far_as_they_fit)
+{
+    char names[400] = "DNS:";
+    struct issued issued;
+    char text[CERTIFICATE_TEXT_SIZE];
+
+    memset(names + 4, 'x', 300);
+    issued = issuer_make((struct issuer_wish){.names = names});
+    certificate_subject(issued.certificate, text);
+    ck_assert_str_eq(text, "");
+    certificate_names(issued.certificate, text);
+    ck_assert_uint_eq(strlen(text), CERTIFICATE_TEXT_SIZE - 1);
+    ck_assert_str_eq(text + strlen(text) - 5, "xx...");
+    issuer_free(&issued);
+    issued = issuer_make((struct issuer_wish){.common_name = "a,\n\xc3\xa4"});
+    certificate_subject(issued.certificate, text);
+    ck_assert_str_eq(text, "CN=a\\,\\0A\xc3\xa4");
+    issuer_free(&issued);
+}
+END_TEST
+
+START_TEST(a_time_far_away_is_written)
+{
+    struct issued issued = issuer_make((struct issuer_wish){.common_name = "a"});
+    char text[CERTIFICATE_TIME_SIZE];
+
+    ck_assert_int_eq(
+        ASN1_TIME_set_string(X509_getm_notAfter(issued.certificate), "99991231235959Z"), 1);
+    certificate_format_end(issued.certificate, text);
+    ck_assert_str_eq(text, "9999-12-31T23:59:59Z");
+    ck_assert_ptr_null(certificate_fault(issued.certificate, time(NULL)));
+    ck_assert_str_eq(certificate_fault(issued.certificate, 0), "certificate is not yet valid");
+    issuer_free(&issued);
+}
+END_TEST
+
+static Suite *tls_notes_suite(void)
+{
+    Suite *suite = suite_create("tls_notes");
+    TCase *notes = support_case(suite, "notes");
+    TCase *facts = support_case(suite, "facts");
+
+    tcase_add_checked_fixture(notes, setup, issuer_end);
+    tcase_add_test(notes, whose_it_is_and_when_it_ends_is_told);
+    tcase_add_loop_test(notes, an_end_that_is_near_is_a_warning, 0,
+                        (int)(sizeof ends / sizeof ends[0]));
+    tcase_add_test(notes, issuers_are_looked_at_as_well);
+    tcase_add_test(notes, a_chain_out_of_order_is_a_warning);
+    tcase_add_loop_test(notes, a_key_that_others_may_read_is_a_warning, 0,
+                        (int)(sizeof modes / sizeof modes[0]));
+    tcase_add_test(facts, long_and_strange_names_are_shown_as_far_as_they_fit);
+    tcase_add_test(facts, a_time_far_away_is_written);
+    return suite;
+}
+
+int main(void)
+{
+    return support_run(tls_notes_suite());
+}
