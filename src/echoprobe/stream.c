@@ -16,6 +16,7 @@
 
 enum {
     EVIDENCE_BYTES = 262144, /* the most wrong bytes that are kept before they are judged */
+    ALERT_BYTES = 7,         /* of TLS, with the head of its record */
     PREFACE_PROOF = 12,      /* so many bytes of the preface came back by no coincidence */
 };
 
@@ -124,12 +125,22 @@ static size_t accept_right(struct stream *stream, const unsigned char *bytes, si
     return matching;
 }
 
+/* Tell whether it is an alert of TLS, which answers what is none (RFC 8446, 5.1 and 6). */
+static bool is_alert(const unsigned char *bytes, size_t length)
+{
+    return length >= ALERT_BYTES && bytes[0] == 21 && bytes[1] == 3 && bytes[2] <= 4 &&
+           bytes[3] == 0 && bytes[4] == 2 && (bytes[5] == 1 || bytes[5] == 2);
+}
+
 static void judge_bytes(const struct stream *stream, const unsigned char *bytes, size_t length,
                         struct fault *fault)
 {
     if (stream->returned + length >= PREFACE_PROOF && is_preface(stream, bytes, length))
         fault_set(fault, FAULT_INSERTED, 0, stream->connector.preface->length,
                   "the PROXY header came back: the service does not expect one");
+    else if (stream->returned == 0 && stream->transport.tls == NULL && is_alert(bytes, length))
+        fault_set(fault, FAULT_INSERTED, 0, ALERT_BYTES,
+                  "the other end speaks TLS, and sent an alert: ask it with tls://");
     else
         fault_judge_stream(stream->pattern, stream->number, stream->returned, stream->sent, bytes,
                            length, fault);

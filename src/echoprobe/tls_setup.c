@@ -47,8 +47,8 @@ static int set_expected(struct tls_setup *setup, const struct address *address, 
     const char *given = setup->plan->server_name;
     const char *name = given != NULL ? given : address->host;
 
-    if (given != NULL && (given[0] == '\0' || strlen(given) >= sizeof setup->expected)) {
-        error_set(error, "--sni: \"%s\" is no name of 1 to %zu characters", given,
+    if (given != NULL && strlen(given) >= sizeof setup->expected) {
+        error_set(error, "--sni: \"%s\" is no name of at most %zu characters", given,
                   sizeof setup->expected - 1);
         return -1;
     }
@@ -77,14 +77,14 @@ static bool expect(const struct tls_setup *setup)
 
 /* --- Files ----------------------------------------------------------------------------------- */
 
-/* Say that a file cannot be used, with OpenSSL's first reason, and return -1. */
-static int refuse_file(const char *option, const char *file, struct error *error)
+/* Say what is wrong with a file, with OpenSSL's first reason, and return -1. */
+static int refuse_file(const char *option, const char *file, const char *fault, struct error *error)
 {
     const unsigned long code = ERR_peek_error();
-    const char *reason = ERR_GET_LIB(code) == ERR_LIB_SYS ? strerror(ERR_GET_REASON(code))
-                                                          : ERR_reason_error_string(code);
+    const bool is_system = ERR_GET_LIB(code) == ERR_LIB_SYS;
+    const char *reason = is_system ? strerror(ERR_GET_REASON(code)) : ERR_reason_error_string(code);
 
-    error_set(error, "--%s: %s cannot be used: %s", option, file,
+    error_set(error, "--%s: %s %s: %s", option, file, is_system ? "cannot be used" : fault,
               reason == NULL ? "OpenSSL gives no reason" : reason);
     errno = ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE ? ENOMEM : EINVAL;
     return -1;
@@ -99,12 +99,12 @@ static int load_trust(const struct tls_setup *setup, struct error *error)
     if (ca == NULL)
         return SSL_CTX_set_default_verify_paths(setup->context) == 1
                    ? 0
-                   : refuse_file("ca", "the system's list", error);
+                   : refuse_file("ca", "the system's list", "cannot be used", error);
     is_directory = stat(ca, &status) == 0 && S_ISDIR(status.st_mode);
     if (SSL_CTX_load_verify_locations(setup->context, is_directory ? NULL : ca,
                                       is_directory ? ca : NULL) == 1)
         return 0;
-    return refuse_file("ca", ca, error);
+    return refuse_file("ca", ca, "has no certificates", error);
 }
 
 /* Nobody is there to type a password while a probe runs: a key that needs one is refused. */
@@ -126,9 +126,10 @@ static int load_certificate(const struct tls_setup *setup, struct error *error)
         return 0;
     SSL_CTX_set_default_passwd_cb(setup->context, on_password_wanted);
     if (SSL_CTX_use_certificate_chain_file(setup->context, certificate) != 1)
-        return refuse_file("cert", certificate, error);
+        return refuse_file("cert", certificate, "has no certificate", error);
     if (SSL_CTX_use_PrivateKey_file(setup->context, key, SSL_FILETYPE_PEM) != 1)
-        return refuse_file(setup->plan->key != NULL ? "key" : "cert", key, error);
+        return refuse_file(setup->plan->key != NULL ? "key" : "cert", key,
+                           "has no key that fits and needs no password", error);
     return 0;
 }
 
