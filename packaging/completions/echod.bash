@@ -63,7 +63,7 @@ _echod() {
         return
         ;;
     --log-target) words='stderr syslog' ;;
-    --client-auth) words='off request require' ;;
+    --client-auth) words='auto off request require' ;;
     --tls-min) words='1.2 1.3' ;;
     --log-level) words='error warning info debug' ;;
     --log-format) words='text json' ;;

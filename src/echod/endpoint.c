@@ -198,15 +198,27 @@ void endpoint_log_identify(const struct endpoint *endpoint, struct log *log)
                          endpoint->name);
 }
 
-static void log_note(const struct tls_note *note, void *log)
+/* Of whom something is told, and where. */
+struct telling {
+    const struct endpoint *endpoint;
+    struct log *log;
+};
+
+static void log_note(const struct tls_note *note, void *argument)
 {
-    log_write_fields(log, note->level, note->fields, note->field_count, "%s", note->text);
+    const struct telling *telling = argument;
+    struct log_field fields[TLS_NOTE_FIELDS + 1] = {endpoint_fact(telling->endpoint)};
+
+    memcpy(fields + 1, note->fields, note->field_count * sizeof fields[0]);
+    log_write_fields(telling->log, note->level, fields, note->field_count + 1, "%s", note->text);
 }
 
 void endpoint_log_tls(const struct endpoint *endpoint, struct log *log)
 {
+    struct telling telling = {endpoint, log};
+
     if (endpoint->next_tls != NULL)
-        tls_notes_tell(endpoint->next_tls, endpoint->name, log_note, log);
+        tls_notes_tell(endpoint->next_tls, endpoint->name, log_note, &telling);
 }
 
 void endpoint_explain(struct error *error, const char *name, const char *advice)

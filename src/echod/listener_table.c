@@ -24,7 +24,7 @@
 
 static const char *const logs[] = {"off", "closed", "all", NULL};      /* enum listener_log */
 static const char *const proxies[] = {"off", "v1", "v2", "any", NULL}; /* enum listener_proxy */
-static const char *const client_auths[] = {"off", "request", "require", NULL};
+static const char *const client_auths[] = {"auto", "off", "request", "require", NULL};
 static const char *const tls_mins[] = {"1.2", "1.3", NULL};           /* enum tls_min */
 static const char *const identities[] = {"off",  "line",      "json", /* enum listener_identify */
                                          "only", "only-json", NULL};
@@ -169,10 +169,10 @@ static const struct listener_row table[] = {
     {{.name = "client-auth",
       .type = SETTING_CHOICE,
       MEMBER(tls.client_auth),
-      .argument = "off|request|require",
+      .argument = "auto|off|request|require",
       .choices = client_auths,
-      .help = "with client-ca: ask no client for a certificate, ask and refuse wrong ones, or "
-              "refuse those without one, too (default: require)"},
+      .help = "ask no client for a certificate, ask and refuse wrong ones, or refuse those "
+              "without one, too (default: auto, require where there is a client-ca)"},
      TLS},
     {{.name = "tls-min",
       .type = SETTING_CHOICE,

@@ -128,14 +128,6 @@ static int check_proxy(const struct checking *checking, const struct listen *lis
                            "proxy-from goes with proxy=v1, proxy=v2 or proxy=any");
 }
 
-/* Tell whether clients are to show a certificate, and that was said in so many words. */
-static bool is_client_auth_asked_for(const struct checking *checking, const struct listen *listen)
-{
-    return listen->options.tls.client_auth != TLS_CLIENT_AUTH_OFF &&
-           (listener_options_has(&listen->options, "client-auth") ||
-            options_origin(checking->options, "client-auth")->kind != ORIGIN_DEFAULT);
-}
-
 /* Check that there is what a listener needs that speaks TLS; its files are read later. */
 static int check_tls(const struct checking *checking, const struct listen *listen)
 {
@@ -157,7 +149,7 @@ static int check_tls(const struct checking *checking, const struct listen *liste
         return refuse_listener(checking, listen,
                                "there are not as many keys as certificates; name one key for each, "
                                "in the same order, or none where each certificate's file has it");
-    if (tls->client_ca[0] == '\0' && is_client_auth_asked_for(checking, listen))
+    if (tls->client_ca[0] == '\0' && tls->client_auth > TLS_CLIENT_AUTH_OFF)
         return refuse_listener(checking, listen,
                                "client-auth goes with client-ca, which says whose certificates are "
                                "right; add client-ca=FILE");

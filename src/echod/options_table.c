@@ -15,7 +15,7 @@ static const char *const log_targets[] = {"stderr", "syslog", NULL};
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
 
-static const char *const client_auths[] = {"off", "request", "require", NULL};
+static const char *const client_auths[] = {"auto", "off", "request", "require", NULL};
 static const char *const tls_mins[] = {"1.2", "1.3", NULL};
 
 static const char *const help_topics[] = {"none", "all", "listen", NULL}; /* enum help_topic */
@@ -213,11 +213,11 @@ static const struct setting table[] = {
         .name = "client-auth",
         .type = SETTING_CHOICE,
         .offset = offsetof(struct options, tls.client_auth),
-        .argument = "off|request|require",
-        .fallback = "require",
+        .argument = "auto|off|request|require",
+        .fallback = "auto",
         .choices = client_auths,
-        .help = "with --client-ca: ask no client for a certificate, ask and refuse wrong ones, or "
-                "refuse those without one, too",
+        .help = "ask no client for a certificate, ask and refuse wrong ones, or refuse those "
+                "without one, too; auto: require, where there is a --client-ca",
     },
     {
         .name = "tls-min",

@@ -19,8 +19,9 @@ enum {
     TLS_CIPHERS_SIZE = 1000,
 };
 
-/* Whether clients show a certificate, if there is a client CA. */
+/* Whether clients show a certificate. */
 enum tls_client_auth {
+    TLS_CLIENT_AUTH_AUTO, /* all of them, if there is a client CA */
     TLS_CLIENT_AUTH_OFF,
     TLS_CLIENT_AUTH_REQUEST, /* those that have one; a wrong one is refused */
     TLS_CLIENT_AUTH_REQUIRE,

@@ -14,7 +14,7 @@ DEFAULTS = ["listen tcp://127.0.0.1:13265", "backlog 4096", "workers 1", "max-co
             "high-water 256KiB", "low-water auto", "max-queued 256MiB", "udp-receive-buffer auto",
             "handshake-timeout 10s", "write-timeout 30s",
             "idle-timeout 0", "lifetime 0", "linger-timeout 2s", "drain-timeout 5s",
-            "client-auth require", "tls-min 1.2",
+            "client-auth auto", "tls-min 1.2",
             "pin-workers no", "no-shortcuts no", "log-target stderr", "log-level info",
             "log-format text"]
 UNSET = ["cert", "key", "client-ca", "alpn", "ciphers", "user", "group", "pid-file"]

@@ -56,7 +56,6 @@ static void setup(void)
     memset(&scene, 0, sizeof scene);
     memset(&client, 0, sizeof client);
     (void)issuer_begin();
-    scene.options.tls.client_auth = TLS_CLIENT_AUTH_REQUIRE;
     scene.file = issuer_write("plain.pem", plain.certificate, plain.key, NULL);
 }
 
@@ -400,6 +399,11 @@ START_TEST(client_auth_says_who_is_let_in)
     ck_assert_str_eq(client.server_error, "certificate verify failed");
     client.issued = &plain;
     agree();
+
+    ask_for_certificates(TLS_CLIENT_AUTH_AUTO, authority.certificate);
+    agree();
+    client.issued = NULL;
+    ck_assert(!handshake());
 
     ask_for_certificates(TLS_CLIENT_AUTH_REQUEST, authority.certificate);
     agree();

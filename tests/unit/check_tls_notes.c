@@ -26,7 +26,6 @@ static struct {
 static void setup(void)
 {
     memset(&scene, 0, sizeof scene);
-    scene.options.tls.client_auth = TLS_CLIENT_AUTH_REQUIRE;
     (void)issuer_begin();
 }
 
