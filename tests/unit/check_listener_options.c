@@ -83,6 +83,33 @@ START_TEST(every_option_is_read)
 }
 END_TEST
 
+START_TEST(those_of_tls_go_with_tls_alone)
+{
+    static const char text[] = "cert=a;b/c,key=d;e,client-ca=f,client-auth=request,tls-min=1.3,"
+                               "alpn=h2;http/1.1,ciphers=HIGH:!aNULL";
+    struct address address = {.scheme = ADDRESS_UNIX, .is_tls = true};
+
+    (void)strcpy(defaults.tls.key, "of the settings");
+    (void)strcpy(defaults.tls.alpn, "echo");
+    ck_assert_int_eq(listener_options_parse(text, &address, &options, &error), 0);
+    ck_assert_str_eq(options.tls.cert, "a;b/c");
+    ck_assert_str_eq(options.tls.key, "d;e");
+    ck_assert_str_eq(options.tls.client_ca, "f");
+    ck_assert_uint_eq(options.tls.client_auth, TLS_CLIENT_AUTH_REQUEST);
+    ck_assert_uint_eq(options.tls.min_version, TLS_MIN_1_3);
+    ck_assert_str_eq(options.tls.alpn, "h2;http/1.1");
+    ck_assert_str_eq(options.tls.ciphers, "HIGH:!aNULL");
+    address.is_tls = false;
+    ck_assert_int_eq(listener_options_parse("cert=a", &address, &options, &error), -1);
+    memset(&options, 0, sizeof options);
+    address.is_tls = true;
+    ck_assert_int_eq(listener_options_parse("cert=a", &address, &options, &error), 0);
+    listener_options_inherit(&options, &defaults);
+    ck_assert_str_eq(options.tls.key, ""); /* that of the settings is another certificate's */
+    ck_assert_str_eq(options.tls.alpn, "echo");
+}
+END_TEST
+
 START_TEST(a_list_has_up_to_16_networks)
 {
     char text[2000] = "proxy-from=2001:db8:1111:2222:3333:4444:5555:6666";
@@ -197,7 +224,7 @@ END_TEST
 
 START_TEST(help_lists_every_option_within_80_columns)
 {
-    char text[8192];
+    char text[16384];
     FILE *stream = fmemopen(text, sizeof text, "w");
 
     ck_assert_ptr_nonnull(stream);
@@ -217,6 +244,7 @@ int main(void)
     tcase_add_checked_fixture(test_case, setup, NULL);
     tcase_add_test(test_case, without_options_the_defaults_count);
     tcase_add_test(test_case, every_option_is_read);
+    tcase_add_test(test_case, those_of_tls_go_with_tls_alone);
     tcase_add_test(test_case, a_list_has_up_to_16_networks);
     tcase_add_test(test_case, the_versions_are_those_of_the_header);
     tcase_add_test(test_case, options_of_other_schemes_are_read);
