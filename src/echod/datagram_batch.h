@@ -1,7 +1,7 @@
 /*
  * datagram_batch: receives several datagrams at once, and sends their answers at once.
  * Decides which get an answer as little as when: datagram_echo does.
- * Called by datagram_echo.
+ * Called by datagram_echo and datagram_pool.
  */
 #ifndef ECHOD_DATAGRAM_BATCH_H
 #define ECHOD_DATAGRAM_BATCH_H

@@ -3,7 +3,10 @@
 #include "echod/datagram_echo.h"
 
 #include "base/clock.h"
+#include "echod/datagram_batch.h"
+#include "echod/datagram_guard.h"
 #include "echod/datagram_identity.h"
+#include "echod/datagram_impair.h"
 #include "echod/source_rate.h"
 
 #include <errno.h>
@@ -42,11 +45,12 @@ struct datagram_echo {
     datagram_echo_callback *on_over;
     void *owner;
 
-    struct datagram_echo *next; /* of the pool */
+    struct datagram_pool_member member;
     struct datagram_home home;
 
     /* Queue the answer to the first `length` bytes of a datagram. */
     void (*answer)(struct datagram_echo *echo, unsigned index, size_t length);
+    struct datagram_impair *impair; /* NULL: it has never misbehaved */
 
     unsigned width;        /* how many the next turn receives */
     uint8_t usual_hops;    /* of answers, where that is known */
@@ -55,31 +59,6 @@ struct datagram_echo {
     uint64_t last_ms;     /* when something came */
     unsigned drain_turns; /* left; 0: it does not drain */
 };
-
-/* --- Pool ------------------------------------------------------------------------------------ */
-
-void datagram_pool_fini(struct datagram_pool *pool)
-{
-    datagram_batch_free(pool->spare);
-    pool->spare = NULL;
-}
-
-/* Return a batch, or NULL with errno ENOMEM. */
-static struct datagram_batch *take_batch(struct datagram_pool *pool)
-{
-    struct datagram_batch *batch = pool->spare;
-
-    pool->spare = NULL;
-    return batch != NULL ? batch : datagram_batch_new();
-}
-
-static void give_batch(struct datagram_pool *pool, struct datagram_batch *batch)
-{
-    if (pool->spare == NULL)
-        pool->spare = batch;
-    else
-        datagram_batch_free(batch);
-}
 
 /* --- Counters -------------------------------------------------------------------------------- */
 
@@ -158,6 +137,14 @@ static void answer_identity(struct datagram_echo *echo, unsigned index, size_t l
         datagram_identity_put(&echo->limits.identify, &echo->home, echo->batch, index, length));
 }
 
+static void answer_impaired(struct datagram_echo *echo, unsigned index, size_t length)
+{
+    if (echo->limits.identify.mode != LISTENER_IDENTIFY_OFF)
+        length =
+            datagram_identity_put(&echo->limits.identify, &echo->home, echo->batch, index, length);
+    datagram_impair_put(echo->impair, echo->batch, index, length, echo->counters);
+}
+
 /* Queue the answer to a datagram, if it gets one. */
 static void consider(struct datagram_echo *echo, unsigned index)
 {
@@ -231,7 +218,7 @@ static bool send_answers(struct datagram_echo *echo)
         note_failure(echo, tally.failure);
     switch (outcome) {
     case DATAGRAM_SENT:
-        give_batch(echo->pool, echo->batch);
+        datagram_pool_give_batch(echo->pool, echo->batch);
         echo->batch = NULL;
         return true;
     case DATAGRAM_FULL:
@@ -314,7 +301,7 @@ static unsigned take_turn(struct datagram_echo *echo)
 {
     int received;
 
-    echo->batch = take_batch(echo->pool);
+    echo->batch = datagram_pool_take_batch(echo->pool);
     if (echo->batch == NULL) {
         pause_shortly(echo);
         return 0;
@@ -333,10 +320,21 @@ static void go_on_draining(struct datagram_echo *echo, unsigned received)
 {
     if (echo->batch != NULL)
         return; /* what is set for that goes on */
-    if (received > 0 && --echo->drain_turns > 0)
+    if (received > 0 && echo->drain_turns > 1) {
+        echo->drain_turns--;
         event_active(echo->reader, EV_READ, 1);
-    else
+    } else if (!datagram_impair_is_holding(echo->impair)) {
         echo->on_over(echo, echo->owner);
+    }
+}
+
+/* Nothing is held back any more. */
+static void on_impair_empty(void *argument)
+{
+    struct datagram_echo *echo = argument;
+
+    if (echo->drain_turns > 0)
+        go_on_draining(echo, 0);
 }
 
 void datagram_echo_drain(struct datagram_echo *echo)
@@ -379,7 +377,8 @@ bool datagram_echo_is_idle(const struct datagram_echo *echo)
 {
     const uint64_t timeout_ms = echo->limits.idle_timeout_ms;
 
-    return timeout_ms > 0 && echo->batch == NULL && clock_now_ms() >= echo->last_ms + timeout_ms;
+    return timeout_ms > 0 && echo->batch == NULL && !datagram_impair_is_holding(echo->impair) &&
+           clock_now_ms() >= echo->last_ms + timeout_ms;
 }
 
 /*
@@ -429,10 +428,45 @@ static void begin_idling(struct datagram_echo *echo)
         set_timer(echo->idle, echo->limits.idle_timeout_ms);
 }
 
+static void on_impair_failure(void *argument, int failure)
+{
+    note_failure(argument, failure);
+}
+
+/* Make what misbehaves, where that is asked for. Return 0, or -1 with errno ENOMEM. */
+static int make_impair(struct datagram_echo *echo, const struct impair *impair)
+{
+    static const struct datagram_impair_events events = {on_impair_failure, on_impair_empty};
+
+    if (echo->impair == NULL && impair_is_on(impair)) {
+        echo->impair = datagram_impair_new(event_get_base(echo->reader), echo->fd, &events, echo);
+        if (echo->impair == NULL)
+            return -1;
+    }
+    return 0;
+}
+
+/* Choose how datagrams are answered from now on. */
+static void choose_answer(struct datagram_echo *echo)
+{
+    const struct datagram_limits *limits = &echo->limits;
+
+    if (echo->impair != NULL)
+        datagram_impair_change(echo->impair, &limits->impair, limits->identify.worker);
+    if (impair_is_on(&limits->impair))
+        echo->answer = answer_impaired;
+    else if (limits->identify.mode != LISTENER_IDENTIFY_OFF)
+        echo->answer = answer_identity;
+    else
+        echo->answer = answer_echo;
+}
+
 int datagram_echo_change(struct datagram_echo *echo, const struct datagram_limits *limits)
 {
     struct source_rate *rate;
 
+    if (make_impair(echo, &limits->impair) < 0)
+        return -1;
     if (limits->rate_per_second != echo->limits.rate_per_second) {
         if (make_rate(limits->rate_per_second, &rate) < 0)
             return -1;
@@ -440,7 +474,7 @@ int datagram_echo_change(struct datagram_echo *echo, const struct datagram_limit
         echo->rate = rate;
     }
     echo->limits = *limits;
-    echo->answer = limits->identify.mode == LISTENER_IDENTIFY_OFF ? answer_echo : answer_identity;
+    choose_answer(echo);
     begin_idling(echo);
     return 0;
 }
@@ -480,30 +514,9 @@ static uint16_t port_of(int fd)
 /* Return 0, or -1 with errno ENOMEM. */
 static int join_pool(struct datagram_echo *echo)
 {
-    if (echo->pool->spare == NULL)
-        echo->pool->spare = datagram_batch_new();
-    if (echo->pool->spare == NULL)
-        return -1;
     echo->home.port = port_of(echo->fd);
     identify_format_local(echo->fd, echo->home.name);
-    echo->next = echo->pool->echoes;
-    echo->pool->echoes = echo;
-    datagram_ports_add(&echo->pool->own_ports, echo->home.port);
-    return 0;
-}
-
-/* The port may be another socket's as well. */
-static void leave_pool(struct datagram_echo *echo)
-{
-    struct datagram_pool *pool = echo->pool;
-    struct datagram_echo **link = &pool->echoes;
-
-    while (*link != echo)
-        link = &(*link)->next;
-    *link = echo->next;
-    memset(&pool->own_ports, 0, sizeof pool->own_ports);
-    for (const struct datagram_echo *other = pool->echoes; other != NULL; other = other->next)
-        datagram_ports_add(&pool->own_ports, other->home.port);
+    return datagram_pool_join(echo->pool, &echo->member, echo->home.port);
 }
 
 static void free_event(struct event *event)
@@ -520,6 +533,7 @@ static void free_parts(struct datagram_echo *echo)
     free_event(echo->retry);
     free_event(echo->idle);
     source_rate_free(echo->rate);
+    datagram_impair_free(echo->impair);
     free(echo);
 }
 
@@ -572,7 +586,7 @@ void datagram_echo_free(struct datagram_echo *echo)
     if (echo == NULL)
         return;
     datagram_echo_count_overflow(echo);
-    leave_pool(echo);
+    datagram_pool_leave(echo->pool, &echo->member);
     datagram_batch_free(echo->batch);
     (void)close(echo->fd);
     free_parts(echo);

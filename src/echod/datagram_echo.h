@@ -1,6 +1,6 @@
 /*
  * datagram_echo: the echo of one datagram socket: each datagram returns once, unchanged, from where
- * it was sent to; or the identity in its place.
+ * it was sent to; or the identity in its place; or what misbehaviour makes of it.
  * Opens no socket; what gets no answer, the guard and the rate decide.
  * Called by datagrams.
  */
@@ -9,9 +9,9 @@
 
 #include "base/log.h"
 #include "echod/counters.h"
-#include "echod/datagram_batch.h"
-#include "echod/datagram_guard.h"
+#include "echod/datagram_pool.h"
 #include "echod/identify.h"
+#include "echod/impair.h"
 
 #include <event2/event.h>
 #include <stdbool.h>
@@ -19,22 +19,13 @@
 
 struct datagram_echo;
 
-/* What the sockets of one worker share. All zero: there is none yet. */
-struct datagram_pool {
-    struct datagram_echo *echoes;
-    struct datagram_batch *spare;    /* used by whoever's turn it is */
-    struct datagram_ports own_ports; /* of all these sockets */
-};
-
-/* Free what is left when the last socket is closed. */
-void datagram_pool_fini(struct datagram_pool *pool);
-
 /* What one socket is told. */
 struct datagram_limits {
     bool are_low_ports_allowed;
     bool is_shared;                /* somebody else may send by this socket: leave it as it is */
     double rate_per_second;        /* for each source; 0: no limit */
     struct identify_plan identify; /* what the answer tells, if it is no echo */
+    struct impair impair;          /* what is done wrong on purpose */
     uint64_t idle_timeout_ms; /* after so long without a datagram `on_over` is called; 0: never */
 };
 
@@ -70,7 +61,8 @@ void datagram_echo_set_name(struct datagram_echo *echo, const char *name,
 /* Return its socket, which remains its own. */
 int datagram_echo_socket(const struct datagram_echo *echo);
 
-/* Tell whether nothing has come for idle_timeout_ms; without that, a socket is never idle. */
+/* Tell whether nothing has come, and nothing was held back, for idle_timeout_ms; without that, a
+ * socket is never idle. */
 bool datagram_echo_is_idle(const struct datagram_echo *echo);
 
 /* Count what the system has dropped since a datagram last came, which would have told. */

@@ -150,6 +150,7 @@ static struct datagram_limits limits_of(const struct datagrams *datagrams,
                      .worker = (unsigned)datagrams->worker,
                      .self = datagrams->self,
                      .listener = endpoint->stats->label},
+        .impair = endpoint->next_options.impair,
         .idle_timeout_ms = is_wait_service(endpoints) ? endpoint->next_options.idle_timeout_ms : 0,
     };
 }

@@ -198,6 +198,19 @@ void endpoint_log_identify(const struct endpoint *endpoint, struct log *log)
                          endpoint->name);
 }
 
+void endpoint_warn_of_impair(const struct endpoint *endpoint, struct log *log)
+{
+    const struct impair *impair = &endpoint->next_options.impair;
+    const struct log_field fact = endpoint_fact(endpoint);
+    char text[IMPAIR_TEXT_SIZE];
+
+    if (!impair_is_on(impair))
+        return;
+    impair_describe(impair, text, sizeof text);
+    log_write_fields(log, LOG_LEVEL_WARNING, &fact, 1, "%s misbehaves on purpose: %s",
+                     endpoint->name, text);
+}
+
 /* Of whom something is told, and where. */
 struct telling {
     const struct endpoint *endpoint;

@@ -120,6 +120,9 @@ void endpoint_log(const struct endpoint *endpoint, const char *what, struct log 
 /* Write a line if clients are told by what they are served, which is worth a look. */
 void endpoint_log_identify(const struct endpoint *endpoint, struct log *log);
 
+/* Warn of what it does wrong on purpose, under its next options. */
+void endpoint_warn_of_impair(const struct endpoint *endpoint, struct log *log);
+
 /* Write what there is to know of its certificates, during a reload of its next ones. */
 void endpoint_log_tls(const struct endpoint *endpoint, struct log *log);
 

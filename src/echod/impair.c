@@ -2,6 +2,7 @@
 
 #include "echod/impair.h"
 
+#include "base/clock.h"
 #include "base/units.h"
 
 #include <inttypes.h>
@@ -173,14 +174,16 @@ void impair_describe(const struct impair *impair, char *text, size_t size)
 
 /* --- Numbers --------------------------------------------------------------------------------- */
 
-int impair_choose_seed(struct impair *impair)
+/* Where the system has no random numbers, the time has to do. */
+void impair_choose_seed(struct impair *impair)
 {
+    uint32_t seed; /* which a person can type */
+
     if (impair->seed != IMPAIR_ANY_SEED)
-        return 0;
-    if (getentropy(&impair->seed, sizeof impair->seed) < 0)
-        return -1;
-    impair->seed >>= 32; /* what a person can type */
-    return 0;
+        return;
+    if (getentropy(&seed, sizeof seed) < 0)
+        seed = (uint32_t)clock_now_ns();
+    impair->seed = seed;
 }
 
 /*

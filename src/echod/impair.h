@@ -1,8 +1,8 @@
 /*
  * impair: what a listener does wrong on purpose, as plain data, and each decision that follows from
  * it: which byte is changed, which datagram is dropped, how late an answer is.
- * Moves no byte and keeps no time; stream_impair does.
- * Called by stream_impair, and by listener_options for the values.
+ * Moves no byte and keeps no time; stream_impair and datagram_impair do.
+ * Called by these, and by listener_options for the values.
  *
  * A decision follows from the seed, from whom it concerns (a connection's or a socket's ordinal),
  * and from the place (a byte's position, a datagram's ordinal), and from nothing else: neither from
@@ -76,8 +76,8 @@ const char *impair_find_conflict(const struct impair *impair, bool is_endless);
  */
 void impair_describe(const struct impair *impair, char *text, size_t size);
 
-/* Choose a seed where none was given. Return 0, or -1 with errno if the system has none. */
-int impair_choose_seed(struct impair *impair) __attribute__((warn_unused_result));
+/* Choose a seed where none was given. */
+void impair_choose_seed(struct impair *impair);
 
 /* --- Decisions ------------------------------------------------------------------------------- */
 

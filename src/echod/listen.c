@@ -99,6 +99,8 @@ void listen_list_free(void *list)
 
 void listen_list_resolve(struct listen_list *list, const struct listener_options *defaults)
 {
-    for (size_t i = 0; i < list->count; i++)
+    for (size_t i = 0; i < list->count; i++) {
         listener_options_inherit(&list->items[i].options, defaults);
+        impair_choose_seed(&list->items[i].options.impair);
+    }
 }

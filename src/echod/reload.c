@@ -247,10 +247,12 @@ static void log_sockets(const struct reload *reload)
         if (!endpoint->is_leaving && (endpoint->number >= reload->first_new_number ||
                                       endpoint->options.identify == LISTENER_IDENTIFY_OFF))
             endpoint_log_identify(endpoint, reload->log);
-        if (!endpoint->is_leaving)
+        if (!endpoint->is_leaving) {
             endpoint_log_tls(endpoint, reload->log);
-        else if (endpoint->is_passed)
+            endpoint_warn_of_impair(endpoint, reload->log);
+        } else if (endpoint->is_passed) {
             warn_of_passed(reload, endpoint);
+        }
     }
 }
 

@@ -62,6 +62,7 @@ static void log_endpoints(const struct server *server)
                      server->log);
         endpoint_log_identify(endpoint, server->log);
         endpoint_log_tls(endpoint, server->log);
+        endpoint_warn_of_impair(endpoint, server->log);
     }
 }
 

@@ -42,10 +42,10 @@ START_TEST(a_seed_that_was_given_stays_and_another_is_chosen_where_none_was)
 {
     struct impair given = {.seed = 7}, one = nothing, other = nothing;
 
-    ck_assert_int_eq(impair_choose_seed(&given), 0);
+    impair_choose_seed(&given);
     ck_assert_uint_eq(given.seed, 7);
-    ck_assert_int_eq(impair_choose_seed(&one), 0);
-    ck_assert_int_eq(impair_choose_seed(&other), 0);
+    impair_choose_seed(&one);
+    impair_choose_seed(&other);
     ck_assert_uint_le(one.seed, UINT32_MAX);
     ck_assert_uint_ne(one.seed, other.seed); /* but once in four thousand million runs */
 }

@@ -1,0 +1,42 @@
+/*
+ * datagram_pool: what the datagram sockets of one worker share: a batch that is used in turn, and
+ * the ports that are theirs.
+ * Receives and sends nothing.
+ * Called by datagram_echo; datagrams has it.
+ */
+#ifndef ECHOD_DATAGRAM_POOL_H
+#define ECHOD_DATAGRAM_POOL_H
+
+#include "echod/datagram_batch.h"
+#include "echod/datagram_guard.h"
+
+#include <stdint.h>
+
+/* A socket of the pool, embedded in what serves it. */
+struct datagram_pool_member {
+    struct datagram_pool_member *next;
+    uint16_t port; /* 0: none */
+};
+
+/* All zero: there is none yet. */
+struct datagram_pool {
+    struct datagram_pool_member *members;
+    struct datagram_batch *spare;    /* used by whoever's turn it is */
+    struct datagram_ports own_ports; /* of all members */
+};
+
+/* Free what is left when the last socket is closed. */
+void datagram_pool_fini(struct datagram_pool *pool);
+
+/* Take a member in, with this port. Return 0, or -1 with errno ENOMEM. */
+int datagram_pool_join(struct datagram_pool *pool, struct datagram_pool_member *member,
+                       uint16_t port) __attribute__((warn_unused_result));
+
+/* Let one go that has joined. */
+void datagram_pool_leave(struct datagram_pool *pool, struct datagram_pool_member *member);
+
+/* Return a batch, or NULL with errno ENOMEM; give it back. */
+struct datagram_batch *datagram_pool_take_batch(struct datagram_pool *pool);
+void datagram_pool_give_batch(struct datagram_pool *pool, struct datagram_batch *batch);
+
+#endif

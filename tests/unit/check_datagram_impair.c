@@ -1,0 +1,342 @@
+/*
+ * check_datagram_impair: a datagram socket that misbehaves does so as it was told, and holds no
+ * more than it may. What chance decides is check_impair's; of delays only the lower bound is
+ * checked. Run by make check.
+ */
+#include <config.h>
+
+#include "echod/datagram_impair.h"
+
+#include "base/clock.h"
+#include "echod/datagram_echo.h"
+#include "support.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    DELAY_MS = 40,
+    LONG_MS = 60000,
+    NS_PER_MS = 1000000,
+    SIZE = 200,
+    BURST = 100,
+    LARGE = 60000,
+    BUFFER_BYTES = 4 << 20,
+    PER_CENT = 10000,
+};
+
+static struct {
+    struct datagram_pool pool;
+    struct datagram_limits limits;
+    struct counters counters;
+    struct datagram_echo *echo;
+    int client;
+    int over_count;
+    unsigned char received[1 << 16];
+} scene;
+
+static void on_over(struct datagram_echo *echo, void *owner)
+{
+    (void)owner;
+    scene.over_count++;
+    datagram_echo_free(echo);
+    scene.echo = NULL;
+}
+
+static int open_socket(void)
+{
+    const int size = BUFFER_BYTES, fd = socket(AF_INET, SOCK_DGRAM, 0);
+    struct sockaddr_in address = support_loopback(0);
+
+    ck_assert_int_ge(fd, 0);
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    support_set_nonblocking(fd);
+    return fd;
+}
+
+static void start(const struct impair *impair)
+{
+    struct sockaddr_in address;
+    socklen_t length = sizeof address;
+    const int fd = open_socket();
+
+    scene.limits.impair = *impair;
+    scene.echo = datagram_echo_new(support_base(), fd, "udp://test", &scene.limits, &scene.pool,
+                                   support_log(LOG_FORMAT_TEXT), &scene.counters, on_over, NULL);
+    ck_assert_ptr_nonnull(scene.echo);
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &length), 0);
+    scene.client = open_socket();
+    ck_assert_int_eq(connect(scene.client, (struct sockaddr *)&address, length), 0);
+}
+
+static void setup(void)
+{
+    memset(&scene, 0, sizeof scene);
+    scene.client = -1;
+}
+
+static void teardown(void)
+{
+    datagram_echo_free(scene.echo);
+    datagram_pool_fini(&scene.pool);
+    support_close(&scene.client);
+}
+
+static uint64_t counted(enum counter which)
+{
+    return counters_get(&scene.counters, which);
+}
+
+/* Send a datagram of the payload that begins at this offset. */
+static void ask(uint64_t offset, size_t size)
+{
+    ck_assert_int_eq(send(scene.client, support_payload(offset), size, 0), (ssize_t)size);
+}
+
+static void ask_burst(void)
+{
+    for (uint64_t i = 0; i < BURST; i++)
+        ask(i, SIZE);
+}
+
+static bool has_received(void *argument)
+{
+    const uint64_t *count = argument;
+
+    return counted(COUNTER_DATAGRAMS_IN) >= *count;
+}
+
+static void await_questions(uint64_t count)
+{
+    support_loop_until(has_received, &count);
+}
+
+static bool is_readable(void *argument)
+{
+    char byte;
+
+    (void)argument;
+    return recv(scene.client, &byte, 1, MSG_PEEK | MSG_DONTWAIT | MSG_TRUNC) >= 0;
+}
+
+/* Receive the next answer. Return its length. */
+static size_t receive(void)
+{
+    ssize_t length;
+
+    support_loop_until(is_readable, NULL);
+    length = recv(scene.client, scene.received, sizeof scene.received, 0);
+    ck_assert_int_ge(length, 0);
+    return (size_t)length;
+}
+
+/* Receive the next answer, which is unchanged. Return the offset of its payload. */
+static uint64_t receive_whole(void)
+{
+    ck_assert_uint_eq(receive(), SIZE);
+    for (uint64_t i = 0; i < BURST; i++) {
+        if (memcmp(scene.received, support_payload(i), SIZE) == 0)
+            return i;
+    }
+    ck_abort_msg("nobody asked that");
+}
+
+static void expect_silence(void)
+{
+    support_loop_settle();
+    ck_assert(!is_readable(NULL));
+}
+
+START_TEST(nothing_leaves_before_its_delay_is_over_and_order_is_kept)
+{
+    const struct impair impair = {.delay_ms = DELAY_MS, .jitter_ms = _i == 0 ? 0 : DELAY_MS / 2};
+    const uint64_t begin_ns = clock_now_ns();
+
+    start(&impair);
+    ask_burst();
+    for (uint64_t i = 0; i < BURST; i++)
+        ck_assert_uint_eq(receive_whole(), i);
+    ck_assert_uint_ge(clock_now_ns() - begin_ns, (impair.delay_ms - impair.jitter_ms) * NS_PER_MS);
+    expect_silence();
+    ck_assert_uint_eq(counted(COUNTER_DATAGRAMS_OUT), BURST);
+}
+END_TEST
+
+START_TEST(what_is_dropped_gets_no_answer)
+{
+    start(&(struct impair){.drop = 30 * PER_CENT});
+    ask_burst();
+    await_questions(BURST);
+    ck_assert_uint_gt(counted(COUNTER_IMPAIR_DROPPED), 0);
+    ck_assert_uint_lt(counted(COUNTER_IMPAIR_DROPPED), BURST);
+    for (uint64_t i = counted(COUNTER_IMPAIR_DROPPED); i < BURST; i++)
+        (void)receive_whole();
+    expect_silence();
+}
+END_TEST
+
+START_TEST(what_is_duplicated_comes_twice)
+{
+    start(&(struct impair){.duplicate = 100 * PER_CENT});
+    ask_burst();
+    for (uint64_t i = 0; i < 2 * BURST; i++)
+        ck_assert_uint_eq(receive_whole(), i / 2);
+    expect_silence();
+    ck_assert_uint_eq(counted(COUNTER_IMPAIR_DUPLICATED), BURST);
+}
+END_TEST
+
+/* Each that is chosen comes behind the next one that is not; only the last may find none. */
+START_TEST(what_is_reordered_comes_behind_the_next)
+{
+    uint64_t last = 0, overtaken = 0;
+    bool has_come[BURST] = {false};
+
+    start(&(struct impair){.reorder = 30 * PER_CENT});
+    ask_burst();
+    for (uint64_t i = 0; i < BURST; i++) {
+        const uint64_t offset = receive_whole();
+
+        ck_assert(!has_come[offset]);
+        has_come[offset] = true;
+        overtaken += offset < last;
+        last = offset > last ? offset : last;
+    }
+    ck_assert_uint_gt(overtaken, 0);
+    ck_assert_uint_eq(counted(COUNTER_IMPAIR_REORDERED), overtaken);
+}
+END_TEST
+
+START_TEST(what_nothing_overtakes_is_late)
+{
+    uint64_t begin_ns;
+
+    start(&(struct impair){.reorder = 100 * PER_CENT});
+    begin_ns = clock_now_ns();
+    ask(0, SIZE);
+    ck_assert_uint_eq(receive_whole(), 0);
+    ck_assert_uint_ge(clock_now_ns() - begin_ns, DATAGRAM_IMPAIR_OVERTAKE_MS * (uint64_t)NS_PER_MS);
+    ck_assert_uint_eq(counted(COUNTER_IMPAIR_REORDERED), 0);
+}
+END_TEST
+
+START_TEST(few_wait_to_be_overtaken)
+{
+    start(&(struct impair){.reorder = 100 * PER_CENT});
+    ask_burst();
+    for (uint64_t i = 0; i < BURST; i++)
+        ck_assert_uint_eq(receive_whole(), i);
+}
+END_TEST
+
+START_TEST(what_is_cut_is_the_beginning)
+{
+    start(&(struct impair){.truncate = 100 * PER_CENT});
+    for (uint64_t i = 1; i < 20; i++) {
+        size_t length;
+
+        ask(i, i);
+        length = receive();
+        ck_assert_uint_lt(length, i);
+        ck_assert_mem_eq(scene.received, support_payload(i), length);
+    }
+    ck_assert_uint_eq(counted(COUNTER_IMPAIR_TRUNCATED), 19);
+}
+END_TEST
+
+START_TEST(the_same_seed_changes_the_same_bytes)
+{
+    static unsigned char first[LARGE];
+    const struct impair impair = {.corrupt = PER_CENT, .seed = 5};
+    uint64_t differing = 0;
+
+    start(&impair);
+    ask(0, LARGE);
+    ck_assert_uint_eq(receive(), LARGE);
+    for (size_t i = 0; i < LARGE; i++)
+        differing += scene.received[i] != support_payload(0)[i];
+    ck_assert_uint_gt(differing, 0);
+    ck_assert_uint_eq(counted(COUNTER_IMPAIR_DATAGRAM_CORRUPTED), differing);
+    memcpy(first, scene.received, LARGE);
+    teardown();
+    setup();
+    start(&impair);
+    ask(0, LARGE);
+    ck_assert_uint_eq(receive(), LARGE);
+    ck_assert_mem_eq(scene.received, first, LARGE);
+}
+END_TEST
+
+START_TEST(what_is_held_is_bounded)
+{
+    const uint64_t room = DATAGRAM_IMPAIR_BYTES / LARGE;
+    uint64_t asked = 0;
+
+    start(&(struct impair){.delay_ms = LONG_MS});
+    while (counted(COUNTER_IMPAIR_OVERFLOWED) < 10) {
+        ask(0, LARGE);
+        await_questions(++asked);
+        ck_assert_uint_le(asked, room + 10);
+    }
+    ck_assert_uint_ge(asked, room - 10);
+}
+END_TEST
+
+START_TEST(a_drain_waits_for_what_is_held)
+{
+    start(&(struct impair){.delay_ms = DELAY_MS});
+    ask_burst();
+    await_questions(BURST);
+    datagram_echo_drain(scene.echo);
+    for (uint64_t i = 0; i < BURST; i++)
+        ck_assert_uint_eq(receive_whole(), i);
+    support_loop_settle();
+    ck_assert_int_eq(scene.over_count, 1);
+}
+END_TEST
+
+START_TEST(what_is_held_leaves_when_nothing_is_wrong_any_more)
+{
+    start(&(struct impair){.delay_ms = LONG_MS, .reorder = 10 * PER_CENT});
+    ask_burst();
+    await_questions(BURST);
+    scene.limits.impair = (struct impair){.seed = 1};
+    ck_assert_int_eq(datagram_echo_change(scene.echo, &scene.limits), 0);
+    for (uint64_t i = 0; i < BURST; i++)
+        (void)receive_whole();
+    ask(7, SIZE);
+    ck_assert_uint_eq(receive_whole(), 7);
+}
+END_TEST
+
+START_TEST(a_socket_that_is_closed_forgets_what_it_holds)
+{
+    start(&(struct impair){.delay_ms = LONG_MS, .reorder = 50 * PER_CENT});
+    ask_burst();
+    await_questions(BURST);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("datagram_impair");
+    TCase *test_case = support_case(suite, "socket");
+
+    tcase_add_checked_fixture(test_case, setup, teardown);
+    tcase_add_loop_test(test_case, nothing_leaves_before_its_delay_is_over_and_order_is_kept, 0, 2);
+    tcase_add_test(test_case, what_is_dropped_gets_no_answer);
+    tcase_add_test(test_case, what_is_duplicated_comes_twice);
+    tcase_add_test(test_case, what_is_reordered_comes_behind_the_next);
+    tcase_add_test(test_case, what_nothing_overtakes_is_late);
+    tcase_add_test(test_case, few_wait_to_be_overtaken);
+    tcase_add_test(test_case, what_is_cut_is_the_beginning);
+    tcase_add_test(test_case, the_same_seed_changes_the_same_bytes);
+    tcase_add_test(test_case, what_is_held_is_bounded);
+    tcase_add_test(test_case, a_drain_waits_for_what_is_held);
+    tcase_add_test(test_case, what_is_held_leaves_when_nothing_is_wrong_any_more);
+    tcase_add_test(test_case, a_socket_that_is_closed_forgets_what_it_holds);
+    return support_run(suite);
+}
