@@ -5,7 +5,7 @@ _echoprobe() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} words
     local options='
         --count --interval --size --timeout --deadline
-        --ipv4 --ipv6 --proxy --proxy-source
+        --ipv4 --ipv6 --proxy --proxy-source --identify
         --ca --cert --key --insecure --sni --alpn --resume --cert-days --quiet --timestamps
         --connections --duration --window --rate --stream --churn --threads
         --half-close --hold --find-idle-timeout --mtu

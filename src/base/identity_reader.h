@@ -1,8 +1,7 @@
 /*
  * identity_reader: single values out of an identity, as a service wrote it.
  * Pure: receives nothing.
- * Called by echoprobe's greeting and datagram, to tell an identity from other bytes, and by
- * backends for what names a backend.
+ * Called by echoprobe's greeting and datagram, and by backends.
  */
 #ifndef BASE_IDENTITY_READER_H
 #define BASE_IDENTITY_READER_H

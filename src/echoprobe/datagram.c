@@ -2,6 +2,8 @@
 
 #include "echoprobe/datagram.h"
 
+#include "base/identity_reader.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -223,6 +225,50 @@ static void on_datagram_writable(evutil_socket_t fd, short what, void *argument)
 
 /* --- Receiving ------------------------------------------------------------------------------- */
 
+/* Tell whether an answer is an identity with its line feed. */
+static bool is_identity(const unsigned char *bytes, size_t length)
+{
+    char identity[IDENTITY_SIZE];
+
+    if (length == 0 || length > sizeof identity || bytes[length - 1] != '\n')
+        return false;
+    memcpy(identity, bytes, length);
+    identity[length - 1] = '\0';
+    return strlen(identity) == length - 1 && identity_read(identity, NULL, 0) == 0;
+}
+
+/* Return which datagram is answered; an identity does not tell: the oldest that is not settled. */
+static uint64_t judge_answer(struct datagram *datagram, const struct batch_slot *slot,
+                             struct fault *fault)
+{
+    uint64_t sequence;
+
+    if (datagram->target->is_identified) {
+        sequence = datagram->settled < datagram->sent ? datagram->settled : datagram->sent - 1;
+        *fault = (struct fault){.kind = FAULT_NONE};
+        if (!is_identity(slot->bytes, slot->length))
+            fault_set(fault, FAULT_UNIDENTIFIED, 0, slot->length,
+                      "an answer of %zu bytes is no identity%s", slot->length,
+                      slot->length == datagram->size ? ": the service may echo" : "");
+        return sequence;
+    }
+    sequence = find_sequence(datagram, slot->bytes, slot->length);
+    fault_judge_datagram(datagram->pattern, datagram->number, position_of(sequence), datagram->size,
+                         slot->bytes, slot->length, fault);
+    return sequence;
+}
+
+/* Report who an answer is from. */
+static void report_identity(const struct datagram *datagram, const struct batch_slot *slot)
+{
+    char identity[IDENTITY_SIZE];
+
+    memcpy(identity, slot->bytes, slot->length);
+    identity[slot->length - 1] = '\0'; /* its line feed */
+    if (datagram->events->on_identity != NULL)
+        datagram->events->on_identity(datagram->argument, identity);
+}
+
 static void take_datagram(struct datagram *datagram, const struct batch_slot *slot)
 {
     const bool is_from_target = is_same_address(&slot->from, &datagram->target->places[0].address);
@@ -231,11 +277,11 @@ static void take_datagram(struct datagram *datagram, const struct batch_slot *sl
 
     if (datagram->sent == 0)
         return; /* nothing was asked for yet */
-    sequence = find_sequence(datagram, slot->bytes, slot->length);
-    fault_judge_datagram(datagram->pattern, datagram->number, position_of(sequence), datagram->size,
-                         slot->bytes, slot->length, &fault);
+    sequence = judge_answer(datagram, slot, &fault);
     if (fault.kind != FAULT_NONE && !is_from_target)
         return; /* neither the bytes nor the address are what was asked for: a stranger's */
+    if (fault.kind == FAULT_NONE && datagram->target->is_identified)
+        report_identity(datagram, slot);
     if (!is_from_target) {
         char text[ADDRESS_TEXT_SIZE];
 

@@ -27,6 +27,8 @@ struct datagram;
 struct datagram_events {
     /* Datagram `sequence` came back: unchanged, or with a fault. */
     void (*on_returned)(void *argument, uint64_t sequence, const struct fault *fault);
+    /* An answer says who it is from; on_returned follows. NULL is fine. */
+    void (*on_identity)(void *argument, const char *identity);
     /* The network answered datagram `sequence` with an error; it may also be one of its successors
        where the system does not say which. */
     void (*on_error)(void *argument, uint64_t sequence, int failure);

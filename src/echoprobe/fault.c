@@ -34,6 +34,7 @@ static const char *const names[FAULT_KINDS] = {
     [FAULT_INSERTED] = "inserted",
     [FAULT_RESET] = "reset",
     [FAULT_MISADDRESSED] = "misaddressed",
+    [FAULT_UNIDENTIFIED] = "unidentified",
 };
 
 const char *fault_name(enum fault_kind kind)

@@ -29,6 +29,7 @@ enum fault_kind {
     FAULT_INSERTED,     /* bytes that nobody sent came in between */
     FAULT_RESET,        /* the connection was broken */
     FAULT_MISADDRESSED, /* the answer came from another address than was asked */
+    FAULT_UNIDENTIFIED, /* the service does not say who it is */
     FAULT_KINDS
 };
 

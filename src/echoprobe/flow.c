@@ -68,6 +68,13 @@ static void announce_room(struct flow *flow)
     flow->plan->events->on_room(flow->plan->argument, flow);
 }
 
+static void report_identity(void *argument, const char *identity)
+{
+    const struct flow *flow = argument;
+
+    flow->plan->events->on_identity(flow->plan->argument, identity);
+}
+
 /* --- Streams --------------------------------------------------------------------------------- */
 
 static void retry_later(struct flow *flow)
@@ -207,6 +214,7 @@ static void on_stream_end(void *argument, const struct fault *fault)
 
 static const struct stream_events flow_stream_events = {
     .on_open = on_stream_open,
+    .on_identity = report_identity,
     .on_returned = on_stream_returned,
     .on_fault = on_stream_fault,
     .on_end = on_stream_end,
@@ -306,6 +314,7 @@ static void on_datagram_turn(void *argument)
 }
 
 static const struct datagram_events flow_datagram_events = {
+    .on_identity = report_identity,
     .on_returned = on_datagram_returned,
     .on_error = on_datagram_error,
     .on_unsent = on_datagram_unsent,

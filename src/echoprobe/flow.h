@@ -26,6 +26,8 @@ struct flow_events {
     void (*on_started)(void *argument, struct flow *flow, bool is_open);
     /* A connection was made, to this peer; not for UDP. */
     void (*on_open)(void *argument, const struct opening *opening);
+    /* A connection or a datagram says who answers. */
+    void (*on_identity)(void *argument, const char *identity);
     /* Message `number` came back unchanged; they count from 0. */
     void (*on_echo)(void *argument, struct flow *flow, uint64_t number, uint64_t rtt_ns);
     /* Something is wrong with message `number`, or with what follows it. */

@@ -284,6 +284,13 @@ static void on_flow_open(void *argument, const struct opening *opening)
     load->plan->events->on_open(load->plan->argument, opening);
 }
 
+static void on_flow_identity(void *argument, const char *identity)
+{
+    struct load *load = argument;
+
+    load->plan->events->on_identity(load->plan->argument, identity);
+}
+
 static void on_flow_echo(void *argument, struct flow *flow, uint64_t number, uint64_t rtt_ns)
 {
     struct load *load = argument;
@@ -334,6 +341,7 @@ static void on_flow_room(void *argument, struct flow *flow)
 static const struct flow_events flow_events = {
     .on_started = on_flow_started,
     .on_open = on_flow_open,
+    .on_identity = on_flow_identity,
     .on_echo = on_flow_echo,
     .on_fault = on_flow_fault,
     .on_down = on_flow_down,

@@ -25,6 +25,8 @@ enum load_order {
 struct load_events {
     /* A connection was made, to this peer; for UDP before the first message. */
     void (*on_open)(void *argument, const struct opening *opening);
+    /* A connection or a datagram says who answers. */
+    void (*on_identity)(void *argument, const char *identity);
     /* A message came back; `number` counts those of its connection's flow from 0. */
     void (*on_echo)(void *argument, const char *peer, uint64_t number, uint64_t rtt_ns);
     /* Something is wrong with message `number` of a flow whose connection has this number. */

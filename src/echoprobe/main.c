@@ -85,6 +85,7 @@ static int start(const struct options *options, struct tls_setup *tls)
         return report_failure(options, status_of_failure(EXIT_STATUS_CONNECT), error.text);
     target.preface = options->proxy;
     target.tls = tls;
+    target.is_identified = options->identify;
     return run(options, &target);
 }
 

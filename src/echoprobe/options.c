@@ -94,7 +94,8 @@ static const struct setting table[] = {
         .minimum = 1,
         .maximum = 16 * MIB,
         .has_auto = true,
-        .help = "bytes of a message; auto: 64, with --stream 64KiB",
+        .help = "bytes of a message; auto: 64, with --stream 64KiB, to be answered by an identity "
+                "1024",
     },
     {
         .name = "timeout",
@@ -147,6 +148,13 @@ static const struct setting table[] = {
         .parse = preface_parse_source,
         .help = "with --proxy: the client that it names, such as 192.0.2.1:5678; local: none, as "
                 "in a balancer's own check (default: this end of the connection)",
+    },
+    {
+        .name = "identify",
+        .type = SETTING_FLAG,
+        .offset = offsetof(struct options, identify),
+        .help = "the service says who it is, as an echod with identify= does: show it, and count "
+                "which backends answer; over UDP that is the whole answer",
     },
     {
         .name = "ca",
@@ -401,7 +409,8 @@ static void resolve_auto(struct options *options)
     if (options->size_bytes == SETTING_AUTO && options->stream)
         options->size_bytes = options->target.scheme == ADDRESS_UDP ? 1472 : 64 * KIB;
     else if (options->size_bytes == SETTING_AUTO)
-        options->size_bytes = 64;
+        options->size_bytes =
+            options->identify && options->target.scheme == ADDRESS_UDP ? 1024 : 64;
     if (options->interval_us == SETTING_AUTO)
         options->interval_us = options->is_load ? 0 : 1000000;
     if (options->window == SETTING_AUTO && options->churn)

@@ -40,6 +40,7 @@ struct options {
     bool ipv4, ipv6;
     struct preface_plan proxy;
     struct tls_plan tls;
+    bool identify;
 
     uint64_t count;       /* 0: no limit */
     uint64_t interval_us; /* on each connection; 0: as fast as echoes return, or --rate */

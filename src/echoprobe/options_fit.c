@@ -4,7 +4,10 @@
 
 #include <errno.h>
 
-enum { DATAGRAM_LIMIT = 65507 /* 65,535 less the headers of IPv4 and UDP (RFC 768) */ };
+enum {
+    DATAGRAM_LIMIT = 65507, /* 65,535 less the headers of IPv4 and UDP (RFC 768) */
+    IDENTITY_ROOM = 64,     /* for what names the service, cut short */
+};
 
 static int check_target(const struct options *options, struct error *error)
 {
@@ -82,6 +85,27 @@ static int check_tls(const struct options *options, struct error *error)
     }
     if (tls->insecure && tls->ca != NULL) {
         error_set(error, "--insecure and --ca exclude each other; give one of them");
+        return -1;
+    }
+    return 0;
+}
+
+static int check_identify(const struct options *options, struct error *error)
+{
+    const bool is_datagram = options->target.scheme == ADDRESS_UDP;
+
+    if (!options->identify || !is_datagram)
+        return 0;
+    if (options->mtu) {
+        error_set(error, "--identify: --mtu needs echoes, and over UDP an identity comes instead; "
+                         "leave one of them out");
+        return -1;
+    }
+    if (options->size_bytes != SETTING_AUTO && options->size_bytes < IDENTITY_ROOM) {
+        error_set(error,
+                  "--size: the answer has no more room than this for an identity; write at "
+                  "least %d",
+                  IDENTITY_ROOM);
         return -1;
     }
     return 0;
@@ -166,8 +190,9 @@ int options_fit(const struct options *options, struct error *error)
 {
     errno = EINVAL;
     if (check_target(options, error) < 0 || check_proxy(options, error) < 0 ||
-        check_tls(options, error) < 0 || check_checks(options, error) < 0 ||
-        check_load(options, error) < 0 || check_plugin(options, error) < 0)
+        check_tls(options, error) < 0 || check_identify(options, error) < 0 ||
+        check_checks(options, error) < 0 || check_load(options, error) < 0 ||
+        check_plugin(options, error) < 0)
         return -1;
     return 0;
 }

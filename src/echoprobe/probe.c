@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/process.h"
+#include "echoprobe/backends.h"
 #include "echoprobe/load.h"
 #include "echoprobe/report.h"
 #include "echoprobe/signals.h"
@@ -47,6 +48,7 @@ struct probe {
     pthread_mutex_t mutex; /* guards what follows */
     struct report report;
     struct tally tally;
+    struct backends backends;
 };
 
 /* --- Threads of load ------------------------------------------------------------------------- */
@@ -64,6 +66,17 @@ static void on_load_open(void *argument, const struct opening *opening)
 
     pthread_mutex_lock(&probe->mutex);
     report_open(&probe->report, opening);
+    break_without_output(probe);
+    pthread_mutex_unlock(&probe->mutex);
+}
+
+static void on_load_identity(void *argument, const char *identity)
+{
+    struct probe *probe = argument;
+
+    pthread_mutex_lock(&probe->mutex);
+    backends_add(&probe->backends, identity);
+    report_identity(&probe->report, identity);
     break_without_output(probe);
     pthread_mutex_unlock(&probe->mutex);
 }
@@ -110,6 +123,7 @@ static enum load_order order_of_probe(void *argument)
 
 static const struct load_events load_events = {
     .on_open = on_load_open,
+    .on_identity = on_load_identity,
     .on_echo = on_load_echo,
     .on_fault = on_load_fault,
     .on_count = on_load_count,
@@ -336,6 +350,8 @@ static int run_probe(struct probe *probe, const struct target *target)
     if (probe->threads == NULL || prepare_probe(probe) < 0)
         return errno;
     report_begin(&probe->report, probe->options, target);
+    if (probe->options->identify)
+        probe->report.backends = &probe->backends;
     probe->begin_ns = clock_now_ns();
     probe->step = "start a thread";
     if (start_threads(probe, target) < 0) {

@@ -94,6 +94,8 @@ static void describe_run(const struct options *options, char text[LINE_SIZE])
     describe_proxy(&options->proxy, text);
     if (options->tls.insecure)
         append(text, ", insecure");
+    if (options->identify)
+        append(text, ", identify");
     if (check != NULL)
         append(text, ", %s", check);
 }
@@ -192,8 +194,26 @@ static void say_line(struct report *report, const char *format, ...)
     va_end(arguments);
 }
 
+void report_identity(struct report *report, const char *identity)
+{
+    begin_lines(report);
+    if (!shows_lines(report) || strcmp(report->identity, identity) == 0)
+        return;
+    (void)snprintf(report->identity, sizeof report->identity, "%s", identity);
+    clear_line(report);
+    print_time(report, stdout);
+    (void)fputs("identity: ", stdout);
+    text_print_whole(stdout, identity);
+    flush_lines(report);
+}
+
 void report_echo(struct report *report, const char *peer, uint64_t number, uint64_t rtt_ns)
 {
+    if (report->options->identify && report->target->is_datagram) {
+        say_line(report, "identity from %s: seq=%" PRIu64 " time=%.3f ms", peer, number + 1,
+                 ms(rtt_ns));
+        return;
+    }
     say_line(report, "%" PRIu64 " %s from %s: seq=%" PRIu64 " time=%.3f ms",
              report->options->size_bytes, units_bytes(report->options->size_bytes), peer,
              number + 1, ms(rtt_ns));
@@ -392,6 +412,7 @@ static struct report_json describe(const struct report *report, uint64_t elapsed
                                 .elapsed_ns = elapsed_ns,
                                 .status = status,
                                 .tls = report->has_tls ? &report->tls : NULL,
+                                .backends = report->backends,
                                 .error = report->refusal};
 }
 
@@ -403,6 +424,8 @@ int report_messages(struct report *report, const struct tally *tally, uint64_t e
 
     begin_lines(report);
     clear_line(report);
+    if (report->backends != NULL)
+        backends_sort(report->backends);
     if (report->output_failure != 0)
         return lose_output(report->options, report->output_failure);
     if (report->refusal != NULL && report->options->plugin)
@@ -418,7 +441,7 @@ int report_messages(struct report *report, const struct tally *tally, uint64_t e
     if (report->options->json) {
         report_json_messages(&json, tally, report->faults, report->fault_count);
     } else {
-        summary_print(report->options, report->target->name, tally, elapsed_ns);
+        summary_print(report->options, report->target->name, tally, report->backends, elapsed_ns);
         tell_ending(report);
     }
     if (tally->received == 0 && tally->connects == 0)

@@ -8,6 +8,7 @@
 #ifndef ECHOPROBE_REPORT_H
 #define ECHOPROBE_REPORT_H
 
+#include "echoprobe/backends.h"
 #include "echoprobe/fault.h"
 #include "echoprobe/opening.h"
 #include "echoprobe/options.h"
@@ -26,13 +27,15 @@ enum { REPORT_FAULTS = 10 }; /* a load shows no more of them */
 struct report {
     const struct options *options;
     const struct target *target;
-    const char *peer;    /* who answered; before anybody did, whom it asks first */
-    bool shows_progress; /* a live line on the terminal */
-    bool has_line;       /* it stands there now */
-    bool has_begun;      /* the first line was printed */
-    bool leaves_out;     /* faults that are only counted, and has said so */
-    int output_failure;  /* errno of the first line that did not arrive; 0: all did */
-    const char *refusal; /* what the system refused, which ended the run; NULL: nothing */
+    const char *peer;             /* who answered; before anybody did, whom it asks first */
+    bool shows_progress;          /* a live line on the terminal */
+    bool has_line;                /* it stands there now */
+    bool has_begun;               /* the first line was printed */
+    bool leaves_out;              /* faults that are only counted, and has said so */
+    int output_failure;           /* errno of the first line that did not arrive; 0: all did */
+    struct backends *backends;    /* to be shown in the end; NULL: identities are not asked for */
+    char identity[IDENTITY_SIZE]; /* that was shown last */
+    const char *refusal;          /* what the system refused, which ended the run; NULL: nothing */
     bool has_tls;
     struct tls_facts tls;                     /* of the first connection */
     struct tls_certificate first_certificate; /* of all connections, the one that ends first */
@@ -56,6 +59,9 @@ void report_open(struct report *report, const struct opening *opening);
 
 /* Say that a message came back; `number` counts from 0. */
 void report_echo(struct report *report, const char *peer, uint64_t number, uint64_t rtt_ns);
+
+/* Show who answers, unless that was shown. */
+void report_identity(struct report *report, const char *identity);
 
 /* Say that something is wrong with this message of this connection. */
 void report_fault(struct report *report, uint64_t connection, uint64_t number,

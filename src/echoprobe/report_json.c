@@ -182,6 +182,38 @@ static void print_target(const struct report_json *json)
     (void)printf(", \"elapsed_seconds\": %.6f", seconds(json->elapsed_ns));
 }
 
+static void print_backend(const struct backend *backend)
+{
+    (void)putchar('{');
+    for (size_t i = 0; i < BACKENDS_NAMES; i++) {
+        const struct identity_value *name = &backend->names[i];
+
+        if (name->text[0] == '\0')
+            continue;
+        (void)printf("\"%s\": ", name->name);
+        print_string(name->text);
+        (void)fputs(", ", stdout);
+    }
+    (void)printf("\"count\": %" PRIu64 "}", backend->count);
+}
+
+static void print_backends(const struct backends *backends)
+{
+    if (backends == NULL)
+        return;
+    (void)fputs(", \"identity\": ", stdout);
+    if (backends->total == 0)
+        (void)fputs("null", stdout);
+    else
+        print_string(backends->first);
+    (void)printf(", \"identities\": %" PRIu64 ", \"backends\": [", backends->total);
+    for (size_t i = 0; i < backends->count; i++) {
+        (void)fputs(i == 0 ? "" : ", ", stdout);
+        print_backend(&backends->items[i]);
+    }
+    (void)printf("], \"backends_others\": %" PRIu64, backends->others);
+}
+
 void report_json_messages(const struct report_json *json, const struct tally *tally,
                           const struct fault *faults, size_t fault_count)
 {
@@ -212,6 +244,7 @@ void report_json_messages(const struct report_json *json, const struct tally *ta
     print_rtt(tally);
     (void)fputs(", ", stdout);
     print_histogram(&tally->rtt_ns);
+    print_backends(json->backends);
     if (json->error != NULL) {
         (void)fputs(", \"error\": ", stdout);
         print_string(json->error);

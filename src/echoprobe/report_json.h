@@ -6,6 +6,7 @@
 #ifndef ECHOPROBE_REPORT_JSON_H
 #define ECHOPROBE_REPORT_JSON_H
 
+#include "echoprobe/backends.h"
 #include "echoprobe/fault.h"
 #include "echoprobe/options.h"
 #include "echoprobe/tally.h"
@@ -22,8 +23,9 @@ struct report_json {
     const char *peer;   /* who answered; before anybody did, whom it asks first */
     uint64_t elapsed_ns;
     int status;
-    const struct tls_facts *tls; /* of the first connection; NULL: none */
-    const char *error;           /* what ended the run before its time; NULL: nothing */
+    const struct backends *backends; /* sorted; NULL: nobody asks */
+    const struct tls_facts *tls;     /* of the first connection; NULL: none */
+    const char *error;               /* what ended the run before its time; NULL: nothing */
 };
 
 /* Each prints an object and a line feed on standard output. */

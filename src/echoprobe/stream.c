@@ -3,6 +3,7 @@
 #include "echoprobe/stream.h"
 
 #include "echoprobe/connector.h"
+#include "echoprobe/greeting.h"
 #include "echoprobe/preface.h"
 #include "echoprobe/tls_client.h"
 #include "echoprobe/transport.h"
@@ -35,8 +36,9 @@ struct stream {
     bool waits_for_room;  /* before it can receive */
     int send_failure;     /* the errno of a failed send: the receiving side meets the end */
     uint64_t wanted, sent, returned;
-    size_t preface_left;     /* bytes of the preface, its last ones, that were not sent */
-    unsigned char *evidence; /* what came from `returned` on, the first byte wrong; or NULL */
+    size_t preface_left;       /* bytes of the preface, its last ones, that were not sent */
+    struct greeting *greeting; /* what comes before position 0, until it is whole; or NULL */
+    unsigned char *evidence;   /* what came from `returned` on, the first byte wrong; or NULL */
     size_t evidence_length;
 };
 
@@ -81,7 +83,13 @@ static void end_by_fin(struct stream *stream)
 {
     struct fault fault = {.kind = FAULT_NONE};
 
-    if (stream->returned < stream->sent)
+    if (stream->greeting != NULL)
+        fault_set(&fault, FAULT_UNIDENTIFIED, 0, 0,
+                  "the connection ended after %zu bytes of its identity", stream->greeting->length);
+    else if (stream->connector.target->is_identified && stream->returned == 0 && stream->sent > 0)
+        fault_set(&fault, FAULT_TRUNCATED, 0, stream->sent,
+                  "the connection ended behind the identity: the service does not echo");
+    else if (stream->returned < stream->sent)
         fault_set(&fault, FAULT_TRUNCATED, stream->returned, stream->sent - stream->returned,
                   "the connection ended after %" PRIu64 " of %" PRIu64 " bytes", stream->returned,
                   stream->sent);
@@ -141,6 +149,9 @@ static void judge_bytes(const struct stream *stream, const unsigned char *bytes,
     else if (stream->returned == 0 && stream->transport.tls == NULL && is_alert(bytes, length))
         fault_set(fault, FAULT_INSERTED, 0, ALERT_BYTES,
                   "the other end speaks TLS, and sent an alert: ask it with tls://");
+    else if (stream->returned == 0 && greeting_is_unasked(bytes, length))
+        fault_set(fault, FAULT_INSERTED, 0, 0,
+                  "the service says who it is before it echoes: ask with --identify");
     else
         fault_judge_stream(stream->pattern, stream->number, stream->returned, stream->sent, bytes,
                            length, fault);
@@ -191,6 +202,39 @@ static bool has_all_evidence(const struct stream *stream)
         end < stream->connector.preface->length)
         return false; /* a message may be shorter than the preface */
     return stream->evidence_length == EVIDENCE_BYTES || end >= stream->sent;
+}
+
+/* --- Identity -------------------------------------------------------------------------------- */
+
+static void end_by_silence(struct stream *stream)
+{
+    struct fault fault;
+
+    fault_set(&fault, FAULT_UNIDENTIFIED, 0, 0, "no identity came in time");
+    end_stream(stream, &fault);
+}
+
+/* Take the identity off what came. Return false if it is none, and the stream has ended. */
+static bool take_greeting(struct stream *stream, const unsigned char *bytes, size_t length,
+                          size_t *taken)
+{
+    struct fault fault;
+
+    switch (greeting_take(stream->greeting, bytes, length, taken)) {
+    case GREETING_INCOMPLETE:
+        return true;
+    case GREETING_WHOLE:
+        if (stream->events->on_identity != NULL)
+            stream->events->on_identity(stream->argument, stream->greeting->text);
+        free(stream->greeting);
+        stream->greeting = NULL;
+        return true;
+    case GREETING_STRANGE:
+        break;
+    }
+    greeting_judge(stream->greeting, stream->pattern, stream->number, &fault);
+    end_stream(stream, &fault);
+    return false;
 }
 
 /* --- Sending and receiving ------------------------------------------------------------------- */
@@ -295,6 +339,19 @@ static void take_bytes(struct stream *stream, const unsigned char *bytes, size_t
         report_returned(stream);
 }
 
+/* Where an identity is expected, it comes first. */
+static void take_received(struct stream *stream, const unsigned char *bytes, size_t length)
+{
+    size_t taken = 0;
+
+    if (stream->greeting != NULL && !take_greeting(stream, bytes, length, &taken))
+        return;
+    if (taken < length)
+        take_bytes(stream, bytes + taken, length - taken);
+    else
+        send_wanted(stream); /* what waited until something came */
+}
+
 /* What is inside TLS makes no socket readable. */
 static void activate_if_more(struct stream *stream)
 {
@@ -323,7 +380,7 @@ static void on_stream_readable(evutil_socket_t fd, short what, void *argument)
     (void)what;
     if (count > 0) {
         activate_if_more(stream);
-        take_bytes(stream, stream->scratch->bytes, (size_t)count);
+        take_received(stream, stream->scratch->bytes, (size_t)count);
         return;
     }
     if (count < 0 && (failure == EAGAIN || failure == EINTR)) {
@@ -417,6 +474,14 @@ static int make_events(struct stream *stream)
     return -1;
 }
 
+static int make_room_for_greeting(struct stream *stream, const struct target *target)
+{
+    if (!target->is_identified)
+        return 0;
+    stream->greeting = calloc(1, sizeof *stream->greeting);
+    return stream->greeting == NULL ? -1 : 0;
+}
+
 struct stream *stream_new(struct event_base *base, struct stream_scratch *scratch,
                           const struct target *target, const struct pattern *pattern,
                           uint64_t number, const struct stream_events *events, void *argument)
@@ -435,11 +500,12 @@ struct stream *stream_new(struct event_base *base, struct stream_scratch *scratc
         .number = number,
         .transport = {.fd = -1},
     };
-    if (make_events(stream) == 0 &&
+    if (make_events(stream) == 0 && make_room_for_greeting(stream, target) == 0 &&
         connector_start(&stream->connector, base, target, &stream_connector_events, stream) == 0)
         return stream;
     failure = errno;
     close_transport(stream);
+    free(stream->greeting);
     free(stream);
     errno = failure;
     return NULL;
@@ -451,6 +517,7 @@ void stream_free(struct stream *stream)
         return;
     close_transport(stream);
     connector_stop(&stream->connector);
+    free(stream->greeting);
     free(stream->evidence);
     free(stream);
 }
@@ -494,6 +561,10 @@ bool stream_judge(struct stream *stream, int failure)
 {
     if (!stream->is_open) {
         connector_give_up(&stream->connector, failure);
+        return true;
+    }
+    if (stream->greeting != NULL) {
+        end_by_silence(stream);
         return true;
     }
     if (stream->evidence == NULL)

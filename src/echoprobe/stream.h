@@ -18,9 +18,12 @@
 
 struct stream;
 
-/* What a stream reports, from the loop. It may be freed from there, but not in on_fault. */
+/* What a stream reports, from the loop. It may be freed from there, but not in on_fault and
+   on_identity. */
 struct stream_events {
     void (*on_open)(void *argument, const struct opening *opening);
+    /* The target says who it is; position 0 stands behind that. NULL is fine. */
+    void (*on_identity)(void *argument, const char *identity);
     /* All bytes before this position came back unchanged, or were reported by on_fault. */
     void (*on_returned)(void *argument, uint64_t position);
     /* Bytes were changed in place (FAULT_CORRUPTED); on_returned or on_end follows. */
@@ -66,7 +69,8 @@ bool stream_is_open(const struct stream *stream);
 
 /*
  * Nothing more will come: judge the bytes that were wrong and are kept until then, or give up an
- * attempt to connect (`failure` is what the sentence says then) for the target's next place.
+ * attempt to connect (`failure` is what the sentence says then) for the target's next place, or end
+ * where the identity did not come.
  * Return whether there was one of these; it may have reported, as its last act.
  */
 bool stream_judge(struct stream *stream, int failure);

@@ -197,6 +197,39 @@ static void draw_histogram(const struct histogram *histogram)
     text_list_end(&list);
 }
 
+/* --- Backends -------------------------------------------------------------------------------- */
+
+/* Print "      6  60.0%  host=web-1 local=192.0.2.7:7". */
+static void print_backend(const struct backend *backend, uint64_t total)
+{
+    char text[BACKENDS_NAMES * (IDENTITY_VALUE_SIZE + 32)] = "";
+
+    for (size_t i = 0; i < BACKENDS_NAMES; i++) {
+        const size_t length = strlen(text);
+
+        if (backend->names[i].text[0] != '\0')
+            (void)snprintf(text + length, sizeof text - length, " %s=%s", backend->names[i].name,
+                           backend->names[i].text);
+    }
+    (void)printf("%9" PRIu64 " %5.1f%% ", backend->count, share(backend->count, total));
+    text_print_whole(stdout, text);
+}
+
+static void print_backends(const struct options *options, const struct backends *backends)
+{
+    const bool is_datagram = options->target.scheme == ADDRESS_UDP;
+
+    (void)printf("%zu %s, %" PRIu64 " %s\n", backends->count,
+                 backends->count == 1 ? "backend" : "backends", backends->total,
+                 is_datagram ? (backends->total == 1 ? "answer" : "answers")
+                             : (backends->total == 1 ? "connection" : "connections"));
+    for (size_t i = 0; i < backends->count; i++)
+        print_backend(&backends->items[i], backends->total);
+    if (backends->others > 0)
+        (void)printf("%9" PRIu64 " %5.1f%%  others\n", backends->others,
+                     share(backends->others, backends->total));
+}
+
 /* --- Summary --------------------------------------------------------------------------------- */
 
 static void print_load(const struct options *options, const struct tally *tally,
@@ -221,7 +254,7 @@ static void print_load(const struct options *options, const struct tally *tally,
 }
 
 void summary_print(const struct options *options, const char *name, const struct tally *tally,
-                   uint64_t elapsed_ns)
+                   const struct backends *backends, uint64_t elapsed_ns)
 {
     text_print(stdout, "--- %s ---", name);
     print_counts(stdout, tally);
@@ -230,6 +263,8 @@ void summary_print(const struct options *options, const char *name, const struct
     print_attempts(tally);
     print_handshakes(stdout, tally);
     print_round_trips(stdout, tally);
+    if (backends != NULL)
+        print_backends(options, backends);
     if (options->is_load)
         print_load(options, tally, elapsed_ns);
 }

@@ -6,6 +6,7 @@
 #ifndef ECHOPROBE_SUMMARY_H
 #define ECHOPROBE_SUMMARY_H
 
+#include "echoprobe/backends.h"
 #include "echoprobe/options.h"
 #include "echoprobe/tally.h"
 
@@ -14,9 +15,12 @@
 
 enum { SUMMARY_TEXT_SIZE = 32 };
 
-/* Print the summary on standard output; `name` is the target's. */
+/*
+ * Print the summary on standard output; `name` is the target's; `backends` are sorted, or NULL
+ * where nobody asks who they are.
+ */
 void summary_print(const struct options *options, const char *name, const struct tally *tally,
-                   uint64_t elapsed_ns);
+                   const struct backends *backends, uint64_t elapsed_ns);
 
 /* Print how a run goes: counts and round trips up to now. */
 void summary_print_interim(FILE *stream, const struct tally *tally, uint64_t elapsed_ns);

@@ -23,6 +23,7 @@ struct target {
     bool is_datagram;
     struct preface_plan preface; /* what stands before a connection's first byte */
     struct tls_setup *tls;       /* NULL: its connections are plain; not the target's own */
+    bool is_identified;          /* it says who it is: a connection begins so, a datagram is that */
     unsigned port;               /* 0: a Unix socket */
     size_t count;                /* of what the name stands for, at least 1 */
     struct {

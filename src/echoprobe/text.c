@@ -32,6 +32,17 @@ void text_print(FILE *stream, const char *format, ...)
     va_end(arguments);
 }
 
+void text_print_whole(FILE *stream, const char *text)
+{
+    while (*text != '\0') {
+        char shown[ESCAPE_SIZE];
+
+        text += escape_character(ESCAPE_TEXT, text, shown);
+        (void)fputs(shown, stream);
+    }
+    (void)fputc('\n', stream);
+}
+
 size_t text_columns(int fd)
 {
     struct winsize size;

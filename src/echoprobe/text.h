@@ -17,6 +17,9 @@ void text_print(FILE *stream, const char *format, ...) __attribute__((format(pri
 void text_vprint(FILE *stream, const char *format, va_list arguments)
     __attribute__((format(printf, 2, 0)));
 
+/* Print a text that may be longer, escaped in the same way, and a line feed. */
+void text_print_whole(FILE *stream, const char *text);
+
 /* Return the columns of the terminal that a descriptor is; 80 if it is none or does not say. */
 size_t text_columns(int fd);
 

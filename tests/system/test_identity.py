@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 
 import harness
-from harness import LOOPBACK, Echod, scaled_ms
+from harness import LOOPBACK, Echod
 
 VARIABLES = ("POD_NAME", "MY_POD_NAME", "POD_NAMESPACE", "MY_POD_NAMESPACE", "NAMESPACE", "POD_IP",
              "MY_POD_IP", "NODE_NAME", "MY_NODE_NAME", "CONTAINER_NAME", "SUPERVISOR_PROCESS_NAME",
@@ -145,15 +145,6 @@ class StreamTest(harness.TestCase):
                 result = harness.run_echod("--listen", f"stdio:,identify={mode}", stdin=file)
             self.assertEqual(result.returncode, 0, result.stderr)
             self.assertRegex(result.stdout, rf"\Aechod=[^\n]+ client=stdio [^\n]+\n{echo}\Z")
-
-    def test_a_client_that_never_reads(self):
-        """Its identity waits as its echo does, and ends with the write time-out."""
-        with Echod("--write-timeout", scaled_ms(500),
-                   listen=f"{LOOPBACK},identify=line", env=environment()) as server:
-            client = harness.connect(server.addresses[0], receive_buffer=2048)
-            server.adopt(client)
-            harness.fill([client])
-            server.wait_for_closed("write timeout")
 
     def test_reload(self):
         """Who comes after it is told, and the log says so."""

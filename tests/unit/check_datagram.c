@@ -8,6 +8,8 @@
 
 #include "echoprobe/datagram.h"
 
+#include "base/identity.h"
+
 #include "peer.h"
 #include "support.h"
 
@@ -31,7 +33,16 @@ static struct {
     uint64_t sequences[MOST_RETURNS], error_sequence;
     struct fault faults[MOST_RETURNS];
     int failure;
+    unsigned identities;
+    char identity[IDENTITY_SIZE];
 } seen;
+
+static void on_identity(void *argument, const char *identity)
+{
+    ck_assert_ptr_eq(argument, &seen);
+    seen.identities++;
+    (void)snprintf(seen.identity, sizeof seen.identity, "%s", identity);
+}
 
 static void on_returned(void *argument, uint64_t sequence, const struct fault *fault)
 {
@@ -63,6 +74,7 @@ static void on_turn(void *argument)
 }
 
 static const struct datagram_events events = {
+    .on_identity = on_identity,
     .on_returned = on_returned,
     .on_error = on_error,
     .on_unsent = on_unsent,
@@ -280,6 +292,70 @@ START_TEST(what_strangers_send_is_passed_over)
 }
 END_TEST
 
+/* --- Identities. ----------------------------------------------------------------------------- */
+
+#define IDENTITY "echod=1 host=web-1"
+
+static void begin_identified(void)
+{
+    target.is_identified = true;
+    begin(1024);
+    for (uint64_t sequence = 0; sequence < 3; sequence++)
+        ask(sequence, 1024);
+}
+
+static void answer_text(int from_fd, const char *text)
+{
+    answer_from(from_fd, (const unsigned char *)text, strlen(text));
+}
+
+START_TEST(an_identity_answers_the_oldest_that_is_not_settled)
+{
+    begin_identified();
+    answer_text(fd, IDENTITY "\n");
+    check_last(1, 0, FAULT_NONE);
+    ck_assert_uint_eq(seen.identities, 1);
+    ck_assert_str_eq(seen.identity, IDENTITY);
+    datagram_settle(datagram, 2);
+    answer_text(fd, "{\"echod\":\"1\"}\n");
+    check_last(2, 2, FAULT_NONE);
+    datagram_settle(datagram, 3);
+    answer_text(fd, IDENTITY "\n"); /* one more than was asked for */
+    check_last(3, 2, FAULT_NONE);
+}
+END_TEST
+
+START_TEST(another_answer_is_no_identity)
+{
+    static const char *const answers[] = {
+        "", "\n", IDENTITY, "host=web-1\n", "cut=yes\n", "{\"echod\":\"1\"\n", "{}\n"};
+
+    begin_identified();
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
+        answer_text(fd, answers[i]);
+        check_last(i + 1, 0, FAULT_UNIDENTIFIED);
+    }
+    answer_from(fd, came, 1024);
+    check_last(8, 0, FAULT_UNIDENTIFIED);
+    ck_assert_str_eq(seen.faults[7].text,
+                     "an answer of 1024 bytes is no identity: the service may echo");
+    ck_assert_uint_eq(seen.identities, 0);
+}
+END_TEST
+
+START_TEST(an_identity_from_elsewhere_is_misaddressed)
+{
+    struct target other = {0};
+    int other_fd = peer_bind_udp(&other);
+
+    begin_identified();
+    answer_text(other_fd, "hello\n"); /* a stranger's */
+    answer_text(other_fd, IDENTITY "\n");
+    check_last(1, 0, FAULT_MISADDRESSED);
+    support_close(&other_fd);
+}
+END_TEST
+
 /* --- Errors. --------------------------------------------------------------------------------- */
 
 START_TEST(a_port_that_nobody_has_is_an_error)
@@ -363,6 +439,7 @@ int main(void)
     Suite *suite = suite_create("datagram");
     TCase *answers = support_case(suite, "answers");
     TCase *faults = support_case(suite, "faults");
+    TCase *identities = support_case(suite, "identities");
     TCase *errors = support_case(suite, "errors");
 
     tcase_add_checked_fixture(answers, set_up, tear_down);
@@ -378,6 +455,10 @@ int main(void)
     tcase_add_test(faults, a_changed_byte_is_found_with_its_place);
     tcase_add_test(faults, an_answer_from_elsewhere_is_misaddressed);
     tcase_add_test(faults, what_strangers_send_is_passed_over);
+    tcase_add_checked_fixture(identities, set_up, tear_down);
+    tcase_add_test(identities, an_identity_answers_the_oldest_that_is_not_settled);
+    tcase_add_test(identities, another_answer_is_no_identity);
+    tcase_add_test(identities, an_identity_from_elsewhere_is_misaddressed);
     tcase_add_checked_fixture(errors, set_up, tear_down);
     tcase_add_test(errors, a_port_that_nobody_has_is_an_error);
 #ifdef HAVE_LINUX_ERRQUEUE_H

@@ -157,7 +157,7 @@ START_TEST(the_summary_has_all_that_was_counted)
     tally.faults[FAULT_LOST] = 1;
     tally.connects = 1;
     tally.connects_failed = 2;
-    summary_print(&options, "tcp://name:7", &tally, 1000000000);
+    summary_print(&options, "tcp://name:7", &tally, NULL, 1000000000);
     check_output("^--- tcp://name:7 ---\n"
                  "7 sent, 4 received, 3 lost \\(42.9%\\), 0 corrupted, 2 unsent\n"
                  "1 outage, 1.500 s without an answer\n"
@@ -174,7 +174,7 @@ START_TEST(of_several_connections_the_downtime_is_the_mean)
     tally.outages = 2;
     tally.downtime_ns = 2000000000;
     tally.longest_outage_ns = 1500000000;
-    summary_print(&options, "x", &tally, 1000000000);
+    summary_print(&options, "x", &tally, NULL, 1000000000);
     check_output("\n2 outages, 0.500 s without an answer on average, the longest 1.500 s\n");
 }
 END_TEST
@@ -184,7 +184,7 @@ START_TEST(a_load_has_bytes_and_bits)
     add_round_trips();
     options.is_load = true;
     options.connections = 2;
-    summary_print(&options, "x", &tally, 2000000000);
+    summary_print(&options, "x", &tally, NULL, 2000000000);
     check_output("\n2.00 s, 2 connections, 1 thread\n2.00 echoes/s, 128 B/s \\(1.02 kbit/s\\) each "
                  "way\nround trips, each bar up to\n");
     options.target.scheme = ADDRESS_UDP;

@@ -24,6 +24,14 @@ static void on_open(void *argument, const struct opening *opening)
     seen.peer = opening->peer;
 }
 
+static void on_identity(void *argument, const char *identity)
+{
+    ck_assert_ptr_eq(argument, &seen);
+    seen.identities++;
+    ck_assert_uint_lt(strlen(identity), sizeof seen.identity);
+    (void)strcpy(seen.identity, identity);
+}
+
 static void on_returned(void *argument, uint64_t position)
 {
     ck_assert_ptr_eq(argument, &seen);
@@ -47,6 +55,7 @@ static void on_end(void *argument, const struct fault *fault)
 
 const struct stream_events streaming_events = {
     .on_open = on_open,
+    .on_identity = on_identity,
     .on_returned = on_returned,
     .on_fault = on_fault,
     .on_end = on_end,

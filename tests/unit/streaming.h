@@ -1,11 +1,12 @@
 /*
  * streaming: a stream to a peer of the test's, and what it reported.
  * Judges nothing but ends; the tests do.
- * Called by check_stream and check_stream_preface.
+ * Called by each check_stream*.c.
  */
 #ifndef TESTS_UNIT_STREAMING_H
 #define TESTS_UNIT_STREAMING_H
 
+#include "base/identity.h"
 #include "echoprobe/stream.h"
 
 enum { NUMBER = 3, MESSAGE = 4096, MUCH = 8 * 1024 * 1024, MOST_FAULTS = 8 };
@@ -23,6 +24,8 @@ extern struct seen {
     const char *peer;
     uint64_t returned;
     struct fault faults[MOST_FAULTS], end;
+    unsigned identities;
+    char identity[IDENTITY_SIZE]; /* the last */
 } seen;
 
 extern const struct stream_events streaming_events;
