@@ -233,7 +233,7 @@ void log_write(struct log *log, enum log_level level, const char *format, ...)
 }
 
 /* Tell whether a limited line may be written now, and if so, that none may for a second. */
-static bool take_turn(struct log_limiter *limiter)
+bool log_limiter_passes(struct log_limiter *limiter)
 {
     const uint64_t now_ms = clock_now_ms();
 
@@ -248,7 +248,7 @@ void log_write_limited(struct log *log, struct log_limiter *limiter, enum log_le
 {
     va_list arguments;
 
-    if (!take_turn(limiter))
+    if (!log_limiter_passes(limiter))
         return;
     va_start(arguments, format);
     write_message(log, level, fields, field_count, format, arguments);

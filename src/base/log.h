@@ -68,6 +68,9 @@ struct log_limiter {
     uint64_t next_ms; /* clock_now_ms from which a line is written again */
 };
 
+/* Tell whether a line may be written: none with this limiter was less than a second ago. */
+bool log_limiter_passes(struct log_limiter *limiter);
+
 /* The same as log_write with facts for JSON, in the order given. */
 void log_write_fields(struct log *log, enum log_level level, const struct log_field *fields,
                       size_t field_count, const char *format, ...)

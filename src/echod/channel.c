@@ -137,10 +137,11 @@ int channel_open(struct channel *channel, struct event_base *base, int input_fd,
     if (channel->output == NULL)
         goto free_input;
     if (events->on_socket_readable != NULL && input_fd == output_fd) {
-        channel->socket_readable =
+        channel->socket_event =
             event_new(base, input_fd, EV_READ | EV_PERSIST, events->on_socket_readable, argument);
-        if (channel->socket_readable == NULL)
+        if (channel->socket_event == NULL)
             goto free_input;
+        channel->socket_readable = channel->socket_event;
     }
     set_callbacks(channel, events, argument);
     return 0;
@@ -154,9 +155,86 @@ fail:
 
 void channel_close(struct channel *channel)
 {
-    if (channel->socket_readable != NULL)
-        event_free(channel->socket_readable);
+    if (channel->socket_event != NULL)
+        event_free(channel->socket_event);
     if (channel->output != channel->input)
         bufferevent_free(channel->output);
     bufferevent_free(channel->input);
+}
+
+/* --- TLS ------------------------------------------------------------------------------------- */
+
+int channel_open_tls(struct channel *channel, struct event_base *base, struct tls_context *context,
+                     struct tls_reserve *reserve, int fd, bool has_shortcut,
+                     const struct channel_events *events, void *argument)
+{
+    struct event *event =
+        event_new(base, fd, EV_READ | EV_PERSIST, events->on_socket_readable, argument);
+
+    if (event == NULL)
+        goto fail;
+    *channel = (struct channel){.socket_event = event};
+    channel->input = tls_session_new(&channel->tls, reserve, context, base, fd);
+    if (channel->input == NULL)
+        goto free_event;
+    channel->output = channel->input;
+    if (has_shortcut)
+        channel->socket_readable = event;
+    set_callbacks(channel, events, argument);
+    return 0;
+
+free_event:
+    event_free(event);
+fail:
+    errno = ENOMEM;
+    return -1;
+}
+
+int channel_start_tls(struct channel *channel)
+{
+    return tls_session_start(channel->input);
+}
+
+void channel_finish_tls_handshake(struct channel *channel)
+{
+    if (channel->socket_readable != NULL)
+        tls_session_take_over_reading(channel->tls, channel->input);
+}
+
+/* Let the socket's event tell of something else. */
+static int wait_for(struct channel *channel, short what)
+{
+    struct event *event = channel->socket_event;
+
+    (void)event_del(event);
+    (void)event_assign(event, event_get_base(event), event_get_fd(event), what | EV_PERSIST,
+                       event_get_callback(event), event_get_callback_arg(event));
+    return event_add(event, NULL);
+}
+
+int channel_close_notify(struct channel *channel)
+{
+    if (tls_session_close(channel->tls) == 0)
+        return 0;
+    if (errno != EAGAIN)
+        return -1;
+    errno = wait_for(channel, EV_WRITE) < 0 ? ENOMEM : EAGAIN;
+    return -1;
+}
+
+int channel_shut_tls(struct channel *channel)
+{
+    if (shutdown(event_get_fd(channel->socket_event), SHUT_WR) < 0 ||
+        bufferevent_disable(channel->input, EV_READ | EV_WRITE) < 0)
+        return -1;
+    return wait_for(channel, EV_READ);
+}
+
+bool channel_discard(const struct channel *channel)
+{
+    char bytes[4096];
+    const ssize_t received =
+        recv(event_get_fd(channel->socket_event), bytes, sizeof bytes, MSG_DONTWAIT);
+
+    return received > 0 || (received < 0 && (errno == EAGAIN || errno == EINTR));
 }

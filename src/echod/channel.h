@@ -5,10 +5,12 @@
  * Called by transfer, which has one, and by connection.
  *
  * A bufferevent has each descriptor. A socket may be read by the shortcut's event instead; then the
- * bufferevent only writes, until channel_shut.
+ * bufferevent only writes, of a plain channel until channel_shut.
  */
 #ifndef ECHOD_CHANNEL_H
 #define ECHOD_CHANNEL_H
+
+#include "echod/tls_session.h"
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -19,6 +21,8 @@ struct channel {
     struct bufferevent *input;     /* reads */
     struct bufferevent *output;    /* writes; the same one for a socket */
     struct event *socket_readable; /* of the shortcut; NULL: the bufferevent reads */
+    struct event *socket_event;    /* the socket's own, of TLS: that one, if there is one */
+    struct tls_session *tls;       /* NULL: it is plain */
 };
 
 /* What a channel reports from the loop; all get the argument that it was opened with. */
@@ -74,6 +78,39 @@ int channel_unsent_bytes(const struct channel *channel);
 
 /* Let a reset be what the client sees when the channel is closed, where there is such a thing. */
 void channel_reset_when_closed(struct channel *channel);
+
+/* --- TLS ------------------------------------------------------------------------------------- */
+
+/*
+ * Open a channel of one socket that will speak TLS. on_socket_readable is called whether the
+ * shortcut is taken or not: see the other functions.
+ */
+int channel_open_tls(struct channel *channel, struct event_base *base, struct tls_context *context,
+                     struct tls_reserve *reserve, int fd, bool has_shortcut,
+                     const struct channel_events *events, void *argument)
+    __attribute__((warn_unused_result));
+
+/*
+ * Let the handshake begin: on_event reports BEV_EVENT_CONNECTED when it is over. Then call the
+ * second one. Return 0, or -1 if the loop has no memory for it.
+ */
+int channel_start_tls(struct channel *channel) __attribute__((warn_unused_result));
+void channel_finish_tls_handshake(struct channel *channel);
+
+/*
+ * Say close_notify, once all output has left. Return 0; or -1 with errno: EAGAIN if the socket is
+ * full, and on_socket_readable comes once it is not, to call this again.
+ */
+int channel_close_notify(struct channel *channel) __attribute__((warn_unused_result));
+
+/*
+ * Say FIN, and nothing more. From then on on_socket_readable tells of what still comes, which
+ * channel_discard throws away. Return 0, or -1 if that does not work any more.
+ */
+int channel_shut_tls(struct channel *channel) __attribute__((warn_unused_result));
+
+/* Return whether the socket's end is still to come. */
+bool channel_discard(const struct channel *channel) __attribute__((warn_unused_result));
 
 static inline struct evbuffer *channel_input(const struct channel *channel)
 {

@@ -34,6 +34,10 @@ const char *close_reason_name(enum close_reason reason)
         return "reset on purpose";
     case CLOSE_REFUSED_ON_PURPOSE:
         return "refused on purpose";
+    case CLOSE_TLS:
+        return "TLS error";
+    case CLOSE_TRUNCATED:
+        return "client closed without close_notify";
     case CLOSE_DRAIN:
         return "drained";
     case CLOSE_STOP:

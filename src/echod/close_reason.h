@@ -17,6 +17,8 @@ enum close_reason {
     CLOSE_INVALID,            /* its PROXY header was wrong, or missing */
     CLOSE_HANDSHAKE,          /* not done with that when --handshake-timeout was over */
     CLOSE_IDENTIFIED,         /* it was told who we are, which is all that its listener does */
+    CLOSE_TLS,                /* it broke the protocol, or no agreement was found */
+    CLOSE_TRUNCATED,          /* its end came without close_notify; it got everything back */
     CLOSE_ON_PURPOSE,         /* close-after of its listener */
     CLOSE_RESET_ON_PURPOSE,   /* reset-after */
     CLOSE_REFUSED_ON_PURPOSE, /* refuse */

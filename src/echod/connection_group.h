@@ -8,6 +8,8 @@
 #define ECHOD_CONNECTION_GROUP_H
 
 #include "base/log.h"
+#include "echod/channel.h"
+#include "echod/close_reason.h"
 #include "echod/counters.h"
 #include "echod/deadlines.h"
 #include "echod/echo.h"
@@ -15,6 +17,7 @@
 #include "echod/impair.h"
 #include "echod/listener_options.h"
 #include "echod/timeouts.h"
+#include "echod/tls_session.h"
 
 #include <event2/event.h>
 #include <stdatomic.h>
@@ -41,9 +44,22 @@ struct connection_limits {
 /* Called when a connection has ended, as the last thing; the owner frees it there. */
 typedef void connection_end_callback(struct connection *connection, void *owner);
 
+/*
+ * How connections are served: what their channels report to, how these are opened (0, or -1 if
+ * there is no memory), what comes at the client's end, and when everything has left of one that
+ * drains: it may end at either.
+ */
+struct connection_service {
+    struct channel_events events;
+    int (*open)(struct connection *connection, int input_fd, int output_fd);
+    void (*end_input)(struct connection *connection, enum close_reason reason);
+    void (*finish)(struct connection *connection);
+};
+
 /* What all connections of a worker share, whatever their limits. */
 struct connection_pool {
     struct echo_scratch scratch;
+    struct tls_reserve tls_reserve;
     uint64_t queued_bytes;      /* output that waits */
     struct deadlines deadlines; /* of those that misbehave; nothing as long as there are none */
 };
@@ -66,19 +82,23 @@ struct connection_group {
     struct connection_limits limits;
     unsigned logs;                          /* enum listener_log: which lines are written */
     char listener_name[LISTENER_NAME_SIZE]; /* empty: it has none */
-    struct tls_context *tls;                /* NULL: what is spoken is plain; client_group's */
     unsigned proxy_versions;                /* of the header that each begins with; 0: with none */
     struct network_list proxy_from;         /* who may send it; empty: anybody */
     struct identify_plan identify;          /* what each is told before its echo, if anything */
     struct impair impair;                   /* what they do wrong on purpose */
     _Atomic uint64_t *impaired_count; /* connections of the listener that did, of all workers */
+    struct tls_context *tls;          /* NULL: they are plain; it outlives the group */
+    struct log_limiter tls_failures;
     connection_end_callback *on_end;
     void *owner;
 
-    int (*begin)(struct connection *connection);      /* what it does first; connection's */
+    /* connection_init_group chooses these, once for all of its connections. */
+    const struct connection_service *service;
+    int (*begin)(struct connection *connection);      /* what it does first */
     int (*begin_well)(struct connection *connection); /* the same, once it has misbehaved */
     int (*open)(struct connection *connection);       /* and after its handshake */
     bool is_impaired;                                 /* they misbehave on purpose */
+
     struct timeout_queue handshake;
     struct timeout_queue idle;
     struct timeout_queue lifetime;

@@ -13,7 +13,7 @@
 /* A line that is put together, as text and as facts. */
 struct connection_line {
     struct line text;
-    struct log_field fields[8];
+    struct log_field fields[14];
     size_t field_count;
     char peer[ADDRESS_TEXT_SIZE], via[ADDRESS_TEXT_SIZE];
 };
@@ -62,21 +62,52 @@ static void add_standing(struct connection_line *line, const struct connection_f
     add_number_fact(line, "age_ms", age_ms);
 }
 
-/* End it with " via=10.0.0.1:5002" and " listener=public", as far as there are such. */
+/* Add " sni="echo.example.org"", if there is such: what a client says. */
+static void add_quoted(struct connection_line *line, const char *name, const char *text)
+{
+    if (text[0] == '\0')
+        return;
+    line_append_text(&line->text, " ");
+    line_append_text(&line->text, name);
+    line_append_text(&line->text, "=\"");
+    line_append_escaped(&line->text, ESCAPE_JSON, text, 1);
+    line_append_text(&line->text, "\"");
+    add_text_fact(line, name, text);
+}
+
+static void add_word(struct connection_line *line, const char *name, const char *text)
+{
+    line_append_text(&line->text, " ");
+    line_append_text(&line->text, name);
+    line_append_text(&line->text, "=");
+    line_append_text(&line->text, text);
+    add_text_fact(line, name, text);
+}
+
+/* Add what was agreed: " tls=TLSv1.3 cipher=TLS_AES_128_GCM_SHA256 resumed=yes alpn="echo"". */
+static void add_tls(struct connection_line *line, const struct tls_facts *tls)
+{
+    add_word(line, "tls", tls->version);
+    add_word(line, "cipher", tls->cipher);
+    if (tls->is_resumed)
+        add_word(line, "resumed", "yes");
+    add_quoted(line, "sni", tls->server_name);
+    add_quoted(line, "alpn", tls->protocol);
+    add_quoted(line, "subject", tls->subject);
+}
+
+/* End it with " via=10.0.0.1:5002", " listener=public" and the rest, as far as there are such. */
 static void end_line(struct connection_line *line, struct connection_way way, enum log_level level,
                      struct log *log)
 {
     if (way.via != NULL) {
         peer_format(way.via, line->via);
-        line_append_text(&line->text, " via=");
-        line_append_text(&line->text, line->via);
-        add_text_fact(line, "via", line->via);
+        add_word(line, "via", line->via);
     }
-    if (way.listener[0] != '\0') {
-        line_append_text(&line->text, " listener=");
-        line_append_text(&line->text, way.listener);
-        add_text_fact(line, "listener", way.listener);
-    }
+    if (way.listener[0] != '\0')
+        add_word(line, "listener", way.listener);
+    if (way.tls != NULL)
+        add_tls(line, way.tls);
     log_write_text(log, level, line->fields, line->field_count, line_text(&line->text));
 }
 

@@ -1,7 +1,7 @@
 /*
  * connection_log: the lines of the log about one connection.
  * Decides nothing about it.
- * Called by connection.
+ * Called by connection_state.
  */
 #ifndef ECHOD_CONNECTION_LOG_H
 #define ECHOD_CONNECTION_LOG_H
@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "echod/close_reason.h"
 #include "echod/peer.h"
+#include "echod/tls_session.h"
 
 #include <stdint.h>
 
@@ -22,8 +23,9 @@ struct connection_facts {
 
 /* By which way it came. */
 struct connection_way {
-    const char *listener;  /* its name, or empty */
-    const union peer *via; /* the proxy, if the peer is whom it speaks for; or NULL */
+    const char *listener;        /* its name, or empty */
+    const union peer *via;       /* the proxy, if the peer is whom it speaks for; or NULL */
+    const struct tls_facts *tls; /* what was agreed, or NULL */
 };
 
 /* All save and restore errno. */

@@ -24,6 +24,10 @@ enum counter {
     COUNTER_PROXY_INVALID,       /* closed: their PROXY header was wrong, or missing */
     COUNTER_HANDSHAKES_OVERDUE,  /* closed: their handshake took too long */
     COUNTER_IDENTITY_BYTES,      /* of identities, before the echo: taken by the kernel */
+    COUNTER_TLS_HANDSHAKES,      /* that were completed */
+    COUNTER_TLS_RESUMED,         /* of these, how many resumed a session */
+    COUNTER_TLS_FAILED,          /* closed: their handshake failed */
+    COUNTER_TLS_TRUNCATED,       /* ended without close_notify */
     COUNTER_DATAGRAMS_IN,        /* each of a train counts */
     COUNTER_DATAGRAMS_OUT,
     COUNTER_DATAGRAM_BYTES_IN,

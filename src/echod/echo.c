@@ -47,19 +47,17 @@ int echo_input(struct evbuffer *input, struct evbuffer *output)
 
 /* Measured; `make bench` shows what a change does. */
 enum {
-    SCRATCH_SIZE = 64 << 10, /* larger falls out of the cache, smaller costs system calls */
     LEAST_SIZE = 4 << 10,    /* what one read takes however little room there is */
     SPLICE_SIZE = 512 << 10, /* what the pipe holds */
     STREAM_SIZE = 16 << 10,  /* a spliced read of less than this is no stream any more */
     TURN_SIZE = 256 << 10,   /* read for one client before the others have their turn */
-    PIECE_SIZE = 16320,      /* libevent rounds a piece and its header up to a power of two */
 };
 
 int echo_scratch_init(struct echo_scratch *scratch)
 {
     scratch->pipe[0] = scratch->pipe[1] = -1;
     scratch->is_room_true = true;
-    scratch->bytes = malloc(SCRATCH_SIZE);
+    scratch->bytes = malloc(ECHO_SCRATCH_SIZE);
     if (scratch->bytes == NULL)
         return -1;
 #ifdef HAVE_SPLICE
@@ -101,21 +99,19 @@ static enum echo_outcome outcome_of_nothing(ssize_t received)
     return errno == EAGAIN || errno == EINTR ? ECHO_SENT : ECHO_FAILED;
 }
 
-/* Put bytes into output in pieces that cost hardly more memory than they hold. */
-static enum echo_outcome queue_bytes(struct evbuffer *output, const unsigned char *bytes,
-                                     size_t length)
+int echo_queue(struct evbuffer *output, const unsigned char *bytes, size_t length)
 {
     while (length > 0) {
-        const size_t piece = length < PIECE_SIZE ? length : PIECE_SIZE;
+        const size_t piece = least(ECHO_PIECE_SIZE, length);
 
         if (evbuffer_add(output, bytes, piece) < 0) {
             errno = ENOMEM;
-            return ECHO_FAILED;
+            return -1;
         }
         bytes += piece;
         length -= piece;
     }
-    return ECHO_QUEUED;
+    return 0;
 }
 
 /* Receive into the scratch and send from there. */
@@ -134,7 +130,9 @@ static enum echo_outcome copy(struct echo_scratch *scratch, int fd, struct evbuf
     progress->sent += (size_t)sent;
     if (sent == received)
         return ECHO_SENT;
-    return queue_bytes(output, scratch->bytes + sent, (size_t)(received - sent));
+    if (echo_queue(output, scratch->bytes + sent, (size_t)(received - sent)) < 0)
+        return ECHO_FAILED;
+    return ECHO_QUEUED;
 }
 
 #ifdef HAVE_SPLICE
@@ -146,9 +144,9 @@ static enum echo_outcome queue_pipe(struct echo_scratch *scratch, struct evbuffe
                                     size_t length)
 {
     while (length > 0) {
-        const ssize_t taken = read(scratch->pipe[0], scratch->bytes, SCRATCH_SIZE);
+        const ssize_t taken = read(scratch->pipe[0], scratch->bytes, ECHO_SCRATCH_SIZE);
 
-        if (taken <= 0 || queue_bytes(output, scratch->bytes, (size_t)taken) != ECHO_QUEUED) {
+        if (taken <= 0 || echo_queue(output, scratch->bytes, (size_t)taken) < 0) {
             close_pipe(scratch); /* what is in it must not reach another client */
             return ECHO_FAILED;
         }
@@ -187,7 +185,7 @@ static size_t splice_size(const struct echo_scratch *scratch, int fd, uint64_t r
     const size_t most = scratch->is_room_true ? SPLICE_SIZE : least(SPLICE_SIZE, room_bytes);
     const size_t room = socket_room(fd);
 
-    return room < SCRATCH_SIZE ? SCRATCH_SIZE : least(room, most);
+    return room < ECHO_SCRATCH_SIZE ? ECHO_SCRATCH_SIZE : least(room, most);
 }
 
 /* What an error of splice means. */
@@ -229,7 +227,7 @@ static enum echo_outcome copy_instead(struct echo_scratch *scratch, int fd, stru
         return ECHO_SENT;
     if (refusal_of(error) == REFUSED_FOR_GOOD)
         close_pipe(scratch);
-    outcome = copy(scratch, fd, output, SCRATCH_SIZE, progress);
+    outcome = copy(scratch, fd, output, ECHO_SCRATCH_SIZE, progress);
     if (outcome != ECHO_ENDED || refusal_of(error) != REFUSED_NEVER)
         return outcome;
     errno = error;
@@ -247,7 +245,7 @@ static size_t send_pipe(struct echo_scratch *scratch, int fd, size_t length)
         const ssize_t sent = splice(scratch->pipe[0], NULL, fd, NULL, length, SPLICE_FLAGS);
 
         if (sent <= 0) {
-            if (errno == EAGAIN && length > SCRATCH_SIZE)
+            if (errno == EAGAIN && length > ECHO_SCRATCH_SIZE)
                 scratch->is_room_true = false; /* as with tcp_notsent_lowat, tcp(7) */
             return length;
         }
@@ -268,7 +266,7 @@ static enum echo_outcome splice_through(struct echo_scratch *scratch, int fd,
     size_t left;
 
     if (received == 0) /* the end, or an urgent byte with the end behind it: let recv tell */
-        return copy(scratch, fd, output, SCRATCH_SIZE, progress);
+        return copy(scratch, fd, output, ECHO_SCRATCH_SIZE, progress);
     if (received < 0)
         return copy_instead(scratch, fd, output, progress);
     left = send_pipe(scratch, fd, (size_t)received);
@@ -295,17 +293,22 @@ static enum echo_outcome splice_through(struct echo_scratch *scratch, int fd,
 
 #endif
 
+size_t echo_size(uint64_t room_bytes)
+{
+    const size_t size = least(ECHO_SCRATCH_SIZE, room_bytes);
+
+    return size < LEAST_SIZE ? LEAST_SIZE : size;
+}
+
 enum echo_outcome echo_socket(struct echo_scratch *scratch, int fd, struct evbuffer *output,
                               uint64_t room_bytes, bool *is_streaming,
                               struct echo_progress *progress)
 {
-    const bool has_room = room_bytes >= SCRATCH_SIZE;
-    size_t size = least(SCRATCH_SIZE, room_bytes);
+    const bool has_room = room_bytes >= ECHO_SCRATCH_SIZE;
+    const size_t size = echo_size(room_bytes);
     enum echo_outcome outcome;
     size_t before;
 
-    if (size < LEAST_SIZE)
-        size = LEAST_SIZE;
     *progress = (struct echo_progress){0};
     do {
         before = progress->received;
@@ -313,7 +316,7 @@ enum echo_outcome echo_socket(struct echo_scratch *scratch, int fd, struct evbuf
             outcome = splice_through(scratch, fd, output, room_bytes, progress);
         else
             outcome = copy(scratch, fd, output, size, progress);
-        *is_streaming = progress->received >= SCRATCH_SIZE;
+        *is_streaming = progress->received >= ECHO_SCRATCH_SIZE;
     } while (outcome == ECHO_SENT && progress->received < TURN_SIZE &&
              progress->received - before >= STREAM_SIZE);
     return outcome;

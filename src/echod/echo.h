@@ -1,7 +1,7 @@
 /*
  * echo: how bytes get from a client's input to its output.
  * Knows buffers and descriptors, not connections: limits, deadlines and ends are connection's.
- * Called by transfer whenever input has come.
+ * Called by transfer whenever input has come, and by echo_tls.
  */
 #ifndef ECHOD_ECHO_H
 #define ECHOD_ECHO_H
@@ -19,11 +19,23 @@
  */
 int echo_input(struct evbuffer *input, struct evbuffer *output) __attribute__((warn_unused_result));
 
+/*
+ * Put bytes that the socket did not take into output, in pieces that cost hardly more memory than
+ * they hold. Return 0, or -1 with errno ENOMEM.
+ */
+int echo_queue(struct evbuffer *output, const unsigned char *bytes, size_t length)
+    __attribute__((warn_unused_result));
+
+enum {
+    ECHO_SCRATCH_SIZE = 64 << 10, /* larger falls out of the cache, smaller costs system calls */
+    ECHO_PIECE_SIZE = 16320,      /* libevent rounds a piece and its header up to a power of two */
+};
+
 /* What a worker lends the shortcut for the time of a call; between calls both are empty. */
 struct echo_scratch {
-    unsigned char *bytes;
-    int pipe[2];       /* -1 where splice(2) cannot be had */
-    bool is_room_true; /* sockets have always taken what they said they had room for */
+    unsigned char *bytes; /* ECHO_SCRATCH_SIZE */
+    int pipe[2];          /* -1 where splice(2) cannot be had */
+    bool is_room_true;    /* sockets have always taken what they said they had room for */
 };
 
 /* Make the scratch of a worker. Return 0, or -1 with errno ENOMEM. Without a pipe it works too. */
@@ -42,6 +54,9 @@ enum echo_outcome {
 struct echo_progress {
     size_t received, sent;
 };
+
+/* Return how much to receive at once where output has this room: 4 KiB at least. */
+size_t echo_size(uint64_t room_bytes);
 
 /*
  * The shortcut of a plain stream socket on which nothing is queued: receive and send at once, and

@@ -14,9 +14,10 @@
 
 struct handshake {
     struct connection_group *group;
+    struct channel *channel;
     handshake_callback *on_over;
     void *argument;
-    struct event *readable; /* NULL once it is over */
+    struct event *readable; /* while the header comes; otherwise NULL */
     struct timeout deadline;
     struct proxy_reader reader;
     union peer peer, source;
@@ -48,7 +49,6 @@ static void release_reader(struct handshake *handshake)
 
 static void stop_reading(struct handshake *handshake)
 {
-    timeout_cancel(&handshake->group->handshake, &handshake->deadline);
     if (handshake->readable != NULL)
         event_free(handshake->readable);
     handshake->readable = NULL;
@@ -61,16 +61,61 @@ static void finish(struct handshake *handshake, enum handshake_outcome outcome)
     const int saved_errno = errno;
 
     stop_reading(handshake);
+    timeout_cancel(&handshake->group->handshake, &handshake->deadline);
     errno = saved_errno;
     handshake->on_over(outcome, handshake->argument);
 }
 
-/* The same, for a header that is none. */
-static void finish_invalid(struct handshake *handshake, const struct error *error)
+/* The same, with what is wrong. */
+static void finish_wrong(struct handshake *handshake, enum handshake_outcome outcome,
+                         const char *error)
 {
-    handshake->error = error->text;
-    finish(handshake, HANDSHAKE_INVALID);
+    handshake->error = error;
+    finish(handshake, outcome);
 }
+
+/* --- TLS ------------------------------------------------------------------------------------- */
+
+static void start_tls(struct handshake *handshake)
+{
+    stop_reading(handshake);
+    if (channel_start_tls(handshake->channel) == 0)
+        return;
+    errno = ENOMEM;
+    finish(handshake, HANDSHAKE_FAILED);
+}
+
+static void on_tls_error(struct handshake *handshake)
+{
+    struct channel *channel = handshake->channel;
+
+    errno = tls_session_errno(channel->tls, channel->input);
+    if (errno == EPROTO)
+        finish_wrong(handshake, HANDSHAKE_TLS, tls_session_failure(channel->tls));
+    else
+        finish(handshake, HANDSHAKE_FAILED);
+}
+
+void handshake_on_event(struct handshake *handshake, short what)
+{
+    if (what & BEV_EVENT_CONNECTED)
+        finish(handshake, HANDSHAKE_DONE);
+    else if (!(what & BEV_EVENT_EOF))
+        on_tls_error(handshake);
+    else if (tls_session_has_received(handshake->channel->tls))
+        finish_wrong(handshake, HANDSHAKE_TLS, "the client closed in its handshake");
+    else
+        finish(handshake, HANDSHAKE_ENDED);
+}
+
+const struct tls_facts *handshake_tls(const struct handshake *handshake, struct tls_facts *facts)
+{
+    const struct tls_session *session = handshake->channel->tls;
+
+    return session != NULL && tls_session_describe(session, facts) ? facts : NULL;
+}
+
+/* --- PROXY ----------------------------------------------------------------------------------- */
 
 /* Tell whether the peer may speak for others. Who may open a Unix socket, its mode tells. */
 static bool is_trusted(const struct connection_group *group, const union peer *peer)
@@ -102,7 +147,10 @@ static void take_header(struct handshake *handshake, const struct proxy_header *
     handshake->has_source = header->has_addresses;
     if (header->has_addresses)
         handshake->source = peer_make((const struct sockaddr *)&header->source);
-    finish(handshake, HANDSHAKE_DONE);
+    if (handshake->group->tls != NULL)
+        start_tls(handshake);
+    else
+        finish(handshake, HANDSHAKE_DONE);
 }
 
 static void on_end_of_input(struct handshake *handshake)
@@ -114,7 +162,7 @@ static void on_end_of_input(struct handshake *handshake)
         return;
     }
     error_set(&error, "it ends after %zu bytes", handshake->reader.length);
-    finish_invalid(handshake, &error);
+    finish_wrong(handshake, HANDSHAKE_INVALID, error.text);
 }
 
 /* More of the header must come, if there is time and memory for it. */
@@ -150,7 +198,7 @@ static void read_header(struct handshake *handshake, int fd)
         go_on(handshake);
         return;
     case PROXY_READING_INVALID:
-        finish_invalid(handshake, &cause);
+        finish_wrong(handshake, HANDSHAKE_INVALID, cause.text);
         return;
     case PROXY_READING_ENDED:
         on_end_of_input(handshake);
@@ -172,35 +220,49 @@ static void on_header_readable(evutil_socket_t fd, short what, void *argument)
         finish(handshake, HANDSHAKE_UNTRUSTED);
 }
 
+/* Begin to read the header. Return 0, or -1 if there is no memory for it. */
+static int start_header(struct handshake *handshake)
+{
+    handshake->readable = event_new(handshake->group->base, channel_socket(handshake->channel),
+                                    EV_READ | EV_PERSIST, on_header_readable, handshake);
+    if (handshake->readable == NULL || event_add(handshake->readable, NULL) < 0)
+        return -1;
+    if (!is_trusted(handshake->group, &handshake->peer))
+        event_active(handshake->readable, EV_READ, 1); /* it need not say anything */
+    return 0;
+}
+
+/* --- Begin and end --------------------------------------------------------------------------- */
+
 /* What came before the deadline, while the process was stopped for instance, still counts. */
 void handshake_on_overdue(struct timeout *timeout)
 {
     struct handshake *handshake = HANDSHAKE_OF(timeout);
 
     handshake->is_overdue = true;
-    on_header_readable(event_get_fd(handshake->readable), EV_TIMEOUT, handshake);
+    if (handshake->readable != NULL)
+        on_header_readable(event_get_fd(handshake->readable), EV_TIMEOUT, handshake);
+    else
+        finish(handshake, HANDSHAKE_OVERDUE);
 }
 
-struct handshake *handshake_new(struct connection_group *group, int fd, const union peer *peer,
-                                handshake_callback *on_over, void *argument)
+struct handshake *handshake_new(struct connection_group *group, struct channel *channel,
+                                const union peer *peer, handshake_callback *on_over, void *argument)
 {
     struct handshake *handshake = calloc(1, sizeof *handshake);
 
     if (handshake == NULL)
         return NULL;
     handshake->group = group;
+    handshake->channel = channel;
     handshake->on_over = on_over;
     handshake->argument = argument;
     handshake->peer = *peer;
-    handshake->readable =
-        event_new(group->base, fd, EV_READ | EV_PERSIST, on_header_readable, handshake);
-    if (handshake->readable == NULL || event_add(handshake->readable, NULL) < 0) {
+    if ((group->proxy_versions != 0 ? start_header(handshake) : channel_start_tls(channel)) < 0) {
         handshake_free(handshake);
         errno = ENOMEM;
         return NULL;
     }
-    if (!is_trusted(group, peer))
-        event_active(handshake->readable, EV_READ, 1); /* it need not say anything */
     timeout_touch(&group->handshake, &handshake->deadline);
     return handshake;
 }
@@ -211,6 +273,7 @@ void handshake_free(struct handshake *handshake)
         return;
     stop_reading(handshake);
     free(handshake->facts);
+    timeout_cancel(&handshake->group->handshake, &handshake->deadline);
     free(handshake);
 }
 

@@ -1,11 +1,13 @@
 /*
- * handshake: what a client has to say before its echo begins: the header of the PROXY protocol.
+ * handshake: what comes before the echo of a connection: the header of the PROXY protocol, and the
+ * handshake of TLS, both by one deadline.
  * Echoes nothing and closes nothing: how it went is reported through a callback.
  * Called by connection, for listeners that ask for it.
  */
 #ifndef ECHOD_HANDSHAKE_H
 #define ECHOD_HANDSHAKE_H
 
+#include "echod/channel.h"
 #include "echod/connection_group.h"
 #include "echod/peer.h"
 #include "echod/proxy_facts.h"
@@ -18,6 +20,7 @@ enum handshake_outcome {
     HANDSHAKE_ENDED,     /* the client said FIN before its first byte */
     HANDSHAKE_INVALID,   /* handshake_error says what is wrong with its header */
     HANDSHAKE_UNTRUSTED, /* no header is taken from its address, by --listen's proxy-from */
+    HANDSHAKE_TLS,       /* that of TLS failed, and handshake_error says why */
     HANDSHAKE_OVERDUE,   /* it took longer than --handshake-timeout */
     HANDSHAKE_FAILED,    /* errno says why: an error of the socket, or ENOMEM */
 };
@@ -26,12 +29,16 @@ enum handshake_outcome {
 typedef void handshake_callback(enum handshake_outcome outcome, void *argument);
 
 /*
- * Begin to read from a non-blocking socket, which stays the caller's; `peer` is who is connected to
- * it. No byte behind the header is taken from it. The caller frees the handshake first.
+ * Begin on a channel that stays the caller's; `peer` is who is connected to it. No byte behind the
+ * handshake is taken from its socket. The caller frees the handshake first.
  * Return NULL with errno ENOMEM.
  */
-struct handshake *handshake_new(struct connection_group *group, int fd, const union peer *peer,
-                                handshake_callback *on_over, void *argument);
+struct handshake *handshake_new(struct connection_group *group, struct channel *channel,
+                                const union peer *peer, handshake_callback *on_over,
+                                void *argument);
+
+/* Tell it what the channel reports as long as it lasts: BEV_EVENT_CONNECTED, _EOF or _ERROR. */
+void handshake_on_event(struct handshake *handshake, short what);
 
 /* NULL is fine. */
 void handshake_free(struct handshake *handshake);
@@ -48,8 +55,14 @@ struct proxy_facts *handshake_take_facts(struct handshake *handshake);
 /* Return who is connected, if it speaks for somebody else, or NULL. It is the handshake's. */
 const union peer *handshake_via(const struct handshake *handshake);
 
-/* Return what is wrong. Ask when HANDSHAKE_INVALID is reported, and at no other time. */
+/*
+ * Return what is wrong. Ask when HANDSHAKE_INVALID is reported, and at no other time, or after
+ * HANDSHAKE_TLS.
+ */
 const char *handshake_error(const struct handshake *handshake);
+
+/* Set what was agreed with TLS and return it, or NULL if there is no TLS, or not yet. */
+const struct tls_facts *handshake_tls(const struct handshake *handshake, struct tls_facts *facts);
 
 /* What connections do when a deadline of their group's handshakes passes. */
 timeout_callback handshake_on_overdue;

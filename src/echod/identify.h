@@ -2,7 +2,7 @@
  * identify: what one listener tells a client of itself and of the client: collects the facts of a
  * connection or a datagram for its identity.
  * Sends nothing, and decides neither who is told nor when.
- * Called by client_group, which plans it, by connection and by datagram_identity.
+ * Called by client_group, which plans it, by greet and by datagram_identity.
  */
 #ifndef ECHOD_IDENTIFY_H
 #define ECHOD_IDENTIFY_H

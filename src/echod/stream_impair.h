@@ -2,7 +2,7 @@
  * stream_impair: what a connection does wrong on purpose: a stage between its echo and its output,
  * which changes bytes, holds them back, and says when the connection is to be closed or reset.
  * Decides nothing by chance, which impair does; ends no connection.
- * Called by connection, for those of a listener that misbehaves.
+ * Called by serve_impaired, by connection, which frees it, and by connection_state, which has it.
  *
  *     input -> stream_impair_take -> held -> stream_impair_release -> output
  *

@@ -1,13 +1,15 @@
 /*
- * tls_absent: what an echod that was built without OpenSSL has instead of TLS. options_check lets
- * nobody ask for it.
+ * tls_absent: what an echod that was built without OpenSSL has instead of TLS: no context can be
+ * had, and so nobody ever has a session. options_check lets nobody ask for it.
  */
 #include <config.h>
 
 #include "echod/tls_context.h"
 #include "echod/tls_notes.h"
+#include "echod/tls_session.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 struct tls_context *tls_context_new(const struct listener_options *options, struct error *error)
 {
@@ -41,4 +43,88 @@ void tls_notes_tell(const struct tls_context *context, const char *listener,
     (void)listener;
     (void)on_note;
     (void)argument;
+}
+
+void tls_reserve_fini(struct tls_reserve *reserve)
+{
+    (void)reserve;
+}
+
+struct bufferevent *tls_session_new(struct tls_session **session, struct tls_reserve *reserve,
+                                    struct tls_context *context, struct event_base *base, int fd)
+{
+    (void)session, (void)reserve, (void)context, (void)base, (void)fd;
+    abort();
+}
+
+int tls_session_start(struct bufferevent *bufferevent)
+{
+    (void)bufferevent;
+    abort();
+}
+
+void tls_session_take_over_reading(struct tls_session *session, struct bufferevent *bufferevent)
+{
+    (void)session, (void)bufferevent;
+    abort();
+}
+
+ssize_t tls_session_read(struct tls_session *session, void *bytes, size_t size)
+{
+    (void)session, (void)bytes, (void)size;
+    abort();
+}
+
+ssize_t tls_session_write(struct tls_session *session, const void *bytes, size_t length)
+{
+    (void)session, (void)bytes, (void)length;
+    abort();
+}
+
+void tls_session_stop_receiving(struct tls_session *session)
+{
+    (void)session;
+    abort();
+}
+
+int tls_session_close(struct tls_session *session)
+{
+    (void)session;
+    abort();
+}
+
+int tls_session_errno(struct tls_session *session, struct bufferevent *bufferevent)
+{
+    (void)session, (void)bufferevent;
+    abort();
+}
+
+const char *tls_session_failure(const struct tls_session *session)
+{
+    (void)session;
+    abort();
+}
+
+bool tls_session_is_truncated(const struct tls_session *session)
+{
+    (void)session;
+    abort();
+}
+
+bool tls_session_has_received(const struct tls_session *session)
+{
+    (void)session;
+    abort();
+}
+
+bool tls_session_is_resumed(const struct tls_session *session)
+{
+    (void)session;
+    abort();
+}
+
+bool tls_session_describe(const struct tls_session *session, struct tls_facts *facts)
+{
+    (void)session, (void)facts;
+    abort();
 }

@@ -4,6 +4,7 @@
 
 #include "echod/counters.h"
 #include "echod/echo.h"
+#include "echod/echo_tls.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -12,8 +13,7 @@
 
 /* --- What waits ------------------------------------------------------------------------------ */
 
-/* Let the client have the time-out from now on, since it has taken something. */
-static void note_write_progress(struct transfer *transfer)
+void transfer_expect_progress(struct transfer *transfer)
 {
     struct timeout_queue *queue = &transfer->group->write_stall;
 
@@ -28,7 +28,7 @@ bool transfer_has_stalled(struct transfer *transfer)
 {
     if (channel_unacknowledged_bytes(&transfer->channel) >= transfer->unacknowledged_bytes)
         return true;
-    note_write_progress(transfer);
+    transfer_expect_progress(transfer);
     return false;
 }
 
@@ -65,7 +65,7 @@ static inline size_t settle(struct transfer *transfer, size_t added_bytes, size_
     if (output == 0)
         timeout_cancel(&group->write_stall, &transfer->write_stall);
     else if (sent > 0 || !timeout_is_armed(&transfer->write_stall))
-        note_write_progress(transfer);
+        transfer_expect_progress(transfer);
     return sent;
 }
 
@@ -175,6 +175,30 @@ static enum transfer_outcome wait_for_output(struct transfer *transfer, size_t a
     return TRANSFER_FAILED;
 }
 
+/* Account what an echo did. `error` is its errno. */
+static enum transfer_outcome settle_echo(struct transfer *transfer, enum echo_outcome outcome,
+                                         const struct echo_progress *progress, int error)
+{
+    const size_t queued = progress->received - progress->sent;
+
+    transfer_count_received(transfer, progress->received);
+    count_sent(transfer, progress->sent);
+    switch (outcome) {
+    case ECHO_SENT:
+        return TRANSFER_GOES_ON;
+    case ECHO_QUEUED:
+        return wait_for_output(transfer, queued);
+    case ECHO_ENDED:
+        if (queued > 0 && wait_for_output(transfer, queued) == TRANSFER_FAILED)
+            return TRANSFER_FAILED;
+        return TRANSFER_ENDED;
+    case ECHO_FAILED:
+        errno = error;
+        return TRANSFER_FAILED;
+    }
+    abort(); /* no such outcome */
+}
+
 enum transfer_outcome transfer_echo_socket(struct transfer *transfer)
 {
     struct channel *channel = &transfer->channel;
@@ -182,22 +206,19 @@ enum transfer_outcome transfer_echo_socket(struct transfer *transfer)
     const enum echo_outcome outcome = echo_socket(
         &transfer->group->pool->scratch, channel_socket(channel), channel_output(channel),
         output_room(transfer), &transfer->is_streaming, &progress);
-    const int error = errno;
 
-    transfer_count_received(transfer, progress.received);
-    count_sent(transfer, progress.sent);
-    switch (outcome) {
-    case ECHO_SENT:
-        return TRANSFER_GOES_ON;
-    case ECHO_QUEUED:
-        return wait_for_output(transfer, progress.received - progress.sent);
-    case ECHO_ENDED:
-        return TRANSFER_ENDED;
-    case ECHO_FAILED:
-        errno = error;
-        return TRANSFER_FAILED;
-    }
-    abort(); /* no such outcome */
+    return settle_echo(transfer, outcome, &progress, errno);
+}
+
+enum transfer_outcome transfer_echo_tls(struct transfer *transfer)
+{
+    struct channel *channel = &transfer->channel;
+    struct echo_progress progress;
+    const enum echo_outcome outcome =
+        echo_tls(&transfer->group->pool->scratch, channel->tls, channel_output(channel),
+                 output_room(transfer), &progress);
+
+    return settle_echo(transfer, outcome, &progress, errno);
 }
 
 /* --- Before the echo ------------------------------------------------------------------------- */

@@ -2,7 +2,8 @@
  * transfer: the bytes of one connection: from input to output, the account of what waits, and when
  * reading pauses for it.
  * Knows no state of a connection and ends none: what it meets it returns.
- * Called by connection, and by stream_impair for what it holds.
+ * Called by connection_state, whose struct has one, through that by who serves it, and by
+ * stream_impair for what it holds.
  */
 #ifndef ECHOD_TRANSFER_H
 #define ECHOD_TRANSFER_H
@@ -59,6 +60,10 @@ void transfer_discard_input(struct transfer *transfer);
 enum transfer_outcome transfer_echo_socket(struct transfer *transfer)
     __attribute__((warn_unused_result));
 
+/* The same for a TLS session. */
+enum transfer_outcome transfer_echo_tls(struct transfer *transfer)
+    __attribute__((warn_unused_result));
+
 /* Account what was sent since the last time. */
 void transfer_note_sent(struct transfer *transfer);
 
@@ -80,6 +85,9 @@ void transfer_forget(struct transfer *transfer, size_t count);
  * Return 0, or -1 if there is no memory for it.
  */
 int transfer_update_reading(struct transfer *transfer) __attribute__((warn_unused_result));
+
+/* Let the write time-out begin, if there is one: the client has to take something. */
+void transfer_expect_progress(struct transfer *transfer);
 
 /*
  * No output was sent for the whole write time-out: tell whether the client took nothing in all that

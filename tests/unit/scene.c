@@ -3,6 +3,7 @@
 #include "scene.h"
 
 #include "base/clock.h"
+#include "echod/serve.h"
 
 #include <errno.h>
 #include <string.h>
@@ -204,7 +205,9 @@ struct client *client_meet_over(const struct pair *pair, enum transport transpor
 
     *client = (struct client){
         .to_fd = pair->client_to, .from_fd = pair->client_from, .transport = transport};
-    scene.group.limits.has_shortcuts = transport >= FIRST_SHORTCUT;
+    if (!scene.group.is_impaired)
+        scene.group.service =
+            transport >= FIRST_SHORTCUT ? serve_by_shortcut() : serve_canonically();
     client->connection = connection_new(&scene.group, pair->input, pair->output, &pair->peer);
     return client;
 }

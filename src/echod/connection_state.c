@@ -1,0 +1,219 @@
+#include <config.h>
+
+#include "echod/connection_state.h"
+
+#include "echod/connection_log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* --- Log ------------------------------------------------------------------------------------- */
+
+static const char *state_name(enum connection_state state)
+{
+    switch (state) {
+    case CONNECTION_HANDSHAKE:
+        return "handshake";
+    case CONNECTION_GREETING:
+        return "greeting";
+    case CONNECTION_OPEN:
+        return "open";
+    case CONNECTION_DRAINING:
+        return "draining";
+    case CONNECTION_LINGERING:
+        return "lingering";
+    case CONNECTION_ENDED:
+        return "ended";
+    }
+    abort(); /* no such state */
+}
+
+static struct connection_facts facts_of(const struct connection *connection)
+{
+    return (struct connection_facts){
+        .id = connection->id,
+        .peer = connection->peer,
+        .bytes_in = connection->transfer.bytes_in,
+        .bytes_out = connection->transfer.bytes_out,
+        .started_ms = connection->started_ms,
+    };
+}
+
+/* Return how it came. `tls` is where that has room. */
+static struct connection_way way_of(const struct connection *connection, struct tls_facts *tls)
+{
+    const struct handshake *handshake = connection->handshake;
+    struct connection_way way = {.listener = connection->group->listener_name};
+
+    if (handshake == NULL)
+        return way;
+    way.via = handshake_via(handshake);
+    way.tls = handshake_tls(handshake, tls);
+    return way;
+}
+
+void connection_tell_state(const struct connection *connection, enum log_level level)
+{
+    const struct connection_facts facts = facts_of(connection);
+    struct tls_facts tls;
+
+    connection_log_state(&facts, way_of(connection, &tls), state_name(connection->state), level,
+                         connection->group->log);
+}
+
+static void connection_tell_opened(const struct connection *connection)
+{
+    const struct connection_facts facts = facts_of(connection);
+    struct tls_facts tls;
+
+    if (connection->group->logs == LISTENER_LOG_ALL)
+        connection_log_opened(&facts, way_of(connection, &tls), connection->group->log);
+}
+
+/* Return what there is to say beside the reason, or NULL. */
+static const char *close_detail(const struct connection *connection)
+{
+    if (connection->reason == CLOSE_NETWORK_ERROR)
+        return strerror(connection->error);
+    if (connection->reason == CLOSE_TLS)
+        return tls_session_failure(connection->transfer.channel.tls);
+    return connection->reason == CLOSE_INVALID ? handshake_error(connection->handshake) : NULL;
+}
+
+static void log_closed(const struct connection *connection)
+{
+    const struct connection_facts facts = facts_of(connection);
+    struct connection_group *group = connection->group;
+    struct tls_facts tls;
+
+    if (group->logs < LISTENER_LOG_CLOSED ||
+        (connection->is_refused && !log_limiter_passes(&group->tls_failures)))
+        return;
+    connection_log_closed(&facts, way_of(connection, &tls), connection->reason,
+                          close_detail(connection), group->log);
+}
+
+/* --- States ---------------------------------------------------------------------------------- */
+
+int connection_open(struct connection *connection)
+{
+    if (transfer_start(&connection->transfer) < 0)
+        return -1;
+    connection->state = CONNECTION_OPEN;
+    connection_tell_opened(connection);
+    return 0;
+}
+
+void connection_end(struct connection *connection, enum close_reason reason)
+{
+    struct connection_group *group = connection->group;
+
+    connection->state = CONNECTION_ENDED;
+    connection->reason = reason;
+    log_closed(connection);
+    counters_add(group->counters, COUNTER_CONNECTIONS_ENDED, 1);
+    group->on_end(connection, group->owner);
+}
+
+void connection_fail(struct connection *connection, int error)
+{
+    connection->error = error;
+    connection_end(connection, close_reason_of_errno(error));
+}
+
+void connection_finish_draining(struct connection *connection)
+{
+    if (connection->transfer.queued_bytes == 0)
+        connection->group->service->finish(connection);
+}
+
+void connection_begin_draining(struct connection *connection, enum close_reason reason)
+{
+    connection->state = CONNECTION_DRAINING;
+    connection->reason = reason;
+    channel_stop_reading(&connection->transfer.channel);
+}
+
+void connection_drain(struct connection *connection, enum close_reason reason)
+{
+    connection_begin_draining(connection, reason);
+    connection_finish_draining(connection);
+}
+
+void connection_after_output(struct connection *connection)
+{
+    if (connection->state == CONNECTION_DRAINING)
+        connection_finish_draining(connection);
+    else if (transfer_update_reading(&connection->transfer) < 0)
+        connection_end(connection, CLOSE_NO_MEMORY);
+}
+
+bool connection_has_input_waiting(const struct connection *connection)
+{
+    const struct channel *channel = &connection->transfer.channel;
+
+    return (connection->state == CONNECTION_HANDSHAKE || channel_is_reading(channel)) &&
+           channel_has_input_waiting(channel);
+}
+
+/* Drain once the input that waits was read. */
+static void leave_after_input(struct connection *connection, enum close_reason reason)
+{
+    connection->is_leaving = true;
+    connection->reason = reason;
+}
+
+void connection_after_input(struct connection *connection)
+{
+    if (connection->is_leaving)
+        connection_drain(connection, connection->reason);
+}
+
+void connection_end_input(struct connection *connection, enum close_reason reason)
+{
+    connection->has_input_ended = true;
+    if (connection->state == CONNECTION_LINGERING)
+        connection_end(connection, connection->reason);
+    else if (transfer_echo_input(&connection->transfer) < 0)
+        connection_end(connection, CLOSE_NO_MEMORY);
+    else
+        connection_drain(connection, reason);
+}
+
+void connection_leave_if_asked(struct connection *connection)
+{
+    if (connection->is_leaving && connection->state == CONNECTION_OPEN &&
+        !connection_has_input_waiting(connection))
+        connection_drain(connection, connection->reason);
+}
+
+void connection_leave(struct connection *connection, enum close_reason reason)
+{
+    struct connection_group *group = connection->group;
+    const bool may_linger = group->limits.linger_timeout_ms > 0;
+
+    if (!timeout_is_armed(&connection->closing)) {
+        connection->overdue_reason = reason;
+        timeout_touch(&group->closing, &connection->closing);
+    }
+    if (may_linger && connection->state < CONNECTION_DRAINING &&
+        connection_has_input_waiting(connection))
+        leave_after_input(connection, reason);
+    else if (!may_linger || connection->state == CONNECTION_HANDSHAKE)
+        connection_end(connection, reason);
+    else if (connection->state == CONNECTION_GREETING)
+        leave_after_input(connection, reason);
+    else if (connection->state == CONNECTION_OPEN)
+        connection_drain(connection, reason);
+    else if (connection->state == CONNECTION_DRAINING)
+        connection_finish_draining(connection); /* it may have been kept open on purpose */
+}
+
+void connection_begin_late(struct connection *connection,
+                           int (*begin)(struct connection *connection))
+{
+    if (begin(connection) < 0)
+        connection_end(connection, CLOSE_NO_MEMORY);
+    else
+        connection_leave_if_asked(connection);
+}

@@ -1,0 +1,175 @@
+#include <config.h>
+
+#include "echod/serve_tls.h"
+
+#include "echod/channel.h"
+#include "echod/connection_state.h"
+#include "echod/serve.h"
+#include "echod/tls_session.h"
+
+#include <errno.h>
+#include <event2/bufferevent.h>
+
+/* --- End ------------------------------------------------------------------------------------- */
+
+/* Say FIN, and wait for the client's. */
+static void linger(struct connection *connection)
+{
+    if (channel_shut_tls(&connection->transfer.channel) == 0)
+        connection->state = CONNECTION_LINGERING;
+    else
+        connection_end(connection, connection->reason);
+}
+
+/* All has left but for close_notify, which may have to wait as well. */
+void serve_tls_finish(struct connection *connection)
+{
+    if (channel_close_notify(&connection->transfer.channel) < 0) {
+        if (errno == EAGAIN)
+            transfer_expect_progress(&connection->transfer);
+        else
+            connection_end(connection, connection->reason);
+        return;
+    }
+    if (connection->has_input_ended)
+        connection_end(connection, connection->reason);
+    else
+        linger(connection);
+}
+
+/* An alert says why, which a reset would destroy. */
+void serve_tls_refuse(struct connection *connection)
+{
+    struct connection_group *group = connection->group;
+
+    counters_add(group->counters, COUNTER_TLS_FAILED, 1);
+    connection->is_refused = true;
+    connection->reason = connection->overdue_reason = CLOSE_TLS;
+    if (group->limits.linger_timeout_ms == 0) {
+        connection_end(connection, CLOSE_TLS);
+        return;
+    }
+    timeout_touch(&group->closing, &connection->closing);
+    linger(connection);
+}
+
+/* --- Echo ------------------------------------------------------------------------------------ */
+
+static void on_ended(struct connection *connection)
+{
+    const struct connection_service *service = connection->group->service;
+
+    if (tls_session_is_truncated(connection->transfer.channel.tls)) {
+        counters_add(connection->group->counters, COUNTER_TLS_TRUNCATED, 1);
+        service->end_input(connection, CLOSE_TRUNCATED);
+    } else {
+        service->end_input(connection, CLOSE_CLIENT);
+    }
+}
+
+/* `error` is an errno, EPROTO if the client broke the protocol. */
+static void fail_session(struct connection *connection, int error)
+{
+    if (error == EPROTO)
+        connection_end(connection, CLOSE_TLS);
+    else
+        connection_fail(connection, error);
+}
+
+/* The bufferevent writes no more after an end, unless it is told to. */
+void serve_tls_on_event(struct bufferevent *bufferevent, short what, void *argument)
+{
+    struct connection *connection = argument;
+    struct tls_session *session = connection->transfer.channel.tls;
+
+    if (connection->state == CONNECTION_HANDSHAKE)
+        handshake_on_event(connection->handshake, what);
+    else if (!(what & BEV_EVENT_EOF))
+        fail_session(connection, tls_session_errno(session, bufferevent));
+    else if (channel_send_output(&connection->transfer.channel) < 0)
+        connection_end(connection, CLOSE_NO_MEMORY);
+    else
+        on_ended(connection);
+}
+
+static void echo_tls_input(struct connection *connection)
+{
+    switch (transfer_echo_tls(&connection->transfer)) {
+    case TRANSFER_GOES_ON:
+        connection_after_input(connection);
+        return;
+    case TRANSFER_ENDED:
+        on_ended(connection);
+        return;
+    case TRANSFER_FAILED:
+        fail_session(connection, errno);
+        return;
+    }
+}
+
+/* Its socket can be read, or written while close_notify waits for that. */
+void serve_tls_on_socket(evutil_socket_t fd, short what, void *argument)
+{
+    struct connection *connection = argument;
+
+    (void)fd, (void)what;
+    switch (connection->state) {
+    case CONNECTION_OPEN:
+        echo_tls_input(connection);
+        return;
+    case CONNECTION_DRAINING:
+        connection_finish_draining(connection);
+        return;
+    case CONNECTION_LINGERING:
+        if (!channel_discard(&connection->transfer.channel))
+            connection_end(connection, connection->reason);
+        return;
+    case CONNECTION_HANDSHAKE:
+    case CONNECTION_GREETING:
+    case CONNECTION_ENDED:
+        return;
+    }
+}
+
+/* --- Begin ----------------------------------------------------------------------------------- */
+
+int serve_tls_open(struct connection *connection, int input_fd, int output_fd)
+{
+    const struct connection_group *group = connection->group;
+    const bool has_shortcut = group->limits.has_shortcuts && !group->is_impaired;
+
+    (void)output_fd; /* it is the same socket */
+    return channel_open_tls(&connection->transfer.channel, group->base, group->tls,
+                            &group->pool->tls_reserve, input_fd, has_shortcut,
+                            &group->service->events, connection);
+}
+
+int serve_tls_begin(struct connection *connection)
+{
+    struct counters *counters = connection->group->counters;
+    struct channel *channel = &connection->transfer.channel;
+
+    channel_finish_tls_handshake(channel);
+    counters_add(counters, COUNTER_TLS_HANDSHAKES, 1);
+    if (tls_session_is_resumed(channel->tls))
+        counters_add(counters, COUNTER_TLS_RESUMED, 1);
+    return connection->group->open(connection);
+}
+
+const struct connection_service *serve_tls(void)
+{
+    static const struct connection_service service = {
+        .events =
+            {
+                .on_readable = serve_on_readable,
+                .on_writable = serve_on_writable,
+                .on_event = serve_tls_on_event,
+                .on_socket_readable = serve_tls_on_socket,
+            },
+        .open = serve_tls_open,
+        .end_input = connection_end_input,
+        .finish = serve_tls_finish,
+    };
+
+    return &service;
+}

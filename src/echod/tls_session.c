@@ -1,0 +1,368 @@
+#include <config.h>
+
+#include "echod/tls_session.h"
+
+#include <errno.h>
+#include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
+#include <event2/event.h>
+#include <openssl/bio.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#if OPENSSL_VERSION_NUMBER < 0x30000000L
+#define SSL_get1_peer_certificate SSL_get_peer_certificate
+#endif
+
+enum {
+    TURN_SIZE = 256 << 10,   /* received for one client before the others have their turn */
+    RESERVE_SIZE = 64 << 10, /* a session and its bufferevent are less than half of that */
+};
+
+struct tls_session {
+    SSL *ssl;
+    int fd;
+    size_t turn_bytes;     /* received since the loop had its turn */
+    bool is_dry;           /* the last receive had all that there was */
+    bool has_received;     /* something at all */
+    bool has_ended;        /* the socket said FIN, before a close_notify */
+    int error;             /* errno of the socket, or 0 */
+    unsigned long failure; /* OpenSSL's, or 0 */
+};
+
+/* --- The socket, as OpenSSL sees it ---------------------------------------------------------- */
+
+/* Let OpenSSL wait for the loop. The socket is still readable if there is more. */
+static int ask_for_turn(BIO *bio, struct tls_session *session)
+{
+    session->turn_bytes = 0;
+    session->is_dry = false;
+    BIO_set_retry_read(bio);
+    return -1;
+}
+
+static int fail(BIO *bio, struct tls_session *session, int retry_flags)
+{
+    if (errno == EAGAIN || errno == EINTR)
+        BIO_set_flags(bio, retry_flags | BIO_FLAGS_SHOULD_RETRY);
+    else
+        session->error = errno;
+    return -1;
+}
+
+/*
+ * OpenSSL reads on as long as a client sends what is no data, and asks again after it had all that
+ * there was: so this says that there is nothing, before the system is asked.
+ */
+static int receive(BIO *bio, char *bytes, int size)
+{
+    struct tls_session *session = BIO_get_data(bio);
+    ssize_t received;
+
+    BIO_clear_retry_flags(bio);
+    if (session->is_dry || session->turn_bytes >= TURN_SIZE)
+        return ask_for_turn(bio, session);
+    received = recv(session->fd, bytes, (size_t)size, MSG_DONTWAIT);
+    if (received < 0)
+        return fail(bio, session, BIO_FLAGS_READ);
+    session->has_ended = received == 0;
+    session->has_received |= received > 0;
+    session->is_dry = received > 0 && received < size;
+    session->turn_bytes += (size_t)received;
+    return (int)received;
+}
+
+static int transmit(BIO *bio, const char *bytes, int length)
+{
+    struct tls_session *session = BIO_get_data(bio);
+    ssize_t sent;
+
+    BIO_clear_retry_flags(bio);
+    sent = send(session->fd, bytes, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return sent < 0 ? fail(bio, session, BIO_FLAGS_WRITE) : (int)sent;
+}
+
+/* What OpenSSL and libevent ask of it (BIO_ctrl(3)). */
+static long control(BIO *bio, int command, long number, void *result)
+{
+    const struct tls_session *session = BIO_get_data(bio);
+
+    (void)number;
+    switch (command) {
+    case BIO_C_GET_FD:
+        if (result != NULL)
+            *(int *)result = session->fd;
+        return session->fd;
+    case BIO_CTRL_EOF:
+        return session->has_ended;
+    case BIO_CTRL_FLUSH:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+static int destroy(BIO *bio)
+{
+    free(BIO_get_data(bio));
+    return 1;
+}
+
+static BIO_METHOD *socket_method; /* never freed: a BIO may outlive the worker that made it */
+static CRYPTO_ONCE once = CRYPTO_ONCE_STATIC_INIT;
+
+static void make_method(void)
+{
+    BIO_METHOD *method =
+        BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "a client's socket");
+
+    if (method == NULL)
+        return;
+    (void)BIO_meth_set_read(method, receive);
+    (void)BIO_meth_set_write(method, transmit);
+    (void)BIO_meth_set_ctrl(method, control);
+    (void)BIO_meth_set_destroy(method, destroy);
+    socket_method = method;
+}
+
+/* Make the BIO that owns a session. On failure it is the caller's. */
+static BIO *new_bio(struct tls_session *session)
+{
+    BIO *bio;
+
+    if (CRYPTO_THREAD_run_once(&once, make_method) != 1 || socket_method == NULL)
+        return NULL;
+    bio = BIO_new(socket_method);
+    if (bio == NULL)
+        return NULL;
+    BIO_set_data(bio, session);
+    BIO_set_init(bio, 1);
+    return bio;
+}
+
+/* --- Construction ---------------------------------------------------------------------------- */
+
+static int fill(struct tls_reserve *reserve)
+{
+    if (reserve->memory == NULL)
+        reserve->memory = malloc(RESERVE_SIZE);
+    return reserve->memory == NULL ? -1 : 0;
+}
+
+static void release(struct tls_reserve *reserve)
+{
+    free(reserve->memory);
+    reserve->memory = NULL;
+}
+
+void tls_reserve_fini(struct tls_reserve *reserve)
+{
+    release(reserve);
+}
+
+/* Make an SSL that owns a session, which begins as zeros. */
+static SSL *new_ssl(struct tls_context *context, int fd)
+{
+    struct tls_session *session = calloc(1, sizeof *session);
+    SSL *ssl = session == NULL ? NULL : SSL_new(tls_context_ssl(context));
+    BIO *bio = ssl == NULL ? NULL : new_bio(session);
+
+    if (bio == NULL) {
+        SSL_free(ssl);
+        free(session);
+        return NULL;
+    }
+    session->ssl = ssl;
+    session->fd = fd;
+    SSL_set_bio(ssl, bio, bio);
+    return ssl;
+}
+
+/* The socket is nobody's until all of it is made: freeing the SSL does not close it. */
+static struct bufferevent *new_bufferevent(struct tls_session **session,
+                                           struct tls_context *context, struct event_base *base,
+                                           int fd)
+{
+    SSL *ssl = new_ssl(context, fd);
+
+    if (ssl == NULL)
+        return NULL;
+    *session = BIO_get_data(SSL_get_rbio(ssl));
+    return bufferevent_openssl_socket_new(base, fd, ssl, BUFFEREVENT_SSL_ACCEPTING,
+                                          BEV_OPT_CLOSE_ON_FREE);
+}
+
+struct bufferevent *tls_session_new(struct tls_session **session, struct tls_reserve *reserve,
+                                    struct tls_context *context, struct event_base *base, int fd)
+{
+    struct bufferevent *bufferevent = NULL;
+
+    if (fill(reserve) == 0) {
+        release(reserve);
+        bufferevent = new_bufferevent(session, context, base, fd);
+        (void)fill(reserve);
+    }
+    ERR_clear_error();
+    if (bufferevent == NULL) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    (void)bufferevent_disable(bufferevent, EV_WRITE);             /* or it would begin */
+    bufferevent_openssl_set_allow_dirty_shutdown(bufferevent, 1); /* of OpenSSL 1.1.1 */
+    return bufferevent;
+}
+
+int tls_session_start(struct bufferevent *bufferevent)
+{
+    return bufferevent_enable(bufferevent, EV_WRITE);
+}
+
+void tls_session_take_over_reading(struct tls_session *session, struct bufferevent *bufferevent)
+{
+    (void)bufferevent_disable(bufferevent, EV_READ);
+    SSL_set_read_ahead(session->ssl, 1);
+}
+
+/* --- Reading and writing --------------------------------------------------------------------- */
+
+/* Set errno to what OpenSSL says. Return -1, or 0 for the client's end. */
+static ssize_t explain(struct tls_session *session, int result)
+{
+    const int error = SSL_get_error(session->ssl, result);
+
+    session->failure = ERR_peek_error();
+    ERR_clear_error();
+    if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) {
+        errno = EAGAIN;
+        return -1;
+    }
+    if (error == SSL_ERROR_ZERO_RETURN || (session->has_ended && session->failure == 0))
+        return 0;
+    errno = session->error == 0 ? EPROTO : session->error;
+    return -1;
+}
+
+ssize_t tls_session_read(struct tls_session *session, void *bytes, size_t size)
+{
+    size_t count;
+
+    ERR_clear_error();
+    if (SSL_read_ex(session->ssl, bytes, size, &count) == 1)
+        return (ssize_t)count;
+    return explain(session, 0);
+}
+
+ssize_t tls_session_write(struct tls_session *session, const void *bytes, size_t length)
+{
+    size_t count;
+
+    ERR_clear_error();
+    if (SSL_write_ex(session->ssl, bytes, length, &count) == 1)
+        return (ssize_t)count;
+    return explain(session, 0);
+}
+
+void tls_session_stop_receiving(struct tls_session *session)
+{
+    session->is_dry = true;
+}
+
+int tls_session_close(struct tls_session *session)
+{
+    int result;
+
+    ERR_clear_error();
+    result = SSL_shutdown(session->ssl);
+    if (result >= 0)
+        return 0;
+    (void)explain(session, result);
+    return -1;
+}
+
+/* --- What went wrong ------------------------------------------------------------------------- */
+
+/* libevent keeps the errors, the last one on top; the first one is the cause. */
+int tls_session_errno(struct tls_session *session, struct bufferevent *bufferevent)
+{
+    unsigned long error;
+
+    while ((error = bufferevent_get_openssl_error(bufferevent)) != 0) {
+        if (ERR_GET_LIB(error) != 0)
+            session->failure = error;
+    }
+    return session->error == 0 ? EPROTO : session->error;
+}
+
+const char *tls_session_failure(const struct tls_session *session)
+{
+    const char *reason = ERR_reason_error_string(session->failure);
+
+    return reason == NULL ? "protocol error" : reason;
+}
+
+bool tls_session_is_truncated(const struct tls_session *session)
+{
+    return session->has_ended;
+}
+
+bool tls_session_has_received(const struct tls_session *session)
+{
+    return session->has_received;
+}
+
+/* --- What was agreed ------------------------------------------------------------------------- */
+
+static void copy_text(char text[TLS_TEXT_SIZE], const char *from, size_t length)
+{
+    if (length >= TLS_TEXT_SIZE)
+        length = TLS_TEXT_SIZE - 1;
+    memcpy(text, from, length);
+    text[length] = '\0';
+}
+
+static void describe_subject(const SSL *ssl, char text[TLS_TEXT_SIZE])
+{
+    X509 *certificate = SSL_get1_peer_certificate(ssl);
+    BIO *bio = certificate == NULL ? NULL : BIO_new(BIO_s_mem());
+    const char *name;
+    long length;
+
+    text[0] = '\0';
+    if (bio != NULL && X509_NAME_print_ex(bio, X509_get_subject_name(certificate), 0,
+                                          XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB) >= 0) {
+        length = BIO_get_mem_data(bio, &name);
+        copy_text(text, name, (size_t)length);
+    }
+    BIO_free(bio);
+    X509_free(certificate);
+}
+
+bool tls_session_is_resumed(const struct tls_session *session)
+{
+    return SSL_session_reused(session->ssl) == 1;
+}
+
+bool tls_session_describe(const struct tls_session *session, struct tls_facts *facts)
+{
+    const SSL *ssl = session->ssl;
+    const char *server_name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    const unsigned char *protocol;
+    unsigned length;
+
+    if (!SSL_is_init_finished(ssl))
+        return false;
+    facts->version = SSL_get_version(ssl);
+    facts->cipher = SSL_get_cipher_name(ssl);
+    facts->is_resumed = tls_session_is_resumed(session);
+    SSL_get0_alpn_selected(ssl, &protocol, &length);
+    copy_text(facts->protocol, (const char *)protocol, length);
+    copy_text(facts->server_name, server_name == NULL ? "" : server_name,
+              server_name == NULL ? 0 : strlen(server_name));
+    describe_subject(ssl, facts->subject);
+    return true;
+}
