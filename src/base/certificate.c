@@ -16,6 +16,7 @@
 /* --- Certificates ---------------------------------------------------------------------------- */
 
 /* There is nobody to ask: note that a passphrase is wanted, and have none. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): it is a pem_password_cb */
 static int refuse_passphrase(char *buffer, int size, int is_writing, void *is_wanted)
 {
     (void)buffer;

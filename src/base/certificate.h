@@ -35,9 +35,10 @@ int certificate_read(struct certificate *certificate, const char *file, const ch
 void certificate_free(struct certificate *certificate);
 
 /*
- * Read all certificates of a file, at least one; sk_X509_pop_free frees them. `what` is what the
- * sentence calls the file: "client-ca". Return NULL with errno and such a sentence otherwise.
+ * Read all certificates of the file at `path`, at least one; sk_X509_pop_free frees them. `what` is
+ * what the sentence calls the file: "client-ca". Return NULL with errno and such a sentence
+ * otherwise.
  */
-struct stack_st_X509 *certificate_read_all(const char *what, const char *file, struct error *error);
+struct stack_st_X509 *certificate_read_all(const char *what, const char *path, struct error *error);
 
 #endif

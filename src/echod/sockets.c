@@ -6,7 +6,6 @@
 #include "echod/inet.h"
 #include "echod/inherited.h"
 #include "echod/tls_context.h"
-#include "echod/tls_context.h"
 #include "echod/unix.h"
 
 #include <errno.h>
