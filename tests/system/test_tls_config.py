@@ -11,6 +11,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import tempfile
 import unittest
 
@@ -45,6 +46,25 @@ class Files:
             os.mkdir(directory)
             cls.paths[key] = Authority(directory)
         cls.paths[name] = (cls.paths[key].issue(f"/CN={name}", names, days), f"{directory}/key.pem")
+
+    @classmethod
+    def owner_of(cls, certificate):
+        """Return the name of a certificate of ours (DER)."""
+        for name in ("good", "other", "late"):
+            with open(cls.paths[name][0], encoding="ascii") as file:
+                text = file.read()
+            if ssl.PEM_cert_to_DER_cert(text[:text.index("-----END") + 25]) == certificate:
+                return name
+        return None
+
+
+def connect(address):
+    """Connect without a look at the certificate; return the client and whose that is."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    client = context.wrap_socket(harness.connect(address.replace("tls://", "tcp://")),
+                                 server_hostname="localhost")
+    return client, Files.owner_of(client.getpeercert(binary_form=True))
 
 
 def setUpModule():  # pylint: disable=invalid-name
@@ -187,23 +207,59 @@ class CheckTest(TlsConfigTestCase):
 
 class ReloadTest(TlsConfigTestCase):
 
+    def expect_owner(self, server, expected):
+        client, owner = connect(server.addresses[0])
+        with client:
+            harness.round_trip(client)
+        self.assertEqual(owner, expected)
+
+    def test_clients_come_and_go_while_files_change(self):
+        """Each has one of the certificates, and an echo."""
+        def come_and_go():
+            while not is_over:
+                client, owner = connect(server.addresses[0])
+                with client:
+                    harness.round_trip(client)
+                    owners.add(owner)
+
+        owners, is_over = set(), []
+        self.write(f"listen {TLS},{self.take('good')}")
+        with Echod("--workers", "2", config=self.path, listen=None) as server:
+            clients = [harness.Background(come_and_go) for _ in range(2)]
+            for name in ("other", "late", "good") * 2:
+                seen = len(server.log.find("connection .* closed"))
+                self.take(name, "good")
+                self.hang_up(server, IN_EFFECT)
+                server.log.wait_for("connection .* closed", count=seen + 4)
+            is_over.append(True)
+            for client in clients:
+                client.result()
+        self.assertEqual(owners, {"good", "other", "late"})
+
     def test_files_are_read_anew_where_no_setting_changed(self):
         self.write(f"listen {TLS},{self.take('good')}")
         with Echod(config=self.path, listen=None, may_log="cert|key") as server:
+            old, owner = connect(server.addresses[0])
+            self.assertEqual(owner, "good")
+            server.adopt(old)
             self.take("other", "good")
             text = self.hang_up(server, IN_EFFECT)
+            self.expect_owner(server, "other")
             self.assertRegex(text, r"info: certificate of .*/good.pem: CN=other for .* in (199|200) days")
             self.take("late", "good")
             shutil.copyfile(Files.paths["good"][1], f"{self.directory}/good.key")
             text = self.hang_up(server, NOT_CHANGED)
             self.assertRegex(text, r"error: .*: key .*/good.key: it does not fit ")
             self.assertNotIn("CN=", text)
+            self.expect_owner(server, "other")
             os.unlink(f"{self.directory}/good.pem")
             text = self.hang_up(server, NOT_CHANGED)
             self.assertRegex(text, rf"error: {self.path}:1: listen {TLS}: cert .*/good.pem: No such")
             self.take("good")
             text = self.hang_up(server, IN_EFFECT)
             self.assertRegex(text, r"certificate of .*: CN=good ")
+            self.expect_owner(server, "good")
+            harness.round_trip(old)
 
     def test_listeners_come_and_go_with_their_certificates(self):
         first, second = (f"{harness.free_port()}" for _ in range(2))
