@@ -66,6 +66,13 @@ bool channel_has_input_waiting(const struct channel *channel)
     return poll(&input, 1, 0) > 0;
 }
 
+bool channel_is_broken(const struct channel *channel)
+{
+    struct pollfd output = {.fd = bufferevent_getfd(channel->output), .events = 0};
+
+    return poll(&output, 1, 0) > 0 && (output.revents & (POLLERR | POLLHUP)) != 0;
+}
+
 int channel_unacknowledged_bytes(const struct channel *channel)
 {
     int bytes = 0;

@@ -70,6 +70,9 @@ int channel_socket(const struct channel *channel);
 /* Tell whether the kernel has something that can be read. */
 bool channel_has_input_waiting(const struct channel *channel);
 
+/* Tell whether the client has reset the connection, which a loop that waits for nothing misses. */
+bool channel_is_broken(const struct channel *channel);
+
 /* Return how many bytes the kernel has taken from us and the client has not yet from the kernel. */
 int channel_unacknowledged_bytes(const struct channel *channel);
 

@@ -137,12 +137,18 @@ static void append_stall(struct description *description, const struct impair_st
     append_size(description, "stall-after", stall->bytes, suffix);
 }
 
-static void append_seed(struct description *description, uint64_t seed)
+static bool has_chance(const struct impair *impair)
+{
+    return impair->jitter_ms > 0 || impair->corrupt > 0 || impair->refuse > 0 ||
+           impair_has_datagram_faults(impair);
+}
+
+static void append_seed(struct description *description, const struct impair *impair)
 {
     char value[UNITS_TEXT_SIZE];
 
-    (void)snprintf(value, sizeof value, "%" PRIu64, seed);
-    if (seed != IMPAIR_ANY_SEED)
+    (void)snprintf(value, sizeof value, "%" PRIu64, impair->seed);
+    if (has_chance(impair) && impair->seed != IMPAIR_ANY_SEED)
         append(description, "seed", value);
 }
 
@@ -169,7 +175,7 @@ void impair_describe(const struct impair *impair, char *text, size_t size)
     append_share(&description, "reorder", impair->reorder);
     append_share(&description, "truncate", impair->truncate);
     append_share(&description, "corrupt", impair->corrupt);
-    append_seed(&description, impair->seed);
+    append_seed(&description, impair);
 }
 
 /* --- Numbers --------------------------------------------------------------------------------- */

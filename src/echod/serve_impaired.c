@@ -82,6 +82,9 @@ static void go_on(struct connection *connection)
     case STREAM_IMPAIR_RESETS:
         reset_on_purpose(connection, COUNTER_IMPAIR_RESET, CLOSE_RESET_ON_PURPOSE);
         return;
+    case STREAM_IMPAIR_BROKEN:
+        connection_end(connection, CLOSE_RESET);
+        return;
     case STREAM_IMPAIR_FAILED:
         connection_end(connection, CLOSE_NO_MEMORY);
         return;

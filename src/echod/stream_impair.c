@@ -24,6 +24,7 @@ enum {
     STEPS = 256,
     COPY_SIZE = 4096,        /* of input, in one go; one read brings no more */
     QUANTA_PER_SECOND = 100, /* of a bandwidth: what leaves in one go */
+    LOOK_MS = 1000, /* while the loop may wait for nothing of a client, look whether it is there */
     RESET_POLL_MS = 2,
     RESET_PATIENCE_MS = 1000, /* for the kernel to send what comes before a reset */
 };
@@ -324,6 +325,15 @@ enum stream_impair_verdict stream_impair_judge_age(const struct stream_impair *s
     return judge_age(stage, clock_now_ns());
 }
 
+/*
+ * Tell whether a connection may be one that the loop neither reads nor writes: it is paused for
+ * what is held, or the client's FIN was read.
+ */
+static bool has_to_be_watched(const struct stream_impair *stage)
+{
+    return stage->taken > stage->released || stage->plan->is_fin_withheld;
+}
+
 /* Tell whether the connection ends here. */
 static enum stream_impair_verdict judge(struct stream_impair *stage, uint64_t now_ns)
 {
@@ -332,6 +342,8 @@ static enum stream_impair_verdict judge(struct stream_impair *stage, uint64_t no
 
     if (verdict != STREAM_IMPAIR_GOES_ON)
         return verdict;
+    if (has_to_be_watched(stage) && channel_is_broken(&stage->transfer->channel))
+        return STREAM_IMPAIR_BROKEN;
     if (stage->released < end_position(plan) || !is_output_empty(stage))
         return STREAM_IMPAIR_GOES_ON;
     if (plan->close_after.bytes > 0)
@@ -363,6 +375,8 @@ static void set_deadline(struct stream_impair *stage, uint64_t now_ns)
         next_ns = least(next_ns, step_at(stage, 0)->due_ns);
     if (stage->cut_ns != 0)
         next_ns = least(next_ns, stage->cut_ns);
+    if (has_to_be_watched(stage))
+        next_ns = least(next_ns, now_ns + LOOK_MS * NS_PER_MS);
     if (stage->reset_ns != 0)
         next_ns = least(next_ns, now_ns + RESET_POLL_MS * NS_PER_MS);
     if (next_ns == UINT64_MAX)

@@ -51,6 +51,7 @@ enum stream_impair_verdict {
     STREAM_IMPAIR_GOES_ON,
     STREAM_IMPAIR_CLOSES, /* what is held does not leave any more */
     STREAM_IMPAIR_RESETS,
+    STREAM_IMPAIR_BROKEN, /* the client has reset it */
     STREAM_IMPAIR_FAILED, /* no memory */
 };
 

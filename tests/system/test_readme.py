@@ -28,7 +28,8 @@ SCENE = """
 ip link set lo up && ip address add 192.0.2.1/32 dev lo || exit 99
 echod --no-config --listen tcp://127.0.0.1:13265 --listen udp://127.0.0.1:13265 \
     --listen tcp://127.0.0.1:7 --listen tcp://192.0.2.1:7 --listen udp://192.0.2.1:7 2>log & first=$!
-echod --no-config --listen tcp://127.0.0.1:7000 --idle-timeout 3s 2>log2 & second=$!
+echod --no-config --listen tcp://127.0.0.1:7000 --idle-timeout 3s \
+    --listen tcp://127.0.0.1:7001,delay=50ms,jitter=10ms 2>log2 & second=$!
 trap 'kill $first $second' EXIT
 until grep -q listening log && grep -q listening log2; do sleep 0.02; done
 """

@@ -170,6 +170,22 @@ START_TEST(a_client_that_resets_ends_at_once_whatever_is_held)
 }
 END_TEST
 
+START_TEST(a_client_that_resets_is_noticed_where_nothing_is_read)
+{
+    struct client *client = join(&(struct impair){.delay_ms = LONG_MS}, TCP_PAIR - FIRST_SOCKET);
+
+    if (_i == 0) {
+        support_loop_until(client_is_paused, client);
+    } else {
+        client_send_all(client, SOME_BYTES);
+        client_finish(client);
+        pass_ms(5);
+    }
+    client_reset(client);
+    client_await_end(client, CLOSE_RESET);
+}
+END_TEST
+
 /* --- Bandwidth, chunks, stalls --------------------------------------------------------------- */
 
 START_TEST(no_more_leaves_than_the_bandwidth_carries)
@@ -522,6 +538,7 @@ int main(void)
     tcase_add_loop_test(delays, what_all_hold_pauses_each, 0, SOCKETS);
     tcase_add_loop_test(delays, little_messages_cost_little_memory, 0, SOCKETS);
     tcase_add_test(delays, a_client_that_resets_ends_at_once_whatever_is_held);
+    tcase_add_loop_test(delays, a_client_that_resets_is_noticed_where_nothing_is_read, 0, 2);
     tcase_add_loop_test(pace, no_more_leaves_than_the_bandwidth_carries, 0, SOCKETS);
     tcase_add_test(pace, each_chunk_is_a_write_of_its_own);
     tcase_add_loop_test(pace, chunks_of_a_byte_reach_a_slow_reader, 0, SOCKETS);
