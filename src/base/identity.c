@@ -170,8 +170,9 @@ static void add_facts(struct writing *writing, const struct identity *identity)
 
 static size_t append(char *bytes, size_t length, const char *text)
 {
-    memcpy(bytes + length, text, strlen(text)); /* the caller has room for no NUL */
-    return length + strlen(text);
+    while (*text != '\0')
+        bytes[length++] = *text++;
+    return length;
 }
 
 size_t identity_write(const struct identity *identity, enum identity_form form, char *bytes,

@@ -62,7 +62,7 @@ static void keep(struct identity_value *values, size_t count, const char *name, 
 {
     for (size_t i = 0; i < count; i++) {
         if (strcmp(values[i].name, name) == 0)
-            (void)strcpy(values[i].text, text); /* of the same size */
+            memcpy(values[i].text, text, strlen(text) + 1); /* of the same size */
     }
 }
 

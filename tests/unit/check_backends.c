@@ -12,6 +12,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#define OBJECT                                                                                     \
+    "{\"echod\":\"1\",\"host\":\"a\",\"pod\":\"p\",\"supervisor_process\":\"s\",\"local\":"        \
+    "\"l\"}"
+
 static struct backends backends;
 
 static void set_up(void)
@@ -28,8 +32,7 @@ START_TEST(a_backend_is_its_host_pod_process_and_address)
 {
     static const char *const identities[] = {
         "echod=1 host=a pod=p supervisor_process=s local=l id=1 client=x",
-        "{\"echod\":\"1\",\"host\":\"a\",\"pod\":\"p\",\"supervisor_process\":\"s\",\"local\":"
-        "\"l\"}",
+        OBJECT,
         "echod=2 host=b pod=p supervisor_process=s local=l",
         "echod=1 host=a pod=q supervisor_process=s local=l",
         "echod=1 host=a pod=p supervisor_process=t local=l",
