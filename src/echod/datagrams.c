@@ -3,6 +3,7 @@
 #include "echod/datagrams.h"
 
 #include "base/descriptor.h"
+#include "echod/identify.h"
 #include "echod/socket_options.h"
 #include "echod/listener_stats.h"
 
@@ -146,10 +147,8 @@ static struct datagram_limits limits_of(const struct datagrams *datagrams,
         .are_low_ports_allowed = endpoint->next_options.low_ports == LISTENER_LOW_PORTS_ALLOW,
         .is_shared = endpoint->is_passed || (!endpoint->is_group && endpoints->worker_count > 1),
         .rate_per_second = endpoint->next_options.rate,
-        .identify = {.mode = endpoint->next_options.identify,
-                     .worker = (unsigned)datagrams->worker,
-                     .self = datagrams->self,
-                     .listener = endpoint->stats->label},
+        .identify = identify_plan(&endpoint->next_options, (unsigned)datagrams->worker,
+                                  datagrams->self, endpoint->stats->label),
         .impair = endpoint->next_options.impair,
         .idle_timeout_ms = is_wait_service(endpoints) ? endpoint->next_options.idle_timeout_ms : 0,
     };

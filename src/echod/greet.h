@@ -1,7 +1,8 @@
 /*
  * greet: tells a client who serves it, before its echo or instead of it.
  * Makes no text; identify does.
- * Called by connection, for listeners that ask for it, and by serve and serve_impaired when something was sent.
+ * Called by connection, for listeners that ask for it, and by serve and serve_impaired when
+ * something was sent.
  */
 #ifndef ECHOD_GREET_H
 #define ECHOD_GREET_H

@@ -2,6 +2,16 @@
 
 #include "echod/identify.h"
 
+struct identify_plan identify_plan(const struct listener_options *options, unsigned worker,
+                                   const struct self *self, const char *listener)
+{
+    struct identify_plan plan = {
+        .mode = options->identify, .worker = worker, .self = self, .listener = listener};
+
+    impair_describe(&options->impair, plan.impaired, sizeof plan.impaired);
+    return plan;
+}
+
 void identify_format_local(int fd, char text[ADDRESS_TEXT_SIZE])
 {
     struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
@@ -55,6 +65,7 @@ size_t identify_write(const struct identify_plan *plan, const struct identify_su
         .worker = plan->worker,
         .id = subject->id,
         .listener = plan->listener,
+        .impaired = plan->impaired,
         .local = subject->local,
         .client = subject->client,
         .tls = subject->tls,

@@ -209,6 +209,24 @@ START_TEST(a_long_text_of_the_header_is_cut_for_all_to_see)
 }
 END_TEST
 
+START_TEST(a_plan_tells_how_its_listener_misbehaves)
+{
+    const struct self self = {.pid = 7};
+    const struct identify_subject subject = {.id = 5};
+    struct listener_options options = {.identify = LISTENER_IDENTIFY_LINE};
+    struct identify_plan plan = identify_plan(&options, 2, &self, "public");
+    char bytes[IDENTITY_SIZE + 1];
+
+    bytes[identify_write(&plan, &subject, bytes, IDENTITY_SIZE)] = '\0';
+    ck_assert_str_eq(bytes, "echod=" PACKAGE_VERSION " id=5 listener=public pid=7 worker=2\n");
+    options.impair.delay_ms = 50;
+    options.impair.chunk_bytes = 7;
+    plan = identify_plan(&options, 2, &self, "public");
+    bytes[identify_write(&plan, &subject, bytes, IDENTITY_SIZE)] = '\0';
+    ck_assert_ptr_nonnull(strstr(bytes, " impaired=delay=50ms,chunk="));
+}
+END_TEST
+
 START_TEST(the_own_address_is_that_of_the_socket)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -240,6 +258,7 @@ static Suite *identify_suite(void)
     tcase_add_test(test_case, the_header_tells_what_the_proxy_knows);
     tcase_add_test(test_case, a_header_may_say_little);
     tcase_add_loop_test(test_case, a_long_text_of_the_header_is_cut_for_all_to_see, 0, 2);
+    tcase_add_test(test_case, a_plan_tells_how_its_listener_misbehaves);
     tcase_add_test(test_case, the_own_address_is_that_of_the_socket);
     return suite;
 }
