@@ -75,9 +75,11 @@ static const char *close_detail(const struct connection *connection)
 {
     if (connection->reason == CLOSE_NETWORK_ERROR)
         return strerror(connection->error);
+    if (connection->is_refused || connection->reason == CLOSE_INVALID)
+        return handshake_error(connection->handshake);
     if (connection->reason == CLOSE_TLS)
         return tls_session_failure(connection->transfer.channel.tls);
-    return connection->reason == CLOSE_INVALID ? handshake_error(connection->handshake) : NULL;
+    return NULL;
 }
 
 static void log_closed(const struct connection *connection)

@@ -85,12 +85,24 @@ static void start_tls(struct handshake *handshake)
     finish(handshake, HANDSHAKE_FAILED);
 }
 
+/* The client's end is a failure of its handshake, unless it has not begun. */
+static void on_tls_ended(struct handshake *handshake)
+{
+    if (tls_session_has_received(handshake->channel->tls))
+        finish_wrong(handshake, HANDSHAKE_TLS, "the client closed in its handshake");
+    else
+        finish(handshake, HANDSHAKE_ENDED);
+}
+
 static void on_tls_error(struct handshake *handshake)
 {
     struct channel *channel = handshake->channel;
+    const int error = tls_session_errno(channel->tls, channel->input);
 
-    errno = tls_session_errno(channel->tls, channel->input);
-    if (errno == EPROTO)
+    errno = error;
+    if (error == 0)
+        on_tls_ended(handshake);
+    else if (error == EPROTO)
         finish_wrong(handshake, HANDSHAKE_TLS, tls_session_failure(channel->tls));
     else
         finish(handshake, HANDSHAKE_FAILED);
@@ -100,12 +112,10 @@ void handshake_on_event(struct handshake *handshake, short what)
 {
     if (what & BEV_EVENT_CONNECTED)
         finish(handshake, HANDSHAKE_DONE);
-    else if (!(what & BEV_EVENT_EOF))
-        on_tls_error(handshake);
-    else if (tls_session_has_received(handshake->channel->tls))
-        finish_wrong(handshake, HANDSHAKE_TLS, "the client closed in its handshake");
+    else if (what & BEV_EVENT_EOF)
+        on_tls_ended(handshake);
     else
-        finish(handshake, HANDSHAKE_ENDED);
+        on_tls_error(handshake);
 }
 
 const struct tls_facts *handshake_tls(const struct handshake *handshake, struct tls_facts *facts)

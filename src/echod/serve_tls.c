@@ -76,7 +76,23 @@ static void fail_session(struct connection *connection, int error)
         connection_fail(connection, error);
 }
 
-/* The bufferevent writes no more after an end, unless it is told to. */
+/* Go on behind the client's end: the bufferevent writes no more, unless it is told to. */
+static void on_end_of_input(struct connection *connection)
+{
+    if (channel_send_output(&connection->transfer.channel) < 0)
+        connection_end(connection, CLOSE_NO_MEMORY);
+    else
+        on_ended(connection);
+}
+
+static void on_error(struct connection *connection, int error)
+{
+    if (error == 0)
+        on_end_of_input(connection);
+    else
+        fail_session(connection, error);
+}
+
 void serve_tls_on_event(struct bufferevent *bufferevent, short what, void *argument)
 {
     struct connection *connection = argument;
@@ -84,12 +100,10 @@ void serve_tls_on_event(struct bufferevent *bufferevent, short what, void *argum
 
     if (connection->state == CONNECTION_HANDSHAKE)
         handshake_on_event(connection->handshake, what);
-    else if (!(what & BEV_EVENT_EOF))
-        fail_session(connection, tls_session_errno(session, bufferevent));
-    else if (channel_send_output(&connection->transfer.channel) < 0)
-        connection_end(connection, CLOSE_NO_MEMORY);
+    else if (what & BEV_EVENT_EOF)
+        on_end_of_input(connection);
     else
-        on_ended(connection);
+        on_error(connection, tls_session_errno(session, bufferevent));
 }
 
 static void echo_tls_input(struct connection *connection)

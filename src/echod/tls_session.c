@@ -212,8 +212,7 @@ struct bufferevent *tls_session_new(struct tls_session **session, struct tls_res
         errno = ENOMEM;
         return NULL;
     }
-    (void)bufferevent_disable(bufferevent, EV_WRITE);             /* or it would begin */
-    bufferevent_openssl_set_allow_dirty_shutdown(bufferevent, 1); /* of OpenSSL 1.1.1 */
+    (void)bufferevent_disable(bufferevent, EV_WRITE); /* or it would begin */
     return bufferevent;
 }
 
@@ -286,7 +285,10 @@ int tls_session_close(struct tls_session *session)
 
 /* --- What went wrong ------------------------------------------------------------------------- */
 
-/* libevent keeps the errors, the last one on top; the first one is the cause. */
+/*
+ * libevent keeps the errors, the last one on top; the first one is the cause. There is none at an
+ * end without close_notify, which OpenSSL 1.1.1 takes for an error.
+ */
 int tls_session_errno(struct tls_session *session, struct bufferevent *bufferevent)
 {
     unsigned long error;
@@ -295,7 +297,9 @@ int tls_session_errno(struct tls_session *session, struct bufferevent *buffereve
         if (ERR_GET_LIB(error) != 0)
             session->failure = error;
     }
-    return session->error == 0 ? EPROTO : session->error;
+    if (session->error != 0)
+        return session->error;
+    return session->has_ended && session->failure == 0 ? 0 : EPROTO;
 }
 
 const char *tls_session_failure(const struct tls_session *session)

@@ -67,7 +67,7 @@ int tls_session_close(struct tls_session *session) __attribute__((warn_unused_re
 
 /*
  * Return the errno of what the bufferevent reports as an error: EPROTO for what tls_session_failure
- * tells.
+ * tells, 0 if it is the client's end.
  */
 int tls_session_errno(struct tls_session *session, struct bufferevent *bufferevent);
 

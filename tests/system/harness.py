@@ -489,7 +489,7 @@ def socket_address(text):
     """The family and address to connect to for an address as echod logs it."""
     if text.startswith("unix://"):
         return socket.AF_UNIX, text[len("unix://"):]
-    host, port = re.fullmatch(r"tcp://(.*):(\d+)", text).groups()
+    host, port = re.fullmatch(r"(?:tcp|tls)://(.*):(\d+)", text).groups()
     host = host.strip("[]")
     return (socket.AF_INET6 if ":" in host else socket.AF_INET), (host, int(port))
 
