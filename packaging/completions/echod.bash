@@ -33,7 +33,7 @@ _echod() {
 
     COMPREPLY=()
     # bash splits words at = and at colons.
-    if [[ $before == : && ${COMP_WORDS[COMP_CWORD - 2]} == unix && $word == ///* ]]; then
+    if [[ $before == : && ${COMP_WORDS[COMP_CWORD - 2]} == ?(tls+)unix && $word == ///* ]]; then
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -f -P // -- "${word#//}")
         return
@@ -50,7 +50,7 @@ _echod() {
     case $before in
     -l | --listen | :)
         compopt -o nospace
-        words='tcp:// udp:// unix:/// fd:// systemd:// stdio:'
+        words='tcp:// tls:// udp:// unix:/// tls+unix:/// fd:// tls+fd:// systemd:// tls+systemd:// stdio:'
         # shellcheck disable=SC2086 # these are several
         [[ $word != *,* ]] || words=$(printf "${word%,*},%s= " $listen_options)
         ;;

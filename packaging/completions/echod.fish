@@ -13,10 +13,14 @@ function __echod_addresses
             truncate-fin accept-delay refuse drop duplicate reorder truncate
         return
     end
-    printf '%s\n' tcp:// udp:// unix:/// fd:// systemd:// stdio:
-    set -l path (commandline -ct | string replace -fr '^(--listen=)?unix://(?=/)' '')
-    set -l files $path*
-    test -n "$path" -a -n "$files"; and printf 'unix://%s\n' $files
+    printf '%s\n' tcp:// tls:// udp:// unix:/// tls+unix:/// fd:// tls+fd:// systemd:// \
+        tls+systemd:// stdio:
+    for scheme in unix:// tls+unix://
+        set -l start '^(--listen=)?'(string escape --style=regex $scheme)'(?=/)'
+        set -l path (commandline -ct | string replace -fr $start '')
+        set -l files $path*
+        test -n "$path" -a -n "$files"; and printf "$scheme%s\n" $files
+    end
 end
 
 complete -c echod -f

@@ -41,7 +41,8 @@ static const struct setting table[] = {
         .help = "serve here; may be given several times: tcp://HOST:PORT, HOST:PORT, "
                 "udp://HOST:PORT, unix:///PATH, fd://N (a socket that was passed), "
                 "systemd://[NAME] (those that systemd passed), stdio: (standard input and "
-                "output); options follow behind commas: --help=listen",
+                "output); for TLS tls://HOST:PORT, tls+unix:///PATH, tls+fd://N, "
+                "tls+systemd://[NAME]; options follow behind commas: --help=listen",
     },
     {
         .name = "backlog",
@@ -182,7 +183,7 @@ static const struct setting table[] = {
     },
     {
         .name = "cert",
-        .section = "TLS, for tls:// and tls+unix://:",
+        .section = "TLS, where an address begins with tls:// or tls+:",
         .type = SETTING_PARSED,
         .offset = offsetof(struct options, tls.cert),
         .argument = "FILE[;FILE]",
