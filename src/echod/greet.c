@@ -40,12 +40,32 @@ static const union peer *nearest_peer(const struct connection *connection)
     return via == NULL ? &connection->peer : via;
 }
 
+/* Return what was agreed with TLS; the texts lie in `facts`. */
+static struct identity_tls describe_tls(const struct handshake *handshake, struct tls_facts *facts)
+{
+    if (handshake == NULL || handshake_tls(handshake, facts) == NULL)
+        return (struct identity_tls){.version = NULL};
+    return (struct identity_tls){
+        .version = facts->version,
+        .cipher = facts->cipher,
+        .alpn = facts->protocol,
+        .name = facts->server_name,
+        .subject = facts->subject,
+    };
+}
+
 static size_t write_identity(const struct connection *connection, struct proxy_facts *proxy,
                              char bytes[IDENTITY_SIZE])
 {
     char client[ADDRESS_TEXT_SIZE], local[ADDRESS_TEXT_SIZE];
+    struct tls_facts facts;
     const struct identify_subject subject = {
-        .id = connection->id, .client = client, .local = local, .proxy = proxy};
+        .id = connection->id,
+        .client = client,
+        .local = local,
+        .proxy = proxy,
+        .tls = describe_tls(connection->handshake, &facts),
+    };
 
     peer_format(nearest_peer(connection), client);
     identify_format_local(channel_socket(&connection->transfer.channel), local);

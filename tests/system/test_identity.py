@@ -8,11 +8,13 @@ Run by `run`, by automake, or alone.
 import json
 import os
 import socket
+import ssl
 import struct
 import subprocess
 import tempfile
 
 import harness
+from certificates import Authority
 from harness import LOOPBACK, Echod
 
 VARIABLES = ("POD_NAME", "MY_POD_NAME", "POD_NAMESPACE", "MY_POD_NAMESPACE", "NAMESPACE", "POD_IP",
@@ -237,6 +239,54 @@ class ProxyTest(harness.TestCase):
             facts = words(take_line(client))
             self.assertNotIn("source", facts)
             self.assertEqual(facts["client"], name_of(client))
+
+
+class TlsTest(harness.TestCase):
+
+    def setUp(self):
+        self.need_program("openssl")
+        if "without OpenSSL" in harness.run_echod("--check", "--listen",
+                                                  "tls://127.0.0.1:0,cert=/nowhere").stderr:
+            self.skipTest("echod was built without OpenSSL")
+        authority = Authority(self.temporary_directory())
+        self.ca = authority.path
+        self.certificate = authority.issue("/CN=localhost")
+        self.client_certificate = authority.issue("/O=Some Body/CN=somebody")
+
+    def connect(self, address):
+        context = ssl.create_default_context(cafile=self.ca)
+        context.load_cert_chain(self.client_certificate)
+        context.set_alpn_protocols(["echo"])
+        return context.wrap_socket(harness.connect(address.replace("tls://", "tcp://")),
+                                   server_hostname="localhost")
+
+    def test_what_was_agreed_is_told(self):
+        """And the echo behind it, or nothing but an orderly end."""
+        options = f"cert={self.certificate},client-ca={self.ca},client-auth=require,alpn=echo"
+        for more in ((), ("--no-shortcuts",)):
+            with self.subTest(options=more), Echod(*more, env=environment(), listen=(
+                    f"tls://127.0.0.1:0,identify=line,{options}",
+                    f"tls://127.0.0.1:0,identify=only-json,{options}")) as server:
+                with self.connect(server.addresses[0]) as client:
+                    client.sendall(b"early")
+                    facts = words(take_line(client))
+                    self.assertEqual((facts["tls"], facts["cipher"]), client.cipher()[1::-1])
+                    self.assertEqual((facts["sni"], facts["alpn"]), ("localhost", "echo"))
+                    self.assertRegex(facts["subject"], r"CN=somebody.*O=Some\\x20Body")
+                    self.assertEqual(facts["client"], name_of(client))
+                    self.assertEqual(harness.receive_exactly(client, 5), b"early")
+                    harness.round_trip(client, harness.random_bytes(100000))
+                with self.connect(server.addresses[1]) as client:
+                    facts = json.loads(harness.receive_all(client))
+                    self.assertEqual(facts["sni"], "localhost")
+                server.log.wait_for("closed: identity sent")
+
+    def test_echoprobe(self):
+        with Echod(listen=f"tls://127.0.0.1:0,identify=line,cert={self.certificate}") as server:
+            for arguments in (("--churn", "-c", "20"), ("-P", "3", "-c", "60"), ("--half-close",)):
+                result = harness.probe("--identify", "--ca", self.ca, *arguments, "-W", "1m",
+                                       server.addresses[0])
+                self.assertEqual((result.status, result.errors), (0, ""), result.text)
 
 
 class DatagramTest(harness.TestCase):
