@@ -61,6 +61,7 @@ def _is_sanitized():
 
 
 SANITIZED = _is_sanitized()
+os.environ.setdefault("TSAN_OPTIONS", f"suppressions={HERE}/thread_sanitizer.supp")
 os.environ.setdefault("UBSAN_OPTIONS", "halt_on_error=1")  # its report alone fails no process
 SLOWNESS = float(os.environ.get("ECHOD_TEST_SLOWNESS") or (3 if SANITIZED else 1))
 
