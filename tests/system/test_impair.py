@@ -11,6 +11,7 @@ import struct
 import time
 
 import harness
+from certificates import Authority
 from harness import KIB, LOOPBACK, Echod, probe
 
 ONE_WORKER = ("--workers", "1")
@@ -46,9 +47,10 @@ class ProbeTest(harness.TestCase):
 
     def test_each_fault_has_its_name_and_its_place(self):
         """echoprobe tells what was configured, and as often as echod has done it."""
+        lifetime = f"lifetime={harness.scaled_ms(2000)}"
         with Echod(*ONE_WORKER, listen=misbehaving(
                 "corrupt=1%,seed=3", "reset-after=1000", "close-after=1000", "refuse=40%,seed=1",
-                "stall-after=1000,lifetime=2s", "truncate-fin,lifetime=2s")) as server:
+                f"stall-after=1000,{lifetime}", f"truncate-fin,{lifetime}")) as server:
             corrupt, reset, close, refuse, stall, withhold = server.addresses
             short = ("--timeout", harness.scaled_ms(200))
             result = probe("-c", "40", "-i", "0", corrupt)
@@ -66,7 +68,8 @@ class ProbeTest(harness.TestCase):
                              r"all 100000 bytes came back, but no FIN followed")
             result = probe("--churn", "--json", "-c", "20", *short, refuse).json()
             totals = misbehaved(server)
-            self.assertEqual(result["received"] + totals["refused"], result["connects"])
+            self.assertEqual(result["received"] + totals["refused"],
+                             result["connects"] + result["connects_failed"])
             self.assertGreater(totals["refused"], 2)
             self.assertEqual((totals["reset"], totals["closed"]), (1, 1))
             server.log.wait_for("closed: reset on purpose, in=1024 out=1000 ")
@@ -92,6 +95,36 @@ class ProbeTest(harness.TestCase):
             data = harness.random_bytes(300 * KIB)
             self.assert_echo(echo_of(client, data, 64 * KIB), data)
             self.assertGreaterEqual(time.monotonic() - begin, 300 / 1024)
+
+
+class TlsTest(harness.TestCase):
+
+    def setUp(self):
+        if "without OpenSSL" in harness.run_echod("--check", "--listen", "tls://[::1]:7").stderr:
+            self.skipTest("echod was built without OpenSSL")
+        self.need_program("openssl")
+        self.certificate = Authority(self.temporary_directory()).issue("/CN=localhost")
+
+    def test_faults_are_the_same_inside_tls(self):
+        """Ends come as RST, or with close_notify, or never; bytes are changed, not records."""
+        options = ("corrupt=1%,seed=3,delay=20ms", "reset-after=1000", "close-after=1000",
+                   f"truncate-fin,lifetime={harness.scaled_ms(2000)}", "refuse=100%")
+        listen = [f"tls://127.0.0.1:0,cert={self.certificate},{text}" for text in options]
+        with Echod(*ONE_WORKER, listen=listen) as server:
+            corrupt, reset, close, withhold, refuse = server.addresses
+            probing = ("--insecure", "-c", "20", "-i", "0")
+            result = probe(*probing, corrupt)
+            self.assertEqual(sum(map(int, re.findall(r"(\d+) bytes? differ", result.text))),
+                             misbehaved(server)["corrupted"])
+            self.assertRegex(probe(*probing, reset).text,
+                             r"seq=16 reset: Connection reset by peer after 1000 of 1024 bytes")
+            self.assertRegex(probe(*probing, close).text,
+                             r"seq=16 truncated: the connection ended after 1000 of 1024 bytes")
+            self.assertRegex(probe("--insecure", "--half-close", "-s", "100000", "--timeout",
+                                   harness.scaled_ms(200), withhold).text,
+                             r"all 100000 bytes came back, but no close_notify followed")
+            self.assertRegex(probe(*probing, refuse).text, "reset")
+            self.assertEqual(misbehaved(server)["refused"] > 0, True)
 
 
 class RepetitionTest(harness.TestCase):
@@ -180,6 +213,15 @@ class LifeTest(harness.TestCase):
             server.signal(signal.SIGHUP)
             server.log.wait_for(f"warning: {address} misbehaves on purpose: delay=1ms$",
                                 since=since)
+
+    def test_an_identity_says_it_and_leaves_as_it_is(self):
+        """It is neither late nor wrong; the echo behind it is."""
+        with Echod(listen=misbehaving("identify=line,corrupt=100%,seed=5")) as server:
+            client = server.connect()
+            identity = client.makefile("rb").readline().decode()
+            self.assertIn(" impaired=corrupt=100%,seed=5 ", identity)
+            client.sendall(b"ping")
+            self.assertNotEqual(harness.receive_exactly(client, 4), b"ping")
 
     def test_memory_is_bounded_whatever_is_held(self):
         """Many floods against a delay hold no more than --max-queued, and a little each."""
