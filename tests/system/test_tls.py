@@ -117,6 +117,16 @@ class AgreementTest(TlsTestCase):
             server.wait_for_closed("client closed", 2)
 
 
+    def test_the_identity_tells_what_was_agreed(self):
+        """It comes inside TLS, before the echo."""
+        with self.serve(options=",identify=line,alpn=echo") as server:
+            client = self.meet(server, protocols=["echo"])
+            identity = client.receive().decode("ascii")
+            self.assertRegex(identity, f" {AGREED} sni=localhost alpn=echo\n$")
+            client.send(b"ping")
+            self.assertEqual(client.receive_exactly(4), b"ping")
+
+
 class EndTest(TlsTestCase):
     """How a connection ends, at either end."""
 
