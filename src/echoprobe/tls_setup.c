@@ -14,13 +14,16 @@
 #include <string.h>
 #include <sys/stat.h>
 
+enum { SESSIONS = 1024 /* for as many connections that begin at once */ };
+
 struct tls_setup {
     const struct tls_plan *plan;
     char expected[ADDRESS_HOST_SIZE]; /* empty: anybody */
     bool is_numeric;                  /* an address, which is no name to send (RFC 6066, 3) */
     SSL_CTX *context;
-    pthread_mutex_t mutex;
-    SSL_SESSION *session; /* the last one, behind the mutex; NULL: none that may be resumed */
+    pthread_mutex_t mutex; /* guards what follows */
+    size_t session_count;
+    SSL_SESSION *sessions[SESSIONS]; /* the last ones that came, the newest at the end */
 };
 
 /* --- Whom it expects ------------------------------------------------------------------------- */
@@ -135,14 +138,22 @@ static int load_certificate(const struct tls_setup *setup, struct error *error)
 
 /* --- Sessions -------------------------------------------------------------------------------- */
 
+static void drop_oldest_session(struct tls_setup *setup)
+{
+    SSL_SESSION_free(setup->sessions[0]);
+    setup->session_count--;
+    memmove(setup->sessions, setup->sessions + 1, setup->session_count * sizeof setup->sessions[0]);
+}
+
 /* A session may come with any byte of a connection; the last one is offered by the next. */
 static int on_session(SSL *ssl, SSL_SESSION *session)
 {
     struct tls_setup *setup = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
 
     pthread_mutex_lock(&setup->mutex);
-    SSL_SESSION_free(setup->session);
-    setup->session = session;
+    if (setup->session_count == SESSIONS)
+        drop_oldest_session(setup);
+    setup->sessions[setup->session_count++] = session;
     pthread_mutex_unlock(&setup->mutex);
     return 1; /* it is ours now */
 }
@@ -158,15 +169,32 @@ static void keep_sessions(struct tls_setup *setup)
     SSL_CTX_sess_set_new_cb(setup->context, on_session);
 }
 
+/*
+ * Return the newest session, the caller's, or NULL. In TLS 1.3 it is good for one connection
+ * (RFC 8446, C.4), before that for any number.
+ */
+static SSL_SESSION *take_session(struct tls_setup *setup)
+{
+    SSL_SESSION *session = NULL;
+
+    pthread_mutex_lock(&setup->mutex);
+    if (setup->session_count > 0) {
+        session = setup->sessions[setup->session_count - 1];
+        if (SSL_SESSION_get_protocol_version(session) >= TLS1_3_VERSION)
+            setup->session_count--;
+        else
+            (void)SSL_SESSION_up_ref(session);
+    }
+    pthread_mutex_unlock(&setup->mutex);
+    return session;
+}
+
 static bool offer_session(struct tls_setup *setup, SSL *ssl)
 {
-    bool is_fine;
+    SSL_SESSION *session = take_session(setup);
+    const bool is_fine = session == NULL || SSL_set_session(ssl, session) == 1;
 
-    if (!setup->plan->resume)
-        return true;
-    pthread_mutex_lock(&setup->mutex);
-    is_fine = setup->session == NULL || SSL_set_session(ssl, setup->session) == 1;
-    pthread_mutex_unlock(&setup->mutex);
+    SSL_SESSION_free(session);
     return is_fine;
 }
 
@@ -227,7 +255,8 @@ void tls_setup_free(struct tls_setup *setup)
 {
     if (setup == NULL)
         return;
-    SSL_SESSION_free(setup->session);
+    while (setup->session_count > 0)
+        drop_oldest_session(setup);
     SSL_CTX_free(setup->context);
     (void)pthread_mutex_destroy(&setup->mutex);
     free(setup);

@@ -17,7 +17,7 @@ import broken_servers
 import harness
 from broken_servers import TcpServer, read_exactly
 from certificates import Authority
-from harness import probe
+from harness import Echod, probe
 
 SHORT = ("--timeout", harness.scaled_ms(300))  # where an answer never comes
 
@@ -161,15 +161,13 @@ MODES = (("-c", "3", "-i", "0"),
          ("--hold", "50ms"),
          ("--find-idle-timeout=100ms",),
          ("--plugin",),
-         ("--plugin", "--half-close"),
-         ("--json", "--stream", "-c", "3"),
-         ("--json", "--hold", "50ms"))
+         ("--json", "--stream", "-c", "3"))
 
 
 class ModeTest(TlsTestCase):
 
     def test_every_mode(self):
-        for version, modes in ((ssl.TLSVersion.TLSv1_3, MODES), (ssl.TLSVersion.TLSv1_2, MODES[1:7:2])):
+        for version, modes in ((ssl.TLSVersion.TLSv1_3, MODES), (ssl.TLSVersion.TLSv1_2, MODES[4:7])):
             context = self.good(maximum_version=version)
             for mode in modes:
                 with self.subTest(version=version.name, mode=mode), TlsServer(echo, context) as server:
@@ -257,6 +255,13 @@ class FactsTest(TlsTestCase):
                     self.assertEqual((found["status"], found["resumed"]), (0, expected), found)
                     self.assertEqual(sum(server.resumed), expected)
 
+    def test_connections_at_once_do_not_share_a_session(self):
+        """One of TLS 1.3 is good for one connection, so each needs its own."""
+        with TlsServer(echo, self.good()) as server:
+            found = probe("--ca", Files.ca, "--json", "--churn", "-P", "4", "-c", "40", "--resume",
+                          server.address).json()
+        self.assertEqual((found["status"], found["resumed"]), (0, 36), found)
+
     def test_certificates_that_end(self):
         """Of those that came, the first to end; our own is none of them."""
         for mode, words in ((("-c", "1"), "1 received"), (("--half-close",), "all 64 bytes")):
@@ -276,7 +281,7 @@ class RefusalTest(TlsTestCase):
     """What keeps a connection from being made: exit status 2, in one sentence."""
 
     def refuse(self, server, arguments, kind, sentence):
-        for mode in (("-c", "1"), ("--half-close",), ("--hold", "1s")):
+        for mode in (("-c", "1"), ("--hold", "1s")):
             self.expect(server(), (*arguments, *mode), f"(?m)^echoprobe: \\S+: {sentence}", 2)
         result = self.expect(server(), ("--json", "-c", "2", "--churn", *arguments), None, 2)
         found = result.json()
@@ -430,6 +435,34 @@ class EndTest(TlsTestCase):
                 probe("--ca", Files.ca, *mode, server.address)
                 count = 3 if "--churn" in mode else 1
                 harness.wait_until(lambda: len(ends) == count, f"{count} times close_notify")
+
+
+class EchodTest(TlsTestCase):
+
+    def test_every_mode(self):
+        """echod sees no truncation, and answers close_notify with its own."""
+        modes = (*MODES[1:7], ("--identify", "--churn", "-P", "2", "-c", "10"))
+        for mode in modes:
+            identify = ",identify=line" if "--identify" in mode else ""
+            with self.subTest(mode=mode), \
+                    Echod(listen=f"tls://127.0.0.1:0,cert={Files.good}{identify}") as server:
+                result = probe("--ca", Files.ca, "-W", "1m", *mode, server.addresses[0])
+                self.assertEqual(result.status, 0, result.text)
+                server.stop()
+                self.assertTrue(server.log.find("tls_failed=0 tls_truncated=0"), server.log.lines[-3:])
+
+    def test_what_is_agreed(self):
+        """Names of protocols, the header of a proxy, and certificates of both ends."""
+        listen = (f"tls://127.0.0.1:0,cert={Files.good},alpn=echo,client-ca={Files.ca},"
+                  "client-auth=require,proxy=v2")
+        trust = ("--ca", Files.ca, "--proxy=v2", "-c", "1")
+        with Echod(listen=listen) as server:
+            result = probe(*trust, "--cert", Files.client, "--alpn", "echo", server.addresses[0])
+            self.assertEqual(result.status, 0, result.text)
+            self.assertIn("ALPN echo, not resumed, verified", result.output)
+            self.assertEqual(probe(*trust, server.addresses[0]).status, 2)
+            result = probe(*trust, "--cert", Files.client, "--alpn", "other", server.addresses[0])
+            self.assertRegex(result.errors, 'alert "no application protocol"')
 
 
 class UsageTest(TlsTestCase):
