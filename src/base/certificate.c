@@ -52,16 +52,13 @@ static int collect(BIO *bio, STACK_OF(X509) * stack)
 /* Say why a file is not read as certificates, of which some may have been. */
 static void refuse_certificates(const char *what, const char *path, int count, struct error *error)
 {
-    const char *reason = openssl_take_reason();
+    struct error file = {""}, explanation = {"it holds no certificate in PEM form"};
 
+    error_set(&file, "%s %s", what, path);
     if (count > 0)
-        error_set(error, "%s %s: number %d of its certificates cannot be read: %s; copy it again",
-                  what, path, count + 1, reason);
-    else
-        error_set(error,
-                  "%s %s: it holds no certificate in PEM form: %s; it begins with \"-----BEGIN "
-                  "CERTIFICATE-----\"",
-                  what, path, reason);
+        error_set(&explanation, "number %d of its certificates cannot be read", count + 1);
+    openssl_explain(error, file.text, explanation.text,
+                    count > 0 ? "copy it again" : "it begins with \"-----BEGIN CERTIFICATE-----\"");
 }
 
 static STACK_OF(X509) * parse_certificates(const struct pem_file *file, const char *what,
@@ -95,30 +92,26 @@ STACK_OF(X509) * certificate_read_all(const char *what, const char *path, struct
 
 /* --- A key ----------------------------------------------------------------------------------- */
 
-/* Say why a file is not read as a key. */
-static void refuse_key(const struct certificate *certificate, bool is_encrypted,
-                       struct error *error)
+/* Nobody can be asked for a passphrase. */
+static void refuse_encrypted(const char *path, struct error *error)
 {
-    const char *path = certificate->key_file;
-    const char *reason = openssl_take_reason();
+    error_set(error,
+              "key %s: it is encrypted, and nobody can be asked for a passphrase; write it without "
+              "one, by openssl pkey -in %s",
+              path, path);
+    errno = EINVAL;
+}
 
-    if (is_encrypted) {
-        error_set(error,
-                  "key %s: it is encrypted, and nobody can be asked for a passphrase; write it "
-                  "without one, by openssl pkey -in %s",
-                  path, path);
-        errno = EINVAL;
-    } else if (strcmp(path, certificate->file) == 0) {
-        error_set(error,
-                  "cert %s: it holds no private key in PEM form: %s; name the file that does as "
-                  "key=FILE",
-                  path, reason);
-    } else {
-        error_set(error,
-                  "key %s: it holds no private key in PEM form: %s; such a key begins with "
-                  "\"-----BEGIN PRIVATE KEY-----\"",
-                  path, reason);
-    }
+/* Say why a file is not read as a key. */
+static void refuse_key(const struct certificate *certificate, struct error *error)
+{
+    const bool is_with_certificate = strcmp(certificate->key_file, certificate->file) == 0;
+    struct error file = {""};
+
+    error_set(&file, "%s %s", is_with_certificate ? "cert" : "key", certificate->key_file);
+    openssl_explain(error, file.text, "it holds no private key in PEM form",
+                    is_with_certificate ? "name the file that does as key=FILE"
+                                        : "such a key begins with \"-----BEGIN PRIVATE KEY-----\"");
 }
 
 static EVP_PKEY *parse_key(const struct pem_file *file, const struct certificate *certificate,
@@ -131,8 +124,10 @@ static EVP_PKEY *parse_key(const struct pem_file *file, const struct certificate
     ERR_clear_error();
     if (bio != NULL)
         key = PEM_read_bio_PrivateKey(bio, NULL, refuse_passphrase, &is_encrypted);
-    if (key == NULL)
-        refuse_key(certificate, is_encrypted, error);
+    if (key == NULL && is_encrypted)
+        refuse_encrypted(certificate->key_file, error);
+    else if (key == NULL)
+        refuse_key(certificate, error);
     BIO_free(bio);
     ERR_clear_error();
     return key;
@@ -164,25 +159,22 @@ static int find_fitting(const struct certificate *certificate)
 
 static int check_fit(const struct certificate *certificate, struct error *error)
 {
-    const char *reason;
+    struct error key = {""}, explanation = {""};
     int place;
 
     ERR_clear_error();
     if (X509_check_private_key(certificate->leaf, certificate->key) == 1)
         return 0;
-    reason = openssl_take_reason();
+    error_set(&key, "key %s", certificate->key_file);
+    error_set(&explanation, "it does not fit the certificate in %s", certificate->file);
+    openssl_explain(error, key.text, explanation.text, "name the key that does");
     place = find_fitting(certificate);
     if (place > 0)
         error_set(error,
                   "cert %s: the key fits number %d of its certificates; put that one first, and "
                   "behind it who issued it",
                   certificate->file, place + 1);
-    else
-        error_set(error,
-                  "key %s: it does not fit the certificate in %s: %s; name the key that does",
-                  certificate->key_file, certificate->file, reason);
     ERR_clear_error();
-    errno = EINVAL;
     return -1;
 }
 

@@ -4,13 +4,31 @@
 
 #include <errno.h>
 #include <openssl/err.h>
+#include <stdbool.h>
+#include <string.h>
 
 const char *openssl_take_reason(void)
 {
-    const unsigned long code = ERR_peek_error(); /* what came first is behind the others */
-    const char *reason = ERR_reason_error_string(code);
+    const unsigned long first = ERR_peek_error(); /* the others followed from it */
+    const char *reason = ERR_reason_error_string(first);
+    bool is_out_of_memory = false;
+    unsigned long code;
 
-    errno = code != 0 && ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE ? ENOMEM : EINVAL;
-    ERR_clear_error();
+    while ((code = ERR_get_error()) != 0)
+        is_out_of_memory = is_out_of_memory || ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE;
+    errno = is_out_of_memory ? ENOMEM : EINVAL;
     return reason == NULL ? "for no reason that it gives" : reason;
+}
+
+void openssl_explain(struct error *error, const char *what, const char *explanation,
+                     const char *advice)
+{
+    const char *reason = openssl_take_reason();
+
+    if (errno == ENOMEM)
+        error_set(error, "%s: %s; let the system have more free memory", what, strerror(ENOMEM));
+    else if (explanation == NULL)
+        error_set(error, "%s: %s; %s", what, reason, advice);
+    else
+        error_set(error, "%s: %s: %s; %s", what, explanation, reason, advice);
 }

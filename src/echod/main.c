@@ -95,20 +95,25 @@ static void print_note(const struct tls_note *note, void *argument)
         (void)printf("# %s\n", note->text);
 }
 
-/* Print what there is to know of the certificates, which were found right. */
-static void print_certificates(const struct listen_list *list)
+/*
+ * Print what there is to know of the certificates, which were found right. Return 0, or the status
+ * after an error: they may have changed since, or memory is short.
+ */
+static int print_certificates(const struct listen_list *list)
 {
     for (size_t i = 0; i < list->count; i++) {
         struct tls_context *tls;
         struct error error = {""};
         char name[ADDRESS_TEXT_SIZE];
 
-        if (sockets_make_tls(list, i, &tls, &error) < 0 || tls == NULL)
-            continue;
+        if (sockets_make_tls(list, i, &tls, &error) < 0)
+            return refuse_address(&list->items[i], &error);
         address_format(&list->items[i].address, name);
-        tls_notes_tell(tls, name, print_note, NULL);
+        if (tls != NULL)
+            tls_notes_tell(tls, name, print_note, NULL);
         tls_context_unref(tls);
     }
+    return EXIT_STATUS_STOPPED;
 }
 
 /* Check the rest as well if the file is wrong, so that all errors are told at once. */
@@ -119,8 +124,8 @@ static int check(const struct options *options, int status)
     if (status != EXIT_STATUS_STOPPED)
         return status;
     options_print(options, stdout);
-    print_certificates(&options->listen);
-    return process_end_output("echod") == 0 ? EXIT_STATUS_STOPPED : EXIT_STATUS_SYSTEM;
+    status = print_certificates(&options->listen);
+    return process_end_output("echod") == 0 ? status : EXIT_STATUS_SYSTEM;
 }
 
 int main(int argument_count, char *arguments[])

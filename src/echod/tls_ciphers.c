@@ -11,12 +11,22 @@
 
 #define DEFAULT_CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
 
+#define ADVICE "openssl ciphers -v lists them"
+
 /* Say that OpenSSL refused the whole list, and why. Return -1 with errno. */
 static int refuse(struct error *error)
 {
-    const char *reason = openssl_take_reason();
+    openssl_explain(error, "ciphers", NULL, ADVICE);
+    return -1;
+}
 
-    error_set(error, "ciphers: %s; openssl ciphers -v lists them", reason);
+/* The same of an item. */
+static int refuse_item(const char *item, struct error *error)
+{
+    struct error explanation = {""};
+
+    error_set(&explanation, "\"%s\" is no cipher", item);
+    openssl_explain(error, "ciphers", explanation.text, ADVICE);
     return -1;
 }
 
@@ -81,11 +91,8 @@ static int split_ciphers(SSL_CTX *trial, const char *list, struct cipher_lists *
 
     memcpy(copy, list, strlen(list) + 1);
     while ((item = strsep(&rest, ":")) != NULL) {
-        if (!has_cipher(trial, item)) {
-            error_set(error, "ciphers: \"%s\" is no cipher: %s; openssl ciphers -v lists them",
-                      item, openssl_take_reason());
-            return -1;
-        }
+        if (!has_cipher(trial, item))
+            return refuse_item(item, error);
         if (is_modifier(item) && lists->ciphers[0] == '\0')
             append_cipher(lists->ciphers, DEFAULT_CIPHERS); /* it takes from these */
         append_cipher(is_suite(item) ? lists->suites : lists->ciphers, item);

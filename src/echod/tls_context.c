@@ -40,9 +40,7 @@ struct tls_context {
 /* Say that OpenSSL refused something, and why. Return -1 with errno. */
 static int refuse(struct error *error, const char *what, const char *advice)
 {
-    const char *reason = openssl_take_reason();
-
-    error_set(error, "%s: %s; %s", what, reason, advice);
+    openssl_explain(error, what, NULL, advice);
     return -1;
 }
 
@@ -90,6 +88,25 @@ static int on_alpn(SSL *ssl, const unsigned char **chosen, unsigned char *chosen
 
 /* --- Client certificates --------------------------------------------------------------------- */
 
+/* Check that a certificate is one of a CA. */
+static int check_ca(const char *path, X509 *ca, struct error *error)
+{
+    char subject[CERTIFICATE_TEXT_SIZE];
+    struct error what = {""};
+
+    ERR_clear_error();
+    if (X509_check_ca(ca) != 0)
+        return 0;
+    certificate_subject(ca, subject);
+    error_set(&what, "client-ca %s: %s", path, subject);
+    if (ERR_peek_error() != 0)
+        return refuse(error, what.text, "name a file with certificates that OpenSSL can read");
+    error_set(error, "%s: %s; name a file with certificates of CAs only", what.text,
+              X509_verify_cert_error_string(X509_V_ERR_INVALID_CA));
+    errno = EINVAL;
+    return -1;
+}
+
 /* Load the client CAs, if clients are asked for a certificate. */
 static int read_client_ca(struct tls_context *context, const struct tls_options *options,
                           struct error *error)
@@ -100,17 +117,8 @@ static int read_client_ca(struct tls_context *context, const struct tls_options 
     if (context->client_ca == NULL)
         return -1;
     for (int i = 0; i < sk_X509_num(context->client_ca); i++) {
-        X509 *ca = sk_X509_value(context->client_ca, i);
-        char subject[CERTIFICATE_TEXT_SIZE];
-
-        if (X509_check_ca(ca) != 0)
-            continue;
-        certificate_subject(ca, subject);
-        error_set(error, "client-ca %s: %s: %s; name a file with certificates of CAs only",
-                  options->client_ca, subject,
-                  X509_verify_cert_error_string(X509_V_ERR_INVALID_CA));
-        errno = EINVAL;
-        return -1;
+        if (check_ca(options->client_ca, sk_X509_value(context->client_ca, i), error) < 0)
+            return -1;
     }
     return 0;
 }
@@ -228,7 +236,7 @@ static int make_ssl(struct tls_context *context, const struct tls_options *optio
         SSL_CTX *ssl = SSL_CTX_new(TLS_server_method());
 
         if (ssl == NULL)
-            return refuse(error, "TLS", "see to OpenSSL, or let the system have more free memory");
+            return refuse(error, "TLS", "see to OpenSSL");
         context->identities[i].ssl = ssl;
         if (configure(context, ssl, options, error) < 0 || use_all(context, i, error) < 0)
             return -1;
