@@ -325,7 +325,8 @@ static void copy_text(char text[TLS_TEXT_SIZE], const char *from, size_t length)
 {
     if (length >= TLS_TEXT_SIZE)
         length = TLS_TEXT_SIZE - 1;
-    memcpy(text, from, length);
+    if (length > 0) /* what was not agreed is NULL */
+        memcpy(text, from, length);
     text[length] = '\0';
 }
 
