@@ -186,12 +186,23 @@ static int fail(struct tls_client *client, int failure)
     return -1;
 }
 
+/* Tell whether memory was short: the first reason may be what came of it. Empties the queue. */
+static bool lacks_memory(const SSL *ssl)
+{
+    bool is_short = SSL_get_verify_result(ssl) == X509_V_ERR_OUT_OF_MEM;
+    unsigned long code;
+
+    while ((code = ERR_get_error()) != 0)
+        is_short |= ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE;
+    return is_short;
+}
+
 /* OpenSSL's own reasons. Return the errno that stands for them. */
 static int note_reason(struct tls_client *client)
 {
     const unsigned long code = ERR_peek_error();
 
-    if (ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE)
+    if (lacks_memory(client->ssl))
         return ENOMEM;
     if (is_unexpected_end(code))
         explain_end(client);
