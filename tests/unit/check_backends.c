@@ -12,10 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define OBJECT                                                                                     \
-    "{\"echod\":\"1\",\"host\":\"a\",\"pod\":\"p\",\"supervisor_process\":\"s\",\"local\":"        \
-    "\"l\"}"
-
 static struct backends backends;
 
 static void set_up(void)
@@ -32,7 +28,6 @@ START_TEST(a_backend_is_its_host_pod_process_and_address)
 {
     static const char *const identities[] = {
         "echod=1 host=a pod=p supervisor_process=s local=l id=1 client=x",
-        OBJECT,
         "echod=2 host=b pod=p supervisor_process=s local=l",
         "echod=1 host=a pod=q supervisor_process=s local=l",
         "echod=1 host=a pod=p supervisor_process=t local=l",
@@ -42,6 +37,8 @@ START_TEST(a_backend_is_its_host_pod_process_and_address)
 
     for (size_t i = 0; i < sizeof identities / sizeof identities[0]; i++)
         backends_add(&backends, identities[i]);
+    backends_add(&backends, "{\"echod\":\"1\",\"host\":\"a\",\"pod\":\"p\","
+                            "\"supervisor_process\":\"s\",\"local\":\"l\"}");
     ck_assert_uint_eq(backends.count, 6);
     ck_assert_uint_eq(backends.total, 7);
     ck_assert_uint_eq(backends.items[0].count, 2);

@@ -52,7 +52,7 @@ static struct datagram *come(size_t length, uint16_t segment_bytes)
     ck_assert_int_eq(send(scene.ends[1], zeros, length, 0), (ssize_t)length);
     ck_assert_int_eq(datagram_batch_receive(scene.batch, scene.ends[0], 1), 1);
     received = datagram_batch_at(scene.batch, 0);
-    memcpy(&datagram, &received, sizeof datagram); /* only here may it be changed */
+    memcpy(&datagram, &received, sizeof(void *)); /* only here may it be changed */
     memset(&datagram->source, 0, sizeof datagram->source);
     datagram->source.any.sa_family = AF_INET;
     datagram_batch_set_segment(scene.batch, 0, segment_bytes);
