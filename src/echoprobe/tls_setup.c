@@ -142,7 +142,8 @@ static void drop_oldest_session(struct tls_setup *setup)
 {
     SSL_SESSION_free(setup->sessions[0]);
     setup->session_count--;
-    memmove(setup->sessions, setup->sessions + 1, setup->session_count * sizeof setup->sessions[0]);
+    for (size_t i = 0; i < setup->session_count; i++)
+        setup->sessions[i] = setup->sessions[i + 1];
 }
 
 /* A session may come with any byte of a connection; the last one is offered by the next. */
