@@ -3,6 +3,7 @@
 #include "echoprobe/tls_client.h"
 
 #include "base/clock.h"
+#include "base/openssl_reason.h"
 #include "echoprobe/tls_setup.h"
 
 #include <errno.h>
@@ -153,10 +154,8 @@ static void explain_end(struct tls_client *client)
                   is_unanswered(client) ? "; perhaps it does not speak TLS" : "");
 }
 
-static void explain_error(struct tls_client *client, unsigned long code)
+static void explain_error(struct tls_client *client, unsigned long code, const char *reason)
 {
-    const char *reason = ERR_reason_error_string(code);
-
     if (alert_of(code) >= 0)
         explain_alert(client, code);
     else if (ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED)
@@ -165,7 +164,7 @@ static void explain_error(struct tls_client *client, unsigned long code)
         fault_set(&client->reason, FAULT_HANDSHAKE, 0, 0, "the other end does not speak TLS");
     else
         fault_set(&client->reason, client->is_open ? FAULT_RESET : FAULT_HANDSHAKE, 0, 0,
-                  "TLS failed: %s", reason == NULL ? "OpenSSL gives no reason" : reason);
+                  "TLS failed: %s", reason);
 }
 
 static bool is_unexpected_end(unsigned long code)
@@ -186,28 +185,18 @@ static int fail(struct tls_client *client, int failure)
     return -1;
 }
 
-/* Tell whether memory was short: the first reason may be what came of it. Empties the queue. */
-static bool lacks_memory(const SSL *ssl)
-{
-    bool is_short = SSL_get_verify_result(ssl) == X509_V_ERR_OUT_OF_MEM;
-    unsigned long code;
-
-    while ((code = ERR_get_error()) != 0)
-        is_short |= ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE;
-    return is_short;
-}
-
 /* OpenSSL's own reasons. Return the errno that stands for them. */
 static int note_reason(struct tls_client *client)
 {
     const unsigned long code = ERR_peek_error();
+    const char *reason = openssl_take_reason();
 
-    if (lacks_memory(client->ssl))
-        return ENOMEM;
+    if (errno == ENOMEM || SSL_get_verify_result(client->ssl) == X509_V_ERR_OUT_OF_MEM)
+        return ENOMEM; /* the first reason may be what came of it */
     if (is_unexpected_end(code))
         explain_end(client);
     else
-        explain_error(client, code);
+        explain_error(client, code, reason);
     return EPROTO;
 }
 

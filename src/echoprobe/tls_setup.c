@@ -2,6 +2,8 @@
 
 #include "echoprobe/tls_setup.h"
 
+#include "base/openssl_reason.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/err.h>
@@ -85,11 +87,12 @@ static int refuse_file(const char *option, const char *file, const char *fault, 
 {
     const unsigned long code = ERR_peek_error();
     const bool is_system = ERR_GET_LIB(code) == ERR_LIB_SYS;
-    const char *reason = is_system ? strerror(ERR_GET_REASON(code)) : ERR_reason_error_string(code);
+    const char *reason = openssl_take_reason();
+    const int failure = errno;
 
     error_set(error, "--%s: %s %s: %s", option, file, is_system ? "cannot be used" : fault,
-              reason == NULL ? "OpenSSL gives no reason" : reason);
-    errno = ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE ? ENOMEM : EINVAL;
+              is_system ? strerror(ERR_GET_REASON(code)) : reason);
+    errno = failure;
     return -1;
 }
 
