@@ -301,11 +301,13 @@ struct tls_context *tls_context_new(const struct listener_options *options, stru
         return NULL;
     }
     set_alpn(context, tls->alpn);
-    if (read_certificates(context, tls, error) == 0 && read_client_ca(context, tls, error) == 0 &&
-        make_ssl(context, tls, error) == 0)
-        return context;
-    tls_context_unref(context);
-    return NULL;
+    if (read_certificates(context, tls, error) < 0 || read_client_ca(context, tls, error) < 0 ||
+        make_ssl(context, tls, error) < 0) {
+        tls_context_unref(context);
+        context = NULL;
+    }
+    ERR_clear_error(); /* OpenSSL may have more to say of what was passed over */
+    return context;
 }
 
 struct tls_context *tls_context_ref(struct tls_context *context)

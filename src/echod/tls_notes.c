@@ -7,6 +7,7 @@
 #include "base/error.h"
 
 #include <inttypes.h>
+#include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -163,4 +164,5 @@ void tls_notes_tell(const struct tls_context *context, const char *listener,
     }
     for (int i = 0; client_ca != NULL && i < sk_X509_num(client_ca); i++)
         warn_of_issuer(&telling, "client CA", sk_X509_value(client_ca, i));
+    ERR_clear_error();
 }

@@ -12,9 +12,12 @@
 #include "support.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -762,6 +765,76 @@ static void free_certificates(void)
     issuer_free(&authority);
 }
 
+/* --- Memory that runs out -------------------------------------------------------------------- */
+
+/* Which of OpenSSL's allocations fail, counted from 1 on; none while `first` is 0. */
+static struct {
+    unsigned long count, first, last;
+} shortage;
+
+static bool is_short(void)
+{
+    shortage.count++;
+    return shortage.first != 0 && shortage.count >= shortage.first &&
+           shortage.count <= shortage.last;
+}
+
+static void *allocate(size_t size, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    return is_short() ? NULL : malloc(size);
+}
+
+static void *reallocate(void *memory, size_t size, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    return is_short() ? NULL : realloc(memory, size);
+}
+
+static void release(void *memory, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    free(memory);
+}
+
+/* Let allocations fail while a context is made. Return whether any did. */
+static bool make_without_memory(unsigned long first, unsigned long last)
+{
+    struct error error = {""};
+    struct tls_context *context;
+
+    shortage.count = 0;
+    shortage.first = first;
+    shortage.last = last;
+    context = tls_context_new(&scene.options, &error);
+    shortage.first = 0;
+    ck_assert(context != NULL || error.text[0] != '\0');
+    ck_assert_uint_eq(ERR_peek_error(), 0);
+    tls_context_unref(context);
+    return shortage.count >= first;
+}
+
+START_TEST(a_context_is_whole_or_there_is_none)
+{
+    enum { STRIDE = 211 }; /* a prime, and another start for each length of a shortage */
+    static const unsigned long lengths[] = {1, 3, ULONG_MAX / 2};
+
+    ask_for_certificates(TLS_CLIENT_AUTH_AUTO, authority.certificate);
+    (void)strcpy(scene.options.tls.ciphers, "AESGCM:TLS_AES_128_GCM_SHA256");
+    for (int i = 0; i < COUNT_OF(lengths); i++) {
+        for (unsigned long first = 1 + (unsigned long)i;
+             make_without_memory(first, first + lengths[i]); first += STRIDE)
+            ;
+    }
+    begin();
+    client.issued = &plain;
+    agree();
+}
+END_TEST
+
 static TCase *add_case(Suite *suite, const char *name)
 {
     TCase *tests = support_case(suite, name);
@@ -779,6 +852,7 @@ static Suite *tls_context_suite(void)
     TCase *clients = add_case(suite, "client certificates");
     TCase *agreed = add_case(suite, "agreed");
     TCase *wrong = add_case(suite, "wrong");
+    TCase *memory = add_case(suite, "memory");
 
     tcase_add_test(one, one_file_may_hold_both);
     tcase_add_test(one, the_chain_goes_with_it);
@@ -807,10 +881,13 @@ static Suite *tls_context_suite(void)
     tcase_add_test(wrong, a_chain_has_to_be_valid_now);
     tcase_add_test(wrong, a_client_ca_has_to_be_one);
     tcase_add_test(wrong, a_cipher_has_to_be_one);
+    tcase_add_test(memory, a_context_is_whole_or_there_is_none);
     return suite;
 }
 
 int main(void)
 {
+    if (CRYPTO_set_mem_functions(allocate, reallocate, release) != 1)
+        return EXIT_FAILURE;
     return support_run(tls_context_suite());
 }
