@@ -9,7 +9,6 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 #include <sys/socket.h>
 
 #define NS_PER_US UINT64_C(1000)
@@ -23,7 +22,7 @@ enum {
 
 /* An answer that is held. */
 struct held {
-    TAILQ_ENTRY(held) link;
+    struct held *next;
     uint64_t due_ns;
     uint64_t given_up_ns; /* it waits no longer to be overtaken */
     struct counters *counters;
@@ -37,7 +36,9 @@ struct held {
     unsigned char bytes[];
 };
 
-TAILQ_HEAD(held_list, held);
+struct held_list {
+    struct held *first, *last; /* the last one means nothing where there is no first */
+};
 
 struct datagram_impair {
     struct impair plan;
@@ -56,6 +57,25 @@ struct datagram_impair {
 
 /* --- What is held ---------------------------------------------------------------------------- */
 
+static void append(struct held_list *list, struct held *held)
+{
+    held->next = NULL;
+    if (list->first == NULL)
+        list->first = held;
+    else
+        list->last->next = held;
+    list->last = held;
+}
+
+/* Take out the first, which is there. */
+static struct held *take_first(struct held_list *list)
+{
+    struct held *first = list->first;
+
+    list->first = first->next;
+    return first;
+}
+
 static size_t cost_of(const struct held *held)
 {
     return sizeof *held + held->length;
@@ -64,18 +84,17 @@ static size_t cost_of(const struct held *held)
 /* Put an answer behind all others. */
 static void queue_last(struct datagram_impair *impair, struct held *held)
 {
-    const struct held *last = TAILQ_LAST(&impair->queue, held_list);
+    const struct held_list *queue = &impair->queue;
 
-    if (last != NULL && held->due_ns < last->due_ns)
-        held->due_ns = last->due_ns;
-    TAILQ_INSERT_TAIL(&impair->queue, held, link);
+    if (queue->first != NULL && held->due_ns < queue->last->due_ns)
+        held->due_ns = queue->last->due_ns;
+    append(&impair->queue, held);
 }
 
 static void forget_first(struct datagram_impair *impair)
 {
-    struct held *first = TAILQ_FIRST(&impair->queue);
+    struct held *first = take_first(&impair->queue);
 
-    TAILQ_REMOVE(&impair->queue, first, link);
     impair->count--;
     impair->bytes -= cost_of(first);
     impair->is_retried = false;
@@ -85,11 +104,8 @@ static void forget_first(struct datagram_impair *impair)
 /* Let the answer that waits longest wait no more. */
 static void give_up_waiting(struct datagram_impair *impair)
 {
-    struct held *first = TAILQ_FIRST(&impair->waiting);
-
-    TAILQ_REMOVE(&impair->waiting, first, link);
     impair->waiting_count--;
-    queue_last(impair, first);
+    queue_last(impair, take_first(&impair->waiting));
 }
 
 static bool is_same_source(const struct held *one, const struct held *other)
@@ -108,26 +124,26 @@ static bool is_same_source(const struct held *one, const struct held *other)
 /* An answer was queued: let follow those to the same client that were to be overtaken. */
 static void queue_overtaken(struct datagram_impair *impair, const struct held *overtaker)
 {
-    struct held_list left = TAILQ_HEAD_INITIALIZER(left);
-    struct held *held;
+    struct held_list left = {NULL, NULL};
 
-    while ((held = TAILQ_FIRST(&impair->waiting)) != NULL) {
-        TAILQ_REMOVE(&impair->waiting, held, link);
+    while (impair->waiting.first != NULL) {
+        struct held *held = take_first(&impair->waiting);
+
         if (!is_same_source(held, overtaker)) {
-            TAILQ_INSERT_TAIL(&left, held, link);
+            append(&left, held);
             continue;
         }
         impair->waiting_count--;
         counters_add(held->counters, COUNTER_IMPAIR_REORDERED, 1);
         queue_last(impair, held);
     }
-    TAILQ_CONCAT(&impair->waiting, &left, link);
+    impair->waiting = left;
 }
 
 static void wait_to_be_overtaken(struct datagram_impair *impair, struct held *held, uint64_t now_ns)
 {
     held->given_up_ns = now_ns + DATAGRAM_IMPAIR_OVERTAKE_MS * NS_PER_MS;
-    TAILQ_INSERT_TAIL(&impair->waiting, held, link);
+    append(&impair->waiting, held);
     if (++impair->waiting_count > OVERTAKABLE)
         give_up_waiting(impair);
 }
@@ -137,7 +153,7 @@ static void wait_to_be_overtaken(struct datagram_impair *impair, struct held *he
 /* Send the first answer. Return its length, or -1 with errno. */
 static ssize_t send_first(const struct datagram_impair *impair)
 {
-    struct held *first = TAILQ_FIRST(&impair->queue);
+    struct held *first = impair->queue.first;
     _Alignas(max_align_t) unsigned char control[DATAGRAM_CONTROL_SIZE];
     struct iovec piece = {.iov_base = first->bytes, .iov_len = first->length};
     struct msghdr message = {
@@ -156,7 +172,7 @@ static ssize_t send_first(const struct datagram_impair *impair)
 
 static void note_sent(struct datagram_impair *impair)
 {
-    const struct held *first = TAILQ_FIRST(&impair->queue);
+    const struct held *first = impair->queue.first;
 
     counters_add(first->counters, COUNTER_DATAGRAMS_OUT, 1);
     counters_add(first->counters, COUNTER_DATAGRAM_BYTES_OUT, first->length);
@@ -170,7 +186,7 @@ static void note_failure(struct datagram_impair *impair, int failure)
         impair->is_retried = true;
         return;
     }
-    counters_add(TAILQ_FIRST(&impair->queue)->counters, COUNTER_DATAGRAMS_FAILED, 1);
+    counters_add(impair->queue.first->counters, COUNTER_DATAGRAMS_FAILED, 1);
     forget_first(impair);
     impair->events->on_failure(impair->argument, failure);
 }
@@ -185,7 +201,7 @@ static void wait_until_writable(struct datagram_impair *impair)
 static bool send_due(struct datagram_impair *impair, uint64_t now_ns)
 {
     for (int i = 0; i < SENT_PER_TURN; i++) {
-        const struct held *first = TAILQ_FIRST(&impair->queue);
+        const struct held *first = impair->queue.first;
 
         if (first == NULL || first->due_ns > now_ns)
             break;
@@ -207,8 +223,8 @@ static bool send_due(struct datagram_impair *impair, uint64_t now_ns)
 /* Set the timer for what is due next. */
 static void set_timer(struct datagram_impair *impair, uint64_t now_ns)
 {
-    const struct held *first = TAILQ_FIRST(&impair->queue);
-    const struct held *waiting = TAILQ_FIRST(&impair->waiting);
+    const struct held *first = impair->queue.first;
+    const struct held *waiting = impair->waiting.first;
     uint64_t next_ns = UINT64_MAX;
 
     if (first != NULL)
@@ -226,7 +242,7 @@ static void release(struct datagram_impair *impair)
     const uint64_t now_ns = clock_now_ns();
     const struct held *waiting;
 
-    while ((waiting = TAILQ_FIRST(&impair->waiting)) != NULL && waiting->given_up_ns <= now_ns)
+    while ((waiting = impair->waiting.first) != NULL && waiting->given_up_ns <= now_ns)
         give_up_waiting(impair);
     if (event_pending(impair->writer, EV_WRITE, NULL) == 0 && send_due(impair, now_ns))
         set_timer(impair, now_ns);
@@ -336,16 +352,14 @@ bool datagram_impair_is_holding(const struct datagram_impair *impair)
 void datagram_impair_change(struct datagram_impair *impair, const struct impair *plan,
                             uint64_t worker)
 {
-    struct held *held;
-
     impair->plan = *plan;
     impair->key = impair_key(plan->seed, worker);
     impair->ordinal = 0;
     if (impair_is_on(plan))
         return;
-    while (impair->waiting_count > 0)
+    while (impair->waiting.first != NULL)
         give_up_waiting(impair);
-    TAILQ_FOREACH (held, &impair->queue, link)
+    for (struct held *held = impair->queue.first; held != NULL; held = held->next)
         held->due_ns = 0;
     release(impair);
 }
@@ -361,8 +375,6 @@ struct datagram_impair *datagram_impair_new(struct event_base *base, int fd,
     impair->fd = fd;
     impair->events = events;
     impair->argument = argument;
-    TAILQ_INIT(&impair->queue);
-    TAILQ_INIT(&impair->waiting);
     impair->timer = evtimer_new(base, on_ready, impair);
     impair->writer = event_new(base, fd, EV_WRITE, on_ready, impair);
     if (impair->timer != NULL && impair->writer != NULL)
@@ -376,9 +388,9 @@ void datagram_impair_free(struct datagram_impair *impair)
 {
     if (impair == NULL)
         return;
-    while (impair->waiting_count > 0)
+    while (impair->waiting.first != NULL)
         give_up_waiting(impair);
-    while (impair->count > 0)
+    while (impair->queue.first != NULL)
         forget_first(impair);
     timers_free(impair->timer);
     timers_free(impair->writer);

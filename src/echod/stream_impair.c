@@ -43,7 +43,7 @@ struct stream_impair {
     struct evbuffer *held;
     uint64_t taken, due, released; /* bytes before these were taken, may leave, are in output */
     struct step *steps;            /* a ring: how `due` grows */
-    size_t first_step, step_count, step_room;
+    size_t first_step, step_count, step_room; /* a power of 2, or 0 */
     uint64_t last_due_ns;
     uint64_t link_ns, link_position; /* when and where the bandwidth began to count; 0: not now */
     uint64_t stall_end_ns;           /* 0: it has not stalled yet */
@@ -92,7 +92,7 @@ static int grow_steps(struct stream_impair *stage)
     if (steps == NULL)
         return -1;
     for (size_t i = 0; i < stage->step_count; i++)
-        steps[i] = stage->steps[(stage->first_step + i) % stage->step_room];
+        steps[i] = stage->steps[(stage->first_step + i) & (stage->step_room - 1)];
     free(stage->steps);
     stage->steps = steps;
     stage->step_room = room;
@@ -102,7 +102,7 @@ static int grow_steps(struct stream_impair *stage)
 
 static struct step *step_at(const struct stream_impair *stage, size_t index)
 {
-    return &stage->steps[(stage->first_step + index) % stage->step_room];
+    return &stage->steps[(stage->first_step + index) & (stage->step_room - 1)];
 }
 
 /* Note when the next bytes are due. Return 0, or -1 with errno ENOMEM. */
@@ -122,7 +122,7 @@ static void pass_steps(struct stream_impair *stage, uint64_t now_ns)
 {
     while (stage->step_count > 0 && step_at(stage, 0)->due_ns <= now_ns) {
         stage->due = step_at(stage, 0)->end;
-        stage->first_step = (stage->first_step + 1) % stage->step_room;
+        stage->first_step = (stage->first_step + 1) & (stage->step_room - 1);
         stage->step_count--;
     }
 }
