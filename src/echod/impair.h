@@ -72,7 +72,8 @@ const char *impair_find_conflict(const struct impair *impair, bool is_endless);
 
 /*
  * Write what is done wrong, as the options of a listener have it: "delay=50ms,drop=1%,seed=7". The
- * seed is left out if none was chosen, or nothing depends on it; the text is empty if nothing is done wrong.
+ * seed is left out if none was chosen, or nothing depends on it; the text is empty if nothing is
+ * done wrong.
  */
 void impair_describe(const struct impair *impair, char *text, size_t size);
 
