@@ -82,7 +82,7 @@ bool tls_session_has_received(const struct tls_session *session);
 
 /* --- What was agreed ------------------------------------------------------------------------- */
 
-enum { TLS_TEXT_SIZE = 256 };
+enum { TLS_TEXT_SIZE = 260 }; /* more than an identity shows: so it tells that it cut */
 
 struct tls_facts {
     const char *version; /* "TLSv1.3" */
