@@ -214,8 +214,9 @@ static int wait_for(struct channel *channel, short what)
     struct event *event = channel->socket_event;
 
     (void)event_del(event);
-    (void)event_assign(event, event_get_base(event), event_get_fd(event), what | EV_PERSIST,
-                       event_get_callback(event), event_get_callback_arg(event));
+    (void)event_assign(event, event_get_base(event), event_get_fd(event),
+                       (short)(what | EV_PERSIST), event_get_callback(event),
+                       event_get_callback_arg(event));
     return event_add(event, NULL);
 }
 
