@@ -375,6 +375,9 @@ class EndTest(TlsTestCase):
                 (64, ("--hold", "1m"), "the connection ended after .* FIN without close_notify")):
             def serve(connection, records):
                 connection.sendall(records.records(records.receive(64)[:count]))
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(4096):  # what is left unread would make it a reset
+                    pass
 
             with self.subTest(count=count, mode=mode):
                 self.expect(self.serving(serve), mode, line, 0 if mode[-1] == "0" else 1)
