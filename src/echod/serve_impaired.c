@@ -158,10 +158,19 @@ static void on_begin(void *argument)
 {
     struct connection *connection = argument;
 
-    if (stream_impair_begin(connection->impair) == STREAM_IMPAIR_IS_REFUSED)
-        reset_on_purpose(connection, COUNTER_IMPAIR_REFUSED, CLOSE_REFUSED_ON_PURPOSE);
-    else
+    switch (stream_impair_begin(connection->impair)) {
+    case STREAM_IMPAIR_BEGINS:
         connection_begin_late(connection, connection->group->begin_well);
+        return;
+    case STREAM_IMPAIR_WAITS:
+        return;
+    case STREAM_IMPAIR_IS_REFUSED:
+        reset_on_purpose(connection, COUNTER_IMPAIR_REFUSED, CLOSE_REFUSED_ON_PURPOSE);
+        return;
+    case STREAM_IMPAIR_IS_GONE:
+        connection_end(connection, CLOSE_RESET);
+        return;
+    }
 }
 
 int serve_impaired_begin(struct connection *connection)
@@ -174,9 +183,9 @@ int serve_impaired_begin(struct connection *connection)
         return -1;
     if (group->impair.is_fin_withheld)
         channel_reset_when_closed(&connection->transfer.channel);
-    if (stream_impair_begin(connection->impair) == STREAM_IMPAIR_WAITS)
-        return 0;
-    return group->begin_well(connection);
+    if (stream_impair_begin(connection->impair) == STREAM_IMPAIR_BEGINS)
+        return group->begin_well(connection);
+    return 0;
 }
 
 /* --- Services -------------------------------------------------------------------------------- */

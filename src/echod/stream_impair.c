@@ -50,7 +50,8 @@ struct stream_impair {
     uint64_t cut_ns;                 /* it is closed or reset for its age; 0: never */
     uint64_t reset_ns;               /* a reset waits no longer for the kernel; 0: it is not due */
     struct deadline deadline;
-    bool has_waited, has_begun;
+    uint64_t begin_ns; /* its accept-delay is over; 0: it has not begun to wait */
+    bool has_begun;
     bool is_discarded; /* nothing is held any more */
     const struct stream_impair_events *events;
     void *argument;
@@ -320,11 +321,6 @@ static enum stream_impair_verdict judge_age(const struct stream_impair *stage, u
     return stage->plan->close_after.ms > 0 ? STREAM_IMPAIR_CLOSES : STREAM_IMPAIR_RESETS;
 }
 
-enum stream_impair_verdict stream_impair_judge_age(const struct stream_impair *stage)
-{
-    return judge_age(stage, clock_now_ns());
-}
-
 /*
  * Tell whether a connection may be one that the loop neither reads nor writes: it is paused for
  * what is held, or the client's FIN was read.
@@ -385,6 +381,16 @@ static void set_deadline(struct stream_impair *stage, uint64_t now_ns)
         deadline_set(deadlines, &stage->deadline, next_ns);
 }
 
+enum stream_impair_verdict stream_impair_judge_age(struct stream_impair *stage)
+{
+    const uint64_t now_ns = clock_now_ns();
+    const enum stream_impair_verdict verdict = judge_age(stage, now_ns);
+
+    if (verdict == STREAM_IMPAIR_GOES_ON)
+        set_deadline(stage, now_ns);
+    return verdict;
+}
+
 enum stream_impair_verdict stream_impair_release(struct stream_impair *stage)
 {
     const uint64_t now_ns = clock_now_ns();
@@ -415,26 +421,42 @@ void stream_impair_discard(struct stream_impair *stage)
 
 /* --- Begin and end --------------------------------------------------------------------------- */
 
-enum stream_impair_beginning stream_impair_begin(struct stream_impair *stage)
+/* Wait for the end of the accept-delay, and look now and then whether the client is still there. */
+static enum stream_impair_beginning wait_to_begin(struct stream_impair *stage, uint64_t now_ns)
+{
+    deadline_set(&stage->transfer->group->pool->deadlines, &stage->deadline,
+                 least(stage->begin_ns, now_ns + LOOK_MS * NS_PER_MS));
+    return STREAM_IMPAIR_WAITS;
+}
+
+static void begin(struct stream_impair *stage, uint64_t now_ns)
 {
     const struct impair *plan = stage->plan;
     const uint64_t cut_ms = plan->close_after.ms > 0 ? plan->close_after.ms : plan->reset_after.ms;
-    const uint64_t now_ns = clock_now_ns();
-    const bool is_refused = impair_refuses(plan, stage->key);
 
-    if (!stage->has_waited && (is_refused || plan->accept_delay_ms > 0)) {
-        stage->has_waited = true;
-        deadline_set(&stage->transfer->group->pool->deadlines, &stage->deadline,
-                     now_ns + plan->accept_delay_ms * NS_PER_MS);
-        return STREAM_IMPAIR_WAITS;
-    }
+    stage->has_begun = true;
+    if (cut_ms == 0)
+        return;
+    stage->cut_ns = now_ns + cut_ms * NS_PER_MS;
+    set_deadline(stage, now_ns);
+}
+
+/* Whoever is refused is so from the loop, at the earliest. */
+enum stream_impair_beginning stream_impair_begin(struct stream_impair *stage)
+{
+    const uint64_t now_ns = clock_now_ns();
+    const bool is_first = stage->begin_ns == 0;
+    const bool is_refused = impair_refuses(stage->plan, stage->key);
+
+    if (is_first)
+        stage->begin_ns = now_ns + stage->plan->accept_delay_ms * NS_PER_MS;
+    else if (channel_is_broken(&stage->transfer->channel))
+        return STREAM_IMPAIR_IS_GONE;
+    if (now_ns < stage->begin_ns || (is_first && is_refused))
+        return wait_to_begin(stage, now_ns);
     if (is_refused)
         return STREAM_IMPAIR_IS_REFUSED;
-    stage->has_begun = true;
-    if (cut_ms > 0) {
-        stage->cut_ns = now_ns + cut_ms * NS_PER_MS;
-        set_deadline(stage, now_ns);
-    }
+    begin(stage, now_ns);
     return STREAM_IMPAIR_BEGINS;
 }
 

@@ -41,6 +41,7 @@ enum stream_impair_beginning {
     STREAM_IMPAIR_BEGINS,
     STREAM_IMPAIR_WAITS, /* for on_begin */
     STREAM_IMPAIR_IS_REFUSED,
+    STREAM_IMPAIR_IS_GONE, /* the client has reset it */
 };
 
 /* Tell how a connection begins. */
@@ -64,8 +65,8 @@ int stream_impair_take(struct stream_impair *stage) __attribute__((warn_unused_r
  */
 enum stream_impair_verdict stream_impair_release(struct stream_impair *stage);
 
-/* Tell what an age means for a connection that does not echo yet. */
-enum stream_impair_verdict stream_impair_judge_age(const struct stream_impair *stage);
+/* Tell what an age means for a connection that does not echo yet; on_due comes again. */
+enum stream_impair_verdict stream_impair_judge_age(struct stream_impair *stage);
 
 /* Throw away what is held, and hold nothing more. */
 void stream_impair_discard(struct stream_impair *stage);

@@ -270,5 +270,20 @@ class UsageTest(harness.TestCase):
                 self.assert_refused(result, words)
 
 
+class AgeTest(harness.TestCase):
+
+    def test_an_age_counts_from_the_beginning_however_long_the_handshake_takes(self):
+        """A header that comes late does not make echod forget the reset."""
+        options = "proxy=v1,truncate-fin,reset-after=2s,idle-timeout=1h"
+        with Echod(listen=f"{LOOPBACK},{options}") as server:
+            client = server.connect()
+            time.sleep(1.2)
+            client.sendall(b"PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\nping")
+            with self.assertRaises(ConnectionResetError):
+                while client.recv(100):
+                    pass
+            server.wait_for_closed("reset on purpose")
+
+
 if __name__ == "__main__":
     harness.main()

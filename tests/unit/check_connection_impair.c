@@ -426,6 +426,16 @@ START_TEST(a_client_is_left_alone_for_as_long_as_was_told)
 }
 END_TEST
 
+START_TEST(a_client_that_resets_while_it_is_left_alone_is_noticed)
+{
+    struct client *client =
+        join(&(struct impair){.accept_delay_ms = LONG_MS}, TCP_PAIR - FIRST_SOCKET);
+
+    client_reset(client);
+    client_await_end(client, CLOSE_RESET);
+}
+END_TEST
+
 START_TEST(a_drain_waits_for_whom_nobody_has_looked_at)
 {
     struct client *client = join(&(struct impair){.accept_delay_ms = DELAY_MS}, _i);
@@ -554,6 +564,7 @@ int main(void)
     tcase_add_test(ends, a_fin_is_withheld_from_who_sent_none);
     tcase_add_test(ends, a_client_that_is_refused_is_reset_at_once);
     tcase_add_loop_test(ends, a_client_is_left_alone_for_as_long_as_was_told, 0, SOCKETS);
+    tcase_add_test(ends, a_client_that_resets_while_it_is_left_alone_is_noticed);
     tcase_add_loop_test(ends, a_drain_waits_for_whom_nobody_has_looked_at, 0, SOCKETS);
     tcase_add_loop_test(ends, the_same_bytes_are_changed_in_every_run, 0, SOCKETS);
     tcase_add_test(ends, each_lack_of_memory_is_survived);
