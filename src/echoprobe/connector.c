@@ -2,6 +2,8 @@
 
 #include "echoprobe/connector.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -223,6 +225,7 @@ static int start_connecting(struct connector *connector)
 {
     int failure;
 
+    connector->began_ns = clock_now_ns();
     connector->preface_left = 0;
     connector->transport.fd = target_socket(connector->target, connector->place);
     if (connector->transport.fd < 0)

@@ -15,6 +15,7 @@
 #include <event2/event.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* What a connector reports, from the loop; it may be stopped from there. */
 struct connector_events {
@@ -24,13 +25,14 @@ struct connector_events {
     void (*on_failed)(void *argument, const struct fault *fault);
 };
 
-/* Its owner may read `place` and `preface`. */
+/* Its owner may read `place`, `began_ns` and `preface`. */
 struct connector {
     struct event_base *base;
     const struct target *target;
     const struct connector_events *events;
     void *argument;
-    size_t place; /* of the target's, to which it connects */
+    size_t place;      /* of the target's, to which it connects */
+    uint64_t began_ns; /* when it began to connect there */
     char refusals[FAULT_TEXT_SIZE];
     int refusal; /* the last errno of these */
     int failure; /* what failed before the loop could run */

@@ -19,7 +19,7 @@ struct flow {
     struct stream *stream;
     struct datagram *datagram;
     struct event *retry; /* pending while a new connection has to wait */
-    uint64_t opened_ns;
+    uint64_t opened_ns; /* when the last connection was begun */
     bool was_started;
     uint64_t connection;      /* number of the last */
     uint64_t stream_sequence; /* the message at position 0 of the stream */
@@ -532,7 +532,7 @@ void flow_expire(struct flow *flow, uint64_t now_ns)
     const bool is_connecting = flow->stream != NULL && !stream_is_open(flow->stream);
     bool has_lost;
 
-    if (is_connecting && is_over(flow, flow->opened_ns, now_ns)) {
+    if (is_connecting && is_over(flow, stream_began_ns(flow->stream), now_ns)) {
         (void)stream_judge(flow->stream, ETIMEDOUT);
         return;
     }

@@ -557,6 +557,11 @@ bool stream_is_open(const struct stream *stream)
     return stream->is_open;
 }
 
+uint64_t stream_began_ns(const struct stream *stream)
+{
+    return stream->connector.began_ns;
+}
+
 bool stream_judge(struct stream *stream, int failure)
 {
     if (!stream->is_open) {

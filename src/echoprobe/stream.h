@@ -67,6 +67,9 @@ uint64_t stream_returned(const struct stream *stream);
 
 bool stream_is_open(const struct stream *stream);
 
+/* Return when it began to connect to the place that it tries, or that answered. */
+uint64_t stream_began_ns(const struct stream *stream);
+
 /*
  * Nothing more will come: judge the bytes that were wrong and are kept until then, or give up an
  * attempt to connect (`failure` is what the sentence says then) for the target's next place, or end

@@ -39,6 +39,8 @@ static struct {
     unsigned due; /* messages to skip when it is down */
 } seen;
 
+static const char *answering; /* the place that answers */
+
 /* --- Events. --------------------------------------------------------------------------------- */
 
 static void on_started(void *argument, struct flow *its_flow, bool is_open)
@@ -53,7 +55,7 @@ static void on_started(void *argument, struct flow *its_flow, bool is_open)
 static void on_open(void *argument, const struct opening *opening)
 {
     ck_assert_ptr_eq(argument, &seen);
-    ck_assert_str_eq(opening->peer, "place 0");
+    ck_assert_str_eq(opening->peer, answering);
     seen.connections++;
 }
 
@@ -115,6 +117,7 @@ static void set_up(void)
     memset(&target, 0, sizeof target);
     memset(&tally, 0, sizeof tally);
     pattern.origin = UINT64_C(0x0123456789abcdef);
+    answering = "place 0";
     flow = NULL;
     fd = listening_fd = -1;
     plan = (struct flow_plan){
@@ -367,6 +370,23 @@ START_TEST(attempts_that_no_message_was_due_for_are_only_counted)
 }
 END_TEST
 
+START_TEST(each_place_has_the_whole_time_to_answer)
+{
+    uint64_t over_ns;
+
+    listening_fd = peer_listen(&target);
+    fd = peer_listen(&target);
+    answering = "place 1";
+    begin();
+    over_ns = clock_now_ns() + timeout_ns;
+    flow_expire(flow, over_ns); /* before the loop saw that place 0 answers */
+    flow_expire(flow, over_ns);
+    support_loop_until(has_started, NULL);
+    ck_assert_uint_eq(seen.opened, 1);
+    ck_assert_uint_eq(tally.connects_failed, 0);
+}
+END_TEST
+
 START_TEST(a_first_attempt_that_fails_is_announced)
 {
     peer_add_nobody(&target);
@@ -560,6 +580,7 @@ int main(void)
     tcase_add_test(streams, foreign_bytes_corrupt_the_message_where_they_stand);
     tcase_add_test(streams, what_is_due_while_nobody_is_there_is_lost_and_unsent);
     tcase_add_test(streams, attempts_that_no_message_was_due_for_are_only_counted);
+    tcase_add_test(streams, each_place_has_the_whole_time_to_answer);
     tcase_add_test(streams, a_first_attempt_that_fails_is_announced);
     tcase_add_test(streams, churn_connects_for_each_message);
     tcase_add_test(streams, churn_that_finds_nobody_loses_its_message);
