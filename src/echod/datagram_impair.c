@@ -349,18 +349,27 @@ bool datagram_impair_is_holding(const struct datagram_impair *impair)
 
 /* --- Begin and end --------------------------------------------------------------------------- */
 
+/* Let answers leave at this time if they were to leave later. The order is kept. */
+static void bring_forward(struct held_list *list, uint64_t latest_ns)
+{
+    for (struct held *held = list->first; held != NULL; held = held->next) {
+        if (held->due_ns > latest_ns)
+            held->due_ns = latest_ns;
+    }
+}
+
 void datagram_impair_change(struct datagram_impair *impair, const struct impair *plan,
                             uint64_t worker)
 {
+    const uint64_t latest_ns = clock_now_ns() + (plan->delay_ms + plan->jitter_ms) * NS_PER_MS;
+
     impair->plan = *plan;
     impair->key = impair_key(plan->seed, worker);
     impair->ordinal = 0;
-    if (impair_is_on(plan))
-        return;
-    while (impair->waiting.first != NULL)
+    while (!impair_is_on(plan) && impair->waiting.first != NULL)
         give_up_waiting(impair);
-    for (struct held *held = impair->queue.first; held != NULL; held = held->next)
-        held->due_ns = 0;
+    bring_forward(&impair->queue, latest_ns);
+    bring_forward(&impair->waiting, latest_ns);
     release(impair);
 }
 

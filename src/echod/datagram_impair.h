@@ -43,7 +43,7 @@ void datagram_impair_free(struct datagram_impair *impair);
 
 /*
  * Do this from now on, as the worker of this number. What is held leaves when it would have left,
- * or at once if nothing is done wrong any more.
+ * but no later than if it had come now: at once if nothing is done wrong any more.
  */
 void datagram_impair_change(struct datagram_impair *impair, const struct impair *plan,
                             uint64_t worker);

@@ -312,6 +312,19 @@ START_TEST(what_is_held_leaves_when_nothing_is_wrong_any_more)
 }
 END_TEST
 
+/* Nobody who comes later waits behind an old delay, be it that of what waits to be overtaken. */
+START_TEST(a_shorter_delay_is_that_of_what_is_held_too)
+{
+    start(&(struct impair){.delay_ms = LONG_MS, .reorder = (uint64_t)_i * 100 * PER_CENT});
+    ask(0, SIZE);
+    await_questions(1);
+    scene.limits.impair = (struct impair){.delay_ms = DELAY_MS, .jitter_ms = DELAY_MS / 2};
+    ck_assert_int_eq(datagram_echo_change(scene.echo, &scene.limits), 0);
+    ask(1, SIZE);
+    ck_assert_uint_eq(receive_whole() + receive_whole(), 1);
+}
+END_TEST
+
 START_TEST(a_socket_that_is_closed_forgets_what_it_holds)
 {
     start(&(struct impair){.delay_ms = LONG_MS, .reorder = 50 * PER_CENT});
@@ -337,6 +350,7 @@ int main(void)
     tcase_add_test(test_case, what_is_held_is_bounded);
     tcase_add_test(test_case, a_drain_waits_for_what_is_held);
     tcase_add_test(test_case, what_is_held_leaves_when_nothing_is_wrong_any_more);
+    tcase_add_loop_test(test_case, a_shorter_delay_is_that_of_what_is_held_too, 0, 2);
     tcase_add_test(test_case, a_socket_that_is_closed_forgets_what_it_holds);
     return support_run(suite);
 }
