@@ -362,10 +362,12 @@ void datagram_impair_change(struct datagram_impair *impair, const struct impair 
                             uint64_t worker)
 {
     const uint64_t latest_ns = clock_now_ns() + (plan->delay_ms + plan->jitter_ms) * NS_PER_MS;
+    const uint64_t key = impair_key(plan->seed, worker);
 
     impair->plan = *plan;
-    impair->key = impair_key(plan->seed, worker);
-    impair->ordinal = 0;
+    if (key != impair->key)
+        impair->ordinal = 0;
+    impair->key = key;
     while (!impair_is_on(plan) && impair->waiting.first != NULL)
         give_up_waiting(impair);
     bring_forward(&impair->queue, latest_ns);

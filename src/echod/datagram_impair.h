@@ -43,7 +43,8 @@ void datagram_impair_free(struct datagram_impair *impair);
 
 /*
  * Do this from now on, as the worker of this number. What is held leaves when it would have left,
- * but no later than if it had come now: at once if nothing is done wrong any more.
+ * but no later than if it had come now: at once if nothing is done wrong any more. What chance
+ * decides goes on if the seed and the worker are the same, else it begins anew.
  */
 void datagram_impair_change(struct datagram_impair *impair, const struct impair *plan,
                             uint64_t worker);

@@ -325,6 +325,39 @@ START_TEST(a_shorter_delay_is_that_of_what_is_held_too)
 }
 END_TEST
 
+/* Return how many of the first datagrams of a socket get no answer. */
+static uint64_t dropped_of(const struct impair *impair, uint64_t count)
+{
+    uint64_t dropped = 0;
+
+    for (uint64_t i = 0; i < count; i++)
+        dropped += impair_judge_answer(impair, impair_key(impair->seed, 0), i, SIZE).is_dropped;
+    return dropped;
+}
+
+START_TEST(the_faults_of_a_seed_go_on_after_a_reload)
+{
+    const struct impair impair = {.drop = 50 * PER_CENT, .seed = 5};
+    uint64_t dropped;
+
+    start(&impair);
+    ask_burst();
+    await_questions(BURST);
+    ck_assert_int_eq(datagram_echo_change(scene.echo, &scene.limits), 0);
+    ask_burst();
+    await_questions(2 * BURST);
+    dropped = dropped_of(&impair, 2 * BURST);
+    ck_assert_uint_ne(dropped, 2 * dropped_of(&impair, BURST));
+    ck_assert_uint_eq(counted(COUNTER_IMPAIR_DROPPED), dropped);
+    scene.limits.impair.seed = 6; /* it begins at its beginning */
+    ck_assert_int_eq(datagram_echo_change(scene.echo, &scene.limits), 0);
+    ask_burst();
+    await_questions(3 * BURST);
+    ck_assert_uint_eq(counted(COUNTER_IMPAIR_DROPPED),
+                      dropped + dropped_of(&scene.limits.impair, BURST));
+}
+END_TEST
+
 START_TEST(a_socket_that_is_closed_forgets_what_it_holds)
 {
     start(&(struct impair){.delay_ms = LONG_MS, .reorder = 50 * PER_CENT});
@@ -351,6 +384,7 @@ int main(void)
     tcase_add_test(test_case, a_drain_waits_for_what_is_held);
     tcase_add_test(test_case, what_is_held_leaves_when_nothing_is_wrong_any_more);
     tcase_add_loop_test(test_case, a_shorter_delay_is_that_of_what_is_held_too, 0, 2);
+    tcase_add_test(test_case, the_faults_of_a_seed_go_on_after_a_reload);
     tcase_add_test(test_case, a_socket_that_is_closed_forgets_what_it_holds);
     return support_run(suite);
 }
