@@ -19,8 +19,11 @@ struct flow {
     struct stream *stream;
     struct datagram *datagram;
     struct event *retry; /* pending while a new connection has to wait */
-    uint64_t opened_ns; /* when the last connection was begun */
+    uint64_t opened_ns;  /* when the last connection was begun */
     bool was_started;
+    bool has_handshake; /* of TLS, which the other end may still refuse; not counted yet */
+    bool is_resumed;    /* by that, which took so long: */
+    uint64_t handshake_ns;
     uint64_t connection;      /* number of the last */
     uint64_t stream_sequence; /* the message at position 0 of the stream */
     uint64_t highest;         /* one more than the last datagram that came back */
@@ -84,13 +87,26 @@ static void retry_later(struct flow *flow)
     (void)event_add(flow->retry, &delay); /* without memory the flow has ended */
 }
 
-static void count_opening(struct tally *tally, const struct opening *opening)
+static void note_opening(struct flow *flow, const struct opening *opening)
 {
-    tally->connects++;
+    flow->plan->tally->connects++;
+    flow->has_handshake = opening->tls != NULL;
     if (opening->tls == NULL)
         return;
-    histogram_add(&tally->handshake_ns, opening->tls->handshake_ns);
-    if (opening->tls->is_resumed)
+    flow->handshake_ns = opening->tls->handshake_ns;
+    flow->is_resumed = opening->tls->is_resumed;
+}
+
+/* The handshake stands: the other end answered behind it, or did not refuse it until the end. */
+static void count_handshake(struct flow *flow)
+{
+    struct tally *tally = flow->plan->tally;
+
+    if (!flow->has_handshake)
+        return;
+    flow->has_handshake = false;
+    histogram_add(&tally->handshake_ns, flow->handshake_ns);
+    if (flow->is_resumed)
         tally->resumed++;
 }
 
@@ -99,7 +115,7 @@ static void on_stream_open(void *argument, const struct opening *opening)
     struct flow *flow = argument;
 
     flow->peer = opening->peer;
-    count_opening(flow->plan->tally, opening);
+    note_opening(flow, opening);
     flow->plan->events->on_open(flow->plan->argument, opening);
     flow_send(flow); /* of churn, what was queued before */
     announce_start(flow, true);
@@ -119,6 +135,7 @@ static void on_stream_returned(void *argument, uint64_t position)
     const uint64_t whole = sequence_holding(flow, position);
     uint64_t now_ns;
 
+    count_handshake(flow);
     if (whole == messages->first)
         return;
     now_ns = clock_now_ns();
@@ -176,8 +193,11 @@ static void note_failed_attempt(struct flow *flow, const struct fault *fault)
 }
 
 /* It looked open, but the other end had not judged our end of the handshake. */
-static void revoke_opening(struct tally *tally)
+static void revoke_opening(struct flow *flow)
 {
+    struct tally *tally = flow->plan->tally;
+
+    flow->has_handshake = false;
     tally->connects--; /* may have been added up already: a sum undoes it */
     tally->connects_failed++;
 }
@@ -187,7 +207,9 @@ static void note_broken_stream(struct flow *flow, const struct fault *fault)
     struct messages *messages = &flow->messages;
 
     if (fault_is_of_connecting(fault->kind))
-        revoke_opening(flow->plan->tally);
+        revoke_opening(flow);
+    else
+        count_handshake(flow);
     if (spoils_bytes(fault->kind) && messages_is_waiting(messages, messages->first))
         messages_settle_corrupted(messages, messages->first);
     if (fault->kind != FAULT_NONE)
@@ -482,6 +504,7 @@ static void describe_loss(const struct flow *flow, uint64_t sequence, struct fau
 /* All that the window holds is lost: go on with a new connection. */
 static void replace_stream(struct flow *flow)
 {
+    count_handshake(flow);
     stream_free(flow->stream);
     flow->stream = NULL;
     messages_abandon(&flow->messages);
@@ -550,5 +573,6 @@ void flow_expire(struct flow *flow, uint64_t now_ns)
 
 void flow_end(struct flow *flow, uint64_t now_ns)
 {
+    count_handshake(flow);
     messages_end(&flow->messages, now_ns);
 }

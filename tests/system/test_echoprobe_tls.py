@@ -352,6 +352,9 @@ class RefusalTest(TlsTestCase):
                     self.expect(TlsServer(echo, context), mode,
                                 r'refused the TLS handshake: alert "[a-z ]+" \(it asked for a '
                                 r"certificate: --cert FILE\)", 2)
+                found = self.expect(TlsServer(echo, context), ("-c", "1", "--json"), None, 2).json()
+                self.assertEqual((found["connects"], found["connects_failed"], found["handshakes"],
+                                  found["handshake_us"]), (0, 1, 0, None))
                 server = TlsServer(echo, context)
                 self.expect(server, ("-c", "1", "--cert", Files.client), "1 received", 0)
                 self.assertEqual(server.names[0][1]["subject"], ((("commonName", "someone"),),))
