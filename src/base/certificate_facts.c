@@ -106,6 +106,19 @@ static GENERAL_NAMES *names_of(const X509 *certificate)
     return X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
 }
 
+/* Return the family of an IP address by its length, or AF_UNSPEC. */
+static int family_of(const ASN1_STRING *address)
+{
+    switch (ASN1_STRING_length(address)) {
+    case 4:
+        return AF_INET;
+    case 16:
+        return AF_INET6;
+    default:
+        return AF_UNSPEC;
+    }
+}
+
 /* Return the text of a name, or NULL if it has none; `address` has room for an IP address. */
 static const char *name_text(const GENERAL_NAME *name, char address[INET6_ADDRSTRLEN],
                              size_t *length)
@@ -117,9 +130,8 @@ static const char *name_text(const GENERAL_NAME *name, char address[INET6_ADDRST
         *length = (size_t)ASN1_STRING_length(value);
         return (const char *)ASN1_STRING_get0_data(value);
     }
-    if (type != GEN_IPADD ||
-        inet_ntop(ASN1_STRING_length(value) == 4 ? AF_INET : AF_INET6, ASN1_STRING_get0_data(value),
-                  address, INET6_ADDRSTRLEN) == NULL)
+    if (type != GEN_IPADD || inet_ntop(family_of(value), ASN1_STRING_get0_data(value), address,
+                                       INET6_ADDRSTRLEN) == NULL)
         return NULL;
     *length = strlen(address);
     return address;
@@ -161,6 +173,9 @@ static bool covers_name(X509 *certificate, const GENERAL_NAME *name)
     int type;
     const ASN1_STRING *value = GENERAL_NAME_get0_value(name, &type);
 
+    if (type == GEN_IPADD)
+        return X509_check_ip(certificate, ASN1_STRING_get0_data(value),
+                             (size_t)ASN1_STRING_length(value), 0) == 1;
     return type != GEN_DNS || is_for(certificate, (const char *)ASN1_STRING_get0_data(value),
                                      (size_t)ASN1_STRING_length(value));
 }

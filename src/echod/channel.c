@@ -20,6 +20,9 @@ enum { WRITE_SIZE = 256 << 10 };
 
 int channel_start_reading(struct channel *channel)
 {
+    if (channel->tls != NULL && channel->socket_readable != NULL &&
+        tls_session_has_pending(channel->tls))
+        event_active(channel->socket_readable, EV_READ, 1); /* the loop cannot see it */
     if (channel->socket_readable != NULL)
         return event_add(channel->socket_readable, NULL);
     return bufferevent_enable(channel->input, EV_READ);
@@ -63,7 +66,8 @@ bool channel_has_input_waiting(const struct channel *channel)
 {
     struct pollfd input = {.fd = bufferevent_getfd(channel->input), .events = POLLIN};
 
-    return poll(&input, 1, 0) > 0;
+    return poll(&input, 1, 0) > 0 ||
+           (channel->tls != NULL && tls_session_has_pending(channel->tls));
 }
 
 bool channel_is_broken(const struct channel *channel)
@@ -204,6 +208,7 @@ int channel_start_tls(struct channel *channel)
 
 void channel_finish_tls_handshake(struct channel *channel)
 {
+    tls_session_agree(channel->tls);
     if (channel->socket_readable != NULL)
         tls_session_take_over_reading(channel->tls, channel->input);
 }

@@ -3,7 +3,6 @@
 #include "echod/echo_tls.h"
 
 #include <errno.h>
-#include <stdbool.h>
 
 /* How a read of several records went. */
 enum gathering {
@@ -46,39 +45,34 @@ static ssize_t send_pieces(struct tls_session *session, const unsigned char *byt
     return (ssize_t)sent;
 }
 
-/* What is on its way between input and output. */
-struct passage {
-    struct echo_scratch *scratch;
-    struct tls_session *session;
-    struct evbuffer *output;
-    bool is_blocked; /* the socket takes no more, and so nothing more is received */
-};
-
-/* Send what was gathered, or queue it. Return 0, or -1 with errno. */
-static int pass(struct passage *passage, size_t length, struct echo_progress *progress)
+/*
+ * Send what was gathered, and queue what the socket does not take. Return ECHO_SENT, ECHO_QUEUED or
+ * ECHO_FAILED.
+ */
+static enum echo_outcome pass(const struct echo_scratch *scratch, struct tls_session *session,
+                              struct evbuffer *output, size_t length,
+                              struct echo_progress *progress)
 {
-    const unsigned char *bytes = passage->scratch->bytes;
-    const ssize_t sent = passage->is_blocked ? 0 : send_pieces(passage->session, bytes, length);
+    const ssize_t sent = send_pieces(session, scratch->bytes, length);
 
     progress->received += length;
     if (sent < 0)
-        return -1;
+        return ECHO_FAILED;
     progress->sent += (size_t)sent;
     if ((size_t)sent == length)
-        return 0;
-    if (!passage->is_blocked)
-        tls_session_stop_receiving(passage->session);
-    passage->is_blocked = true;
-    return echo_queue(passage->output, bytes + sent, length - (size_t)sent);
+        return ECHO_SENT;
+    if (echo_queue(output, scratch->bytes + sent, length - (size_t)sent) < 0)
+        return ECHO_FAILED;
+    return ECHO_QUEUED;
 }
 
 enum echo_outcome echo_tls(struct echo_scratch *scratch, struct tls_session *session,
                            struct evbuffer *output, uint64_t room_bytes,
                            struct echo_progress *progress)
 {
-    struct passage passage = {.scratch = scratch, .session = session, .output = output};
     const size_t size = echo_size(room_bytes);
     enum gathering gathering;
+    enum echo_outcome outcome;
     size_t length;
     int error;
 
@@ -86,13 +80,10 @@ enum echo_outcome echo_tls(struct echo_scratch *scratch, struct tls_session *ses
     do {
         gathering = gather(scratch, session, size, &length);
         error = errno;
-        if (pass(&passage, length, progress) < 0)
-            return ECHO_FAILED;
-    } while (gathering == GATHERED_SOME);
+        outcome = pass(scratch, session, output, length, progress);
+    } while (gathering == GATHERED_SOME && outcome == ECHO_SENT);
+    if (outcome == ECHO_FAILED || gathering == GATHERED_ALL || gathering == GATHERED_SOME)
+        return outcome;
     errno = error;
-    if (gathering == GATHER_FAILED)
-        return ECHO_FAILED;
-    if (gathering == GATHERED_END)
-        return ECHO_ENDED;
-    return passage.is_blocked ? ECHO_QUEUED : ECHO_SENT;
+    return gathering == GATHERED_END ? ECHO_ENDED : ECHO_FAILED;
 }

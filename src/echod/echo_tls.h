@@ -14,9 +14,9 @@
 
 /*
  * Receive what came and send it at once, small records together, and hand only what the socket does
- * not take to `output`: at most echo_size of `room_bytes`, and what OpenSSL holds already (16 KiB).
- * It does a bounded amount of work, and leaves nothing inside that came whole. ECHO_ENDED may come
- * with bytes that are in output.
+ * not take to `output`: at most echo_size of `room_bytes`. It does a bounded amount of work. Once
+ * output waits, what came may still be inside (tls_session_has_pending). ECHO_ENDED may come with
+ * bytes that are in output.
  */
 enum echo_outcome echo_tls(struct echo_scratch *scratch, struct tls_session *session,
                            struct evbuffer *output, uint64_t room_bytes,

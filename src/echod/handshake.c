@@ -94,7 +94,7 @@ static void on_tls_ended(struct handshake *handshake)
         finish(handshake, HANDSHAKE_ENDED);
 }
 
-static void on_tls_error(struct handshake *handshake)
+static void on_tls_over(struct handshake *handshake)
 {
     struct channel *channel = handshake->channel;
     const int error = tls_session_errno(channel->tls, channel->input);
@@ -112,10 +112,8 @@ void handshake_on_event(struct handshake *handshake, short what)
 {
     if (what & BEV_EVENT_CONNECTED)
         finish(handshake, HANDSHAKE_DONE);
-    else if (what & BEV_EVENT_EOF)
-        on_tls_ended(handshake);
     else
-        on_tls_error(handshake);
+        on_tls_over(handshake);
 }
 
 const struct tls_facts *handshake_tls(const struct handshake *handshake, struct tls_facts *facts)

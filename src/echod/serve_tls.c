@@ -31,6 +31,7 @@ void serve_tls_finish(struct connection *connection)
             connection_end(connection, connection->reason);
         return;
     }
+    transfer_expect_nothing(&connection->transfer);
     if (connection->has_input_ended)
         connection_end(connection, connection->reason);
     else
@@ -76,34 +77,35 @@ static void fail_session(struct connection *connection, int error)
         connection_fail(connection, error);
 }
 
-/* Go on behind the client's end: the bufferevent writes no more, unless it is told to. */
+/*
+ * Go on behind the client's end: the bufferevent writes no more, unless it is told to. An end comes
+ * once; where it is all that a write reports, nothing leaves any more.
+ */
 static void on_end_of_input(struct connection *connection)
 {
-    if (channel_send_output(&connection->transfer.channel) < 0)
+    if (connection->has_input_ended)
+        connection_end(connection, CLOSE_TLS);
+    else if (channel_send_output(&connection->transfer.channel) < 0)
         connection_end(connection, CLOSE_NO_MEMORY);
     else
         on_ended(connection);
 }
 
-static void on_error(struct connection *connection, int error)
+/* Whatever the bufferevent takes it for, the session knows what it is. */
+void serve_tls_on_event(struct bufferevent *bufferevent, short what, void *argument)
 {
+    struct connection *connection = argument;
+    int error;
+
+    if (connection->state == CONNECTION_HANDSHAKE) {
+        handshake_on_event(connection->handshake, what);
+        return;
+    }
+    error = tls_session_errno(connection->transfer.channel.tls, bufferevent);
     if (error == 0)
         on_end_of_input(connection);
     else
         fail_session(connection, error);
-}
-
-void serve_tls_on_event(struct bufferevent *bufferevent, short what, void *argument)
-{
-    struct connection *connection = argument;
-    struct tls_session *session = connection->transfer.channel.tls;
-
-    if (connection->state == CONNECTION_HANDSHAKE)
-        handshake_on_event(connection->handshake, what);
-    else if (what & BEV_EVENT_EOF)
-        on_end_of_input(connection);
-    else
-        on_error(connection, tls_session_errno(session, bufferevent));
 }
 
 static void echo_tls_input(struct connection *connection)

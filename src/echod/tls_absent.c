@@ -81,7 +81,13 @@ ssize_t tls_session_write(struct tls_session *session, const void *bytes, size_t
     abort();
 }
 
-void tls_session_stop_receiving(struct tls_session *session)
+bool tls_session_has_pending(const struct tls_session *session)
+{
+    (void)session;
+    abort();
+}
+
+void tls_session_agree(struct tls_session *session)
 {
     (void)session;
     abort();

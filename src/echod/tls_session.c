@@ -31,6 +31,7 @@ struct tls_session {
     bool is_dry;           /* the last receive had all that there was */
     bool has_received;     /* something at all */
     bool has_ended;        /* the socket said FIN, before a close_notify */
+    bool is_agreed;        /* the handshake is over */
     int error;             /* errno of the socket, or 0 */
     unsigned long failure; /* OpenSSL's, or 0 */
 };
@@ -221,6 +222,11 @@ int tls_session_start(struct bufferevent *bufferevent)
     return bufferevent_enable(bufferevent, EV_WRITE);
 }
 
+void tls_session_agree(struct tls_session *session)
+{
+    session->is_agreed = true;
+}
+
 void tls_session_take_over_reading(struct tls_session *session, struct bufferevent *bufferevent)
 {
     (void)bufferevent_disable(bufferevent, EV_READ);
@@ -229,6 +235,20 @@ void tls_session_take_over_reading(struct tls_session *session, struct buffereve
 
 /* --- Reading and writing --------------------------------------------------------------------- */
 
+/* Tell whether the client's end came, in order or not. A failed write leaves it as it is. */
+static bool has_end(const struct tls_session *session)
+{
+    return session->has_ended || (SSL_get_shutdown(session->ssl) & SSL_RECEIVED_SHUTDOWN) != 0;
+}
+
+/* Return the errno of what OpenSSL has reported, which was not that it has to wait; 0: the end. */
+static int errno_of_failure(const struct tls_session *session)
+{
+    if (session->error != 0)
+        return session->error;
+    return session->failure == 0 && has_end(session) ? 0 : EPROTO;
+}
+
 /* Set errno to what OpenSSL says. Return -1, or 0 for the client's end. */
 static ssize_t explain(struct tls_session *session, int result)
 {
@@ -236,13 +256,18 @@ static ssize_t explain(struct tls_session *session, int result)
 
     session->failure = ERR_peek_error();
     ERR_clear_error();
-    if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) {
+    if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE)
         errno = EAGAIN;
-        return -1;
-    }
-    if (error == SSL_ERROR_ZERO_RETURN || (session->has_ended && session->failure == 0))
-        return 0;
-    errno = session->error == 0 ? EPROTO : session->error;
+    else
+        errno = errno_of_failure(session);
+    return errno == 0 ? 0 : -1;
+}
+
+/* The same of a write, for which the client's end is no excuse. */
+static int explain_write(struct tls_session *session, int result)
+{
+    if (explain(session, result) == 0)
+        errno = EPROTO;
     return -1;
 }
 
@@ -263,12 +288,12 @@ ssize_t tls_session_write(struct tls_session *session, const void *bytes, size_t
     ERR_clear_error();
     if (SSL_write_ex(session->ssl, bytes, length, &count) == 1)
         return (ssize_t)count;
-    return explain(session, 0);
+    return explain_write(session, 0);
 }
 
-void tls_session_stop_receiving(struct tls_session *session)
+bool tls_session_has_pending(const struct tls_session *session)
 {
-    session->is_dry = true;
+    return SSL_has_pending(session->ssl) == 1;
 }
 
 int tls_session_close(struct tls_session *session)
@@ -277,17 +302,15 @@ int tls_session_close(struct tls_session *session)
 
     ERR_clear_error();
     result = SSL_shutdown(session->ssl);
-    if (result >= 0)
-        return 0;
-    (void)explain(session, result);
-    return -1;
+    return result >= 0 ? 0 : explain_write(session, result);
 }
 
 /* --- What went wrong ------------------------------------------------------------------------- */
 
 /*
- * libevent keeps the errors, the last one on top; the first one is the cause. There is none at an
- * end without close_notify, which OpenSSL 1.1.1 takes for an error.
+ * libevent keeps the errors, the last one on top; the first one is the cause. What kind of event it
+ * makes of them says nothing: after the client's end, a failed write is called an end as well, and
+ * OpenSSL 1.1.1 takes an end without close_notify for an error.
  */
 int tls_session_errno(struct tls_session *session, struct bufferevent *bufferevent)
 {
@@ -297,9 +320,7 @@ int tls_session_errno(struct tls_session *session, struct bufferevent *buffereve
         if (ERR_GET_LIB(error) != 0)
             session->failure = error;
     }
-    if (session->error != 0)
-        return session->error;
-    return session->has_ended && session->failure == 0 ? 0 : EPROTO;
+    return errno_of_failure(session);
 }
 
 const char *tls_session_failure(const struct tls_session *session)
@@ -359,7 +380,7 @@ bool tls_session_describe(const struct tls_session *session, struct tls_facts *f
     const unsigned char *protocol;
     unsigned length;
 
-    if (!SSL_is_init_finished(ssl))
+    if (!session->is_agreed)
         return false;
     facts->version = SSL_get_version(ssl);
     facts->cipher = SSL_get_cipher_name(ssl);

@@ -39,6 +39,9 @@ struct bufferevent *tls_session_new(struct tls_session **session, struct tls_res
 /* Let the handshake begin. Return 0, or -1 if the loop has no memory for it. */
 int tls_session_start(struct bufferevent *bufferevent) __attribute__((warn_unused_result));
 
+/* The handshake is over: note that there is something to describe. */
+void tls_session_agree(struct tls_session *session);
+
 /*
  * The handshake is over: let somebody else than the bufferevent read from here on, in large pieces,
  * with tls_session_read.
@@ -46,16 +49,17 @@ int tls_session_start(struct bufferevent *bufferevent) __attribute__((warn_unuse
 void tls_session_take_over_reading(struct tls_session *session, struct bufferevent *bufferevent);
 
 /*
- * As recv and send on a socket that does not block. Return how many bytes; 0 at the client's end;
- * or -1 with errno: EAGAIN, EPROTO for what tls_session_failure tells, or an error of the socket.
- * Read until EAGAIN or the end: what waits inside is no reason for the loop to come again. What
- * could not be sent must be sent next.
+ * As recv and send on a socket that does not block. Return how many bytes; of a read, 0 at the
+ * client's end; or -1 with errno: EAGAIN, EPROTO for what tls_session_failure tells, or an error of
+ * the socket. Read until EAGAIN or the end, or ask what is pending: that is no reason for the loop
+ * to come again. What could not be sent must be sent next, and nothing read before it was: our own
+ * key update may be among it.
  */
 ssize_t tls_session_read(struct tls_session *session, void *bytes, size_t size);
 ssize_t tls_session_write(struct tls_session *session, const void *bytes, size_t length);
 
-/* Receive nothing from the socket until a read says EAGAIN: it has what came so far. */
-void tls_session_stop_receiving(struct tls_session *session);
+/* Tell whether something that came is still inside, be it part of a record. */
+bool tls_session_has_pending(const struct tls_session *session);
 
 /*
  * Send close_notify. Return 0 once the system has it; or -1 with errno, EAGAIN if it has no room:

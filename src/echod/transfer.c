@@ -23,6 +23,11 @@ void transfer_expect_progress(struct transfer *transfer)
     timeout_touch(queue, &transfer->write_stall);
 }
 
+void transfer_expect_nothing(struct transfer *transfer)
+{
+    timeout_cancel(&transfer->group->write_stall, &transfer->write_stall);
+}
+
 /* That alone is no stall: the kernel asks for more only when a third of its buffer is free. */
 bool transfer_has_stalled(struct transfer *transfer)
 {

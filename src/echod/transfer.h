@@ -86,8 +86,9 @@ void transfer_forget(struct transfer *transfer, size_t count);
  */
 int transfer_update_reading(struct transfer *transfer) __attribute__((warn_unused_result));
 
-/* Let the write time-out begin, if there is one: the client has to take something. */
+/* Let the write time-out begin, if there is one: the client has to take something. Or end it. */
 void transfer_expect_progress(struct transfer *transfer);
+void transfer_expect_nothing(struct transfer *transfer);
 
 /*
  * No output was sent for the whole write time-out: tell whether the client took nothing in all that

@@ -5,6 +5,7 @@ Run by `run`, by automake, or alone.
 """
 
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -163,7 +164,7 @@ class EndTest(TlsTestCase):
             client.send(b"ping")
             client.receive_exactly(4)
             client.send(b"pong")
-            server.signal(15)
+            server.signal(signal.SIGTERM)
             self.assertEqual(client.receive_all(), b"pong")
             client.socket.shutdown(socket.SHUT_WR)
             server.wait_for_exit(0)
@@ -178,6 +179,42 @@ class EndTest(TlsTestCase):
             server.wait_for_closed("(?:write timeout|linger timeout)")
             client.socket.close()
             sending.result()
+
+
+    def meet_on_path(self, path):
+        sock = socket.socket(socket.AF_UNIX)
+        self.addCleanup(sock.close)
+        sock.connect(path)
+        return TlsClient(sock, context_for(Files.authority)).shake_hands()
+
+    def test_a_client_that_is_gone_behind_its_end_is_reset(self):
+        """What cannot be sent behind a close_notify was not echoed, and is no second end."""
+        path = f"{self.temporary_directory()}/echod.sock"
+        with self.serve(address=f"tls+unix://{path}") as server:
+            client = self.meet_on_path(path)
+            server.signal(signal.SIGSTOP)
+            client.write(bytes(16000))
+            client.make_close_notify()
+            client.flush()
+            client.socket.close()
+            server.signal(signal.SIGCONT)
+            closed = server.wait_for_closed("reset by client")
+            self.assertEqual((closed.bytes_in, closed.bytes_out), (16000, 0))
+
+    def test_a_client_that_is_gone_behind_its_fin_ends_once(self):
+        """Output that waits when a bare FIN comes, and then has nobody to go to, costs no spin."""
+        path = f"{self.temporary_directory()}/echod.sock"
+        with self.serve(address=f"tls+unix://{path}") as server:
+            client = self.meet_on_path(path)
+            for _ in range(21):
+                client.send(bytes(10000))
+            harness.wait_until(lambda: server.report()[1][0].bytes_in == 210000, "all was read")
+            client.socket.shutdown(socket.SHUT_WR)
+            harness.wait_until(lambda: server.report()[1][0].state == "draining", "FIN was read")
+            client.socket.close()
+            server.wait_for_closed("reset by client")
+            server.report()
+            self.assertFalse(server.log.find(r"tls_truncated=([2-9]|\d\d)"))
 
 
 def try_to_flush(client):
@@ -364,7 +401,7 @@ class PlaceTest(TlsTestCase):
             file.write(f"listen tls://127.0.0.1:0,cert={Files.server}\n")
         with Echod(config=config, listen=None, ready=1) as server:
             old = self.meet(server)
-            server.signal(1)
+            server.signal(signal.SIGHUP)
             server.log.wait_for("is in effect")
             new = self.meet(server)
             for client in old, new:
