@@ -39,6 +39,7 @@ static const struct counter_name names[COUNTER_COUNT] = {
     [COUNTER_IMPAIR_REORDERED] = {"reordered", "impair_reordered", true},
     [COUNTER_IMPAIR_TRUNCATED] = {"truncated", "impair_truncated", true},
     [COUNTER_IMPAIR_OVERFLOWED] = {"overflowed", "impair_overflowed", true},
+    [COUNTER_IMPAIR_UNSENT] = {"unsent", "impair_unsent", true},
     [COUNTER_IMPAIR_DATAGRAM_CORRUPTED] = {"datagram_corrupted", "impair_datagram_corrupted_bytes",
                                            true},
 };

@@ -49,7 +49,8 @@ enum counter {
     COUNTER_IMPAIR_DUPLICATED,                   /* two, */
     COUNTER_IMPAIR_REORDERED,                    /* one that another overtook, */
     COUNTER_IMPAIR_TRUNCATED,                    /* one that was cut, */
-    COUNTER_IMPAIR_OVERFLOWED,                   /* or none since too many are held back */
+    COUNTER_IMPAIR_OVERFLOWED,                   /* or none since too many are held back, */
+    COUNTER_IMPAIR_UNSENT,                       /* or the socket was closed before its time */
     COUNTER_IMPAIR_DATAGRAM_CORRUPTED,           /* bytes of datagrams that were changed */
     COUNTER_COUNT,
 };

@@ -401,8 +401,10 @@ void datagram_impair_free(struct datagram_impair *impair)
         return;
     while (impair->waiting.first != NULL)
         give_up_waiting(impair);
-    while (impair->queue.first != NULL)
+    while (impair->queue.first != NULL) {
+        counters_add(impair->queue.first->counters, COUNTER_IMPAIR_UNSENT, 1);
         forget_first(impair);
+    }
     timers_free(impair->timer);
     timers_free(impair->writer);
     free(impair);

@@ -38,7 +38,7 @@ struct datagram_impair *datagram_impair_new(struct event_base *base, int fd,
                                             const struct datagram_impair_events *events,
                                             void *argument);
 
-/* Free it, with what it holds. NULL is fine. */
+/* Free it, and count what it holds as unsent. NULL is fine. */
 void datagram_impair_free(struct datagram_impair *impair);
 
 /*

@@ -358,11 +358,14 @@ START_TEST(the_faults_of_a_seed_go_on_after_a_reload)
 }
 END_TEST
 
-START_TEST(a_socket_that_is_closed_forgets_what_it_holds)
+START_TEST(what_is_held_when_a_socket_is_closed_is_counted)
 {
     start(&(struct impair){.delay_ms = LONG_MS, .reorder = 50 * PER_CENT});
     ask_burst();
     await_questions(BURST);
+    datagram_echo_free(scene.echo);
+    scene.echo = NULL;
+    ck_assert_uint_eq(counted(COUNTER_IMPAIR_UNSENT), BURST);
 }
 END_TEST
 
@@ -385,6 +388,6 @@ int main(void)
     tcase_add_test(test_case, what_is_held_leaves_when_nothing_is_wrong_any_more);
     tcase_add_loop_test(test_case, a_shorter_delay_is_that_of_what_is_held_too, 0, 2);
     tcase_add_test(test_case, the_faults_of_a_seed_go_on_after_a_reload);
-    tcase_add_test(test_case, a_socket_that_is_closed_forgets_what_it_holds);
+    tcase_add_test(test_case, what_is_held_when_a_socket_is_closed_is_counted);
     return support_run(suite);
 }
