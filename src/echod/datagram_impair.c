@@ -15,7 +15,6 @@
 #define NS_PER_MS UINT64_C(1000000)
 
 enum {
-    OVERTAKABLE = 64,    /* answers that wait to be overtaken at a time */
     SHORTAGE_MS = 10,    /* where the system is short of something there is no event to wait for */
     SENT_PER_TURN = 256, /* then the others have their turn */
 };
@@ -32,6 +31,7 @@ struct held {
         struct sockaddr_in6 v6;
     } source;
     struct datagram_arrival arrival;
+    unsigned copies; /* that are still to be sent */
     size_t length;
     unsigned char bytes[];
 };
@@ -91,13 +91,17 @@ static void queue_last(struct datagram_impair *impair, struct held *held)
     append(&impair->queue, held);
 }
 
-static void forget_first(struct datagram_impair *impair)
+/* Be done with one copy of the first answer. */
+static void forget_copy(struct datagram_impair *impair)
 {
-    struct held *first = take_first(&impair->queue);
+    struct held *first = impair->queue.first;
 
+    impair->is_retried = false;
+    if (--first->copies > 0)
+        return;
+    (void)take_first(&impair->queue);
     impair->count--;
     impair->bytes -= cost_of(first);
-    impair->is_retried = false;
     free(first);
 }
 
@@ -119,6 +123,16 @@ static bool is_same_source(const struct held *one, const struct held *other)
            one->source.v6.sin6_scope_id == other->source.v6.sin6_scope_id &&
            memcmp(&one->source.v6.sin6_addr, &other->source.v6.sin6_addr,
                   sizeof one->source.v6.sin6_addr) == 0;
+}
+
+/* Tell whether an answer overtakes one that waits for that. */
+static bool overtakes_another(const struct datagram_impair *impair, const struct held *held)
+{
+    const struct held *other = impair->waiting.first;
+
+    while (other != NULL && !is_same_source(other, held))
+        other = other->next;
+    return other != NULL;
 }
 
 /* An answer was queued: let follow those to the same client that were to be overtaken. */
@@ -144,7 +158,7 @@ static void wait_to_be_overtaken(struct datagram_impair *impair, struct held *he
 {
     held->given_up_ns = now_ns + DATAGRAM_IMPAIR_OVERTAKE_MS * NS_PER_MS;
     append(&impair->waiting, held);
-    if (++impair->waiting_count > OVERTAKABLE)
+    if (++impair->waiting_count > DATAGRAM_IMPAIR_OVERTAKABLE)
         give_up_waiting(impair);
 }
 
@@ -176,7 +190,7 @@ static void note_sent(struct datagram_impair *impair)
 
     counters_add(first->counters, COUNTER_DATAGRAMS_OUT, 1);
     counters_add(first->counters, COUNTER_DATAGRAM_BYTES_OUT, first->length);
-    forget_first(impair);
+    forget_copy(impair);
 }
 
 /* The error may be that of another peer, and is over once it was read: so try again once. */
@@ -187,7 +201,7 @@ static void note_failure(struct datagram_impair *impair, int failure)
         return;
     }
     counters_add(impair->queue.first->counters, COUNTER_DATAGRAMS_FAILED, 1);
-    forget_first(impair);
+    forget_copy(impair);
     impair->events->on_failure(impair->argument, failure);
 }
 
@@ -282,13 +296,13 @@ static struct held *hold(struct datagram_impair *impair, const struct datagram *
     return held;
 }
 
-/* Let an answer leave in its time. */
+/* Let an answer leave in its time. What is to be overtaken may overtake one itself. */
 static void put_held(struct datagram_impair *impair, struct held *held, bool is_reordered,
                      uint64_t now_ns)
 {
     held->due_ns =
         now_ns + impair_delay_us(&impair->plan, impair->key, impair->ordinal) * NS_PER_US;
-    if (is_reordered) {
+    if (is_reordered && !overtakes_another(impair, held)) {
         wait_to_be_overtaken(impair, held, now_ns);
         return;
     }
@@ -302,25 +316,22 @@ static void put_one(struct datagram_impair *impair, const struct datagram *datag
 {
     const struct impair_answer answer =
         impair_judge_answer(&impair->plan, impair->key, impair->ordinal, length);
-    const uint64_t now_ns = clock_now_ns();
-    const unsigned copies = answer.is_duplicated ? 2 : 1;
+    struct held *held;
 
     if (answer.is_dropped) {
         counters_add(counters, COUNTER_IMPAIR_DROPPED, 1);
         return;
     }
-    for (unsigned i = 0; i < copies; i++) {
-        struct held *held = hold(impair, datagram, bytes, answer.length, counters);
-
-        if (held == NULL)
-            return;
-        counters_add(counters, COUNTER_IMPAIR_DATAGRAM_CORRUPTED,
-                     impair_corrupt_answer(&impair->plan, impair->key, impair->ordinal, held->bytes,
-                                           held->length));
-        put_held(impair, held, answer.is_reordered, now_ns);
-    }
+    held = hold(impair, datagram, bytes, answer.length, counters);
+    if (held == NULL)
+        return;
+    held->copies = answer.is_duplicated ? 2 : 1;
     counters_add(counters, COUNTER_IMPAIR_DUPLICATED, answer.is_duplicated);
     counters_add(counters, COUNTER_IMPAIR_TRUNCATED, answer.length < length);
+    counters_add(counters, COUNTER_IMPAIR_DATAGRAM_CORRUPTED,
+                 impair_corrupt_answer(&impair->plan, impair->key, impair->ordinal, held->bytes,
+                                       held->length));
+    put_held(impair, held, answer.is_reordered, clock_now_ns());
 }
 
 void datagram_impair_put(struct datagram_impair *impair, struct datagram_batch *batch,
@@ -403,7 +414,7 @@ void datagram_impair_free(struct datagram_impair *impair)
         give_up_waiting(impair);
     while (impair->queue.first != NULL) {
         counters_add(impair->queue.first->counters, COUNTER_IMPAIR_UNSENT, 1);
-        forget_first(impair);
+        forget_copy(impair);
     }
     timers_free(impair->timer);
     timers_free(impair->writer);

@@ -22,6 +22,7 @@
 enum {
     DATAGRAM_IMPAIR_COUNT = 65536,     /* answers that a socket holds at most, ... */
     DATAGRAM_IMPAIR_BYTES = 16 << 20,  /* ... and their bytes, with what is kept of each */
+    DATAGRAM_IMPAIR_OVERTAKABLE = 64,  /* that wait to be overtaken at a time */
     DATAGRAM_IMPAIR_OVERTAKE_MS = 200, /* then an answer waits no longer to be overtaken */
 };
 

@@ -102,7 +102,7 @@ size_t impair_corrupt(const struct impair *impair, uint64_t key, uint64_t positi
 struct impair_answer {
     bool is_dropped;    /* then nothing else of it counts */
     bool is_duplicated; /* it is sent twice */
-    bool is_reordered;  /* the next one overtakes it */
+    bool is_reordered;  /* the next one overtakes it, or it does the one before */
     size_t length;      /* shorter than it was: it is cut */
 };
 

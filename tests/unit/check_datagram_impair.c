@@ -223,12 +223,46 @@ START_TEST(what_nothing_overtakes_is_late)
 }
 END_TEST
 
+/* Each second one overtakes the one before it, and a copy overtakes nobody. */
+START_TEST(where_all_are_reordered_each_two_change_places)
+{
+    const bool is_doubled = _i == 1;
+    const uint64_t copies = is_doubled ? 2 : 1;
+
+    start(
+        &(struct impair){.reorder = 100 * PER_CENT, .duplicate = is_doubled ? 100 * PER_CENT : 0});
+    ask_burst();
+    for (uint64_t i = 0; i < BURST * copies; i++)
+        ck_assert_uint_eq(receive_whole(), (i / copies) ^ 1);
+    ck_assert_uint_eq(counted(COUNTER_IMPAIR_REORDERED), BURST / 2);
+    ck_assert_uint_eq(counted(COUNTER_IMPAIR_DUPLICATED), is_doubled ? BURST : 0);
+}
+END_TEST
+
+/* Make another client, which nobody of the others overtakes, ask once. Return its socket. */
+static int ask_as_another(void)
+{
+    struct sockaddr_in address;
+    socklen_t length = sizeof address;
+    const int fd = open_socket();
+
+    ck_assert_int_eq(getpeername(scene.client, (struct sockaddr *)&address, &length), 0);
+    ck_assert_int_eq(sendto(fd, support_payload(0), SIZE, 0, (struct sockaddr *)&address, length),
+                     SIZE);
+    return fd;
+}
+
 START_TEST(few_wait_to_be_overtaken)
 {
+    int clients[BURST];
+
     start(&(struct impair){.reorder = 100 * PER_CENT});
-    ask_burst();
-    for (uint64_t i = 0; i < BURST; i++)
-        ck_assert_uint_eq(receive_whole(), i);
+    for (unsigned i = 0; i < BURST; i++)
+        clients[i] = ask_as_another();
+    await_questions(BURST);
+    ck_assert_uint_ge(counted(COUNTER_DATAGRAMS_OUT), BURST - DATAGRAM_IMPAIR_OVERTAKABLE);
+    for (unsigned i = 0; i < BURST; i++)
+        support_close(&clients[i]);
 }
 END_TEST
 
@@ -380,6 +414,7 @@ int main(void)
     tcase_add_test(test_case, what_is_duplicated_comes_twice);
     tcase_add_test(test_case, what_is_reordered_comes_behind_the_next);
     tcase_add_test(test_case, what_nothing_overtakes_is_late);
+    tcase_add_loop_test(test_case, where_all_are_reordered_each_two_change_places, 0, 2);
     tcase_add_test(test_case, few_wait_to_be_overtaken);
     tcase_add_test(test_case, what_is_cut_is_the_beginning);
     tcase_add_test(test_case, the_same_seed_changes_the_same_bytes);
