@@ -8,6 +8,7 @@
 #include "echod/datagram_identity.h"
 #include "echod/datagram_impair.h"
 #include "echod/source_rate.h"
+#include "echod/timers.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -172,27 +173,18 @@ static void consider(struct datagram_echo *echo, unsigned index)
 
 /* --- Turns ----------------------------------------------------------------------------------- */
 
-/* Set a timer; where the loop has no memory for it, let its time be now. */
-static void set_timer(struct event *timer, uint64_t delay_ms)
-{
-    const struct timeval delay = clock_timeval(delay_ms);
-
-    if (event_add(timer, &delay) < 0)
-        event_active(timer, EV_TIMEOUT, 1);
-}
-
 /* Receive nothing for a moment. */
 static void pause_shortly(struct datagram_echo *echo)
 {
     (void)event_del(echo->reader);
-    set_timer(echo->retry, SHORTAGE_MS);
+    timers_set_or_run(echo->retry, SHORTAGE_MS);
 }
 
 static void wait_until_writable(struct datagram_echo *echo)
 {
     (void)event_del(echo->reader);
     if (event_add(echo->writer, NULL) < 0)
-        set_timer(echo->retry, SHORTAGE_MS);
+        timers_set_or_run(echo->retry, SHORTAGE_MS);
 }
 
 /* Receive again. */
@@ -313,6 +305,23 @@ static unsigned take_turn(struct datagram_echo *echo)
     return received > 0 ? (unsigned)received : 0;
 }
 
+/* --- Silence --------------------------------------------------------------------------------- */
+
+/* Count the time without datagrams from now on. */
+static void begin_idling(struct datagram_echo *echo)
+{
+    (void)event_del(echo->idle);
+    echo->last_ms = clock_now_ms();
+    if (echo->limits.idle_timeout_ms > 0)
+        timers_set_or_run(echo->idle, echo->limits.idle_timeout_ms);
+}
+
+/* Tell whether answers wait: their end is an event of its own. */
+static bool is_busy(const struct datagram_echo *echo)
+{
+    return echo->batch != NULL || datagram_impair_is_holding(echo->impair);
+}
+
 /* --- Drain ----------------------------------------------------------------------------------- */
 
 /* Go on after a turn. Ends when nothing waits any more, or after as much as could have waited. */
@@ -335,6 +344,8 @@ static void on_impair_empty(void *argument)
 
     if (echo->drain_turns > 0)
         go_on_draining(echo, 0);
+    else
+        begin_idling(echo);
 }
 
 void datagram_echo_drain(struct datagram_echo *echo)
@@ -377,8 +388,7 @@ bool datagram_echo_is_idle(const struct datagram_echo *echo)
 {
     const uint64_t timeout_ms = echo->limits.idle_timeout_ms;
 
-    return timeout_ms > 0 && echo->batch == NULL && !datagram_impair_is_holding(echo->impair) &&
-           clock_now_ms() >= echo->last_ms + timeout_ms;
+    return timeout_ms > 0 && !is_busy(echo) && clock_now_ms() >= echo->last_ms + timeout_ms;
 }
 
 /*
@@ -395,11 +405,11 @@ static void on_idle(evutil_socket_t fd, short what, void *argument)
     if (echo->batch == NULL)
         (void)take_turn(echo);
     if (datagram_echo_is_idle(echo)) {
-        set_timer(echo->idle, timeout_ms);
+        timers_set_or_run(echo->idle, timeout_ms);
         echo->on_over(echo, echo->owner);
     } else {
-        set_timer(echo->idle,
-                  echo->last_ms + timeout_ms > now_ms ? echo->last_ms + timeout_ms - now_ms : 1);
+        timers_set_or_run(echo->idle,
+                          is_busy(echo) ? timeout_ms : echo->last_ms + timeout_ms - now_ms);
     }
 }
 
@@ -417,15 +427,6 @@ static int make_rate(double per_second, struct source_rate **rate)
         return -1;
     *rate = source_rate_new(per_second, seed);
     return *rate != NULL ? 0 : -1;
-}
-
-/* Count the time without datagrams from now on. */
-static void begin_idling(struct datagram_echo *echo)
-{
-    (void)event_del(echo->idle);
-    echo->last_ms = clock_now_ms();
-    if (echo->limits.idle_timeout_ms > 0)
-        set_timer(echo->idle, echo->limits.idle_timeout_ms);
 }
 
 static void on_impair_failure(void *argument, int failure)
@@ -519,19 +520,13 @@ static int join_pool(struct datagram_echo *echo)
     return datagram_pool_join(echo->pool, &echo->member, echo->home.port);
 }
 
-static void free_event(struct event *event)
-{
-    if (event != NULL)
-        event_free(event);
-}
-
 /* Free what needs not be undone. */
 static void free_parts(struct datagram_echo *echo)
 {
-    free_event(echo->reader);
-    free_event(echo->writer);
-    free_event(echo->retry);
-    free_event(echo->idle);
+    timers_free(echo->reader);
+    timers_free(echo->writer);
+    timers_free(echo->retry);
+    timers_free(echo->idle);
     source_rate_free(echo->rate);
     datagram_impair_free(echo->impair);
     free(echo);

@@ -715,6 +715,21 @@ START_TEST(what_comes_puts_the_idle_timeout_off)
 }
 END_TEST
 
+START_TEST(a_full_send_buffer_is_no_silence)
+{
+    unsigned count;
+
+    scene.limits.idle_timeout_ms = 40;
+    start_unix();
+    count = fill();
+    ck_assert_uint_lt(support_loop_for(400), 40);
+    ck_assert_int_eq(scene.over_count, 0);
+    for (unsigned i = 0; i < count; i++)
+        expect_answer(scene.client, i, 10 + i);
+    support_loop_until(is_over, NULL);
+}
+END_TEST
+
 START_TEST(a_stop_of_the_process_is_no_silence)
 {
     scene.limits.idle_timeout_ms = 200;
@@ -795,6 +810,7 @@ static void add_ends(TCase *tests)
     tcase_add_test(tests, a_flood_holds_up_no_drain);
     tcase_add_test(tests, silence_ends_an_echo_that_has_an_idle_timeout);
     tcase_add_test(tests, what_comes_puts_the_idle_timeout_off);
+    tcase_add_test(tests, a_full_send_buffer_is_no_silence);
     tcase_add_test(tests, a_stop_of_the_process_is_no_silence);
     tcase_add_test(tests, without_memory_there_is_no_echo);
 }

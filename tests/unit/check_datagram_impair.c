@@ -403,6 +403,37 @@ START_TEST(what_is_held_when_a_socket_is_closed_is_counted)
 }
 END_TEST
 
+/* An idle time-out that is over and over again while an answer is held turns the loop no faster. */
+START_TEST(what_is_held_is_no_silence)
+{
+    scene.limits.idle_timeout_ms = DELAY_MS;
+    start(&(struct impair){.delay_ms = LONG_MS});
+    ask(0, SIZE);
+    await_questions(1);
+    ck_assert_uint_lt(support_loop_for((uint64_t)10 * DELAY_MS), 40);
+    ck_assert_int_eq(scene.over_count, 0);
+}
+END_TEST
+
+static bool is_over(void *argument)
+{
+    (void)argument;
+    return scene.over_count > 0;
+}
+
+START_TEST(silence_begins_when_nothing_is_held_any_more)
+{
+    const uint64_t begin_ns = clock_now_ns();
+
+    scene.limits.idle_timeout_ms = DELAY_MS;
+    start(&(struct impair){.delay_ms = (uint64_t)3 * DELAY_MS});
+    ask(0, SIZE);
+    support_loop_until(is_over, NULL);
+    ck_assert_uint_ge(clock_now_ns() - begin_ns, (uint64_t)4 * (DELAY_MS - 1) * NS_PER_MS);
+    ck_assert_uint_eq(receive_whole(), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("datagram_impair");
@@ -424,5 +455,7 @@ int main(void)
     tcase_add_loop_test(test_case, a_shorter_delay_is_that_of_what_is_held_too, 0, 2);
     tcase_add_test(test_case, the_faults_of_a_seed_go_on_after_a_reload);
     tcase_add_test(test_case, what_is_held_when_a_socket_is_closed_is_counted);
+    tcase_add_test(test_case, what_is_held_is_no_silence);
+    tcase_add_test(test_case, silence_begins_when_nothing_is_held_any_more);
     return support_run(suite);
 }
