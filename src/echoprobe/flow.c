@@ -217,11 +217,20 @@ static void note_broken_stream(struct flow *flow, const struct fault *fault)
     messages_abandon(messages);
 }
 
+/* The other end closed between messages. That is its right, and worth to know. */
+static void count_closed(struct tally *tally, uint64_t bytes)
+{
+    if (tally->closed++ == 0)
+        tally->closed_after_bytes = bytes;
+}
+
 static void on_stream_end(void *argument, const struct fault *fault)
 {
     struct flow *flow = argument;
     const bool was_open = stream_is_open(flow->stream);
 
+    if (was_open && fault->kind == FAULT_NONE)
+        count_closed(flow->plan->tally, stream_returned(flow->stream));
     stream_free(flow->stream);
     flow->stream = NULL;
     if (!was_open)

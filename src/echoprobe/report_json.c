@@ -227,10 +227,10 @@ void report_json_messages(const struct report_json *json, const struct tally *ta
     (void)printf(", \"sent\": %" PRIu64 ", \"received\": %" PRIu64 ", \"lost\": %" PRIu64
                  ", \"unsent\": %" PRIu64 ", \"late\": %" PRIu64 ", \"corrupted\": %" PRIu64
                  ", \"duplicated\": %" PRIu64 ", \"reordered\": %" PRIu64 ", \"connects\": %" PRIu64
-                 ", \"connects_failed\": %" PRIu64 ", ",
+                 ", \"connects_failed\": %" PRIu64 ", \"closed\": %" PRIu64 ", ",
                  tally->sent, tally->received, tally->lost, tally->unsent, tally->late,
                  tally->corrupted, tally->duplicated, tally->reordered, tally->connects,
-                 tally->connects_failed);
+                 tally->connects_failed, tally->closed);
     (void)printf("\"outages\": %" PRIu64 ", \"downtime_seconds\": %.6f"
                  ", \"longest_outage_seconds\": %.6f, ",
                  tally->outages, tally_downtime_seconds(tally, options->connections),

@@ -2,6 +2,7 @@
 
 #include "echoprobe/summary.h"
 
+#include "base/units.h"
 #include "echoprobe/text.h"
 
 #include <inttypes.h>
@@ -106,6 +107,16 @@ static void print_attempts(const struct tally *tally)
     if (tally->connects_failed > 0)
         (void)printf("%" PRIu64 " of %" PRIu64 " attempts to connect failed\n",
                      tally->connects_failed, tally->connects + tally->connects_failed);
+}
+
+static void print_closed(const struct tally *tally)
+{
+    if (tally->closed == 0)
+        return;
+    (void)printf("%" PRIu64 " %s closed by the other end, %safter %" PRIu64 " %s\n", tally->closed,
+                 tally->closed == 1 ? "connection was" : "connections were",
+                 tally->closed == 1 ? "" : "the first ", tally->closed_after_bytes,
+                 units_bytes(tally->closed_after_bytes));
 }
 
 /* --- Round trips ----------------------------------------------------------------------------- */
@@ -261,6 +272,7 @@ void summary_print(const struct options *options, const char *name, const struct
     print_downtime(options, tally);
     print_faults(tally);
     print_attempts(tally);
+    print_closed(tally);
     print_handshakes(stdout, tally);
     print_round_trips(stdout, tally);
     if (backends != NULL)

@@ -16,6 +16,9 @@ void tally_merge(struct tally *tally, const struct tally *other)
     tally->reordered += other->reordered;
     tally->connects += other->connects;
     tally->connects_failed += other->connects_failed;
+    if (tally->closed == 0)
+        tally->closed_after_bytes = other->closed_after_bytes;
+    tally->closed += other->closed;
     tally->resumed += other->resumed;
     tally->outages += other->outages;
     tally->downtime_ns += other->downtime_ns;

@@ -19,6 +19,8 @@ struct tally {
     uint64_t late;                            /* of `lost`: came back unchanged after all */
     uint64_t duplicated, reordered;           /* datagrams; no loss by themselves */
     uint64_t connects, connects_failed;
+    uint64_t closed;               /* of `connects`: by the other end, with nothing missing, */
+    uint64_t closed_after_bytes;   /* and the first of them after so many */
     uint64_t resumed;              /* of `connects`: by a session of an earlier one */
     uint64_t outages, downtime_ns; /* times without an answer on each connection, added up */
     uint64_t longest_outage_ns;

@@ -358,6 +358,27 @@ static bool has_tried_often(void *argument)
     return tally.connects_failed >= 5;
 }
 
+START_TEST(connections_that_the_other_end_closed_are_counted)
+{
+    begin_stream();
+    for (unsigned i = 0; i < 2; i++) {
+        ask(i + 1);
+        peer_send(fd, came, (i + 1) * SIZE);
+        wait_for_echoes(i == 0 ? 1 : 3);
+        support_close(&fd);
+        fd = peer_accept(listening_fd);
+        support_loop_until(has_room, NULL);
+    }
+    ck_assert_uint_eq(tally.closed, 2);
+    ck_assert_uint_eq(tally.closed_after_bytes, SIZE); /* the first */
+    ck_assert_uint_eq(tally.connects, 3);
+    ck_assert_uint_eq(seen.fault_count, 0);
+    peer_reset(&fd);
+    check_fault(1, 3, FAULT_RESET);
+    ck_assert_uint_eq(tally.closed, 2);
+}
+END_TEST
+
 START_TEST(attempts_that_no_message_was_due_for_are_only_counted)
 {
     begin_stream();
@@ -579,6 +600,7 @@ int main(void)
     tcase_add_test(streams, what_is_under_way_when_it_breaks_is_lost);
     tcase_add_test(streams, foreign_bytes_corrupt_the_message_where_they_stand);
     tcase_add_test(streams, what_is_due_while_nobody_is_there_is_lost_and_unsent);
+    tcase_add_test(streams, connections_that_the_other_end_closed_are_counted);
     tcase_add_test(streams, attempts_that_no_message_was_due_for_are_only_counted);
     tcase_add_test(streams, each_place_has_the_whole_time_to_answer);
     tcase_add_test(streams, a_first_attempt_that_fails_is_announced);

@@ -157,12 +157,15 @@ START_TEST(the_summary_has_all_that_was_counted)
     tally.faults[FAULT_LOST] = 1;
     tally.connects = 1;
     tally.connects_failed = 2;
+    tally.closed = 1;
+    tally.closed_after_bytes = 128;
     summary_print(&options, "tcp://name:7", &tally, NULL, 1000000000);
     check_output("^--- tcp://name:7 ---\n"
                  "7 sent, 4 received, 3 lost \\(42.9%\\), 0 corrupted, 2 unsent\n"
                  "1 outage, 1.500 s without an answer\n"
                  "faults: 2 unsent, 1 lost\n"
                  "2 of 3 attempts to connect failed\n"
+                 "1 connection was closed by the other end, after 128 bytes\n"
                  "min 1.000 ms, mean 3.000 ms, max 6.000 ms, deviation 1.871 ms\n"
                  "median [0-9.]+ ms, p95 [0-9.]+ ms, p99 [0-9.]+ ms, jitter 0.000 ms\n$");
 }
@@ -176,6 +179,21 @@ START_TEST(of_several_connections_the_downtime_is_the_mean)
     tally.longest_outage_ns = 1500000000;
     summary_print(&options, "x", &tally, NULL, 1000000000);
     check_output("\n2 outages, 0.500 s without an answer on average, the longest 1.500 s\n");
+}
+END_TEST
+
+START_TEST(of_several_that_were_closed_the_first_is_told)
+{
+    struct tally total = {0};
+
+    tally.closed = 2;
+    tally.closed_after_bytes = 1;
+    tally_merge(&total, &(struct tally){0});
+    tally_merge(&total, &tally);
+    tally.closed_after_bytes = 64;
+    tally_merge(&total, &tally);
+    summary_print(&options, "x", &total, NULL, 1000000000);
+    check_output("\n4 connections were closed by the other end, the first after 1 byte\n");
 }
 END_TEST
 
@@ -215,6 +233,7 @@ START_TEST(an_object_has_counts_figures_and_sentences)
     add_round_trips();
     tally.lost = tally.unsent = 1;
     tally.sent++;
+    tally.closed = 3;
     fault_set(&fault, FAULT_UNSENT, 0, 0, "a \"quoted\" sentence");
     report_fault(&report, 1, 4, &fault);
     ck_assert_int_eq(report_messages(&report, &tally, 1000000000, EXIT_STATUS_FAULT),
@@ -222,7 +241,7 @@ START_TEST(an_object_has_counts_figures_and_sentences)
     check_output(
         "^\\{\"target\": \"tcp://name:7\", \"address\": \"192.0.2.1:7\", "
         "\"transport\": \"tcp\".*\"sent\": 5, \"received\": 4, \"lost\": 1, \"unsent\": 1, "
-        ".*\"outages\": 0, \"downtime_seconds\": 0.000000.*"
+        ".*\"closed\": 3, \"outages\": 0, \"downtime_seconds\": 0.000000.*"
         "\"first_faults\": \\[\"unsent: a \\\\\"quoted\\\\\" sentence\"\\].*"
         "\"mean\": 3000.000, \"deviation\": 1870.829.*\"status\": 1\\}\n$");
 }
@@ -276,6 +295,7 @@ int main(void)
     tcase_add_checked_fixture(summary, set_up, tear_down);
     tcase_add_test(summary, the_summary_has_all_that_was_counted);
     tcase_add_test(summary, of_several_connections_the_downtime_is_the_mean);
+    tcase_add_test(summary, of_several_that_were_closed_the_first_is_told);
     tcase_add_test(summary, a_load_has_bytes_and_bits);
     tcase_add_test(summary, large_numbers_have_prefixes);
     tcase_add_checked_fixture(json, set_up, tear_down);
