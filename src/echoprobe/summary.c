@@ -140,6 +140,16 @@ static void print_round_trips(FILE *stream, const struct tally *tally)
     text_list_end(&list);
 }
 
+/* An answer to one that is lost, or a second one, counts for another that is under way. */
+static void print_doubts(const struct options *options, const struct tally *tally)
+{
+    const uint64_t known = tally->unsent + tally->faults[FAULT_REFUSED]; /* lost for sure */
+
+    if (options->identify && options->target.scheme == ADDRESS_UDP &&
+        (tally->lost > known || tally->duplicated > 0))
+        (void)puts("identities do not tell what they answer: times and loss are uncertain");
+}
+
 static void print_handshakes(FILE *stream, const struct tally *tally)
 {
     const struct histogram *handshake = &tally->handshake_ns;
@@ -275,6 +285,7 @@ void summary_print(const struct options *options, const char *name, const struct
     print_closed(tally);
     print_handshakes(stdout, tally);
     print_round_trips(stdout, tally);
+    print_doubts(options, tally);
     if (backends != NULL)
         print_backends(options, backends);
     if (options->is_load)

@@ -197,6 +197,35 @@ START_TEST(of_several_that_were_closed_the_first_is_told)
 }
 END_TEST
 
+static void check_doubts(bool has_any)
+{
+    summary_print(&options, "x", &tally, NULL, 1000000000);
+    check_output(has_any ? "uncertain\n$" : "jitter 0.000 ms\n$");
+}
+
+START_TEST(where_identities_may_be_those_of_others_it_says_so)
+{
+    options.identify = true;
+    options.target.scheme = ADDRESS_UDP;
+    add_round_trips();
+    tally.sent += 2;
+    tally.lost = 2;
+    tally.unsent = tally.faults[FAULT_REFUSED] = 1;
+    check_doubts(false); /* what the network refused is known */
+    tally.duplicated = 1;
+    check_doubts(true);
+    tally.duplicated = 0;
+    tally.sent++;
+    tally.lost++;
+    options.identify = false;
+    check_doubts(false);
+    options.identify = true;
+    check_doubts(true);
+    options.target.scheme = ADDRESS_TCP;
+    check_doubts(false);
+}
+END_TEST
+
 START_TEST(a_load_has_bytes_and_bits)
 {
     add_round_trips();
@@ -296,6 +325,7 @@ int main(void)
     tcase_add_test(summary, the_summary_has_all_that_was_counted);
     tcase_add_test(summary, of_several_connections_the_downtime_is_the_mean);
     tcase_add_test(summary, of_several_that_were_closed_the_first_is_told);
+    tcase_add_test(summary, where_identities_may_be_those_of_others_it_says_so);
     tcase_add_test(summary, a_load_has_bytes_and_bits);
     tcase_add_test(summary, large_numbers_have_prefixes);
     tcase_add_checked_fixture(json, set_up, tear_down);
