@@ -440,7 +440,8 @@ static int make_impair(struct datagram_echo *echo, const struct impair *impair)
     static const struct datagram_impair_events events = {on_impair_failure, on_impair_empty};
 
     if (echo->impair == NULL && impair_is_on(impair)) {
-        echo->impair = datagram_impair_new(event_get_base(echo->reader), echo->fd, &events, echo);
+        echo->impair =
+            datagram_impair_new(event_get_base(echo->reader), echo->fd, echo->pool, &events, echo);
         if (echo->impair == NULL)
             return -1;
     }

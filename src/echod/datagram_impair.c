@@ -48,8 +48,9 @@ struct datagram_impair {
     struct held_list queue;   /* in the order in which they leave */
     struct held_list waiting; /* to be overtaken */
     unsigned waiting_count;
-    size_t count, bytes; /* of both */
-    bool is_retried;     /* the first of the queue failed once */
+    size_t count; /* of both */
+    struct datagram_pool *pool;
+    bool is_retried; /* the first of the queue failed once */
     struct event *timer, *writer;
     const struct datagram_impair_events *events;
     void *argument;
@@ -101,7 +102,7 @@ static void forget_copy(struct datagram_impair *impair)
         return;
     (void)take_first(&impair->queue);
     impair->count--;
-    impair->bytes -= cost_of(first);
+    impair->pool->held_bytes -= cost_of(first);
     free(first);
 }
 
@@ -282,7 +283,7 @@ static struct held *hold(struct datagram_impair *impair, const struct datagram *
     struct held *held = NULL;
 
     if (impair->count < DATAGRAM_IMPAIR_COUNT &&
-        impair->bytes + sizeof *held + length <= DATAGRAM_IMPAIR_BYTES)
+        impair->pool->held_bytes + sizeof *held + length <= DATAGRAM_IMPAIR_BYTES)
         held = malloc(sizeof *held + length);
     if (held == NULL) {
         counters_add(counters, COUNTER_IMPAIR_OVERFLOWED, 1);
@@ -292,7 +293,7 @@ static struct held *hold(struct datagram_impair *impair, const struct datagram *
     memcpy(&held->source, &datagram->source, sizeof held->source);
     memcpy(held->bytes, bytes, length);
     impair->count++;
-    impair->bytes += cost_of(held);
+    impair->pool->held_bytes += cost_of(held);
     return held;
 }
 
@@ -387,6 +388,7 @@ void datagram_impair_change(struct datagram_impair *impair, const struct impair 
 }
 
 struct datagram_impair *datagram_impair_new(struct event_base *base, int fd,
+                                            struct datagram_pool *pool,
                                             const struct datagram_impair_events *events,
                                             void *argument)
 {
@@ -395,6 +397,7 @@ struct datagram_impair *datagram_impair_new(struct event_base *base, int fd,
     if (impair == NULL)
         return NULL;
     impair->fd = fd;
+    impair->pool = pool;
     impair->events = events;
     impair->argument = argument;
     impair->timer = evtimer_new(base, on_ready, impair);

@@ -12,6 +12,7 @@
 
 #include "echod/counters.h"
 #include "echod/datagram_batch.h"
+#include "echod/datagram_pool.h"
 #include "echod/impair.h"
 
 #include <event2/event.h>
@@ -21,7 +22,7 @@
 
 enum {
     DATAGRAM_IMPAIR_COUNT = 65536,     /* answers that a socket holds at most, ... */
-    DATAGRAM_IMPAIR_BYTES = 16 << 20,  /* ... and their bytes, with what is kept of each */
+    DATAGRAM_IMPAIR_BYTES = 16 << 20,  /* ... and their bytes in a pool, with what is kept */
     DATAGRAM_IMPAIR_OVERTAKABLE = 64,  /* that wait to be overtaken at a time */
     DATAGRAM_IMPAIR_OVERTAKE_MS = 200, /* then an answer waits no longer to be overtaken */
 };
@@ -36,6 +37,7 @@ struct datagram_impair_events {
 
 /* Make it for a socket, with nothing to do yet. Everything must outlive it. NULL with errno. */
 struct datagram_impair *datagram_impair_new(struct event_base *base, int fd,
+                                            struct datagram_pool *pool,
                                             const struct datagram_impair_events *events,
                                             void *argument);
 

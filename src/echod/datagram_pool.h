@@ -1,8 +1,8 @@
 /*
- * datagram_pool: what the datagram sockets of one worker share: a batch that is used in turn, and
- * the ports that are theirs.
+ * datagram_pool: what the datagram sockets of one worker share: a batch that is used in turn,
+ * the ports that are theirs, and how much they hold back on purpose.
  * Receives and sends nothing.
- * Called by datagram_echo; datagrams has it.
+ * Called by datagram_echo and datagram_impair; datagrams has it.
  */
 #ifndef ECHOD_DATAGRAM_POOL_H
 #define ECHOD_DATAGRAM_POOL_H
@@ -10,6 +10,7 @@
 #include "echod/datagram_batch.h"
 #include "echod/datagram_guard.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* A socket of the pool, embedded in what serves it. */
@@ -23,6 +24,7 @@ struct datagram_pool {
     struct datagram_pool_member *members;
     struct datagram_batch *spare;    /* used by whoever's turn it is */
     struct datagram_ports own_ports; /* of all members */
+    size_t held_bytes;               /* of all answers that are held back, with what is kept */
 };
 
 /* Free what is left when the last socket is closed. */
