@@ -169,7 +169,7 @@ static void wait_to_be_overtaken(struct datagram_impair *impair, struct held *he
 static ssize_t send_first(const struct datagram_impair *impair)
 {
     struct held *first = impair->queue.first;
-    _Alignas(max_align_t) unsigned char control[DATAGRAM_CONTROL_SIZE];
+    _Alignas(max_align_t) unsigned char control[DATAGRAM_CONTROL_SIZE] = {0};
     struct iovec piece = {.iov_base = first->bytes, .iov_len = first->length};
     struct msghdr message = {
         .msg_name = &first->source,
