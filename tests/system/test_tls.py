@@ -193,6 +193,7 @@ class EndTest(TlsTestCase):
         with self.serve(address=f"tls+unix://{path}") as server:
             client = self.meet_on_path(path)
             server.signal(signal.SIGSTOP)
+            harness.wait_until(lambda: server.state() == "T", "echod is stopped")
             client.write(bytes(16000))
             client.make_close_notify()
             client.flush()
@@ -207,10 +208,11 @@ class EndTest(TlsTestCase):
         with self.serve(address=f"tls+unix://{path}") as server:
             client = self.meet_on_path(path)
             with open("/proc/sys/net/core/wmem_default", encoding="ascii") as file:
-                unread = int(file.read()) * 2 // 3  # of the echo; more than twice of it blocks
+                unread = int(file.read()) * 3 // 4  # of the echo, for which there is room
             client.send(bytes(unread))
             harness.wait_until(lambda: server.report()[1][0].bytes_in == unread, "all was read")
             server.signal(signal.SIGSTOP)
+            harness.wait_until(lambda: server.state() == "T", "echod is stopped")
             client.write(bytes(60000))
             client.make_close_notify()
             client.flush()
