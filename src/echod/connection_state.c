@@ -189,6 +189,13 @@ void connection_leave_if_asked(struct connection *connection)
         connection_drain(connection, connection->reason);
 }
 
+/* Tell whether something has to come before a connection leaves: input, or its greeting. */
+static bool is_anything_first(const struct connection *connection)
+{
+    return connection->state == CONNECTION_GREETING ||
+           (connection->state < CONNECTION_DRAINING && connection_has_input_waiting(connection));
+}
+
 void connection_leave(struct connection *connection, enum close_reason reason)
 {
     struct connection_group *group = connection->group;
@@ -198,13 +205,10 @@ void connection_leave(struct connection *connection, enum close_reason reason)
         connection->overdue_reason = reason;
         timeout_touch(&group->closing, &connection->closing);
     }
-    if (may_linger && connection->state < CONNECTION_DRAINING &&
-        connection_has_input_waiting(connection))
+    if (may_linger && is_anything_first(connection))
         leave_after_input(connection, reason);
     else if (!may_linger || connection->state == CONNECTION_HANDSHAKE)
         connection_end(connection, reason);
-    else if (connection->state == CONNECTION_GREETING)
-        leave_after_input(connection, reason);
     else if (connection->state == CONNECTION_OPEN)
         connection_drain(connection, reason);
     else if (connection->state == CONNECTION_DRAINING)
