@@ -18,13 +18,20 @@ enum { WRITE_SIZE = 256 << 10 };
 
 /* --- Reading and writing --------------------------------------------------------------------- */
 
+/* What is inside already, the loop cannot see. (It adds no event that is active.) */
+static int start_shortcut(struct channel *channel)
+{
+    if (event_add(channel->socket_readable, NULL) < 0)
+        return -1;
+    if (channel->tls != NULL && tls_session_has_pending(channel->tls))
+        event_active(channel->socket_readable, EV_READ, 1);
+    return 0;
+}
+
 int channel_start_reading(struct channel *channel)
 {
-    if (channel->tls != NULL && channel->socket_readable != NULL &&
-        tls_session_has_pending(channel->tls))
-        event_active(channel->socket_readable, EV_READ, 1); /* the loop cannot see it */
     if (channel->socket_readable != NULL)
-        return event_add(channel->socket_readable, NULL);
+        return start_shortcut(channel);
     return bufferevent_enable(channel->input, EV_READ);
 }
 
