@@ -4,20 +4,20 @@
 
 #include "client.h"
 #include "pattern.h"
+#include "wire.h"
 
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 enum { EVENTS = 1024, RECEIVE_BYTES = 65536 };
 
 /* A place for one connection after another. */
 struct slot {
-    int fd;
-    uint64_t key;
+    struct wire wire;
+    bool has_sent;     /* the handshake is done */
+    bool has_finished; /* a connection, and so can resume its session */
     uint64_t connect_ns;
     uint64_t received_bytes;
 };
@@ -30,51 +30,79 @@ struct churn {
     unsigned char buffer[RECEIVE_BYTES];
 };
 
+/* Shake hands as far as it goes, and then send. */
+static enum outcome greet(struct churn *churn, struct slot *slot)
+{
+    const struct plan *plan = churn->plan;
+
+    if (wire_shake(&slot->wire) < 0)
+        return errno == EAGAIN ? OUTCOME_GOOD : OUTCOME_LOST;
+    if (plan->resumes && slot->has_finished && !wire_is_resumed(&slot->wire))
+        return OUTCOME_NOT_RESUMED;
+    if (wire_send(&slot->wire, 0, plan->size_bytes) != (ssize_t)plan->size_bytes)
+        return OUTCOME_LOST;
+    slot->has_sent = true;
+    return OUTCOME_GOOD;
+}
+
 /* Begin the slot's next connection. */
 static enum outcome begin(struct churn *churn, struct slot *slot)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = slot};
-    const size_t size = churn->plan->size_bytes;
 
-    slot->key = churn->next_key++;
     slot->connect_ns = measure_now_ns();
     slot->received_bytes = 0;
-    slot->fd = client_connect(churn->plan->port, slot->key);
-    if (slot->fd < 0)
+    slot->has_sent = false;
+    if (wire_open(&slot->wire, churn->plan->port, churn->next_key++) < 0)
         return errno == ECONNREFUSED ? OUTCOME_LOST : OUTCOME_SYSTEM;
-    if (send(slot->fd, pattern_at(slot->key, 0), size, MSG_NOSIGNAL) != (ssize_t)size)
-        return OUTCOME_LOST;
-    if (epoll_ctl(churn->epoll_fd, EPOLL_CTL_ADD, slot->fd, &event) < 0)
+    if (epoll_ctl(churn->epoll_fd, EPOLL_CTL_ADD, slot->wire.fd, &event) < 0)
         return OUTCOME_SYSTEM;
-    return OUTCOME_GOOD;
+    return greet(churn, slot);
 }
 
-/* The server's FIN came. */
+/* The server has ended too. */
 static enum outcome finish(struct churn *churn, struct slot *slot)
 {
     if (slot->received_bytes != churn->plan->size_bytes)
         return OUTCOME_LOST;
-    (void)close(slot->fd);
+    if (slot->wire.is_truncated)
+        measure_truncated(churn->measure);
+    wire_close(&slot->wire);
     measure_message(churn->measure, slot->connect_ns, measure_now_ns());
+    if (!slot->has_finished)
+        churn->measure->silent--;
+    slot->has_finished = true;
     return begin(churn, slot);
+}
+
+static enum outcome take(struct churn *churn, struct slot *slot, size_t count)
+{
+    if (slot->received_bytes + count > churn->plan->size_bytes ||
+        !pattern_matches(slot->wire.key, slot->received_bytes, churn->buffer, count))
+        return OUTCOME_WRONG_BYTES;
+    slot->received_bytes += count;
+    measure_bytes(churn->measure, count);
+    if (slot->received_bytes == churn->plan->size_bytes && wire_end(&slot->wire) < 0)
+        return OUTCOME_LOST;
+    return OUTCOME_GOOD;
 }
 
 static enum outcome on_ready(struct churn *churn, struct slot *slot)
 {
-    const ssize_t count = recv(slot->fd, churn->buffer, RECEIVE_BYTES, MSG_DONTWAIT);
+    enum outcome outcome;
+    ssize_t count;
 
-    if (count < 0)
-        return errno == EAGAIN ? OUTCOME_GOOD : OUTCOME_LOST;
-    if (count == 0)
-        return finish(churn, slot);
-    if (slot->received_bytes + (uint64_t)count > churn->plan->size_bytes ||
-        !pattern_matches(slot->key, slot->received_bytes, churn->buffer, (size_t)count))
-        return OUTCOME_WRONG_BYTES;
-    slot->received_bytes += (uint64_t)count;
-    measure_bytes(churn->measure, (uint64_t)count);
-    if (slot->received_bytes == churn->plan->size_bytes && shutdown(slot->fd, SHUT_WR) < 0)
-        return OUTCOME_LOST;
-    return OUTCOME_GOOD;
+    if (!slot->has_sent)
+        return greet(churn, slot);
+    do {
+        count = wire_receive(&slot->wire, churn->buffer, RECEIVE_BYTES);
+        if (count < 0)
+            return errno == EAGAIN ? OUTCOME_GOOD : OUTCOME_LOST;
+        if (count == 0)
+            return finish(churn, slot);
+        outcome = take(churn, slot, (size_t)count);
+    } while (outcome == OUTCOME_GOOD && wire_has_more(&slot->wire));
+    return outcome;
 }
 
 static enum outcome turn(struct churn *churn)
@@ -89,19 +117,22 @@ static enum outcome turn(struct churn *churn)
         const enum outcome outcome = on_ready(churn, slot);
 
         if (outcome != OUTCOME_GOOD)
-            return client_report(slot->key, outcome);
+            return client_report(slot->wire.key, outcome);
     }
     return count < 0 ? OUTCOME_SYSTEM : OUTCOME_GOOD;
 }
 
 static enum outcome loop(struct churn *churn, struct slot *slots)
 {
+    churn->measure->silent = churn->plan->connections;
     measure_start(churn->measure);
     for (size_t i = 0; i < churn->plan->connections; i++) {
-        const enum outcome outcome = begin(churn, &slots[i]);
+        enum outcome outcome;
 
+        slots[i].wire.kind = churn->plan->wire;
+        outcome = begin(churn, &slots[i]);
         if (outcome != OUTCOME_GOOD)
-            return client_report(slots[i].key, outcome);
+            return client_report(slots[i].wire.key, outcome);
     }
     while (!measure_is_over(churn->measure)) {
         const enum outcome outcome = turn(churn);

@@ -89,6 +89,8 @@ static const char *words_of(enum outcome outcome)
         return "nothing came back in time";
     case OUTCOME_SYSTEM:
         return strerror(errno);
+    case OUTCOME_NOT_RESUMED:
+        return "the server did not resume the session";
     }
     return "?";
 }

@@ -4,24 +4,18 @@
 
 #include "client.h"
 #include "pattern.h"
+#include "wire.h"
 
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
-enum {
-    EVENTS = 1024,   /* in one turn: all of them, so that turns are rare */
-    SEND_PIECES = 4, /* of the pattern, in one system call: 256 KiB */
-};
+enum { EVENTS = 1024 }; /* in one turn: all of them, so that turns are rare */
 
 struct stream {
-    int fd;
+    struct wire wire;
     bool is_blocked; /* the socket takes no more; EPOLLOUT is asked for */
-    uint64_t key;
     uint64_t sent_bytes;
     uint64_t received_bytes;
     uint64_t *sent_ns; /* when each message that is under way was sent; a ring of in_flight */
@@ -42,7 +36,7 @@ static int watch(const struct echoes *echoes, struct stream *stream, int operati
 
     if (stream->is_blocked)
         event.events |= EPOLLOUT;
-    return epoll_ctl(echoes->epoll_fd, operation, stream->fd, &event);
+    return epoll_ctl(echoes->epoll_fd, operation, stream->wire.fd, &event);
 }
 
 static int set_blocked(const struct echoes *echoes, struct stream *stream, bool is_blocked)
@@ -51,24 +45,6 @@ static int set_blocked(const struct echoes *echoes, struct stream *stream, bool 
         return 0;
     stream->is_blocked = is_blocked;
     return watch(echoes, stream, EPOLL_CTL_MOD);
-}
-
-/* Send at most `length` bytes of the stream's pattern with one system call. */
-static ssize_t send_pattern(const struct stream *stream, uint64_t length)
-{
-    struct iovec pieces[SEND_PIECES];
-    struct msghdr message = {.msg_iov = pieces};
-    uint64_t offset = stream->sent_bytes;
-
-    while (length > 0 && message.msg_iovlen < SEND_PIECES) {
-        struct iovec *piece = &pieces[message.msg_iovlen++];
-
-        piece->iov_base = pattern_at(stream->key, offset);
-        piece->iov_len = length < PATTERN_PIECE_BYTES ? (size_t)length : PATTERN_PIECE_BYTES;
-        offset += piece->iov_len;
-        length -= piece->iov_len;
-    }
-    return sendmsg(stream->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 /* Note when the messages began whose first byte is among the `count` bytes just sent. */
@@ -91,7 +67,8 @@ static enum outcome fill(const struct echoes *echoes, struct stream *stream, uin
     const uint64_t limit = (echoed + plan->in_flight) * plan->size_bytes;
 
     while (stream->sent_bytes < limit) {
-        const ssize_t count = send_pattern(stream, limit - stream->sent_bytes);
+        const ssize_t count =
+            wire_send(&stream->wire, stream->sent_bytes, limit - stream->sent_bytes);
 
         if (count < 0 && errno == EAGAIN)
             return set_blocked(echoes, stream, true) < 0 ? OUTCOME_SYSTEM : OUTCOME_GOOD;
@@ -116,24 +93,35 @@ static void note_received(const struct echoes *echoes, struct stream *stream, ui
         measure_message(echoes->measure, stream->sent_ns[echoed % plan->in_flight], now_ns);
 }
 
-/* Receive once, check it, and send what may follow. */
-static enum outcome take(struct echoes *echoes, struct stream *stream)
+/* Check what was received, and send what may follow. */
+static enum outcome take(struct echoes *echoes, struct stream *stream, size_t count)
 {
-    const ssize_t count =
-        recv(stream->fd, echoes->buffer, echoes->plan->receive_bytes, MSG_DONTWAIT);
     uint64_t now_ns;
 
-    if (count < 0 && errno == EAGAIN)
-        return OUTCOME_GOOD;
-    if (count <= 0)
-        return OUTCOME_LOST;
-    if (!pattern_matches(stream->key, stream->received_bytes, echoes->buffer, (size_t)count))
+    if (!pattern_matches(stream->wire.key, stream->received_bytes, echoes->buffer, count))
         return OUTCOME_WRONG_BYTES;
-    if (stream->received_bytes + (uint64_t)count > stream->sent_bytes)
+    if (stream->received_bytes + count > stream->sent_bytes)
         return OUTCOME_WRONG_BYTES; /* right, but nobody sent them yet */
     now_ns = measure_now_ns();
-    note_received(echoes, stream, (uint64_t)count, now_ns);
+    note_received(echoes, stream, count, now_ns);
     return stream->is_blocked ? OUTCOME_GOOD : fill(echoes, stream, now_ns);
+}
+
+/* Receive once, and also what the socket no longer tells of. */
+static enum outcome receive(struct echoes *echoes, struct stream *stream)
+{
+    enum outcome outcome;
+    ssize_t count;
+
+    do {
+        count = wire_receive(&stream->wire, echoes->buffer, echoes->plan->receive_bytes);
+        if (count < 0 && errno == EAGAIN)
+            return OUTCOME_GOOD;
+        if (count <= 0)
+            return OUTCOME_LOST;
+        outcome = take(echoes, stream, (size_t)count);
+    } while (outcome == OUTCOME_GOOD && wire_has_more(&stream->wire));
+    return outcome;
 }
 
 static enum outcome on_ready(struct echoes *echoes, struct stream *stream, uint32_t events)
@@ -143,7 +131,7 @@ static enum outcome on_ready(struct echoes *echoes, struct stream *stream, uint3
     if ((events & EPOLLOUT) != 0)
         outcome = fill(echoes, stream, measure_now_ns());
     if (outcome == OUTCOME_GOOD && (events & ~(uint32_t)EPOLLOUT) != 0)
-        outcome = take(echoes, stream);
+        outcome = receive(echoes, stream);
     return outcome;
 }
 
@@ -159,7 +147,7 @@ static enum outcome turn(struct echoes *echoes)
         const enum outcome outcome = on_ready(echoes, stream, events[i].events);
 
         if (outcome != OUTCOME_GOOD)
-            return client_report(stream->key, outcome);
+            return client_report(stream->wire.key, outcome);
     }
     return count < 0 ? OUTCOME_SYSTEM : OUTCOME_GOOD;
 }
@@ -206,16 +194,26 @@ static enum outcome loop(struct echoes *echoes)
     return OUTCOME_GOOD;
 }
 
+static enum outcome open_stream(const struct echoes *echoes, struct stream *stream, uint64_t key)
+{
+    const struct plan *plan = echoes->plan;
+
+    stream->sent_ns = calloc(plan->in_flight, sizeof(*stream->sent_ns));
+    stream->wire.kind = plan->wire;
+    if (stream->sent_ns == NULL || wire_open(&stream->wire, plan->port, key) < 0)
+        return OUTCOME_SYSTEM;
+    if (wire_shake_hands(&stream->wire) < 0)
+        return errno == ETIMEDOUT ? OUTCOME_STALLED : OUTCOME_LOST;
+    return watch(echoes, stream, EPOLL_CTL_ADD) < 0 ? OUTCOME_SYSTEM : OUTCOME_GOOD;
+}
+
 static enum outcome open_streams(struct echoes *echoes)
 {
     for (size_t i = 0; i < echoes->plan->connections; i++) {
-        struct stream *stream = &echoes->streams[i];
+        const enum outcome outcome = open_stream(echoes, &echoes->streams[i], i);
 
-        stream->key = i;
-        stream->sent_ns = calloc(echoes->plan->in_flight, sizeof(*stream->sent_ns));
-        stream->fd = client_connect(echoes->plan->port, i);
-        if (stream->sent_ns == NULL || stream->fd < 0 || watch(echoes, stream, EPOLL_CTL_ADD) < 0)
-            return client_report(i, OUTCOME_SYSTEM);
+        if (outcome != OUTCOME_GOOD)
+            return client_report(i, outcome);
     }
     return OUTCOME_GOOD;
 }

@@ -5,7 +5,9 @@
  */
 #include <config.h>
 
+#include "client.h"
 #include "pattern.h"
+#include "wire.h"
 #include "works.h"
 
 #include <getopt.h>
@@ -26,21 +28,29 @@ static const char usage[] =
     "                            once, close; idle: hold connections until standard input ends;\n"
     "                            datagrams: send bursts of UDP\n"
     "  --connections N           at the same time (default: 1)\n"
-    "  --size BYTES              of a message (default: 64; churn and idle: at most 64 KiB)\n"
+    "  --size BYTES              of a message (default: 64; churn and idle: at most 64 KiB; churn "
+    "over\n"
+    "                            TLS: 16 KiB)\n"
     "  --in-flight N             messages sent ahead of their echo (default: 1); the size of a\n"
     "                            burst of datagrams, at most 64\n"
     "  --trains                  datagrams leave as one, as QUIC stacks send them (UDP_SEGMENT)\n"
     "  --receive BYTES           at most, at once (default: 128 KiB)\n"
+#ifdef HAVE_OPENSSL
+    "  --tls                     echoes and churn over TLS 1.3; churn ends with close_notify\n"
+    "  --resume                  and resumes the session of the connection before\n"
+#endif
     "  --warm-up SECONDS         before it counts (default: 0)\n"
     "  --seconds SECONDS         how long it counts (default: 1)\n"
     "  --count N                 or until N messages were counted\n"
     "  --hold                    then go on, without counting, until standard input ends\n"
     "\n"
     "Exit status: 0; 1 if wrong bytes came back, 2 if a connection was lost, 3 if nothing came\n"
-    "for 5 seconds, 4 if the system refused something, 64 if the command line is wrong.\n";
+    "for 5 seconds, 4 if the system refused something, 5 if a session was not resumed, 64 if the\n"
+    "command line is wrong.\n";
 
 struct options {
     enum work work;
+    bool has_tls;
     struct plan plan;
     struct measure measure;
 };
@@ -78,10 +88,15 @@ static bool fits(const struct options *options)
 {
     const struct plan *plan = &options->plan;
 
+    if (options->has_tls && options->work != WORK_ECHOES && options->work != WORK_CHURN)
+        return false;
+    if (plan->resumes && !(options->has_tls && options->work == WORK_CHURN))
+        return false;
     switch (options->work) {
     case WORK_ECHOES:
         return true;
     case WORK_CHURN:
+        return plan->size_bytes <= (options->has_tls ? WORKS_RECORD_BYTES : PATTERN_PIECE_BYTES);
     case WORK_IDLE:
         return plan->size_bytes <= PATTERN_PIECE_BYTES;
     case WORK_DATAGRAMS:
@@ -100,6 +115,10 @@ static void parse(struct options *options, int argument_count, char *arguments[]
         {"size", required_argument, NULL, 's'},
         {"in-flight", required_argument, NULL, 'f'},
         {"trains", no_argument, NULL, 'g'},
+#ifdef HAVE_OPENSSL
+        {"tls", no_argument, NULL, 'l'},
+        {"resume", no_argument, NULL, 'r'},
+#endif
         {"receive", required_argument, NULL, 'm'},
         {"warm-up", required_argument, NULL, 'u'},
         {"seconds", required_argument, NULL, 't'},
@@ -128,6 +147,10 @@ static void parse(struct options *options, int argument_count, char *arguments[]
             plan->in_flight = (size_t)number(name, optarg, 1, 1000000);
         else if (letter == 'g')
             plan->has_trains = true;
+        else if (letter == 'l')
+            options->has_tls = true;
+        else if (letter == 'r')
+            plan->resumes = true;
         else if (letter == 'm')
             plan->receive_bytes = (size_t)number(name, optarg, 1, WORKS_RECEIVE_BYTES);
         else if (letter == 'u')
@@ -155,17 +178,30 @@ static void print(const struct measure *measure, size_t starved)
 
     (void)printf("{\"messages\": %ju, \"bytes\": %ju, \"seconds\": %.6f, \"p50_us\": %.3f, "
                  "\"p99_us\": %.3f, \"max_us\": %.3f, \"starved\": %zu, \"lost\": %ju, "
-                 "\"own_cpu_seconds\": %.6f}\n",
+                 "\"truncated\": %ju, \"own_cpu_seconds\": %.6f}\n",
                  (uintmax_t)measure->messages, (uintmax_t)measure->bytes,
                  (double)(measure->end_ns - measure->begin_ns) / 1e9,
                  (double)histogram_quantile(latencies, 0.5) / 1e3,
                  (double)histogram_quantile(latencies, 0.99) / 1e3,
                  (double)latencies->largest / 1e3, starved, (uintmax_t)measure->lost,
-                 (double)measure->own_cpu_ns / 1e9);
+                 (uintmax_t)measure->truncated, (double)measure->own_cpu_ns / 1e9);
+}
+
+static const struct wire_kind *wire_of(const struct options *options)
+{
+#ifdef HAVE_OPENSSL
+    if (options->has_tls)
+        return wire_tls(options->plan.resumes);
+#endif
+    (void)options;
+    return wire_plain();
 }
 
 static enum outcome run(struct options *options, size_t *starved)
 {
+    options->plan.wire = wire_of(options);
+    if (options->plan.wire == NULL)
+        return client_report(0, OUTCOME_SYSTEM);
     switch (options->work) {
     case WORK_ECHOES:
         return echoes_run(&options->plan, &options->measure, starved);

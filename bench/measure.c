@@ -54,6 +54,12 @@ void measure_lost(struct measure *measure, uint64_t datagrams)
         measure->lost += datagrams;
 }
 
+void measure_truncated(struct measure *measure)
+{
+    if (measure->state == MEASURE_COUNTING)
+        measure->truncated++;
+}
+
 /* Time is up, and each connection answered, or some never will. */
 static bool is_warm(const struct measure *measure, uint64_t now_ns)
 {

@@ -29,7 +29,8 @@ struct measure {
     uint64_t own_cpu_ns; /* what the generator itself used while it counted */
     uint64_t messages;
     uint64_t bytes;
-    uint64_t lost; /* datagrams */
+    uint64_t lost;      /* datagrams */
+    uint64_t truncated; /* connections over TLS that ended without close_notify */
     struct histogram latencies_ns;
 };
 
@@ -47,6 +48,9 @@ void measure_message(struct measure *measure, uint64_t sent_ns, uint64_t now_ns)
 
 /* Count datagrams that did not come back. */
 void measure_lost(struct measure *measure, uint64_t datagrams);
+
+/* Count a connection that its server ended without close_notify. */
+void measure_truncated(struct measure *measure);
 
 /* Begin or end counting if it is time. Return whether to stop. Call it once per turn. */
 bool measure_is_over(struct measure *measure);

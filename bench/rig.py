@@ -214,3 +214,21 @@ def _answers(port, kind):
             return probe.recv(1) == b"?"
         except OSError:
             return False
+
+
+# The certificate of those that speak TLS.
+
+
+def make_certificate(directory):
+    """Make one and its key in one file; return its path, or None without openssl(1)."""
+    path = os.path.join(directory, "certificate.pem")
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+               "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30", "-subj", "/CN=localhost",
+               "-keyout", path, "-out", path + ".part"]
+    if shutil.which("openssl") is None:
+        return None
+    subprocess.run(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+    with open(path + ".part", encoding="ascii") as part, \
+            open(path, "a", encoding="ascii") as whole:
+        whole.write(part.read())
+    return path

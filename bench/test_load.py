@@ -4,16 +4,21 @@ Needs no echod: the servers here are wrong on purpose.
 Run by `make bench-check`.
 """
 
+import contextlib
 import json
 import os
 import socket
+import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 import unittest
 
+import rig
+
 LOAD = os.environ.get("BENCH_LOAD", "bench/load")
-GOOD, WRONG_BYTES, LOST, STALLED = 0, 1, 2, 3
+GOOD, WRONG_BYTES, LOST, STALLED, NOT_RESUMED = 0, 1, 2, 3, 5
 
 
 class Server:
@@ -45,6 +50,30 @@ class Server:
 
     def close(self):
         self.listener.close()
+
+
+class TlsServer(Server):
+    """The same over TLS. Answers close_notify, unless it is `rude`."""
+
+    def __init__(self, twist, certificate, has_tickets=True, is_rude=False):
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(certificate)
+        self.context.num_tickets = 2 if has_tickets else 0
+        self.is_rude = is_rude
+        super().__init__(twist)
+
+    def serve(self, client):
+        with contextlib.suppress(OSError), \
+                self.context.wrap_socket(client, server_side=True) as stream:
+            super().serve(stream if self.is_rude else Polite(stream))
+
+
+class Polite:
+    """A stream whose close ends TLS first."""
+
+    def __init__(self, stream):
+        self.recv, self.sendall = stream.recv, stream.sendall
+        self.close = lambda: stream.unwrap().close()
 
 
 class DatagramServer:
@@ -166,6 +195,56 @@ class TestLoad(unittest.TestCase):
 
     def test_silence_is_noticed(self):
         self.expect(STALLED, lambda piece, offset: piece if offset < 1000 else b"")
+
+
+@unittest.skipUnless("--tls" in subprocess.run([LOAD, "--help"], stdout=subprocess.PIPE, text=True,
+                                               check=True).stdout, "built without OpenSSL")
+class TestTls(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        directory = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(directory.cleanup)
+        cls.certificate = rig.make_certificate(directory.name)
+        if cls.certificate is None:
+            raise unittest.SkipTest("openssl is not installed")
+
+    def expect(self, status, twist, arguments, **options):
+        """Load a server; return what was printed, as JSON if all was well."""
+        server = TlsServer(twist, self.certificate, **options)
+        self.addCleanup(server.close)
+        done = subprocess.run(
+            [LOAD, "--port", str(server.port), "--seconds", "0.2", "--tls", *arguments.split()],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, status, done.stderr)
+        self.assertEqual(done.stderr == "", status == GOOD)
+        return json.loads(done.stdout.splitlines()[-1]) if status == GOOD else None
+
+    def test_a_right_echo_is_counted(self):
+        for arguments in ["--connections 5", "--size 100000 --in-flight 3",
+                          "--size 65536 --in-flight 300", "--size 1 --in-flight 1000",
+                          "--work churn --connections 5", "--work churn --resume"]:
+            with self.subTest(arguments):
+                result = self.expect(GOOD, lambda piece, _: piece, arguments)
+                self.assertGreater(result["messages"], 0)
+                self.assertEqual(result["starved"], 0)
+
+    def test_wrong_bytes_are_noticed(self):
+        for arguments in ["", "--size 1048576"]:
+            self.expect(WRONG_BYTES, flip_byte_1000, arguments)
+        for arguments in ["", "--work churn"]:
+            self.expect(WRONG_BYTES, lambda piece, _: piece + b"x", arguments)
+
+    def test_an_early_end_is_noticed(self):
+        self.expect(LOST, end_after_1000, "")
+        self.expect(LOST, lambda piece, _: end_after_1000(piece, 2000), "--work churn")
+
+    def test_an_end_without_close_notify_is_counted(self):
+        for is_rude in (False, True):
+            result = self.expect(GOOD, lambda piece, _: piece, "--work churn", is_rude=is_rude)
+            self.assertEqual(result["truncated"], result["messages"] if is_rude else 0)
+
+    def test_a_full_handshake_is_noticed(self):
+        self.expect(NOT_RESUMED, lambda piece, _: piece, "--work churn --resume", has_tickets=False)
 
 
 class TestDatagrams(unittest.TestCase):

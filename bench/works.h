@@ -12,8 +12,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct wire_kind;
+
 struct plan {
-    uint16_t port; /* of 127.0.0.1 */
+    const struct wire_kind *wire; /* what carries the bytes of echoes and churn */
+    bool resumes;                 /* a connection of churn must resume the session before it */
+    uint16_t port;                /* of 127.0.0.1 */
     size_t connections;
     size_t size_bytes;    /* of a message */
     size_t in_flight;     /* messages that are sent ahead of their echo */
@@ -29,11 +33,13 @@ enum outcome {
     OUTCOME_LOST = 2,        /* the server closed or reset a connection, or did not accept it */
     OUTCOME_STALLED = 3,     /* nothing came for WORKS_PATIENCE_MS */
     OUTCOME_SYSTEM = 4,      /* this machine refused something */
+    OUTCOME_NOT_RESUMED = 5, /* a handshake was a full one */
 };
 
 enum {
     WORKS_PATIENCE_MS = 5000,
     WORKS_RECEIVE_BYTES = 131072, /* more falls out of the cache before it is compared */
+    WORKS_RECORD_BYTES = 16384,   /* the most that TLS sends as one */
     WORKS_BURST = 64,
     WORKS_LEAST_DATAGRAM = 16, /* its number, and some of the pattern */
     WORKS_MOST_DATAGRAM = 65507,
@@ -47,8 +53,9 @@ enum {
 enum outcome echoes_run(const struct plan *plan, struct measure *measure, size_t *starved);
 
 /*
- * churn: connect, send one message, check its echo, shut down, wait for the server's FIN, close;
- * always so many at the same time. What is counted, and timed, is a connection.
+ * churn: connect, shake hands if there is TLS, send one message, check its echo, shut down, wait
+ * for the server's FIN or close_notify, close; always so many at the same time. What is counted,
+ * and timed, is a connection.
  */
 enum outcome churn_run(const struct plan *plan, struct measure *measure);
 
