@@ -10,7 +10,6 @@ import json
 import os
 import resource
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -18,12 +17,16 @@ import time
 import rig
 
 Work = collections.namedtuple("Work", "name about load unit calls_messages kind",
-                              defaults=(socket.SOCK_STREAM,))
+                              defaults=(rig.TCP,))
 
 
 def _datagrams(name, about, load, calls_messages):
     return Work(name, about, "--work datagrams " + load, "datagram", calls_messages,
-                socket.SOCK_DGRAM)
+                rig.UDP)
+
+
+def _tls(name, about, load, unit, calls_messages):
+    return Work(name, about, "--tls " + load, unit, calls_messages, rig.TLS)
 
 
 WORKS = [
@@ -48,16 +51,23 @@ WORKS = [
                "--connections 4 --size 1400 --in-flight 64 --trains", 10000),
     _datagrams("u5", "4 flows, datagrams of 60,000 B in bursts of 2",
                "--connections 4 --size 60000 --in-flight 2", 3000),
+    _tls("t1", "50 connections, 64 B ping-pong over TLS 1.3", "--connections 50", "message", 10000),
+    _tls("t2", "10 connections, 16 KiB messages, 16 in flight, over TLS 1.3",
+         "--connections 10 --size 16384 --in-flight 16", "KiB", 5000),
+    _tls("t3", "10 connections at a time: connect, handshake of TLS 1.3, one 64 B echo, "
+         "close_notify from both, close", "--work churn --connections 10", "connection", 1000),
+    _tls("t3r", "the same, each with the session of one before",
+         "--work churn --connections 10 --resume", "connection", 1000),
 ]
 
-OF_DATAGRAMS = [work.name for work in WORKS if work.kind == socket.SOCK_DGRAM]
+KIND_OF = {work.name: work.kind for work in WORKS}
 
 Sample = collections.namedtuple("Sample", "cpu_seconds units seconds p50_us p99_us generator_share "
-                                "starved lost_share")
+                                "starved lost_share truncated")
 
 Memory = collections.namedtuple("Memory", "bytes_each connections")
 
-_WORDS = {1: "WRONG", 2: "lost", 3: "stalls", 4: "fails"}  # load's exit status
+_WORDS = {1: "WRONG", 2: "lost", 3: "stalls", 4: "fails", 5: "full"}  # load's exit status
 WARM_UP_SECONDS = 0.15
 NOT_FOR_FORKS = ["w2b"]  # a thousand processes
 
@@ -188,7 +198,7 @@ def _sample(work, result, begin, end):
         raise rig.Failure("slow", "not one message was complete")
     return Sample(cpu_seconds, units, seconds, result["p50_us"], result["p99_us"],
                   result["own_cpu_seconds"] / seconds, result["starved"],
-                  result["lost"] / (result["lost"] + result["messages"]))
+                  result["lost"] / (result["lost"] + result["messages"]), result["truncated"])
 
 
 def _wait_until_traced(server, strace):

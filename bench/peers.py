@@ -11,14 +11,17 @@ import shlex
 import shutil
 import subprocess
 
+import rig
+
 BASELINE = "epoll_level"
 AGAIN = "epoll_level again"  # the baseline as one of the peers: shows how much is noise
 
-# `command` serves TCP, `udp_command` UDP; empty where the server does not. One that
-# leaves out {port} has the port of its service. `works` are the only ones that it is measured in, if
-# not empty; with `has_log_pipe`, a reader reads its standard error, which otherwise goes to a file.
-Peer = collections.namedtuple("Peer", "name command forks version udp_command works has_log_pipe",
-                              defaults=((), (), False))
+# `commands` has one for each kind of rig's that the server speaks. One that leaves out {port} has the
+# port of its service; {echo_port} is another one, for what stands behind it. `works` are the only ones
+# that it is measured in, if not empty; with `has_log_pipe`, a reader reads its standard error, which
+# otherwise goes to a file.
+Peer = collections.namedtuple("Peer", "name commands forks version works has_log_pipe",
+                              defaults=((), False))
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -28,18 +31,26 @@ QUICK = [AGAIN, "echod", "echod log file", "echod log pipe", "echod log json", "
 
 LOGGED = ["w4"]  # a line a connection
 DATAGRAMS = ["u1", "u2", "u3", "u4", "u5"]
+TLS = ["t1", "t2", "t3", "t3r"]
 
 
-def find(build, echod, also):
-    """Return the servers that can be run here, by name, and sentences about the others."""
+def find(build, echod, also, certificate):
+    """
+    Return the servers that can be run here, by name, and sentences about the others. They have this
+    certificate for TLS, or None.
+    """
     found, missing = {}, []
 
     def add(name, program, arguments="{port}", forks=False, version="", hint=None, udp="",
-            **more):
+            tls="", **more):
         path = program if os.path.sep in program else shutil.which(program)
         if path is not None and os.access(path, os.X_OK):
-            found[name] = Peer(name, [path, *shlex.split(arguments)], forks, version,
-                               udp and shlex.split(udp), **more)
+            commands = {rig.TCP: arguments and f"{shlex.quote(path)} {arguments}", rig.UDP: udp,
+                        rig.TLS: "" if certificate is None else tls}
+            words = {kind: [word.replace("{certificate}", str(certificate))
+                            for word in shlex.split(command)]
+                     for kind, command in commands.items() if command}
+            found[name] = Peer(name, words, forks, version, **more)
         else:
             missing.append(f"{name}: {hint or program + ' is not installed'}")
 
@@ -50,15 +61,19 @@ def find(build, echod, also):
         return shlex.quote(os.path.join(HERE, "servers", name))
 
     logged_arguments = "--listen 127.0.0.1:{port}"
-    add(BASELINE, built("epoll_level"), udp=f"{built('udp_loop')} {{port}}")
-    add(AGAIN, built("epoll_level"), udp=f"{built('udp_loop')} {{port}}")
+    for name in (BASELINE, AGAIN):
+        add(name, built("epoll_level"), udp=f"{built('udp_loop')} {{port}}",
+            tls=f"{built('tls_loop')} {{port}} {{certificate}}")
     if "--no-config" in _output(echod, "--help"):
         logged_arguments += " --no-config"
     echod_arguments = logged_arguments + " --log-level warning"
+    echod_tls = f"{echod} " + echod_arguments.replace(
+        "127.0.0.1:{port}", "tls://127.0.0.1:{port},cert={certificate}")
     add("echod", echod, echod_arguments, version=_said(echod, "--version"),
-        udp=f"{echod} {echod_arguments.replace('--listen ', '--listen udp://')}")
+        udp=f"{echod} {echod_arguments.replace('--listen ', '--listen udp://')}", tls=echod_tls)
     if "--no-shortcuts" in _output(echod, "--help"):
-        add("echod canonical", echod, echod_arguments + " --no-shortcuts")
+        add("echod canonical", echod, echod_arguments + " --no-shortcuts",
+            tls=echod_tls + " --no-shortcuts")
     else:
         missing.append("echod canonical: this echod has no --no-shortcuts")
     add("echod log file", echod, logged_arguments, works=LOGGED)
@@ -66,7 +81,10 @@ def find(build, echod, also):
     add("echod log json", echod, logged_arguments + " --log-format json", works=LOGGED)
     for name, command in also:
         program, _, arguments = command.partition(" ")
-        add(name, program, arguments)
+        if "{certificate}" in command:
+            add(name, program, arguments="", tls=command)
+        else:
+            add(name, program, arguments)
     add("epoll_edge", built("epoll_edge"))
     add("io_uring", built("uring"), version=_library("liburing"), hint="built without liburing")
     add("libevent", built("libevent"), version=_library("libevent"))
@@ -74,7 +92,7 @@ def find(build, echod, also):
     add("libuv", built("libuv"), version=_library("libuv"), hint="built without libuv",
         udp=f"{built('udp_libuv')} {{port}}")
     add("go", built("go"), version=_said("go", "version"), hint="built without Go",
-        udp=f"{built('udp-go')} {{port}}")
+        udp=f"{built('udp-go')} {{port}}", tls=f"{built('tls-go')} {{port}} {{certificate}}")
     add("node", "node", f"{here('echo.js')} {{port}}", version=_said("node", "--version"),
         udp=f"node {here('udp.js')} {{port}}")
     add("mio", built("mio"), version=_mio(), hint="built without cargo or librust-mio-dev")
@@ -90,10 +108,20 @@ def find(build, echod, also):
         missing.append("inetutils: inetutils-inetd is not installed")
     add("socat", "socat", "TCP-LISTEN:{port},bind=127.0.0.1,fork,reuseaddr,backlog=4096 PIPE",
         forks=True, version=_said("socat", "-V"),
-        udp="socat UDP-RECVFROM:{port},bind=127.0.0.1,fork PIPE")
+        udp="socat UDP-RECVFROM:{port},bind=127.0.0.1,fork PIPE",
+        tls="socat OPENSSL-LISTEN:{port},bind=127.0.0.1,fork,reuseaddr,backlog=4096,"
+            "cert={certificate},verify=0 PIPE")
     add("ncat", "ncat", "--listen 127.0.0.1 {port} --keep-open --max-conns 1000 --exec /bin/cat",
         forks=True, version=_said("ncat", "--version"),
         udp="ncat --udp --listen 127.0.0.1 {port} --keep-open --exec /bin/cat")
+    for name in ("haproxy", "nginx"):  # and a child that they forward to
+        if certificate is not None and shutil.which(name):
+            add(name, os.path.join(HERE, "servers", f"{name}.sh"), arguments="", forks=True,
+                version=_said(name, "-v"), works=TLS,
+                tls=f"{here(name + '.sh')} {{port}} {{certificate}} {{echo_port}} "
+                    f"{shlex.quote(built('epoll_level'))}")
+        elif certificate is not None:
+            missing.append(f"{name}: {name} is not installed")
     return found, missing
 
 

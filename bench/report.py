@@ -18,11 +18,12 @@ import rig
 
 # A server's figures divided by the mean of those of the baseline before and after it; capacity the
 # other way round, so that more is better there.
-Ratios = collections.namedtuple("Ratios", "capacity throughput p50 p99 starved lost_share")
+Ratios = collections.namedtuple("Ratios", "capacity throughput p50 p99 starved lost_share truncated")
 
 CAPACITY_AT_LEAST = {
     "w1": 1.0, "w2a": 1.0, "w2b": 1.0, "w3a": 1.9, "w3b": 4.0, "w3f": 3.5, "w4": 1.0,
-    "u1": 0.95, "u2": 1.0, "u3": 1.0, "u4": 15.0, "u5": 0.95}
+    "u1": 0.95, "u2": 1.0, "u3": 1.0, "u4": 15.0, "u5": 0.95,
+    "t1": 1.0, "t2": 1.0, "t3": 1.0, "t3r": 1.0}
 P99_AT_MOST = 1.05
 LOGGED_AT_LEAST = {"echod log file": 0.92, "echod log pipe": 0.92, "echod log json": 0.9}
 BYTES_AT_MOST = 1536
@@ -30,6 +31,10 @@ TWO_WORKERS_AT_LEAST = 1.8
 NOISE = 1.03  # what the same command run twice may differ by
 MAY_BE_AHEAD = {("w2a", "io_uring"), ("w2b", "io_uring"), ("w4", "io_uring")}
 
+MARKS = {"*": ("starved", "in some round, some connections got nothing while it was counted"),
+         "!": ("truncated", "ends connections without close_notify")}
+BASELINE_CALLS = {rig.TCP: "read and write", rig.UDP: "recvfrom and sendto",
+                  rig.TLS: "SSL_read and SSL_write"}
 TABLES = [
     ("capacity", "Capacity: server CPU time per unit, the baseline's divided by the server's; "
                  "above 1, a core does more"),
@@ -53,7 +58,7 @@ def ratios(sample, before, after):
     return Ratios(mean(cost) / cost(sample), rate(sample) / mean(rate),
                   sample.p50_us / mean(lambda one: one.p50_us),
                   sample.p99_us / mean(lambda one: one.p99_us), sample.starved,
-                  sample.lost_share)
+                  sample.lost_share, sample.truncated)
 
 
 def _spread_percent(values):
@@ -84,9 +89,9 @@ def _works(run):
 
 
 def _groups(run):
-    """The works, in tables of their own: streams, and datagrams."""
-    groups = [[work for work in _works(run) if (work.name in measures.OF_DATAGRAMS) == is_datagrams]
-              for is_datagrams in (False, True)]
+    """The works, in tables of their own: streams, datagrams, and TLS."""
+    groups = [[work for work in _works(run) if work.kind == kind]
+              for kind in (rig.TCP, rig.UDP, rig.TLS)]
     return [works for works in groups if works]
 
 
@@ -106,8 +111,9 @@ def print_all(run, missing, cpu):
         for figure, title in TABLES:
             _print_ratios(run, works, figure, title)
         _print_losses(run, works)
-    if any(one.starved for cell in run.cells.values() for one in cell):
-        print("* in some round, some connections got nothing while it was counted\n")
+    for mark, (figure, sentence) in MARKS.items():
+        if any(getattr(one, figure) for cell in run.cells.values() for one in cell):
+            print(f"{mark} {sentence}\n")
     if run.calls:
         _print_calls(run)
     if run.memory:
@@ -168,8 +174,8 @@ def _print_baseline(run, works):
     def share(work):
         return f"{100 * median(work, lambda one: one.generator_share):.0f} %"
 
-    loop = "recvfrom and sendto" if works[0].name in measures.OF_DATAGRAMS else "read and write"
-    title = f"{peers.BASELINE}, the baseline: a level-triggered epoll loop with {loop}"
+    title = (f"{peers.BASELINE}, the baseline: a level-triggered epoll loop with "
+             + BASELINE_CALLS[works[0].kind])
     _print_table(title, [work.name for work in works], [
         ("server CPU per unit", [cost(work) for work in works]),
         ("throughput", [rate(work) for work in works]),
@@ -184,7 +190,8 @@ def _print_ratios(run, works, figure, title):
         values = _values(run, work.name, name, figure)
         if not values:
             return _word(run, work.name, name)
-        mark = "*" if any(_values(run, work.name, name, "starved")) else " "
+        mark = next((mark for mark, (what, _) in MARKS.items()
+                     if any(_values(run, work.name, name, what))), " ")
         return f"{statistics.median(values):.2f}{mark}±{_spread_percent(values):<2.0f}"
 
     _print_table(title, [work.name for work in works],
@@ -211,17 +218,23 @@ def _print_losses(run, works):
 
 
 def _print_calls(run):
-    works = [work for work in measures.WORKS if work.calls_messages is not None
-             and work.name not in measures.OF_DATAGRAMS]
-    names = run.compared_in_all()
+    for kind in (rig.TCP, rig.TLS):
+        works = [work for work in measures.WORKS
+                 if work.calls_messages is not None and work.kind == kind]
+        names = [name for name in run.compared_in_all()
+                 if any(run.calls.get((work.name, name)) for work in works)]
+        if names:
+            _print_calls_of(run, works, names)
 
+
+def _print_calls_of(run, works, names):
     def cell(work, name):
         calls = run.calls[work.name, name]
         if calls is None:
             return _word(run, f"calls {work.name}", name)
         return f"{calls:.2f}"
 
-    _print_table("System calls per message (w4: per connection)", [work.name for work in works],
+    _print_table("System calls per message (w4, t3: per connection)", [work.name for work in works],
                  [(name, [cell(work, name) for work in works]) for name in names])
 
 

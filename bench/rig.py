@@ -12,6 +12,7 @@ import resource
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -169,20 +170,26 @@ def _cpu_seconds_of_ended_children(pid):
 
 
 ECHO_PORT = 7  # RFC 862
+TCP, UDP, TLS = "tcp", "udp", "tls"  # what a server speaks
+
+
+def _socket(kind):
+    return socket.socket(type=socket.SOCK_DGRAM if kind == UDP else socket.SOCK_STREAM)
 
 
 def free_port(kind):
-    with socket.socket(type=kind) as probe:
+    with _socket(kind) as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
 @contextlib.contextmanager
-def running(peer, cpus, kind=socket.SOCK_STREAM):
+def running(peer, cpus, kind=TCP):
     """Start a server, wait until it answers, hand out it and its port; end it afterwards."""
-    command = peer.command if kind == socket.SOCK_STREAM else peer.udp_command
+    command = peer.commands[kind]
     port = free_port(kind) if any("{port}" in word for word in command) else ECHO_PORT
-    command = [word.replace("{port}", str(port)) for word in command]
+    command = [word.replace("{port}", str(port)).replace("{echo_port}", str(free_port(TCP)))
+               for word in command]
     with contextlib.ExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-"))
         pipes = {}
@@ -206,14 +213,22 @@ def _reader():
 
 
 def _answers(port, kind):
-    with socket.socket(type=kind) as probe:
+    with _socket(kind) as probe:
         probe.settimeout(1)
         try:
             probe.connect(("127.0.0.1", port))
-            probe.sendall(b"?")
-            return probe.recv(1) == b"?"
+            with _tls_over(probe) if kind == TLS else probe as stream:
+                stream.sendall(b"?")
+                return stream.recv(1) == b"?"
         except OSError:
             return False
+
+
+def _tls_over(probe):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context.wrap_socket(probe)
 
 
 # The certificate of those that speak TLS.
