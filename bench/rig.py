@@ -92,7 +92,7 @@ class Process:
 
     def __init__(self, command, cpus, **pipes):
         def prepare():
-            os.setpgid(0, 0)  # Ctrl-C is for us
+            os.setpgid(0, 0)  # Ctrl-C is for us, and children are found
             _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             os.sched_setaffinity(0, cpus)
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
@@ -113,6 +113,8 @@ class Process:
         for pid in _family(self.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)  # whose parent has ended
         self._popen.wait()
         for stream in (self.stdin, self.stdout, self._errors):
             if stream is not None:
