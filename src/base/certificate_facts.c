@@ -82,7 +82,7 @@ static void append(char text[CERTIFICATE_TEXT_SIZE], const char *part, size_t le
         memcpy(text + CERTIFICATE_TEXT_SIZE - sizeof "...", "...", sizeof "...");
 }
 
-void certificate_subject(const X509 *certificate, char text[CERTIFICATE_TEXT_SIZE])
+static void format_name(const X509_NAME *name, char text[CERTIFICATE_TEXT_SIZE])
 {
     const unsigned long flags = XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB;
     BIO *bio = BIO_new(BIO_s_mem());
@@ -92,11 +92,21 @@ void certificate_subject(const X509 *certificate, char text[CERTIFICATE_TEXT_SIZ
     text[0] = '\0';
     if (bio == NULL)
         return;
-    if (X509_NAME_print_ex(bio, X509_get_subject_name(certificate), 0, flags) >= 0)
+    if (X509_NAME_print_ex(bio, name, 0, flags) >= 0)
         length = BIO_get_mem_data(bio, &printed);
     if (length > 0)
         append(text, printed, (size_t)length);
     BIO_free(bio);
+}
+
+void certificate_subject(const X509 *certificate, char text[CERTIFICATE_TEXT_SIZE])
+{
+    format_name(X509_get_subject_name(certificate), text);
+}
+
+void certificate_issuer(const X509 *certificate, char text[CERTIFICATE_TEXT_SIZE])
+{
+    format_name(X509_get_issuer_name(certificate), text);
 }
 
 /* --- For whom -------------------------------------------------------------------------------- */

@@ -1,7 +1,8 @@
 /*
  * certificate_facts: what stands in a certificate: whose it is, for which hosts, from when to when.
  * Verifies nothing, and reads no file.
- * Called by whatever chooses a certificate or tells people of one: certificate and tls_context.
+ * Called by whatever chooses a certificate or tells people of one: certificate, echod's tls_context
+ * and tls_session, and echoprobe's tls_client.
  */
 #ifndef BASE_CERTIFICATE_FACTS_H
 #define BASE_CERTIFICATE_FACTS_H
@@ -30,8 +31,9 @@ int64_t certificate_seconds_left(const struct x509_st *certificate, time_t now);
 void certificate_format_begin(const struct x509_st *certificate, char text[CERTIFICATE_TIME_SIZE]);
 void certificate_format_end(const struct x509_st *certificate, char text[CERTIFICATE_TIME_SIZE]);
 
-/* Write whose it is, in any bytes (RFC 2253): "CN=a.example,O=Example". May be empty. */
+/* Write whose or who made it, in any bytes (RFC 2253): "CN=a.example,O=Example". May be empty. */
 void certificate_subject(const struct x509_st *certificate, char text[CERTIFICATE_TEXT_SIZE]);
+void certificate_issuer(const struct x509_st *certificate, char text[CERTIFICATE_TEXT_SIZE]);
 
 /*
  * Write whom it is for by its subjectAltName, in any bytes: "a.example, 192.0.2.1"; empty: it has

@@ -358,20 +358,14 @@ static void copy_text(char text[TLS_TEXT_SIZE], const char *from, size_t length)
     text[length] = '\0';
 }
 
-static void describe_subject(const SSL *ssl, char text[TLS_TEXT_SIZE])
+/* Tell whose the client's certificate is, if it has shown one. */
+static void describe_subject(const SSL *ssl, char text[CERTIFICATE_TEXT_SIZE])
 {
     X509 *certificate = SSL_get1_peer_certificate(ssl);
-    BIO *bio = certificate == NULL ? NULL : BIO_new(BIO_s_mem());
-    const char *name;
-    long length;
 
     text[0] = '\0';
-    if (bio != NULL && X509_NAME_print_ex(bio, X509_get_subject_name(certificate), 0,
-                                          XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB) >= 0) {
-        length = BIO_get_mem_data(bio, &name);
-        copy_text(text, name, (size_t)length);
-    }
-    BIO_free(bio);
+    if (certificate != NULL)
+        certificate_subject(certificate, text);
     X509_free(certificate);
 }
 

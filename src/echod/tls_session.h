@@ -10,6 +10,7 @@
 #ifndef ECHOD_TLS_SESSION_H
 #define ECHOD_TLS_SESSION_H
 
+#include "base/certificate_facts.h"
 #include "echod/tls_context.h"
 
 #include <stdbool.h>
@@ -92,9 +93,9 @@ struct tls_facts {
     const char *version; /* "TLSv1.3" */
     const char *cipher;  /* "TLS_AES_256_GCM_SHA384" */
     bool is_resumed;
-    char server_name[TLS_TEXT_SIZE]; /* that the client asked for (RFC 6066, 3); empty: none */
-    char protocol[TLS_TEXT_SIZE];    /* of ALPN (RFC 7301); empty: none */
-    char subject[TLS_TEXT_SIZE];     /* of the client's certificate (RFC 4514); empty: none */
+    char server_name[TLS_TEXT_SIZE];     /* that the client asked for (RFC 6066, 3); empty: none */
+    char protocol[TLS_TEXT_SIZE];        /* of ALPN (RFC 7301); empty: none */
+    char subject[CERTIFICATE_TEXT_SIZE]; /* of the client's certificate; empty: it showed none */
 };
 
 bool tls_session_is_resumed(const struct tls_session *session);

@@ -2,6 +2,7 @@
 
 #include "echoprobe/tls_client.h"
 
+#include "base/certificate_facts.h"
 #include "base/clock.h"
 #include "base/openssl_reason.h"
 #include "echoprobe/tls_setup.h"
@@ -15,7 +16,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { SHORT_NAME_SIZE = 64, RECORD_BYTES = 16384 /* the most in one (RFC 8446, 5.1) */ };
+enum { RECORD_BYTES = 16384 /* the most in one (RFC 8446, 5.1) */ };
 
 enum step { STEP_HANDSHAKE, STEP_SEND, STEP_RECEIVE, STEP_FINISH };
 
@@ -23,48 +24,27 @@ struct tls_client {
     struct tls_setup *setup;
     SSL *ssl;
     uint64_t begin_ns, handshake_ns;
-    bool is_open;                  /* the handshake is done */
-    bool is_crossed;               /* what waits, waits for the other direction */
-    bool was_filled;               /* the last receiver had no more room */
-    bool has_received;             /* bytes of the other end's */
-    bool has_finished;             /* close_notify was sent */
-    bool has_ended;                /* the other end's close_notify came, or a failure */
-    bool was_asked;                /* for a certificate of ours */
-    int failure;                   /* errno of what ended it; 0: close_notify did */
-    struct fault reason;           /* of a failure that is not the system's; FAULT_NONE: it is */
-    char refused[SHORT_NAME_SIZE]; /* the subject of the certificate that was refused */
+    bool is_open;        /* the handshake is done */
+    bool is_crossed;     /* what waits, waits for the other direction */
+    bool was_filled;     /* the last receiver had no more room */
+    bool has_received;   /* bytes of the other end's */
+    bool has_finished;   /* close_notify was sent */
+    bool has_ended;      /* the other end's close_notify came, or a failure */
+    bool was_asked;      /* for a certificate of ours */
+    int failure;         /* errno of what ended it; 0: close_notify did */
+    struct fault reason; /* of a failure that is not the system's; FAULT_NONE: it is */
+    char refused[CERTIFICATE_TEXT_SIZE]; /* the subject of the certificate that was refused */
 };
 
-/* --- Names ----------------------------------------------------------------------------------- */
-
-/* Write a name as RFC 2253 has it, but characters that are not ASCII as UTF-8; cut if it is long.
- */
-static void format_name(const X509_NAME *name, char *text, size_t size)
-{
-    BIO *memory = BIO_new(BIO_s_mem());
-    int length = 0;
-
-    if (memory != NULL &&
-        X509_NAME_print_ex(memory, name, 0,
-                           XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB) >= 0)
-        length = BIO_read(memory, text, (int)size - 1);
-    text[length > 0 ? length : 0] = '\0';
-    BIO_free(memory);
-}
-
-static int64_t seconds_of(const ASN1_TIME *time_of_end)
-{
-    int days = 0, seconds = 0;
-
-    (void)ASN1_TIME_diff(&days, &seconds, NULL, time_of_end);
-    return (int64_t)time(NULL) + (int64_t)days * 24 * 3600 + seconds;
-}
+/* --- Certificates ---------------------------------------------------------------------------- */
 
 static void tell_certificate(const X509 *certificate, struct tls_certificate *told)
 {
-    format_name(X509_get_subject_name(certificate), told->subject, sizeof told->subject);
-    format_name(X509_get_issuer_name(certificate), told->issuer, sizeof told->issuer);
-    told->ends = seconds_of(X509_get0_notAfter(certificate));
+    const time_t now = time(NULL);
+
+    certificate_subject(certificate, told->subject);
+    certificate_issuer(certificate, told->issuer);
+    told->ends = (int64_t)now + certificate_seconds_left(certificate, now);
 }
 
 /* --- What OpenSSL asks ----------------------------------------------------------------------- */
@@ -77,7 +57,7 @@ static int on_verified(int is_fine, X509_STORE_CTX *store)
     const X509 *certificate = X509_STORE_CTX_get_current_cert(store);
 
     if (is_fine != 1 && certificate != NULL && client->refused[0] == '\0')
-        format_name(X509_get_subject_name(certificate), client->refused, sizeof client->refused);
+        certificate_subject(certificate, client->refused);
     return is_fine;
 }
 
@@ -131,11 +111,12 @@ static void explain_refusal(struct tls_client *client)
 {
     const char *expected = tls_setup_expected(client->setup);
 
-    fault_set(&client->reason, FAULT_UNVERIFIED, 0, 0,
-              "certificate %s is not accepted for %s: %s (--ca FILE says whom to trust, --sni NAME "
-              "whom to expect; --insecure takes any)",
-              client->refused[0] == '\0' ? "without a subject" : client->refused, expected,
-              X509_verify_cert_error_string(SSL_get_verify_result(client->ssl)));
+    fault_set(
+        &client->reason, FAULT_UNVERIFIED, 0, 0,
+        "certificate %.63s is not accepted for %s: %s (--ca FILE says whom to trust, --sni NAME "
+        "whom to expect; --insecure takes any)",
+        client->refused[0] == '\0' ? "without a subject" : client->refused, expected,
+        X509_verify_cert_error_string(SSL_get_verify_result(client->ssl)));
 }
 
 /* Tell whether nothing that came was TLS: no message of the other end's was understood. */

@@ -6,19 +6,20 @@
 #ifndef ECHOPROBE_TLS_FACTS_H
 #define ECHOPROBE_TLS_FACTS_H
 
+#include "base/certificate_facts.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
 enum {
     TLS_FACT_SIZE = 64, /* names of versions and ciphers are shorter */
     TLS_ALPN_NAME_SIZE = 256,
-    TLS_NAME_SIZE = 256, /* of a certificate; longer ones are cut */
-    TLS_TIME_SIZE = 24,  /* 2026-12-31T23:59:59Z */
+    TLS_TIME_SIZE = 24, /* 2026-12-31T23:59:59Z */
 };
 
 struct tls_certificate {
-    char subject[TLS_NAME_SIZE]; /* as RFC 2253 writes it; empty: there was no certificate */
-    char issuer[TLS_NAME_SIZE];
+    char subject[CERTIFICATE_TEXT_SIZE]; /* empty: there was no certificate */
+    char issuer[CERTIFICATE_TEXT_SIZE];
     int64_t ends; /* seconds since 1970 */
 };
 
