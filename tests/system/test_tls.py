@@ -202,17 +202,36 @@ class EndTest(TlsTestCase):
             closed = server.wait_for_closed("reset by client")
             self.assertEqual((closed.bytes_in, closed.bytes_out), (16000, 0))
 
+    def fill(self, server, client):
+        """Let most of what the kernel holds of the echo be full; return how much that is."""
+        with open("/proc/sys/net/core/wmem_default", encoding="ascii") as file:
+            unread = int(file.read()) * 3 // 4
+        client.send(bytes(unread))
+        harness.wait_until(lambda: server.report()[1][0].bytes_in == unread, "all was read")
+        server.signal(signal.SIGSTOP)
+        harness.wait_until(lambda: server.state() == "T", "echod is stopped")
+        return unread
+
+    def test_what_is_left_inside_comes_back(self):
+        """Where output has to wait, records may be left in OpenSSL, and none in the kernel."""
+        path = f"{self.temporary_directory()}/echod.sock"
+        with self.serve(address=f"tls+unix://{path}") as server:
+            client = self.meet_on_path(path)
+            unread = self.fill(server, client)
+            for _ in range(66):
+                client.write(bytes(1000))
+            client.flush()  # a little more than is read at once
+            server.signal(signal.SIGCONT)
+            harness.wait_until(lambda: server.report()[1][0].bytes_in > unread, "some was read")
+            self.assertEqual(client.receive_exactly(unread + 66000), bytes(unread + 66000))
+            client.socket.close()
+
     def test_a_client_that_is_gone_behind_its_end_costs_no_spin(self):
         """Output waits when the end comes, and then has nobody to go to."""
         path = f"{self.temporary_directory()}/echod.sock"
         with self.serve(address=f"tls+unix://{path}") as server:
             client = self.meet_on_path(path)
-            with open("/proc/sys/net/core/wmem_default", encoding="ascii") as file:
-                unread = int(file.read()) * 3 // 4  # of the echo, for which there is room
-            client.send(bytes(unread))
-            harness.wait_until(lambda: server.report()[1][0].bytes_in == unread, "all was read")
-            server.signal(signal.SIGSTOP)
-            harness.wait_until(lambda: server.state() == "T", "echod is stopped")
+            self.fill(server, client)
             client.write(bytes(60000))
             client.make_close_notify()
             client.flush()
