@@ -53,6 +53,32 @@ static void exchange_late(struct client *client, uint64_t size, uint64_t ms)
     ck_assert_uint_ge(clock_now_ns() - begin_ns, ms * NS_PER_MS);
 }
 
+/* Send some bytes and FIN, and receive all of them no earlier than DELAY_MS after they were sent.
+ */
+static void finish_late(const struct impair *impair, int number)
+{
+    struct client *client = join(impair, number);
+    const uint64_t begin_ns = clock_now_ns();
+
+    client_send_all(client, SOME_BYTES);
+    client_finish(client);
+    client_receive_all(client);
+    ck_assert_uint_ge(clock_now_ns() - begin_ns, DELAY_MS * NS_PER_MS);
+    client_await_end(client, CLOSE_CLIENT);
+}
+
+/* Send some bytes, and receive all of them though we end the connection at once. */
+static void drain_late(const struct impair *impair, int number)
+{
+    struct client *client = join(impair, number);
+
+    client_send_all(client, SOME_BYTES);
+    connection_close(client->connection, CLOSE_DRAIN);
+    client_receive_all(client);
+    client_finish(client);
+    client_await_end(client, CLOSE_DRAIN);
+}
+
 /* --- Delay ----------------------------------------------------------------------------------- */
 
 START_TEST(nothing_leaves_before_its_delay_is_over)
@@ -79,26 +105,13 @@ END_TEST
 
 START_TEST(what_is_held_leaves_after_the_clients_fin)
 {
-    struct client *client = join(&(struct impair){.delay_ms = DELAY_MS}, _i);
-    const uint64_t begin_ns = clock_now_ns();
-
-    client_send_all(client, SOME_BYTES);
-    client_finish(client);
-    client_receive_all(client);
-    ck_assert_uint_ge(clock_now_ns() - begin_ns, DELAY_MS * NS_PER_MS);
-    client_await_end(client, CLOSE_CLIENT);
+    finish_late(&(struct impair){.delay_ms = DELAY_MS}, _i);
 }
 END_TEST
 
 START_TEST(what_is_held_leaves_when_we_end_a_connection)
 {
-    struct client *client = join(&(struct impair){.delay_ms = DELAY_MS}, _i);
-
-    client_send_all(client, SOME_BYTES);
-    connection_close(client->connection, CLOSE_DRAIN);
-    client_receive_all(client);
-    client_finish(client);
-    client_await_end(client, CLOSE_DRAIN);
+    drain_late(&(struct impair){.delay_ms = DELAY_MS}, _i);
 }
 END_TEST
 
@@ -415,14 +428,7 @@ END_TEST
 
 START_TEST(a_client_is_left_alone_for_as_long_as_was_told)
 {
-    const uint64_t begin_ns = clock_now_ns();
-    struct client *client = join(&(struct impair){.accept_delay_ms = DELAY_MS}, _i);
-
-    client_send_all(client, SOME_BYTES);
-    client_finish(client);
-    client_receive_all(client);
-    ck_assert_uint_ge(clock_now_ns() - begin_ns, DELAY_MS * NS_PER_MS);
-    client_await_end(client, CLOSE_CLIENT);
+    finish_late(&(struct impair){.accept_delay_ms = DELAY_MS}, _i);
 }
 END_TEST
 
@@ -438,13 +444,7 @@ END_TEST
 
 START_TEST(a_drain_waits_for_whom_nobody_has_looked_at)
 {
-    struct client *client = join(&(struct impair){.accept_delay_ms = DELAY_MS}, _i);
-
-    client_send_all(client, SOME_BYTES);
-    connection_close(client->connection, CLOSE_DRAIN);
-    client_receive_all(client);
-    client_finish(client);
-    client_await_end(client, CLOSE_DRAIN);
+    drain_late(&(struct impair){.accept_delay_ms = DELAY_MS}, _i);
 }
 END_TEST
 

@@ -296,28 +296,8 @@ END_TEST
 
 START_TEST(without_memory_nothing_begins)
 {
-    unsigned long failures = 0;
-
     scene_use_identity(LISTENER_IDENTIFY_LINE, 0, &scene_usual_limits);
-    for (unsigned long nth = 1;; nth++) {
-        const struct pair pair = pair_make(UNIX_SHORTCUT);
-        struct connection *connection =
-            connection_new(&scene.group, pair.input, pair.output, &pair.peer);
-        int status;
-
-        ck_assert_ptr_nonnull(connection);
-        support_memory_fail(nth, 1);
-        status = connection_start(connection, nth);
-        support_memory_fail(0, 0);
-        connection_free(connection);
-        (void)close(pair.client_to);
-        support_loop_settle();
-        if (status == 0)
-            break;
-        failures++;
-    }
-    ck_assert_uint_gt(failures, 0);
-    ck_assert_uint_eq(scene.pool.queued_bytes, 0);
+    scene_start_without_memory();
 }
 END_TEST
 

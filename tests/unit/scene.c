@@ -474,3 +474,31 @@ TCase *scene_case(Suite *suite, const char *name)
     tcase_add_checked_fixture(test_case, scene_setup, scene_teardown);
     return test_case;
 }
+
+/* Begin a connection while one allocation fails. Return whether it began all the same. */
+static bool begins_without(unsigned long nth)
+{
+    const struct pair pair = pair_make(UNIX_SHORTCUT);
+    struct connection *connection =
+        connection_new(&scene.group, pair.input, pair.output, &pair.peer);
+    int status;
+
+    ck_assert_ptr_nonnull(connection);
+    support_memory_fail(nth, 1);
+    status = connection_start(connection, nth);
+    support_memory_fail(0, 0);
+    connection_free(connection);
+    (void)close(pair.client_to);
+    support_loop_settle();
+    return status == 0;
+}
+
+void scene_start_without_memory(void)
+{
+    unsigned long nth = 1;
+
+    while (!begins_without(nth))
+        nth++;
+    ck_assert_uint_gt(nth, 1);
+    ck_assert_uint_eq(scene.pool.queued_bytes, 0);
+}

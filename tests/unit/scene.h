@@ -167,4 +167,10 @@ enum transport scene_socket_of(int number);
 /* Send until the echo waits, though there is room below the high mark. */
 void client_let_echo_wait(struct client *client);
 
+/*
+ * Begin connections of the group, each time with the next allocation failing, until none fails: at
+ * least one does, and nothing is left behind.
+ */
+void scene_start_without_memory(void);
+
 #endif
