@@ -53,13 +53,9 @@ static void exchange_late(struct client *client, uint64_t size, uint64_t ms)
     ck_assert_uint_ge(clock_now_ns() - begin_ns, ms * NS_PER_MS);
 }
 
-/* Send some bytes and FIN, and receive all of them no earlier than DELAY_MS after they were sent.
- */
-static void finish_late(const struct impair *impair, int number)
+/* Send some bytes and FIN, and receive all of them no earlier than DELAY_MS after `begin_ns`. */
+static void finish_late(struct client *client, uint64_t begin_ns)
 {
-    struct client *client = join(impair, number);
-    const uint64_t begin_ns = clock_now_ns();
-
     client_send_all(client, SOME_BYTES);
     client_finish(client);
     client_receive_all(client);
@@ -105,7 +101,9 @@ END_TEST
 
 START_TEST(what_is_held_leaves_after_the_clients_fin)
 {
-    finish_late(&(struct impair){.delay_ms = DELAY_MS}, _i);
+    struct client *client = join(&(struct impair){.delay_ms = DELAY_MS}, _i);
+
+    finish_late(client, clock_now_ns());
 }
 END_TEST
 
@@ -428,7 +426,9 @@ END_TEST
 
 START_TEST(a_client_is_left_alone_for_as_long_as_was_told)
 {
-    finish_late(&(struct impair){.accept_delay_ms = DELAY_MS}, _i);
+    const uint64_t begin_ns = clock_now_ns();
+
+    finish_late(join(&(struct impair){.accept_delay_ms = DELAY_MS}, _i), begin_ns);
 }
 END_TEST
 
