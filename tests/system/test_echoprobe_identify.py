@@ -5,14 +5,13 @@ What an identity is and how it may come is in check_identity and check_stream_id
 Run by `run`, by automake, or alone.
 """
 
-import contextlib
 import os
 import re
 import socket
-import subprocess
 import threading
 
 import harness
+from balancers import haproxy
 from broken_servers import TcpServer, UdpServer
 from harness import LOOPBACK, Echod, probe
 
@@ -182,27 +181,11 @@ class UsageTest(harness.TestCase):
 class BalancerTest(harness.TestCase):
     """A real haproxy, and two echod behind it."""
 
-    @contextlib.contextmanager
-    def balanced(self, backends):
-        haproxy = self.need_program("haproxy", "/usr/sbin", "/sbin")
-        path = f"{self.temporary_directory()}/haproxy.cfg"
-        servers = "".join(f" server echod{i} {backend.addresses[0].removeprefix('tcp://')} send-proxy\n"
-                          for i, backend in enumerate(backends))
-        with harness.listening_socket() as listener:
-            with open(path, "w", encoding="ascii") as file:
-                file.write("defaults\n mode tcp\n"
-                           " timeout connect 1m\n timeout client 1m\n timeout server 1m\n"
-                           f"listen echo\n balance roundrobin\n bind fd@{listener.fileno()}\n{servers}")
-            with harness.Process([haproxy, "-db", "-q", "-f", path],
-                                 pass_fds=(listener.fileno(),), stdin=subprocess.DEVNULL,
-                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
-                yield harness.address_of(listener)
-
     def test_it_is_seen_whom_it_chooses(self):
         listen = f"{LOOPBACK},identify=line,proxy=v1"
         with Echod(listen=listen, env=environment("one")) as one, \
                 Echod(listen=listen, env=environment("two")) as two, \
-                self.balanced((one, two)) as address:
+                haproxy(self, one.addresses[0], two.addresses[0], back="send-proxy") as address:
             result = probe("--identify", "--churn", "-c", "10", "-W", "1m", address)
             self.assertEqual(result.status, 0, result.text)
             self.assertRegex(result.output, r"(?m)^2 backends, 10 connections\n"

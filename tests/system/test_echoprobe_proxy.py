@@ -6,7 +6,6 @@ Run by `run`, by automake, or alone.
 """
 
 import collections
-import contextlib
 import ipaddress
 import signal
 import socket
@@ -14,6 +13,7 @@ import struct
 import subprocess
 
 import harness
+from balancers import haproxy
 from broken_servers import TcpServer, read_exactly
 from harness import Echod, probe
 
@@ -340,21 +340,9 @@ class EchodTest(ProxyTestCase):
 class HaproxyTest(ProxyTestCase):
     """A real haproxy reads our header, and tells the one behind it what it read."""
 
-    @contextlib.contextmanager
     def balanced(self, behind):
-        """Run a haproxy in front of a server; return its address."""
-        haproxy = self.need_program("haproxy", "/usr/sbin", "/sbin")
-        path = f"{self.temporary_directory()}/haproxy.cfg"
-        with harness.listening_socket() as listener:
-            with open(path, "w", encoding="ascii") as file:
-                file.write("defaults\n mode tcp\n"
-                           " timeout connect 1m\n timeout client 1m\n timeout server 1m\n"
-                           f"listen echo\n bind fd@{listener.fileno()} accept-proxy\n"
-                           f" server echo 127.0.0.1:{harness.port_of(behind.address)} send-proxy-v2\n")
-            with harness.Process([haproxy, "-db", "-q", "-f", path],
-                                 pass_fds=(listener.fileno(),), stdin=subprocess.DEVNULL,
-                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
-                yield harness.address_of(listener)
+        """A haproxy in front of a server."""
+        return haproxy(self, behind.address, front="accept-proxy", back="send-proxy-v2")
 
     def names(self, *arguments):
         """Probe through it, and return whom it names, our end of the connection, and its own."""

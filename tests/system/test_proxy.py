@@ -13,6 +13,7 @@ import struct
 import subprocess
 
 import harness
+from balancers import haproxy, nginx
 from harness import KIB, MIB, PATIENCE_SECONDS, Echod, scaled_ms
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
@@ -363,30 +364,6 @@ class LifeTest(harness.TestCase):
 class OthersTest(harness.TestCase):
     """The headers that real proxies send."""
 
-    def haproxy(self, server, options):
-        """A haproxy in front of echod that sends a header; return its process and its port."""
-        program = self.need_program("haproxy", "/usr/sbin")
-        port = harness.free_port()
-        path = f"{self.temporary_directory()}/haproxy.cfg"
-        write(path, f"""
-defaults
-    mode tcp
-    timeout connect {scaled_ms(5000)}
-    timeout client 1m
-    timeout server 1m
-frontend front
-    bind 127.0.0.1:{port}
-    default_backend back
-backend back
-    server echod {server.addresses[0].removeprefix("tcp://")} {options}
-""")
-        process = harness.Process([program, "-db", "-q", "-f", path], stdin=subprocess.DEVNULL,
-                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.addCleanup(process.kill)
-        harness.wait_until(lambda: not harness.is_refused(f"tcp://127.0.0.1:{port}"),
-                           "haproxy listens")
-        return port
-
     def test_haproxy(self):
         for option, sender in (("v1", "send-proxy"), ("v2", "send-proxy-v2"),
                                ("any", "send-proxy-v2 proxy-v2-options crc32c,unique-id,authority"),
@@ -394,9 +371,9 @@ backend back
                                ("v2", "send-proxy-v2-ssl-cn")):
             with self.subTest(sender=sender), \
                     Echod(listen=f"{harness.LOOPBACK},proxy={option},proxy-from=127.0.0.1",
-                          ) as server:
-                port = self.haproxy(server, sender)
-                with harness.connect(f"tcp://127.0.0.1:{port}") as client:
+                          ) as server, \
+                    haproxy(self, server.addresses[0], back=sender) as address:
+                with harness.connect(address) as client:
                     name = f"127.0.0.1:{client.getsockname()[1]}"
                     data = harness.random_bytes(300 * KIB)
                     self.assert_echo(harness.finish(client, data), data)
@@ -405,32 +382,9 @@ backend back
                 self.assertEqual(server.report()[0].proxy_invalid, 0)
 
     def test_nginx(self):
-        program = self.need_program("nginx", "/usr/sbin")
-        with Echod(listen=f"{harness.LOOPBACK},proxy=v1") as server:
-            port = harness.free_port()
-            directory = self.temporary_directory()
-            write(f"{directory}/nginx.conf", f"""
-include /etc/nginx/modules-enabled/*stream*.conf;
-daemon off;
-master_process off;
-pid {directory}/nginx.pid;
-error_log stderr;
-events {{ }}
-stream {{
-    server {{
-        listen 127.0.0.1:{port};
-        proxy_pass {server.addresses[0].removeprefix("tcp://")};
-        proxy_protocol on;
-    }}
-}}
-""")
-            process = harness.Process([program, "-c", f"{directory}/nginx.conf"],
-                                      stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                      stderr=subprocess.DEVNULL)
-            self.addCleanup(process.kill)
-            harness.wait_until(lambda: not harness.is_refused(f"tcp://127.0.0.1:{port}"),
-                               "nginx listens")
-            with harness.connect(f"tcp://127.0.0.1:{port}") as client:
+        with Echod(listen=f"{harness.LOOPBACK},proxy=v1") as server, \
+                nginx(self, server.addresses[0], "proxy_protocol on") as address:
+            with harness.connect(address) as client:
                 name = f"127.0.0.1:{client.getsockname()[1]}"
                 harness.round_trip(client)
             server.log.wait_for(rf" {re.escape(name)} closed: .* via=127\.0\.0\.1:\d+$")

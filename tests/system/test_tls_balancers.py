@@ -10,8 +10,9 @@ import subprocess
 import tempfile
 
 import harness
+from balancers import haproxy, nginx
 from certificates import Authority
-from harness import KIB, PATIENCE_SECONDS, Echod, scaled_ms
+from harness import KIB, PATIENCE_SECONDS, Echod
 from tls_client import TlsClient, context_for
 
 AGREED = r"tls=TLSv1\.[23] cipher=\S+"
@@ -43,34 +44,6 @@ class BalancerTest(harness.TestCase):
     def setUp(self):
         self.need_program("openssl")
 
-    def run_until_it_listens(self, port, command):
-        process = harness.Process(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                  stderr=subprocess.DEVNULL)
-        self.addCleanup(process.kill)
-        harness.wait_until(lambda: not harness.is_refused(f"tcp://127.0.0.1:{port}"),
-                           f"{command[0]} listens")
-        return f"tcp://127.0.0.1:{port}"
-
-    def haproxy(self, server, front="", back=""):
-        """A haproxy in front of echod, with these words behind its addresses; return its own."""
-        program = self.need_program("haproxy", "/usr/sbin")
-        port = harness.free_port()
-        path = f"{self.temporary_directory()}/haproxy.cfg"
-        with open(path, "w", encoding="ascii") as file:
-            file.write(f"""
-defaults
-    mode tcp
-    timeout connect {scaled_ms(5000)}
-    timeout client 1m
-    timeout server 1m
-frontend front
-    bind 127.0.0.1:{port} {front}
-    default_backend back
-backend back
-    server echod {server.addresses[0].partition("://")[2]} {back}
-""")
-        return self.run_until_it_listens(port, [program, "-db", "-q", "-f", path])
-
     def echo_over_tls(self, address):
         """Echo over TLS, up to both close_notify; return the client's own address."""
         data = harness.random_bytes(300 * KIB)
@@ -85,17 +58,18 @@ backend back
 
     def test_haproxy_passes_it_through(self):
         """The client's TLS ends in echod, behind a header that says who it is."""
-        with Echod(listen=f"tls://127.0.0.1:0,cert={Files.certificate},proxy=v2") as server:
-            name = self.echo_over_tls(self.haproxy(server, back="send-proxy-v2"))
+        with Echod(listen=f"tls://127.0.0.1:0,cert={Files.certificate},proxy=v2") as server, \
+                haproxy(self, server.addresses[0], back="send-proxy-v2") as address:
+            name = self.echo_over_tls(address)
             server.log.wait_for(rf" {re.escape(name)} closed: client closed, .* "
                                 rf"via=127\.0\.0\.1:\d+ {AGREED}")
 
     def test_haproxy_takes_it_off_and_puts_it_on(self):
         """Each half has TLS of its own, and the half-close passes both."""
-        with Echod(listen=f"tls://127.0.0.1:0,cert={Files.certificate},proxy=any") as server:
-            address = self.haproxy(
-                server, f"ssl crt {Files.certificate}",
-                f"send-proxy ssl verify required ca-file {Files.authority} sni str(localhost)")
+        back = f"send-proxy ssl verify required ca-file {Files.authority} sni str(localhost)"
+        with Echod(listen=f"tls://127.0.0.1:0,cert={Files.certificate},proxy=any") as server, \
+                haproxy(self, server.addresses[0], front=f"ssl crt {Files.certificate}",
+                        back=back) as address:
             with harness.connect(address) as sock:
                 client = TlsClient(sock, context_for(Files.authority)).shake_hands()
                 data = harness.random_bytes(300 * KIB)
@@ -107,8 +81,9 @@ backend back
 
     def test_haproxy_tells_what_it_took_off(self):
         """Behind a balancer with TLS the identity tells what the client agreed on with that."""
-        with Echod(listen="tcp://127.0.0.1:0,proxy=v2,identify=line") as server:
-            address = self.haproxy(server, f"ssl crt {Files.certificate}", "send-proxy-v2-ssl-cn")
+        with Echod(listen="tcp://127.0.0.1:0,proxy=v2,identify=line") as server, \
+                haproxy(self, server.addresses[0], front=f"ssl crt {Files.certificate}",
+                        back="send-proxy-v2-ssl-cn") as address:
             with harness.connect(address) as sock:
                 client = TlsClient(sock, context_for(Files.authority)).shake_hands()
                 identity = client.receive().decode("ascii")
@@ -116,31 +91,10 @@ backend back
 
     def test_nginx_puts_it_on(self):
         """nginx speaks TLS to echod for a plain client."""
-        program = self.need_program("nginx", "/usr/sbin")
-        with Echod(listen=f"tls://127.0.0.1:0,cert={Files.certificate}") as server:
-            port = harness.free_port()
-            directory = self.temporary_directory()
-            with open(f"{directory}/nginx.conf", "w", encoding="ascii") as file:
-                file.write(f"""
-include /etc/nginx/modules-enabled/*stream*.conf;
-daemon off;
-master_process off;
-pid {directory}/nginx.pid;
-error_log stderr;
-events {{ }}
-stream {{
-    server {{
-        listen 127.0.0.1:{port};
-        proxy_pass {server.addresses[0].partition("://")[2]};
-        proxy_ssl on;
-        proxy_ssl_verify on;
-        proxy_ssl_name localhost;
-        proxy_ssl_server_name on;
-        proxy_ssl_trusted_certificate {Files.authority};
-    }}
-}}
-""")
-            address = self.run_until_it_listens(port, [program, "-c", f"{directory}/nginx.conf"])
+        with Echod(listen=f"tls://127.0.0.1:0,cert={Files.certificate}") as server, \
+                nginx(self, server.addresses[0], "proxy_ssl on", "proxy_ssl_verify on",
+                      "proxy_ssl_name localhost", "proxy_ssl_server_name on",
+                      f"proxy_ssl_trusted_certificate {Files.authority}") as address:
             with harness.connect(address) as client:
                 harness.round_trip(client, harness.random_bytes(100 * KIB))
             server.log.wait_for(rf'closed: client closed.* {AGREED} sni="localhost"')
