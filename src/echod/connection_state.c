@@ -182,7 +182,8 @@ void connection_end_input(struct connection *connection, enum close_reason reaso
         connection_drain(connection, reason);
 }
 
-void connection_leave_if_asked(struct connection *connection)
+/* Drain if that was asked before the echo began. It may end the connection. */
+static void leave_if_asked(struct connection *connection)
 {
     if (connection->is_leaving && connection->state == CONNECTION_OPEN &&
         !connection_has_input_waiting(connection))
@@ -221,5 +222,5 @@ void connection_begin_late(struct connection *connection,
     if (begin(connection) < 0)
         connection_end(connection, CLOSE_NO_MEMORY);
     else
-        connection_leave_if_asked(connection);
+        leave_if_asked(connection);
 }

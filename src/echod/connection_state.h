@@ -62,9 +62,6 @@ int connection_open(struct connection *connection) __attribute__((warn_unused_re
 void connection_begin_late(struct connection *connection,
                            int (*begin)(struct connection *connection));
 
-/* Drain if that was asked before the echo began. It may end the connection. */
-void connection_leave_if_asked(struct connection *connection);
-
 /* Leave the open state, and finish once everything has left. It may end the connection. */
 void connection_drain(struct connection *connection, enum close_reason reason);
 

@@ -162,15 +162,10 @@ static int fill(struct tls_reserve *reserve)
     return reserve->memory == NULL ? -1 : 0;
 }
 
-static void release(struct tls_reserve *reserve)
+void tls_reserve_fini(struct tls_reserve *reserve)
 {
     free(reserve->memory);
     reserve->memory = NULL;
-}
-
-void tls_reserve_fini(struct tls_reserve *reserve)
-{
-    release(reserve);
 }
 
 /* Make an SSL that owns a session, which begins as zeros. */
@@ -211,7 +206,7 @@ struct bufferevent *tls_session_new(struct tls_session **session, struct tls_res
     struct bufferevent *bufferevent = NULL;
 
     if (fill(reserve) == 0) {
-        release(reserve);
+        tls_reserve_fini(reserve); /* for the moment */
         bufferevent = new_bufferevent(session, context, base, fd);
         (void)fill(reserve);
     }
