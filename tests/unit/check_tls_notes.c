@@ -182,6 +182,61 @@ START_TEST(long_and_strange_names_are_shown_as_far_as_they_fit)
 }
 END_TEST
 
+/* Give a certificate a name of a type whose bytes are any. */
+static void add_name(GENERAL_NAMES *names, int type, const char *bytes, int length)
+{
+    GENERAL_NAME *name = GENERAL_NAME_new();
+    ASN1_STRING *value =
+        type == GEN_IPADD ? ASN1_OCTET_STRING_new() : (ASN1_STRING *)ASN1_IA5STRING_new();
+
+    ck_assert_int_eq(ASN1_STRING_set(value, bytes, length), 1);
+    GENERAL_NAME_set0_value(name, type, value);
+    ck_assert_int_gt(sk_GENERAL_NAME_push(names, name), 0);
+}
+
+START_TEST(names_that_nobody_should_have_are_shown_without_harm)
+{
+    struct issued issued = issuer_make((struct issuer_wish){.common_name = "a"});
+    GENERAL_NAMES *names = sk_GENERAL_NAME_new_null();
+    char text[CERTIFICATE_TEXT_SIZE];
+
+    add_name(names, GEN_DNS, "a\0b", 3);
+    add_name(names, GEN_IPADD, "\x7f", 1);
+    add_name(names, GEN_IPADD, "\x7f\0\0\1", 4);
+    ck_assert_int_eq(
+        X509_add1_ext_i2d(issued.certificate, NID_subject_alt_name, names, 0, X509V3_ADD_REPLACE),
+        1);
+    certificate_names(issued.certificate, text);
+    ck_assert_str_eq(text, "a?b, 127.0.0.1");
+    GENERAL_NAMES_free(names);
+    issuer_free(&issued);
+}
+END_TEST
+
+START_TEST(an_address_is_covered_by_whoever_is_for_it)
+{
+    static const struct {
+        const char *names, *others;
+        bool is_covered;
+    } pairs[] = {
+        {"DNS:a.example", "IP:127.0.0.1", false},
+        {"IP:127.0.0.1", "IP:127.0.0.1", true},
+        {"IP:127.0.0.2", "IP:127.0.0.1", false},
+        {"IP:::1,DNS:a.example", "DNS:a.example,IP:::1,URI:x:y", true},
+    };
+
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        struct issued one = issuer_make((struct issuer_wish){.names = pairs[i].names});
+        struct issued other = issuer_make((struct issuer_wish){.names = pairs[i].others});
+
+        ck_assert_int_eq(certificate_covers(one.certificate, other.certificate),
+                         pairs[i].is_covered);
+        issuer_free(&one);
+        issuer_free(&other);
+    }
+}
+END_TEST
+
 START_TEST(a_time_far_away_is_written)
 {
     struct issued issued = issuer_make((struct issuer_wish){.common_name = "a"});
@@ -212,6 +267,8 @@ static Suite *tls_notes_suite(void)
     tcase_add_loop_test(notes, a_key_that_others_may_read_is_a_warning, 0,
                         (int)(sizeof modes / sizeof modes[0]));
     tcase_add_test(facts, long_and_strange_names_are_shown_as_far_as_they_fit);
+    tcase_add_test(facts, names_that_nobody_should_have_are_shown_without_harm);
+    tcase_add_test(facts, an_address_is_covered_by_whoever_is_for_it);
     tcase_add_test(facts, a_time_far_away_is_written);
     return suite;
 }
