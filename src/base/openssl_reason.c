@@ -7,10 +7,17 @@
 #include <stdbool.h>
 #include <string.h>
 
+/* OpenSSL 3 has no words for what the system said. */
+static const char *reason_of(unsigned long code)
+{
+    const char *reason = ERR_GET_LIB(code) == ERR_LIB_SYS ? strerror(ERR_GET_REASON(code)) : NULL;
+
+    return reason != NULL ? reason : ERR_reason_error_string(code);
+}
+
 const char *openssl_take_reason(void)
 {
-    const unsigned long first = ERR_peek_error(); /* the others followed from it */
-    const char *reason = ERR_reason_error_string(first);
+    const char *reason = reason_of(ERR_peek_error()); /* the others followed from it */
     bool is_out_of_memory = false;
     unsigned long code;
 

@@ -85,13 +85,11 @@ static bool expect(const struct tls_setup *setup)
 /* Say what is wrong with a file, with OpenSSL's first reason, and return -1. */
 static int refuse_file(const char *option, const char *file, const char *fault, struct error *error)
 {
-    const unsigned long code = ERR_peek_error();
-    const bool is_system = ERR_GET_LIB(code) == ERR_LIB_SYS;
+    const bool is_system = ERR_GET_LIB(ERR_peek_error()) == ERR_LIB_SYS;
     const char *reason = openssl_take_reason();
     const int failure = errno;
 
-    error_set(error, "--%s: %s %s: %s", option, file, is_system ? "cannot be used" : fault,
-              is_system ? strerror(ERR_GET_REASON(code)) : reason);
+    error_set(error, "--%s: %s %s: %s", option, file, is_system ? "cannot be used" : fault, reason);
     errno = failure;
     return -1;
 }
