@@ -396,8 +396,10 @@ class FindIdleTimeoutTest(CheckTestCase):
                     break
             output = client.stdout.read()
         self.assertEqual(client.returncode, 1, output)
+        # Those whose silence began while the server went may throw doubt on what was survived.
         self.assertRegex(output, r"(?m)^too many connections were lost, the last: .* refused; "
-                                 r"connections live after 0\.\d{3} s of silence$")
+                                 r"(connections live after \d+\.\d{3} s of silence|"
+                                 r"no silence was survived yet)$")
 
     def test_an_interrupt_says_what_is_known(self):
         with Echod() as server, subprocess.Popen(
@@ -409,7 +411,7 @@ class FindIdleTimeoutTest(CheckTestCase):
                     break
             rest = client.stdout.read()
         self.assertEqual(client.returncode, 1)
-        self.assertRegex(rest, r"(?m)^interrupted; connections live after 0\.\d{3} s of silence$")
+        self.assertRegex(rest, r"(?m)^interrupted; connections live after \d+\.\d{3} s of silence$")
 
 
 class MtuTest(CheckTestCase):

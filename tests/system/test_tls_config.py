@@ -115,6 +115,8 @@ class StartTest(TlsConfigTestCase):
         with Echod(listen=(f"{TLS},{self.take('good')},name=web",
                            f"tls+unix://{self.directory}/socket,{late}")) as server:
             web, unix = (re.escape(address) for address in server.addresses)
+            server.log.wait_for("certificate of .*", 2)
+            server.log.wait_for("key of .*")  # the last of what follows "listening"
             text = "\n".join(server.log.lines)
             self.assertRegex(server.addresses[0], r"^tls://127\.0\.0\.1:[1-9]")
             self.assertRegex(text, rf"info: certificate of {web}: {self.directory}/good\.pem: "
@@ -144,8 +146,8 @@ class StartTest(TlsConfigTestCase):
                    f"listen {TLS}", f"listen {TLS},cert={self.directory}/other.pem",
                    f"listen {TLS},{other}", f"listen {harness.LOOPBACK}")
         with Echod(config=self.path, listen=None, ready=4) as server:
-            found = [match.group(1) for match in server.log.find("certificate of .*: CN=([a-z]+) ")]
-            self.assertEqual(found, ["good", "other", "other"])
+            found = server.log.wait_for("certificate of .*: CN=([a-z]+) ", 3)
+            self.assertEqual([match.group(1) for match in found], ["good", "other", "other"])
 
     def test_what_cannot_be_used_is_an_error(self):
         good = self.take("good")

@@ -356,12 +356,17 @@ START_TEST(a_connection_is_closed_or_reset_at_its_age)
 }
 END_TEST
 
+static bool is_paused_or_closed(void *client)
+{
+    return client_is_paused(client) || client_sees_end(client);
+}
+
 START_TEST(an_age_ends_a_connection_that_is_paused)
 {
     struct client *client =
         join(&(struct impair){.delay_ms = LONG_MS, .close_after = {.ms = 3 * SHORT_MS}}, _i);
 
-    support_loop_until(client_is_paused_or_ended, client);
+    support_loop_until(is_paused_or_closed, client);
     support_loop_until(client_sees_end, client);
     ck_assert_uint_eq(client->received, 0);
     client_hang_up(client);
