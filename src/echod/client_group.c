@@ -61,7 +61,7 @@ struct client_group *client_group_new(struct client_group_list *list,
                 .owner = group,
             },
         .stats = stats,
-        .worker = list->worker,
+        .clients = list->clients,
         .is_current = true,
         .older = list->newest,
     };

@@ -1,8 +1,8 @@
 /*
  * client_group: the clients that came by one listener while it had the same options: what they
  * share. A reload begins a new group for each listener; the older ones last as long as their
- * clients. Accepts nobody and ends nobody. Called by listeners, for each listener, and by worker,
- * for clients that were passed.
+ * clients. Accepts nobody and ends nobody. Called by listeners, for each listener, and by clients,
+ * for those that were passed; worker sets what all have in common.
  */
 #ifndef ECHOD_CLIENT_GROUP_H
 #define ECHOD_CLIENT_GROUP_H
@@ -18,7 +18,7 @@
 struct client_group {
     struct connection_group connections;
     struct listener_stats *stats;
-    void *worker;
+    void *clients;   /* whose it is */
     bool is_current; /* clients may still come into it */
     struct client_group *older;
 };
@@ -32,7 +32,7 @@ struct client_group_list {
     unsigned worker_index;
     const struct self *self;         /* outlives the groups */
     connection_end_callback *on_end; /* its owner is the group */
-    void *worker;
+    void *clients;                   /* whose they are */
 
     uint64_t max_queued_bytes;
     uint64_t linger_timeout_ms;

@@ -1,7 +1,7 @@
 /*
  * connection: one client's life, from the descriptor to the line in the log that says why it ended.
  * Knows neither the table nor the worker: its end is reported through a callback.
- * Called by worker, and by client_group, which makes the groups.
+ * Called by clients, and by client_group, which makes the groups.
  *
  *     [handshake --> greeting -->] open ----> draining ----> lingering ----> ended
  *

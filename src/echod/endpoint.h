@@ -1,7 +1,8 @@
 /*
  * endpoint: one address that was bound or taken over, with its descriptors, and a list of them.
  * Opens nothing; there is a room for each kind of address.
- * Called by these rooms and by sockets; listeners and datagrams take the descriptors out.
+ * Called by these rooms and by sockets; listeners, clients and datagrams take the
+ * descriptors out.
  */
 #ifndef ECHOD_ENDPOINT_H
 #define ECHOD_ENDPOINT_H

@@ -9,21 +9,15 @@
 
 #include "base/log.h"
 #include "echod/client_group.h"
+#include "echod/connection_limit.h"
 #include "echod/endpoint.h"
 #include "echod/listener.h"
 
 #include <event2/event.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 struct listeners;
-
-/* How many connections all workers have together. */
-struct connection_limit {
-    _Atomic uint64_t open;
-    _Atomic uint64_t max;
-};
 
 /* A listener that clients come by. It stays where it is until it is dropped. */
 struct client_listener {

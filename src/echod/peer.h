@@ -1,7 +1,8 @@
 /*
  * peer: where a client comes from, in as little memory as that takes.
  * Knows nothing of the client.
- * Called by worker for each client, by connection, which keeps it, and by connection_log.
+ * Called by worker for each client that is accepted, by clients for each that was passed, by
+ * connection, which keeps it, and by connection_log.
  */
 #ifndef ECHOD_PEER_H
 #define ECHOD_PEER_H

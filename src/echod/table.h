@@ -1,7 +1,7 @@
 /*
  * table: integer ids to pointers; freed slots are handed out again, last freed first.
  * A pure container: knows nothing of connections, owns nothing that is stored, takes no lock.
- * Called by worker, which has one table for its connections.
+ * Called by clients, which have one table for each worker.
  *
  * What is stored has a number, whose lower bits say which slot it is in; each use of a slot has the
  * next number of that slot, so that a number never comes back:

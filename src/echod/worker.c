@@ -2,13 +2,10 @@
 
 #include "echod/worker.h"
 
-#include "base/descriptor.h"
-#include "echod/client_group.h"
-#include "echod/connection.h"
+#include "echod/clients.h"
 #include "echod/datagrams.h"
 #include "echod/mailbox.h"
 #include "echod/peer.h"
-#include "echod/table.h"
 #include "echod/timers.h"
 
 #include <errno.h>
@@ -22,12 +19,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum {
-    /* A report writes so many lines at a time, and lets the clients have their turn in between. */
-    REPORT_LINES = 100,
-    REPORT_PAUSE_MS = 5,
-    CHANGE_RETRY_MS = 100,
-};
+enum { CHANGE_RETRY_MS = 100 };
 
 /* What the owner may ask for. */
 enum request { DRAIN, STOP, REPORT, PING, CHANGE, REQUEST_COUNT };
@@ -43,18 +35,12 @@ struct worker {
     struct event_base *base;
     struct mailbox *mailbox;
     struct mailbox_message requests[REQUEST_COUNT];
-    struct connection_pool pool;
-    struct client_group_list groups;
+    struct clients clients;
     struct listeners listeners;
     struct datagrams *datagrams;
-    struct table *table;
-    uint64_t *passed_ids; /* of the clients that were passed, not accepted */
-    size_t passed_count;
 
     struct event *drain_deadline;
-    struct event *report_slice;
     struct event *change_retry;
-    struct table_cursor report_cursor;
     atomic_bool is_reporting;
     atomic_bool is_pinged;
     bool is_draining;
@@ -69,84 +55,50 @@ struct worker {
     atomic_bool is_over; /* the thread has nothing more to do */
 };
 
-/* --- Connections ----------------------------------------------------------------------------- */
+/* --- Clients --------------------------------------------------------------------------------- */
 
 /* Leave the loop if nothing is left to do. */
 static void finish_if_idle(struct worker *worker)
 {
-    if (worker->is_draining && table_count(worker->table) == 0 &&
+    if (worker->is_draining && clients_count(&worker->clients) == 0 &&
         datagrams_count(worker->datagrams) == 0)
         (void)event_base_loopbreak(worker->base); /* cannot fail for a base that exists */
 }
 
-/* Take note if it was a passed client that ended. */
-static void tell_of_passed_client(struct worker *worker, const struct connection *connection)
+/* A client who left leaves room for another. */
+static void make_room(struct worker *worker)
 {
-    for (size_t i = 0; i < worker->passed_count; i++) {
-        if (worker->passed_ids[i] == connection_id(connection))
-            worker->on_event(connection_is_complete(connection) ? WORKER_CLIENT_ENDED
-                                                                : WORKER_CLIENT_FAILED,
-                             worker->place.index, worker->owner);
-    }
-}
-
-static void on_connection_ended(struct connection *connection, void *owner)
-{
-    struct client_group *group = owner;
-    struct worker *worker = group->worker;
-
-    (void)table_remove(worker->table, connection_id(connection));
-    atomic_fetch_sub(&worker->place.limit->open, 1);
-    atomic_fetch_sub(&group->stats->open, 1);
-    tell_of_passed_client(worker, connection);
-    connection_free(connection);
     listeners_update(&worker->listeners);
     finish_if_idle(worker);
 }
 
-static void close_both(int input_fd, int output_fd)
+static void on_clients_event(enum clients_event event, void *owner)
 {
-    descriptor_close(input_fd);
-    if (output_fd != input_fd)
-        descriptor_close(output_fd);
-}
+    struct worker *worker = owner;
 
-/*
- * Serve a client. Its descriptors become the connection's; on failure they are closed.
- * Return its id, or 0 with errno.
- */
-static uint64_t serve(struct worker *worker, struct client_group *group, int input_fd,
-                      int output_fd, const union peer *peer)
-{
-    struct connection *connection = connection_new(&group->connections, input_fd, output_fd, peer);
-    uint64_t id = 0;
-    int failure;
-
-    if (connection == NULL) {
-        close_both(input_fd, output_fd);
-        errno = ENOMEM;
-        return 0;
+    switch (event) {
+    case CLIENTS_PASSED_ENDED:
+        worker->on_event(WORKER_CLIENT_ENDED, worker->place.index, worker->owner);
+        break;
+    case CLIENTS_PASSED_FAILED:
+        worker->on_event(WORKER_CLIENT_FAILED, worker->place.index, worker->owner);
+        break;
+    case CLIENTS_ONE_GONE:
+        make_room(worker);
+        break;
+    case CLIENTS_TOLD:
+        atomic_store(&worker->is_reporting, false);
+        break;
     }
-    id = table_insert(worker->table, connection);
-    if (id != 0 && connection_start(connection, id) == 0) {
-        atomic_fetch_add(&worker->place.limit->open, 1);
-        atomic_fetch_add(&group->stats->open, 1);
-        return id;
-    }
-    failure = errno;
-    if (id != 0)
-        (void)table_remove(worker->table, id);
-    connection_free(connection);
-    errno = failure;
-    return 0;
 }
 
 static int on_client(struct client_listener *listener, int fd, const struct sockaddr *address,
                      void *owner)
 {
+    struct worker *worker = owner;
     const union peer peer = peer_make(address);
 
-    return serve(owner, listener->group, fd, fd, &peer) == 0 ? -1 : 0;
+    return clients_serve(&worker->clients, listener->group, fd, fd, &peer) == 0 ? -1 : 0;
 }
 
 /* --- Datagrams ------------------------------------------------------------------------------- */
@@ -194,13 +146,10 @@ static void start_draining(void *argument)
 static void on_drain_deadline(evutil_socket_t fd, short what, void *argument)
 {
     struct worker *worker = argument;
-    struct connection *connection;
-    struct table_cursor cursor = {0};
 
     (void)fd;
     (void)what;
-    while ((connection = table_next(worker->table, &cursor)) != NULL)
-        connection_close(connection, CLOSE_DRAIN);
+    clients_close(&worker->clients, CLOSE_DRAIN);
     datagrams_close(worker->datagrams);
     finish_if_idle(worker);
 }
@@ -208,42 +157,20 @@ static void on_drain_deadline(evutil_socket_t fd, short what, void *argument)
 static void stop_at_once(void *argument)
 {
     struct worker *worker = argument;
-    struct connection *connection;
-    struct table_cursor cursor = {0};
 
     worker->is_draining = true;
     listeners_close(&worker->listeners);
     datagrams_close(worker->datagrams);
-    while ((connection = table_next(worker->table, &cursor)) != NULL)
-        connection_abort(connection, CLOSE_STOP);
+    clients_abort(&worker->clients, CLOSE_STOP);
     finish_if_idle(worker);
-}
-
-static void on_report_slice(evutil_socket_t fd, short what, void *argument)
-{
-    struct worker *worker = argument;
-
-    (void)fd;
-    (void)what;
-    for (int i = 0; i < REPORT_LINES; i++) {
-        const struct connection *connection = table_next(worker->table, &worker->report_cursor);
-
-        if (connection == NULL) {
-            atomic_store(&worker->is_reporting, false);
-            return;
-        }
-        connection_report(connection, LOG_LEVEL_INFO);
-    }
-    timers_set_or_run(worker->report_slice, REPORT_PAUSE_MS);
 }
 
 static void start_report(void *argument)
 {
     struct worker *worker = argument;
 
-    worker->report_cursor = (struct table_cursor){0};
     datagrams_count_overflow(worker->datagrams);
-    on_report_slice(-1, 0, worker);
+    clients_report(&worker->clients);
 }
 
 static void answer_ping(void *argument)
@@ -258,7 +185,7 @@ static void set_options(struct worker *worker, const struct options *options,
                         uint64_t max_queued_bytes)
 {
     worker->drain_timeout_ms = options->drain_timeout_ms;
-    client_group_list_set(&worker->groups, options, max_queued_bytes);
+    client_group_list_set(&worker->clients.groups, options, max_queued_bytes);
 }
 
 /* Follow the endpoints. Return 0, or -1 if that is to be tried again. */
@@ -280,7 +207,7 @@ static void change(void *argument)
     struct worker *worker = argument;
     const int status = change_endpoints(worker);
 
-    client_group_list_sweep(&worker->groups); /* no callback of theirs is under way */
+    client_group_list_sweep(&worker->clients.groups); /* no callback of theirs is under way */
     listeners_update(&worker->listeners);
     worker->is_changing = status == 0;
     if (status < 0)
@@ -427,36 +354,8 @@ static bool needs_any_fd(const struct worker *worker, const struct sockets *sock
 static int init_timers(struct worker *worker)
 {
     worker->drain_deadline = evtimer_new(worker->base, on_drain_deadline, worker);
-    worker->report_slice = evtimer_new(worker->base, on_report_slice, worker);
     worker->change_retry = evtimer_new(worker->base, on_change_retry, worker);
-    if (worker->drain_deadline == NULL || worker->report_slice == NULL)
-        return -1;
-    return worker->change_retry != NULL ? 0 : -1;
-}
-
-/* Serve a client that was passed, in a group of its own. */
-static int add_passed_client(struct worker *worker, struct endpoint *endpoint)
-{
-    const int input_fd = endpoint->input_fd, output_fd = endpoint->output_fd;
-    struct client_group *group =
-        client_group_new(&worker->groups, &endpoint->options, endpoint->tls, endpoint->stats);
-    struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
-    socklen_t length = sizeof address;
-    union peer peer;
-    uint64_t id;
-
-    if (group == NULL)
-        return -1;
-    if (input_fd == output_fd)
-        (void)getpeername(input_fd, (struct sockaddr *)&address, &length);
-    peer = peer_make((struct sockaddr *)&address);
-    endpoint->input_fd = endpoint->output_fd = -1; /* the connection's now */
-    id = serve(worker, group, input_fd, output_fd, &peer);
-    group->is_current = false;
-    if (id == 0)
-        return -1;
-    worker->passed_ids[worker->passed_count++] = id;
-    return 0;
+    return worker->drain_deadline != NULL && worker->change_retry != NULL ? 0 : -1;
 }
 
 /* Take this worker's part of an endpoint. */
@@ -466,7 +365,7 @@ static int take_endpoint(struct worker *worker, struct endpoint *endpoint)
     case ENDPOINT_LISTENER:
         return listeners_add(&worker->listeners, endpoint);
     case ENDPOINT_CLIENT:
-        return serves_passed_clients(worker) ? add_passed_client(worker, endpoint) : 0;
+        return serves_passed_clients(worker) ? clients_serve_passed(&worker->clients, endpoint) : 0;
     case ENDPOINT_DATAGRAM:
         return 0; /* datagrams takes these */
     }
@@ -486,33 +385,25 @@ static int take_endpoints(struct worker *worker)
     return datagrams_take(worker->datagrams, endpoints);
 }
 
-static void free_connections(struct worker *worker)
-{
-    struct connection *connection;
-    struct table_cursor cursor = {0};
-
-    while ((connection = table_next(worker->table, &cursor)) != NULL)
-        connection_free(connection);
-}
-
 /* Prepare the members that know each other, and own nothing yet. */
 static void connect_parts(struct worker *worker)
 {
     for (size_t i = 0; i < REQUEST_COUNT; i++)
         worker->requests[i] = (struct mailbox_message){answers[i], worker, NULL, false};
-    worker->groups = (struct client_group_list){
+    worker->clients = (struct clients){
         .base = worker->base,
         .log = worker->log,
-        .pool = &worker->pool,
-        .worker_index = worker->place.index,
+        .limit = worker->place.limit,
         .self = worker->place.self,
-        .on_end = on_connection_ended,
-        .worker = worker,
+        .worker_index = worker->place.index,
+        .worker_count = worker->place.count,
+        .on_event = on_clients_event,
+        .owner = worker,
     };
     worker->listeners = (struct listeners){
         .base = worker->base,
         .log = worker->log,
-        .groups = &worker->groups,
+        .groups = &worker->clients.groups,
         .limit = worker->place.limit,
         .worker_index = worker->place.index,
         .worker_count = worker->place.count,
@@ -525,15 +416,13 @@ static void connect_parts(struct worker *worker)
 /* Make all parts. Return 0, or -1 with errno; worker_free frees what was made. */
 static int make_parts(struct worker *worker)
 {
-    const size_t endpoint_count = worker->sockets->endpoints.count;
-
     errno = ENOMEM; /* unless the system says something else */
-    worker->passed_ids = calloc(endpoint_count, sizeof *worker->passed_ids);
-    worker->table = table_new(worker->place.index, worker->place.count);
     worker->base = new_base(needs_any_fd(worker, worker->sockets));
-    if (worker->passed_ids == NULL || worker->table == NULL || worker->base == NULL)
+    if (worker->base == NULL)
         return -1;
     connect_parts(worker);
+    if (clients_init(&worker->clients, worker->sockets->endpoints.count) < 0)
+        return -1;
     worker->mailbox = mailbox_new(worker->base);
     if (worker->mailbox == NULL)
         return -1;
@@ -542,9 +431,7 @@ static int make_parts(struct worker *worker)
                                       worker->log, on_datagrams_event, worker);
     if (worker->datagrams == NULL)
         return -1;
-    if (init_timers(worker) < 0 || listeners_init(&worker->listeners) < 0)
-        return -1;
-    return connection_pool_init(&worker->pool);
+    return init_timers(worker) < 0 ? -1 : listeners_init(&worker->listeners);
 }
 
 struct worker *worker_new(const struct worker_place *place, const struct options *options,
@@ -581,17 +468,11 @@ void worker_free(struct worker *worker)
         (void)pthread_join(worker->thread, NULL);
     listeners_fini(&worker->listeners);
     datagrams_free(worker->datagrams);
-    if (worker->table != NULL)
-        free_connections(worker);
-    client_group_list_fini(&worker->groups);
-    connection_pool_fini(&worker->pool);
+    clients_fini(&worker->clients);
     timers_free(worker->drain_deadline);
-    timers_free(worker->report_slice);
     timers_free(worker->change_retry);
     mailbox_free(worker->mailbox);
-    table_free(worker->table);
     if (worker->base != NULL)
         event_base_free(worker->base);
-    free(worker->passed_ids);
     free(worker);
 }

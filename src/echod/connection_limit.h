@@ -1,0 +1,16 @@
+/*
+ * connection_limit: how many connections all workers have together, and may have, as plain data.
+ * Called by clients, which counts them, and by listeners, which pauses; server and reload set it.
+ */
+#ifndef ECHOD_CONNECTION_LIMIT_H
+#define ECHOD_CONNECTION_LIMIT_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+struct connection_limit {
+    _Atomic uint64_t open;
+    _Atomic uint64_t max;
+};
+
+#endif
