@@ -103,10 +103,15 @@ class MemoryTest(harness.TestCase):
     LOW_WATER = 64 * KIB    # the default; between the two the kernel may have taken some more
     READ_AHEAD = 64 * KIB   # what may lie above the high mark
 
+    @staticmethod
+    def start(*arguments, **options):
+        """An echod that gives no client up, however long this machine takes to fill it."""
+        return Echod("--write-timeout", "0", *arguments, **options)
+
     def test_clients_that_never_read_stay_below_their_bound(self):
         """Memory of a client that only writes stays below high water and 64 KiB."""
         count = 40
-        with Echod("--no-shortcuts") as server:
+        with self.start("--no-shortcuts") as server:
             harness.round_trip(server.connect())
             before = server.resident_bytes()
             clients = [server.connect() for _ in range(count)]
@@ -132,7 +137,7 @@ class MemoryTest(harness.TestCase):
         --max-queued, and little more."""
         count = 40
         for options, bound in ((), count * self.HIGH_WATER), (("--max-queued", "1MiB"), MIB):
-            with self.subTest(options=options), Echod(*options) as server:
+            with self.subTest(options=options), self.start(*options) as server:
                 harness.round_trip(server.connect())
                 before = server.resident_bytes()
                 harness.fill([server.connect() for _ in range(count)])
@@ -148,7 +153,7 @@ class MemoryTest(harness.TestCase):
     def test_one_byte_writes_held_unread_cost_at_most_four_times_their_size(self):
         """Small messages that wait do not each hold a whole piece of memory."""
         address = f"unix://{self.temporary_directory()}/echod.sock"
-        with Echod("--no-shortcuts", "--high-water", "1MiB", listen=address) as server:
+        with self.start("--no-shortcuts", "--high-water", "1MiB", listen=address) as server:
             # A Unix socket takes few small messages before the rest must wait inside echod, and
             # sending in turns makes echod read them one by one.
             clients = [server.connect() for _ in range(100)]
@@ -176,7 +181,7 @@ class MemoryTest(harness.TestCase):
         """While --max-queued waits for all clients, nobody whose echo waits is read."""
         bound = MIB
         count = 40
-        with Echod("--no-shortcuts", "--max-queued", str(bound)) as server:
+        with self.start("--no-shortcuts", "--max-queued", str(bound)) as server:
             harness.round_trip(server.connect())
             before = server.resident_bytes()
             clients = [server.connect() for _ in range(count)]
