@@ -1,6 +1,6 @@
 /*
  * datagram_batch: receives several datagrams at once, and sends their answers at once.
- * Decides which get an answer as little as when: datagram_echo does.
+ * Decides neither which get an answer nor when: datagram_filter and datagram_echo do.
  * Called by datagram_echo and datagram_pool.
  */
 #ifndef ECHOD_DATAGRAM_BATCH_H

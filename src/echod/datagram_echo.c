@@ -4,25 +4,18 @@
 
 #include "base/clock.h"
 #include "echod/datagram_batch.h"
-#include "echod/datagram_guard.h"
+#include "echod/datagram_filter.h"
 #include "echod/datagram_identity.h"
 #include "echod/datagram_impair.h"
-#include "echod/source_rate.h"
+#include "echod/datagram_width.h"
 #include "echod/timers.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#ifdef HAVE_SYS_RANDOM_H
-#include <sys/random.h>
-#endif
 
 enum {
-    /* Bytes that a turn takes before the others have theirs, unless they just became larger. */
-    TURN_BYTES = 256 << 10,
-    /* One alone costs less to receive alone: look for more only so often while none come. */
-    LONELY_TURNS = 16,
     /* Where the system is short of something there is no event to wait for. */
     SHORTAGE_MS = 10,
     /* A drain ends even if a flood does not: more than any receive buffer holds. */
@@ -37,7 +30,7 @@ struct datagram_echo {
     int fd;
     const char *name; /* not owned */
     struct datagram_limits limits;
-    struct source_rate *rate; /* NULL: no limit */
+    struct datagram_filter filter;
     struct datagram_pool *pool;
     struct datagram_batch *batch; /* holds answers that wait; else NULL */
     struct log *log;
@@ -53,9 +46,8 @@ struct datagram_echo {
     void (*answer)(struct datagram_echo *echo, unsigned index, size_t length);
     struct datagram_impair *impair; /* NULL: it has never misbehaved */
 
-    unsigned width;        /* how many the next turn receives */
-    uint8_t usual_hops;    /* of answers, where that is known */
-    unsigned lonely_turns; /* until it looks for more than one again */
+    struct datagram_width width; /* how many the next turn receives */
+    uint8_t usual_hops;          /* of answers, where that is known */
     uint32_t overflow_total;
     uint64_t last_ms;     /* when something came */
     unsigned drain_turns; /* left; 0: it does not drain */
@@ -92,39 +84,7 @@ static void note_failure(struct datagram_echo *echo, int failure)
                       "datagrams at %s fail: %s", echo->name, strerror(failure));
 }
 
-/* --- Judgement ------------------------------------------------------------------------------- */
-
-static enum counter counter_of(enum datagram_verdict verdict)
-{
-    switch (verdict) {
-    case DATAGRAM_IS_FINE:
-        break;
-    case DATAGRAM_FROM_LOW_PORT:
-        return COUNTER_DATAGRAMS_FROM_LOW_PORT;
-    case DATAGRAM_FROM_OWN_PORT:
-        return COUNTER_DATAGRAMS_FROM_OWN_PORT;
-    case DATAGRAM_FROM_NO_HOST:
-        return COUNTER_DATAGRAMS_FROM_NO_HOST;
-    case DATAGRAM_TO_MANY:
-        return COUNTER_DATAGRAMS_TO_MANY;
-    case DATAGRAM_WITHOUT_HOPS:
-        return COUNTER_DATAGRAMS_WITHOUT_HOPS;
-    }
-    return COUNTER_DATAGRAMS_IN;
-}
-
-/* Return how many datagrams of a train the rate lets pass. */
-static uint64_t apply_rate(struct datagram_echo *echo, const struct datagram *datagram,
-                           uint64_t wanted)
-{
-    uint64_t passed;
-
-    if (echo->rate == NULL)
-        return wanted;
-    passed = source_rate_take(echo->rate, &datagram->source.any, wanted, clock_now_ms());
-    count(echo, COUNTER_DATAGRAMS_ABOVE_RATE, wanted - passed);
-    return passed;
-}
+/* --- Answers --------------------------------------------------------------------------------- */
 
 static void answer_echo(struct datagram_echo *echo, unsigned index, size_t length)
 {
@@ -150,25 +110,11 @@ static void answer_impaired(struct datagram_echo *echo, unsigned index, size_t l
 static void consider(struct datagram_echo *echo, unsigned index)
 {
     const struct datagram *datagram = datagram_batch_at(echo->batch, index);
-    const struct datagram_arrival *arrival = &datagram->arrival;
-    const uint64_t datagrams = datagram_count(datagram);
-    const enum datagram_verdict verdict =
-        datagram_guard_judge(&datagram->source.any, arrival->is_to_many, arrival->hops,
-                             &echo->pool->own_ports, echo->limits.are_low_ports_allowed);
-    uint64_t passed;
+    size_t length;
 
-    count(echo, COUNTER_DATAGRAMS_IN, datagrams);
-    count(echo, COUNTER_DATAGRAM_BYTES_IN, datagram->length);
-    note_overflow(echo, arrival->overflow_total);
-    if (verdict != DATAGRAM_IS_FINE) {
-        count(echo, counter_of(verdict), datagrams);
-        return;
-    }
-    passed = apply_rate(echo, datagram, datagrams);
-    if (passed == datagrams)
-        echo->answer(echo, index, datagram->length);
-    else if (passed > 0)
-        echo->answer(echo, index, passed * arrival->segment_bytes);
+    note_overflow(echo, datagram->arrival.overflow_total);
+    if (datagram_filter_passes(&echo->filter, datagram, echo->counters, &length))
+        echo->answer(echo, index, length);
 }
 
 /* --- Turns ----------------------------------------------------------------------------------- */
@@ -223,14 +169,6 @@ static bool send_answers(struct datagram_echo *echo)
     return false;
 }
 
-/* Return how many of such datagrams a turn takes. */
-static unsigned turn_width(uint64_t bytes, unsigned received)
-{
-    const uint64_t width = TURN_BYTES * (uint64_t)received / (bytes + 1);
-
-    return width >= DATAGRAM_BATCH_COUNT ? DATAGRAM_BATCH_COUNT : width < 2 ? 2 : (unsigned)width;
-}
-
 /*
  * Let answers to clients as far away as this one need no control message, which costs. A socket for
  * both families takes both; one that takes neither is told with each answer.
@@ -244,26 +182,13 @@ static void adapt_hops(struct datagram_echo *echo, const struct datagram_arrival
         echo->usual_hops = hops;
 }
 
-/* Choose how many the next turn receives: many while there are more than one, else seldom. */
-static void adapt_width(struct datagram_echo *echo, unsigned received, uint64_t bytes)
-{
-    if (received > 1 || (echo->width == 1 && --echo->lonely_turns == 0)) {
-        if (echo->width == 1)
-            adapt_hops(echo, &datagram_batch_at(echo->batch, 0)->arrival);
-        echo->width = turn_width(bytes, received);
-        echo->lonely_turns = LONELY_TURNS;
-    } else if (echo->width > 1) {
-        echo->width = 1;
-    }
-}
-
 /*
  * Receive what waits, up to a turn's worth, and queue the answers. Return how many came, or -1 with
  * errno.
  */
 static int receive(struct datagram_echo *echo)
 {
-    const int received = datagram_batch_receive(echo->batch, echo->fd, echo->width);
+    const int received = datagram_batch_receive(echo->batch, echo->fd, echo->width.count);
     uint64_t bytes = 0;
 
     if (received <= 0)
@@ -272,7 +197,8 @@ static int receive(struct datagram_echo *echo)
         bytes += datagram_batch_at(echo->batch, i)->length;
         consider(echo, i);
     }
-    adapt_width(echo, (unsigned)received, bytes);
+    if (datagram_width_adapt(&echo->width, (unsigned)received, bytes))
+        adapt_hops(echo, &datagram_batch_at(echo->batch, 0)->arrival);
     if (echo->limits.idle_timeout_ms > 0)
         echo->last_ms = clock_now_ms();
     return received;
@@ -350,7 +276,7 @@ static void on_impair_empty(void *argument)
 
 void datagram_echo_drain(struct datagram_echo *echo)
 {
-    echo->width = DATAGRAM_BATCH_COUNT;
+    echo->width.count = DATAGRAM_BATCH_COUNT;
     echo->drain_turns = DRAIN_TURNS;
     if (echo->batch == NULL)
         event_active(echo->reader, EV_READ, 1);
@@ -415,20 +341,6 @@ static void on_idle(evutil_socket_t fd, short what, void *argument)
 
 /* --- Limits ---------------------------------------------------------------------------------- */
 
-/* Make the table of a rate. Return 0, or -1 with errno. */
-static int make_rate(double per_second, struct source_rate **rate)
-{
-    unsigned char seed[SOURCE_RATE_SEED_SIZE];
-
-    *rate = NULL;
-    if (per_second == 0)
-        return 0;
-    if (getentropy(seed, sizeof seed) < 0)
-        return -1;
-    *rate = source_rate_new(per_second, seed);
-    return *rate != NULL ? 0 : -1;
-}
-
 static void on_impair_failure(void *argument, int failure)
 {
     note_failure(argument, failure);
@@ -465,16 +377,10 @@ static void choose_answer(struct datagram_echo *echo)
 
 int datagram_echo_change(struct datagram_echo *echo, const struct datagram_limits *limits)
 {
-    struct source_rate *rate;
-
-    if (make_impair(echo, &limits->impair) < 0)
+    if (make_impair(echo, &limits->impair) < 0 ||
+        datagram_filter_change(&echo->filter, limits->are_low_ports_allowed,
+                               limits->rate_per_second) < 0)
         return -1;
-    if (limits->rate_per_second != echo->limits.rate_per_second) {
-        if (make_rate(limits->rate_per_second, &rate) < 0)
-            return -1;
-        source_rate_free(echo->rate);
-        echo->rate = rate;
-    }
     echo->limits = *limits;
     choose_answer(echo);
     begin_idling(echo);
@@ -528,7 +434,7 @@ static void free_parts(struct datagram_echo *echo)
     timers_free(echo->writer);
     timers_free(echo->retry);
     timers_free(echo->idle);
-    source_rate_free(echo->rate);
+    datagram_filter_fini(&echo->filter);
     datagram_impair_free(echo->impair);
     free(echo);
 }
@@ -564,8 +470,8 @@ struct datagram_echo *datagram_echo_new(struct event_base *base, int fd, const c
     echo->counters = counters;
     echo->on_over = on_over;
     echo->owner = owner;
-    echo->width = 1;
-    echo->lonely_turns = 1;
+    echo->filter.own_ports = &pool->own_ports;
+    datagram_width_init(&echo->width);
     echo->overflow_total = datagram_control_overflow(fd); /* a passed socket has a past */
     if (datagram_control_enable(fd) < 0 || make_events(echo, base) < 0 ||
         datagram_echo_change(echo, limits) < 0 || join_pool(echo) < 0) {

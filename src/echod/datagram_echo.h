@@ -1,7 +1,7 @@
 /*
  * datagram_echo: the echo of one datagram socket: each datagram returns once, unchanged, from where
  * it was sent to; or the identity in its place; or what misbehaviour makes of it.
- * Opens no socket; what gets no answer, the guard and the rate decide.
+ * Opens no socket; what gets no answer, datagram_filter decides.
  * Called by datagrams.
  */
 #ifndef ECHOD_DATAGRAM_ECHO_H

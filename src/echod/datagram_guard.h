@@ -1,7 +1,7 @@
 /*
  * datagram_guard: which datagrams get no answer, since it would start a loop or reach a third
- * party. Pure: knows addresses and ports, but no socket and no rate. Called by datagram_echo for
- * each datagram.
+ * party. Pure: knows addresses and ports, but no socket and no rate. Called by datagram_filter
+ * for each datagram.
  */
 #ifndef ECHOD_DATAGRAM_GUARD_H
 #define ECHOD_DATAGRAM_GUARD_H

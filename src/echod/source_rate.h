@@ -2,7 +2,7 @@
  * source_rate: how often each source may come in a second: a token bucket for each, in a table of
  * bounded size.
  * Pure: knows addresses and times, but no socket and no clock.
- * Called by datagram_echo.
+ * Called by datagram_filter.
  */
 #ifndef ECHOD_SOURCE_RATE_H
 #define ECHOD_SOURCE_RATE_H
