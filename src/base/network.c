@@ -156,3 +156,12 @@ bool network_contains(const struct network *network, const struct sockaddr *addr
     clear_behind_prefix(&place);
     return memcmp(place.address, network->address, NETWORK_ADDRESS_SIZE) == 0;
 }
+
+bool network_list_contains(const struct network_list *list, const struct sockaddr *address)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (network_contains(&list->items[i], address))
+            return true;
+    }
+    return false;
+}

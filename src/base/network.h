@@ -24,6 +24,14 @@ struct network {
     uint8_t prefix_length;                       /* in bits, 0 to 128 */
 };
 
+enum { NETWORK_LIST_SIZE = 16 }; /* the most that a list of them has */
+
+/* Whoever is in one of them. Plain data. */
+struct network_list {
+    struct network items[NETWORK_LIST_SIZE];
+    unsigned count;
+};
+
 /*
  * Read a network, "10.0.0.0/8" or "2001:db8::/32", or an address, which is a network of one.
  * Return 0, or -1 with a sentence in `error` that quotes the text and says what would be right.
@@ -39,5 +47,8 @@ void network_format(const struct network *network, char text[NETWORK_TEXT_SIZE])
  * address: it is in 0.0.0.0/0 and not in ::/0. Other families are in no network.
  */
 bool network_contains(const struct network *network, const struct sockaddr *address);
+
+/* Tell whether one of them contains it. */
+bool network_list_contains(const struct network_list *list, const struct sockaddr *address);
 
 #endif

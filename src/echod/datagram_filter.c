@@ -72,7 +72,7 @@ bool datagram_filter_passes(struct datagram_filter *filter, const struct datagra
 /* Make the table of a rate. Return 0, or -1 with errno. */
 static int make_rate(double per_second, struct source_rate **rate)
 {
-    unsigned char seed[SOURCE_RATE_SEED_SIZE];
+    unsigned char seed[SOURCE_KEY_SEED_SIZE];
 
     *rate = NULL;
     if (per_second == 0)

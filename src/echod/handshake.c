@@ -130,11 +130,7 @@ static bool is_trusted(const struct connection_group *group, const union peer *p
 {
     const struct network_list *from = &group->proxy_from;
 
-    for (size_t i = 0; i < from->count; i++) {
-        if (network_contains(&from->items[i], &peer->any))
-            return true;
-    }
-    return from->count == 0 || peer->family == AF_UNIX;
+    return from->count == 0 || peer->family == AF_UNIX || network_list_contains(from, &peer->any);
 }
 
 /* Keep what the identity will tell. Return 0, or -1 with errno ENOMEM. */

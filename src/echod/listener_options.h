@@ -22,17 +22,10 @@
 enum {
     LISTENER_NAME_SIZE = 64,
     LISTENER_ANY_MODE = -1, /* that which the process's umask leaves */
-    LISTENER_NETWORKS = 16, /* the most that a list of them has */
 };
 
 /* Which lines about connections are written; warnings and errors always are. */
 enum listener_log { LISTENER_LOG_OFF, LISTENER_LOG_CLOSED, LISTENER_LOG_ALL };
-
-/* Whoever is in one of them; if there is none, everybody. */
-struct network_list {
-    struct network items[LISTENER_NETWORKS];
-    unsigned count;
-};
 
 /* Plain data, and no pointer in it: it may be copied. A duration of 0 ms means "never". */
 struct listener_options {
@@ -42,8 +35,8 @@ struct listener_options {
     unsigned log;                  /* enum listener_log */
 
     /* Connections. */
-    unsigned proxy; /* enum listener_proxy */
-    struct network_list proxy_from;
+    unsigned proxy;                 /* enum listener_proxy */
+    struct network_list proxy_from; /* empty: anybody */
     uint64_t handshake_timeout_ms;
     unsigned identify; /* enum listener_identify */
     uint64_t idle_timeout_ms;

@@ -55,8 +55,8 @@ static int add_network(const char *text, size_t length, struct network_list *lis
 {
     char item[NETWORK_TEXT_SIZE + 1]; /* longer than any: what is cut is still wrong */
 
-    if (list->count == LISTENER_NETWORKS) {
-        error_set(error, "there are more than %d", LISTENER_NETWORKS);
+    if (list->count == NETWORK_LIST_SIZE) {
+        error_set(error, "there are more than %d", NETWORK_LIST_SIZE);
         return -1;
     }
     (void)snprintf(item, sizeof item, "%.*s", (int)length, text);

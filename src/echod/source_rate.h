@@ -7,13 +7,12 @@
 #ifndef ECHOD_SOURCE_RATE_H
 #define ECHOD_SOURCE_RATE_H
 
+#include "echod/source_key.h"
+
 #include <stdint.h>
 #include <sys/socket.h>
 
-enum {
-    SOURCE_RATE_SEED_SIZE = 16, /* bytes of a key of SipHash */
-    SOURCE_RATE_SOURCES = 16384 /* most sources of a table; each takes 24 bytes */
-};
+enum { SOURCE_RATE_SOURCES = 16384 }; /* most sources of a table; each takes 24 bytes */
 
 struct source_rate;
 
@@ -25,7 +24,7 @@ struct source_rate;
  * Return NULL with errno ENOMEM.
  */
 struct source_rate *source_rate_new(double per_second,
-                                    const unsigned char seed[SOURCE_RATE_SEED_SIZE]);
+                                    const unsigned char seed[SOURCE_KEY_SEED_SIZE]);
 
 /* Free the table. NULL is fine. */
 void source_rate_free(struct source_rate *rate);

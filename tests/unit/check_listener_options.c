@@ -114,13 +114,13 @@ START_TEST(a_list_has_up_to_16_networks)
 {
     char text[2000] = "proxy-from=2001:db8:1111:2222:3333:4444:5555:6666";
 
-    for (unsigned i = 1; i < LISTENER_NETWORKS; i++) {
+    for (unsigned i = 1; i < NETWORK_LIST_SIZE; i++) {
         parse(text, ADDRESS_TCP);
         ck_assert_uint_eq(options.proxy_from.count, i);
         strcat(text, ";2001:db8:1111:2222:3333:4444:5555:6666");
     }
     parse(text, ADDRESS_TCP);
-    ck_assert_uint_eq(options.proxy_from.count, LISTENER_NETWORKS);
+    ck_assert_uint_eq(options.proxy_from.count, NETWORK_LIST_SIZE);
     strcat(text, ";::1");
     ck_assert_int_eq(listener_options_parse(text, &tcp, &options, &error), -1);
     ck_assert_ptr_nonnull(strstr(error.text, "is not a list of networks: there are more than 16"));

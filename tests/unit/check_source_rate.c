@@ -14,7 +14,7 @@
 
 enum { RATE = 10, SECOND_MS = 1000, BEGIN_MS = 5000 };
 
-static const unsigned char SEED[SOURCE_RATE_SEED_SIZE] = {1, 2, 3, 4, 5, 6, 7, 8};
+static const unsigned char SEED[SOURCE_KEY_SEED_SIZE] = {1, 2, 3, 4, 5, 6, 7, 8};
 
 static struct source_rate *rate;
 
@@ -159,7 +159,7 @@ END_TEST
 
 /* With another seed other sources share a place: count how many of some are refused after a flood.
  */
-static uint64_t refused_pattern(const unsigned char seed[SOURCE_RATE_SEED_SIZE])
+static uint64_t refused_pattern(const unsigned char seed[SOURCE_KEY_SEED_SIZE])
 {
     uint64_t pattern = 0;
 
@@ -175,7 +175,7 @@ static uint64_t refused_pattern(const unsigned char seed[SOURCE_RATE_SEED_SIZE])
 
 START_TEST(the_seed_decides_who_shares_a_place)
 {
-    unsigned char other[SOURCE_RATE_SEED_SIZE];
+    unsigned char other[SOURCE_KEY_SEED_SIZE];
     const uint64_t pattern = refused_pattern(SEED);
 
     ck_assert_uint_eq(refused_pattern(SEED), pattern);
@@ -194,8 +194,8 @@ END_TEST
 START_TEST(who_shares_a_place_is_hard_to_tell_without_the_seed)
 {
 #if defined __BYTE_ORDER__ && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    static const unsigned char seed[SOURCE_RATE_SEED_SIZE] = {0, 1, 2,  3,  4,  5,  6,  7,
-                                                              8, 9, 10, 11, 12, 13, 14, 15};
+    static const unsigned char seed[SOURCE_KEY_SEED_SIZE] = {0, 1, 2,  3,  4,  5,  6,  7,
+                                                             8, 9, 10, 11, 12, 13, 14, 15};
     static const char *const sources[] = {"10.0.1.121", "10.0.2.61", "10.0.3.119", "10.0.5.108"};
 
     source_rate_free(rate);
