@@ -65,8 +65,8 @@ struct setting {
     const char *argument;       /* what --help calls the value; NULL for a flag */
     const char *fallback;       /* the default as a user would write it, or NULL: the member stays
                                    as it is; not of a flag, a text and the operand */
-    const char *implied;        /* numbers only: what the option stands for without a value, or
-                                   NULL; where it has one, a value follows behind "=" */
+    const char *implied;        /* what the option stands for without a value, or NULL; where it
+                                   has one, a value follows behind "=" */
     uint64_t minimum, maximum;  /* numbers only, both allowed; "auto" lies outside them. An
                                    operand's minimum is its default port */
     bool has_auto;              /* numbers only: accepts the word "auto" */

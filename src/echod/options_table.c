@@ -5,6 +5,7 @@
 #include "echod/tls_options.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #define KIB    UINT64_C(1024)
 #define GIB    (KIB * KIB * KIB)
@@ -18,7 +19,21 @@ static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const client_auths[] = {"auto", "off", "request", "require", NULL};
 static const char *const tls_mins[] = {"1.2", "1.3", NULL};
 
-static const char *const help_topics[] = {"none", "all", "listen", NULL}; /* enum help_topic */
+/* A choice would offer HELP_NONE as well. */
+static int parse_help_topic(const char *text, void *member, struct error *error)
+{
+    unsigned *topic = member;
+
+    if (strcmp(text, "all") == 0) {
+        *topic = HELP_ALL;
+    } else if (strcmp(text, "listen") == 0) {
+        *topic = HELP_LISTEN;
+    } else {
+        error_set(error, "a topic; write all or listen");
+        return -1;
+    }
+    return 0;
+}
 
 static const struct setting_list listens = {
     .init = listen_list_init,
@@ -354,12 +369,11 @@ static const struct setting table[] = {
         .name = "help",
         .letter = 'h',
         .is_command = true,
-        .type = SETTING_CHOICE,
+        .type = SETTING_PARSED,
         .offset = offsetof(struct options, help),
         .argument = "TOPIC",
-        .fallback = "none",
         .implied = "all",
-        .choices = help_topics,
+        .parse = parse_help_topic,
         .help = "print this help and exit; of listen: what an address may be told",
     },
     {

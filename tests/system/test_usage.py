@@ -76,6 +76,13 @@ class MistakeTest(harness.TestCase):
         self.expect_usage_error("-x", names=["-x"])
         self.expect_usage_error("-Vx", names=["-x"])
 
+    def test_options_without_a_value(self):
+        """What stands behind "=" is refused where nothing can, or something else must."""
+        for value in ("none", "", "tls"):
+            self.expect_usage_error(f"--help={value}", names=["--help", f'"{value}"', "listen"])
+        self.expect_usage_error("--version=1", names=["--version: takes no value"])
+        self.expect_usage_error("--check=", names=["--check: takes no value"])
+
     def test_ambiguous_options(self):
         """A beginning that fits several options is named."""
         self.expect_usage_error("--li", "5", names=["--li"])
