@@ -72,7 +72,18 @@ static int take_datagrams(struct endpoint_list *list, int fd, const char *name)
     return endpoint_share_socket(endpoint, list->worker_count);
 }
 
-/* Tell whether this is a datagram socket of IP that was bound: it can be sent to. */
+/* Those of ping have an address and a port as well (icmp(7)), and UDP-Lite other checksums. */
+static bool is_of_udp(int fd)
+{
+#ifdef SO_PROTOCOL
+    return socket_option(fd, SO_PROTOCOL) == IPPROTO_UDP;
+#else
+    (void)fd;
+    return true;
+#endif
+}
+
+/* Tell whether this is a UDP socket that was bound: it can be sent to. */
 static bool is_udp(int fd)
 {
     struct sockaddr_in6 own = {.sin6_family =
@@ -81,7 +92,8 @@ static bool is_udp(int fd)
 
     return socket_option(fd, SO_TYPE) == SOCK_DGRAM &&
            getsockname(fd, (struct sockaddr *)&own, &length) == 0 &&
-           (own.sin6_family == AF_INET || own.sin6_family == AF_INET6) && own.sin6_port != 0;
+           (own.sin6_family == AF_INET || own.sin6_family == AF_INET6) && own.sin6_port != 0 &&
+           is_of_udp(fd);
 }
 
 /* Take over a stream socket that listens or is connected, or a UDP socket. */

@@ -84,6 +84,33 @@ static int open_connected_datagram(void)
     return fds[0];
 }
 
+/* It is bound as UDP's are; where the system has no such protocol, it is none of UDP either. */
+static int open_bound_datagram(int protocol)
+{
+    const struct sockaddr_in address = {.sin_family = AF_INET,
+                                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const int fd = socket(AF_INET, SOCK_DGRAM, protocol);
+
+    if (fd < 0)
+        return open_datagram();
+    ck_assert_int_eq(bind(fd, (const struct sockaddr *)&address, sizeof address), 0);
+    return fd;
+}
+
+static int open_ping(void)
+{
+    return open_bound_datagram(IPPROTO_ICMP);
+}
+
+#ifndef IPPROTO_UDPLITE
+#define IPPROTO_UDPLITE 136 /* RFC 3828 */
+#endif
+
+static int open_udp_lite(void)
+{
+    return open_bound_datagram(IPPROTO_UDPLITE);
+}
+
 static int open_unconnected(void)
 {
     return socket(AF_INET, SOCK_STREAM, 0);
@@ -119,8 +146,11 @@ static int open_nothing(void)
 }
 
 static int (*const useless[])(void) = {
-    open_datagram, open_connected_datagram, open_unconnected, open_bound, open_pipe,
-    open_null,     support_open_file,       open_nothing,
+    open_datagram,     open_connected_datagram,
+    open_ping,         open_udp_lite,
+    open_unconnected,  open_bound,
+    open_pipe,         open_null,
+    support_open_file, open_nothing,
 };
 
 START_TEST(a_descriptor_that_is_no_stream_of_clients_is_refused)
