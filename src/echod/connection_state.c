@@ -197,6 +197,12 @@ static bool is_anything_first(const struct connection *connection)
            (connection->state < CONNECTION_DRAINING && connection_has_input_waiting(connection));
 }
 
+/* Tell whether all has left and yet nothing has ended it, on purpose. */
+static bool is_kept_open(const struct connection *connection)
+{
+    return connection->state == CONNECTION_DRAINING && connection->transfer.queued_bytes == 0;
+}
+
 void connection_leave(struct connection *connection, enum close_reason reason)
 {
     struct connection_group *group = connection->group;
@@ -210,10 +216,8 @@ void connection_leave(struct connection *connection, enum close_reason reason)
         leave_after_input(connection, reason);
     else if (!may_linger || connection->state == CONNECTION_HANDSHAKE)
         connection_end(connection, reason);
-    else if (connection->state == CONNECTION_OPEN)
+    else if (connection->state == CONNECTION_OPEN || is_kept_open(connection))
         connection_drain(connection, reason);
-    else if (connection->state == CONNECTION_DRAINING)
-        connection_finish_draining(connection); /* it may have been kept open on purpose */
 }
 
 void connection_begin_late(struct connection *connection,

@@ -46,9 +46,16 @@ bool impair_is_on(const struct impair *impair)
            impair_has_datagram_faults(impair);
 }
 
+/* Tell whether connections that are left open end at an age. */
+static bool ends_at_age(const struct impair *impair)
+{
+    return impair->close_after.ms > 0 || impair->reset_after.ms > 0;
+}
+
 const char *impair_find_conflict(const struct impair *impair, bool is_endless)
 {
     const bool is_closed = is_point_set(&impair->close_after);
+    const bool stays_open = is_endless && !ends_at_age(impair);
 
     if (impair->jitter_ms > impair->delay_ms)
         return "jitter goes with a delay that is at least as long; write delay= as well, or less "
@@ -57,11 +64,12 @@ const char *impair_find_conflict(const struct impair *impair, bool is_endless)
         return "close-after and reset-after cannot both be; leave one out";
     if (is_closed && impair->is_fin_withheld)
         return "truncate-fin sends no FIN, and close-after does; leave one out";
-    if (is_endless && impair->is_fin_withheld)
-        return "truncate-fin leaves connections open; add idle-timeout= or lifetime=";
-    if (is_endless && impair->stall.bytes > 0 && impair->stall.ms == 0)
-        return "stall-after without a duration leaves connections open; add one, idle-timeout= or "
-               "lifetime=";
+    if (stays_open && impair->is_fin_withheld)
+        return "truncate-fin leaves connections open; add idle-timeout=, lifetime= or reset-after= "
+               "with a duration";
+    if (stays_open && impair->stall.bytes > 0 && impair->stall.ms == 0)
+        return "stall-after without a duration leaves connections open; add one, or idle-timeout= "
+               "or lifetime=";
     return NULL;
 }
 

@@ -12,13 +12,14 @@
 /* --- End ------------------------------------------------------------------------------------- */
 
 /*
- * Tell whether a connection stays that a FIN would end now: ours is not sent on purpose, and we are
- * not to end it.
+ * Tell whether a connection stays that a FIN would end now: ours is not sent on purpose, or not
+ * yet, and we are not to end it.
  */
 static bool stays_open(const struct connection *connection)
 {
-    return connection->group->impair.is_fin_withheld && connection->has_input_ended &&
-           !timeout_is_armed(&connection->closing);
+    return !timeout_is_armed(&connection->closing) &&
+           (connection->group->impair.is_fin_withheld ||
+            stream_impair_is_waiting(connection->impair));
 }
 
 /* Go on when everything has left; `finish` is what comes where FIN is not withheld. */

@@ -191,6 +191,12 @@ static bool is_stalled(const struct stream_impair *stage, uint64_t now_ns)
     return stage->stall_end_ns > now_ns;
 }
 
+/* Tell whether all has left that leaves before the connection is closed or reset. */
+static bool is_at_end(const struct stream_impair *stage, uint64_t now_ns)
+{
+    return stage->released >= end_position(stage->plan) && !is_stalled(stage, now_ns);
+}
+
 /* Return up to where bytes may leave, as far as stalls and ends let them. */
 static uint64_t next_stop(const struct stream_impair *stage, uint64_t now_ns)
 {
@@ -325,9 +331,10 @@ static enum stream_impair_verdict judge_age(const struct stream_impair *stage, u
  * Tell whether a connection may be one that the loop neither reads nor writes: it is paused for
  * what is held, or the client's FIN was read.
  */
-static bool has_to_be_watched(const struct stream_impair *stage)
+static bool has_to_be_watched(const struct stream_impair *stage, uint64_t now_ns)
 {
-    return stage->taken > stage->released || stage->plan->is_fin_withheld;
+    return stage->taken > stage->released || stage->plan->is_fin_withheld ||
+           is_stalled(stage, now_ns);
 }
 
 /* Tell whether the connection ends here. */
@@ -338,16 +345,16 @@ static enum stream_impair_verdict judge(struct stream_impair *stage, uint64_t no
 
     if (verdict != STREAM_IMPAIR_GOES_ON)
         return verdict;
-    if (has_to_be_watched(stage) && channel_is_broken(&stage->transfer->channel))
+    if (has_to_be_watched(stage, now_ns) && channel_is_broken(&stage->transfer->channel))
         return STREAM_IMPAIR_BROKEN;
-    if (stage->released < end_position(plan) || !is_output_empty(stage))
+    if (!is_at_end(stage, now_ns) || !is_output_empty(stage))
         return STREAM_IMPAIR_GOES_ON;
     if (plan->close_after.bytes > 0)
         return STREAM_IMPAIR_CLOSES;
     return is_reset_due(stage, now_ns) ? STREAM_IMPAIR_RESETS : STREAM_IMPAIR_GOES_ON;
 }
 
-/* Return when bytes that are due can leave, or UINT64_MAX: that is not up to the clock. */
+/* Return when bytes that are due can leave, or a stall ends. UINT64_MAX: no clock tells. */
 static uint64_t next_release_ns(const struct stream_impair *stage, uint64_t now_ns)
 {
     const uint64_t waiting = next_stop(stage, now_ns) - stage->released;
@@ -363,15 +370,13 @@ static uint64_t next_release_ns(const struct stream_impair *stage, uint64_t now_
 static void set_deadline(struct stream_impair *stage, uint64_t now_ns)
 {
     struct deadlines *deadlines = &stage->transfer->group->pool->deadlines;
-    uint64_t next_ns = UINT64_MAX;
+    uint64_t next_ns = next_release_ns(stage, now_ns);
 
-    if (stage->due > stage->released)
-        next_ns = next_release_ns(stage, now_ns);
     if (stage->step_count > 0)
         next_ns = least(next_ns, step_at(stage, 0)->due_ns);
     if (stage->cut_ns != 0)
         next_ns = least(next_ns, stage->cut_ns);
-    if (has_to_be_watched(stage))
+    if (has_to_be_watched(stage, now_ns))
         next_ns = least(next_ns, now_ns + LOOK_MS * NS_PER_MS);
     if (stage->reset_ns != 0)
         next_ns = least(next_ns, now_ns + RESET_POLL_MS * NS_PER_MS);
@@ -404,6 +409,11 @@ enum stream_impair_verdict stream_impair_release(struct stream_impair *stage)
     if (verdict == STREAM_IMPAIR_GOES_ON)
         set_deadline(stage, now_ns);
     return verdict;
+}
+
+bool stream_impair_is_waiting(const struct stream_impair *stage)
+{
+    return stage->reset_ns != 0 || is_stalled(stage, clock_now_ns());
 }
 
 void stream_impair_discard(struct stream_impair *stage)

@@ -14,6 +14,8 @@
 #include "echod/connection_group.h"
 #include "echod/transfer.h"
 
+#include <stdbool.h>
+
 struct stream_impair;
 
 /* What a stage asks for, from the loop; each gets the argument that it was made with. */
@@ -67,6 +69,12 @@ enum stream_impair_verdict stream_impair_release(struct stream_impair *stage);
 
 /* Tell what an age means for a connection that does not echo yet; on_due comes again. */
 enum stream_impair_verdict stream_impair_judge_age(struct stream_impair *stage);
+
+/*
+ * Tell whether an end has to wait, though nothing is held: for the end of a stall, or for a reset
+ * that is due. on_due comes then.
+ */
+bool stream_impair_is_waiting(const struct stream_impair *stage);
 
 /* Throw away what is held, and hold nothing more. */
 void stream_impair_discard(struct stream_impair *stage);

@@ -281,6 +281,20 @@ START_TEST(a_stall_lasts_as_long_as_it_was_told)
 }
 END_TEST
 
+START_TEST(a_stall_holds_the_clients_fin_as_well)
+{
+    struct client *client =
+        join(&(struct impair){.stall = {.bytes = CUT_BYTES, .ms = 2 * DELAY_MS}}, _i);
+    const uint64_t begin_ns = clock_now_ns();
+
+    client_send_all(client, CUT_BYTES);
+    client_finish(client);
+    client_receive_all(client);
+    ck_assert_uint_ge(clock_now_ns() - begin_ns, 2 * DELAY_MS * NS_PER_MS);
+    client_await_end(client, CLOSE_CLIENT);
+}
+END_TEST
+
 START_TEST(an_endless_stall_ends_with_the_idle_timeout)
 {
     struct client *client;
@@ -288,7 +302,7 @@ START_TEST(an_endless_stall_ends_with_the_idle_timeout)
     use_with_idle_timeout(&(struct impair){.stall = {.bytes = CUT_BYTES}});
     scene.group.closing.duration_ms = SHORT_MS;
     client = client_join(scene_socket_of(_i));
-    client_send(client, 2 * HALF_BYTES);
+    client_send(client, _i / 2 % 2 == 0 ? 2 * HALF_BYTES : CUT_BYTES);
     if (_i % 2 == 0)
         client_finish(client);
     client->receive_goal = CUT_BYTES + 1;
@@ -325,6 +339,24 @@ START_TEST(a_connection_is_reset_behind_the_byte_that_it_was_told)
     ck_assert_uint_eq(client->received, CUT_BYTES);
     client_await_end(client, CLOSE_RESET_ON_PURPOSE);
     ck_assert_uint_eq(scene_count_of(COUNTER_IMPAIR_RESET), 1);
+}
+END_TEST
+
+START_TEST(a_stall_comes_before_an_end_at_the_same_byte)
+{
+    const struct impair_stall stall = {.bytes = CUT_BYTES, .ms = 2 * DELAY_MS};
+    const struct impair closed = {.stall = stall, .close_after = {.bytes = CUT_BYTES}};
+    const struct impair reset = {.stall = stall, .reset_after = {.bytes = CUT_BYTES}};
+    const uint64_t begin_ns = clock_now_ns();
+    struct client *client = join(_i == 0 ? &closed : &reset, TCP_PAIR - FIRST_SOCKET);
+
+    client_send(client, CUT_BYTES);
+    client_finish(client); /* which shortens nothing */
+    support_loop_until(client_sees_end, client);
+    ck_assert_uint_ge(clock_now_ns() - begin_ns, 2 * DELAY_MS * NS_PER_MS);
+    ck_assert_int_eq(client->error, _i == 0 ? 0 : ECONNRESET);
+    ck_assert_uint_eq(client->received, CUT_BYTES);
+    client_await_end(client, _i == 0 ? CLOSE_ON_PURPOSE : CLOSE_RESET_ON_PURPOSE);
 }
 END_TEST
 
@@ -558,9 +590,11 @@ int main(void)
     tcase_add_test(pace, each_chunk_is_a_write_of_its_own);
     tcase_add_loop_test(pace, chunks_of_a_byte_reach_a_slow_reader, 0, SOCKETS);
     tcase_add_loop_test(pace, a_stall_lasts_as_long_as_it_was_told, 0, SOCKETS);
-    tcase_add_loop_test(pace, an_endless_stall_ends_with_the_idle_timeout, 0, SOCKETS);
+    tcase_add_loop_test(pace, a_stall_holds_the_clients_fin_as_well, 0, SOCKETS);
+    tcase_add_loop_test(pace, an_endless_stall_ends_with_the_idle_timeout, 0, 2 * SOCKETS);
     tcase_add_loop_test(ends, a_connection_is_closed_behind_the_byte_that_it_was_told, 0, SOCKETS);
     tcase_add_test(ends, a_connection_is_reset_behind_the_byte_that_it_was_told);
+    tcase_add_loop_test(ends, a_stall_comes_before_an_end_at_the_same_byte, 0, 2);
     tcase_add_loop_test(ends, a_byte_less_ends_nothing, 0, SOCKETS);
     tcase_add_loop_test(ends, a_connection_is_closed_or_reset_at_its_age, 0, 2);
     tcase_add_loop_test(ends, an_age_ends_a_connection_that_is_paused, 0, SOCKETS);

@@ -345,6 +345,11 @@ static const struct {
     {{.stall = {.bytes = 1}}, false, NULL},
     {{.stall = {.bytes = 1, .ms = 1}}, true, NULL},
     {{.reset_after.bytes = 1, .is_fin_withheld = true}, false, NULL},
+    {{.reset_after.bytes = 1, .is_fin_withheld = true}, true, "truncate-fin leaves"},
+    {{.reset_after.ms = 1, .is_fin_withheld = true}, true, NULL},
+    {{.stall = {.bytes = 1}, .reset_after.ms = 1}, true, NULL},
+    {{.stall = {.bytes = 1}, .close_after.ms = 1}, true, NULL},
+    {{.stall = {.bytes = 1}, .close_after.bytes = 1}, true, "stall-after without a duration"},
 };
 
 START_TEST(what_does_not_fit_is_a_sentence)
