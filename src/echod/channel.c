@@ -242,9 +242,9 @@ int channel_close_notify(struct channel *channel)
     return -1;
 }
 
-int channel_shut_tls(struct channel *channel)
+int channel_shut_tls(struct channel *channel, bool says_fin)
 {
-    if (shutdown(event_get_fd(channel->socket_event), SHUT_WR) < 0 ||
+    if ((says_fin && shutdown(event_get_fd(channel->socket_event), SHUT_WR) < 0) ||
         bufferevent_disable(channel->input, EV_READ | EV_WRITE) < 0)
         return -1;
     return wait_for(channel, EV_READ);

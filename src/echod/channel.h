@@ -107,10 +107,10 @@ void channel_finish_tls_handshake(struct channel *channel);
 int channel_close_notify(struct channel *channel) __attribute__((warn_unused_result));
 
 /*
- * Say FIN, and nothing more. From then on on_socket_readable tells of what still comes, which
- * channel_discard throws away. Return 0, or -1 if that does not work any more.
+ * Say nothing more, but FIN unless it is withheld. From then on on_socket_readable tells of what
+ * still comes, which channel_discard throws away. Return 0, or -1 if that does not work any more.
  */
-int channel_shut_tls(struct channel *channel) __attribute__((warn_unused_result));
+int channel_shut_tls(struct channel *channel, bool says_fin) __attribute__((warn_unused_result));
 
 /* Return whether the socket's end is still to come. */
 bool channel_discard(const struct channel *channel) __attribute__((warn_unused_result));

@@ -14,14 +14,24 @@ static bool is_identity_all(const struct connection *connection)
     return mode == LISTENER_IDENTIFY_ONLY || mode == LISTENER_IDENTIFY_ONLY_JSON;
 }
 
+/* No FIN is to end it: it stays as it is, and what comes is thrown away. */
+static void stay(struct connection *connection)
+{
+    connection_begin_draining(connection, CLOSE_IDENTIFIED);
+    if (transfer_start(&connection->transfer) < 0)
+        connection_end(connection, CLOSE_NO_MEMORY);
+}
+
 /* The identity has left: go on with the echo, or end. */
 static void finish(struct connection *connection)
 {
-    if (is_identity_all(connection)) {
+    if (!is_identity_all(connection)) {
+        connection_begin_late(connection, connection_open);
+    } else if (connection->group->impair.is_fin_withheld && !connection->is_leaving) {
+        stay(connection);
+    } else {
         connection->state = CONNECTION_OPEN;
         connection_leave(connection, CLOSE_IDENTIFIED);
-    } else {
-        connection_begin_late(connection, connection_open);
     }
 }
 

@@ -15,7 +15,9 @@
 /* Say FIN, and wait for the client's. */
 static void linger(struct connection *connection)
 {
-    if (channel_shut_tls(&connection->transfer.channel) == 0)
+    const bool says_fin = !connection->group->impair.is_fin_withheld;
+
+    if (channel_shut_tls(&connection->transfer.channel, says_fin) == 0)
         connection->state = CONNECTION_LINGERING;
     else
         connection_end(connection, connection->reason);

@@ -279,6 +279,17 @@ class HandshakeTest(TlsTestCase):
                 client.socket.close()
                 server.log.wait_for(r"closed: TLS error \(")
 
+    def test_a_fin_that_is_withheld_follows_no_alert_either(self):
+        """With truncate-fin, who cannot agree gets the alert, and then a reset."""
+        with self.serve("--linger-timeout", scaled_ms(100),
+                        options=",alpn=echo,truncate-fin,lifetime=1h") as server:
+            client = TlsClient(server.connect(), context_for(Files.authority, protocols=["h2"]))
+            with self.assertRaisesRegex(ssl.SSLError, "NO_APPLICATION_PROTOCOL|no application"):
+                client.shake_hands()
+            with self.assertRaises(ConnectionResetError):
+                client.socket.recv(100)
+            server.log.wait_for(r"closed: TLS error \(")
+
     def test_a_drip_of_bytes_does_not_extend_the_handshake(self):
         """A hello that comes byte by byte is given up at the deadline; so is silence."""
         with self.serve(options=",handshake-timeout=1s") as server:

@@ -118,6 +118,44 @@ START_TEST(it_may_be_all)
 }
 END_TEST
 
+START_TEST(a_fin_that_is_withheld_does_not_follow_it)
+{
+    struct connection_limits limits = scene_usual_limits;
+    struct client *client;
+
+    limits.idle_timeout_ms = SHORT_MS;
+    scene_use_impaired_identity(LISTENER_IDENTIFY_ONLY, &(struct impair){.is_fin_withheld = true},
+                                &limits);
+    client = client_join(TCP_PAIR);
+    (void)take_line(client);
+    client_send(client, 1000); /* is never echoed */
+    if (_i == 1)
+        client_finish(client);
+    support_loop_until(client_sees_end, client);
+    ck_assert_int_eq(client->error, ECONNRESET);
+    client_await_end(client, CLOSE_IDLE);
+    support_assert_matches(support_log_text(), "closed: idle timeout, in=0 out=0");
+}
+END_TEST
+
+START_TEST(a_drain_ends_it_all_the_same)
+{
+    struct client *client;
+
+    scene_use_impaired_identity(LISTENER_IDENTIFY_ONLY, &(struct impair){.is_fin_withheld = true},
+                                &scene_usual_limits);
+    client = client_join(TCP_PAIR);
+    if (_i == 0)
+        connection_close(client->connection, CLOSE_DRAIN);
+    (void)take_line(client);
+    if (_i == 1)
+        connection_close(client->connection, CLOSE_DRAIN);
+    support_loop_until(client_sees_end, client);
+    ck_assert_int_eq(client->error, ECONNRESET);
+    client_await_end(client, CLOSE_DRAIN);
+}
+END_TEST
+
 START_TEST(pipes_end_when_it_is_all)
 {
     struct client *client = join(LISTENER_IDENTIFY_ONLY, PIPES);
@@ -312,6 +350,8 @@ static Suite *greeting_suite(void)
     tcase_add_loop_test(test_case, json_is_one_line_as_well, 0, TRANSPORT_COUNT);
     tcase_add_loop_test(test_case, what_the_client_sends_meanwhile_is_echoed, 0, TRANSPORT_COUNT);
     tcase_add_loop_test(test_case, it_may_be_all, 0, 2 * SOCKET_COUNT);
+    tcase_add_loop_test(test_case, a_fin_that_is_withheld_does_not_follow_it, 0, 2);
+    tcase_add_loop_test(test_case, a_drain_ends_it_all_the_same, 0, 2);
     tcase_add_test(test_case, pipes_end_when_it_is_all);
 
     test_case = scene_case(suite, "life");

@@ -117,6 +117,12 @@ void scene_use_impair(const struct impair *impair, const struct connection_limit
     restart_group(limits, 0, LISTENER_IDENTIFY_OFF, impair);
 }
 
+void scene_use_impaired_identity(unsigned mode, const struct impair *impair,
+                                 const struct connection_limits *limits)
+{
+    restart_group(limits, 0, mode, impair);
+}
+
 void scene_use_timeouts(uint64_t idle_ms, uint64_t lifetime_ms, uint64_t write_ms,
                         uint64_t linger_ms)
 {

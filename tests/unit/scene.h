@@ -92,8 +92,13 @@ void scene_use_proxy(unsigned versions, const struct connection_limits *limits);
 /* Tell clients who serves them, in this mode (enum listener_identify); the rest is the same. */
 void scene_use_identity(unsigned mode, unsigned proxy_versions,
                         const struct connection_limits *limits);
+
 /* Let connections misbehave, under these limits; before the first client. */
 void scene_use_impair(const struct impair *impair, const struct connection_limits *limits);
+
+/* Both. */
+void scene_use_impaired_identity(unsigned mode, const struct impair *impair,
+                                 const struct connection_limits *limits);
 
 uint64_t scene_count_of(enum counter which);
 
