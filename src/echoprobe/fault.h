@@ -1,7 +1,7 @@
 /*
  * fault: what is wrong with an echo, found out from the bytes that came, in a word and a sentence.
  * Knows no sockets and keeps no count.
- * Called by stream and datagram to judge bytes, by tally and silence for other faults, by report,
+ * Called by verifier and datagram to judge bytes, by tally and silence for other faults, by report,
  * report_json and plugin for the word.
  */
 #ifndef ECHOPROBE_FAULT_H

@@ -1,8 +1,8 @@
 /*
  * pattern: the bytes that are sent, which tell whose they are and where they belong.
  * Knows neither sockets nor messages.
- * Called by load and check to draw an origin, by stream and datagram to send and to verify, by
- * fault to name what went wrong.
+ * Called by load and check to draw an origin, by stream, verifier and datagram to send and to
+ * verify, by fault to name what went wrong.
  *
  * Each run has an origin of its own, drawn by chance; each connection has a number. Every eight
  * bytes at a multiple of eight are one word: a Weyl sequence over number and position, its upper

@@ -2,8 +2,8 @@
  * preface: what stands before the first byte of a connection: a header of the PROXY protocol, as a
  * balancer sends it. Which header is asked for, and its bytes for one connection.
  * Neither knows the header's format, which is proxy_header's, nor sends it.
- * Called by options to read what is asked for, by target to hold it, and by connector and stream
- * for each connection.
+ * Called by options to read what is asked for, by target to hold it, and by connector, stream
+ * and verifier for each connection.
  */
 #ifndef ECHOPROBE_PREFACE_H
 #define ECHOPROBE_PREFACE_H

@@ -7,6 +7,7 @@
 #include "echoprobe/preface.h"
 #include "echoprobe/tls_client.h"
 #include "echoprobe/transport.h"
+#include "echoprobe/verifier.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -15,19 +16,11 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-enum {
-    EVIDENCE_BYTES = 262144, /* the most wrong bytes that are kept before they are judged */
-    ALERT_BYTES = 7,         /* of TLS, with the head of its record */
-    PREFACE_PROOF = 12,      /* so many bytes of the preface came back by no coincidence */
-};
-
 struct stream {
     struct event_base *base;
     struct stream_scratch *scratch;
-    const struct pattern *pattern;
     const struct stream_events *events;
     void *argument;
-    uint64_t number;
     struct connector connector;
     struct transport transport; /* once it is open */
     struct event *reader, *writer;
@@ -35,11 +28,10 @@ struct stream {
     bool waits_for_input; /* before it can send; inside TLS */
     bool waits_for_room;  /* before it can receive */
     int send_failure;     /* the errno of a failed send: the receiving side meets the end */
-    uint64_t wanted, sent, returned;
+    uint64_t wanted;
     size_t preface_left;       /* bytes of the preface, its last ones, that were not sent */
     struct greeting *greeting; /* what comes before position 0, until it is whole; or NULL */
-    unsigned char *evidence;   /* what came from `returned` on, the first byte wrong; or NULL */
-    size_t evidence_length;
+    struct verifier verifier;
 };
 
 /* --- Ends ------------------------------------------------------------------------------------ */
@@ -73,9 +65,10 @@ static void end_by_error(struct stream *stream, int failure)
     if (fault_is_of_connecting(reason.kind))
         fault_set(&fault, reason.kind, 0, 0, "%s: %s", peer_of(stream), reason.text);
     else
-        fault_set(&fault, reason.kind, stream->returned, stream->sent - stream->returned,
-                  "%s after %" PRIu64 " of %" PRIu64 " bytes", reason.text, stream->returned,
-                  stream->sent);
+        fault_set(&fault, reason.kind, stream->verifier.returned,
+                  stream->verifier.sent - stream->verifier.returned,
+                  "%s after %" PRIu64 " of %" PRIu64 " bytes", reason.text,
+                  stream->verifier.returned, stream->verifier.sent);
     end_stream(stream, &fault);
 }
 
@@ -86,122 +79,19 @@ static void end_by_fin(struct stream *stream)
     if (stream->greeting != NULL)
         fault_set(&fault, FAULT_UNIDENTIFIED, 0, 0,
                   "the connection ended after %zu bytes of its identity", stream->greeting->length);
-    else if (stream->connector.target->is_identified && stream->returned == 0 && stream->sent > 0)
-        fault_set(&fault, FAULT_TRUNCATED, 0, stream->sent,
+    else if (stream->connector.target->is_identified && stream->verifier.returned == 0 &&
+             stream->verifier.sent > 0)
+        fault_set(&fault, FAULT_TRUNCATED, 0, stream->verifier.sent,
                   "the connection ended behind the identity: the service does not echo");
-    else if (stream->returned < stream->sent)
-        fault_set(&fault, FAULT_TRUNCATED, stream->returned, stream->sent - stream->returned,
-                  "the connection ended after %" PRIu64 " of %" PRIu64 " bytes", stream->returned,
-                  stream->sent);
+    else if (stream->verifier.returned < stream->verifier.sent)
+        fault_set(&fault, FAULT_TRUNCATED, stream->verifier.returned,
+                  stream->verifier.sent - stream->verifier.returned,
+                  "the connection ended after %" PRIu64 " of %" PRIu64 " bytes",
+                  stream->verifier.returned, stream->verifier.sent);
     else if (stream->send_failure != 0)
-        fault_set(&fault, FAULT_RESET, stream->returned, 0, "%s after %" PRIu64 " bytes",
-                  strerror(stream->send_failure), stream->returned);
+        fault_set(&fault, FAULT_RESET, stream->verifier.returned, 0, "%s after %" PRIu64 " bytes",
+                  strerror(stream->send_failure), stream->verifier.returned);
     end_stream(stream, &fault);
-}
-
-/* --- Verification ---------------------------------------------------------------------------- */
-
-static void drop_evidence(struct stream *stream)
-{
-    free(stream->evidence);
-    stream->evidence = NULL;
-    stream->evidence_length = 0;
-}
-
-/*
- * Tell whether these bytes, and all before them, are the preface, as far as they go: the other end
- * takes it for what it has to echo.
- */
-static bool is_preface(const struct stream *stream, const unsigned char *bytes, size_t length)
-{
-    const struct preface *preface = stream->connector.preface;
-
-    return preface != NULL && stream->returned < preface->length &&
-           preface_matches(preface, (size_t)stream->returned, bytes, length) &&
-           pattern_match(stream->pattern, stream->number, 0, preface->bytes,
-                         (size_t)stream->returned) == stream->returned;
-}
-
-/* Count as returned what is right of these bytes, and return how many that are. */
-static size_t accept_right(struct stream *stream, const unsigned char *bytes, size_t length)
-{
-    const uint64_t left = stream->sent - stream->returned;
-    const size_t matching = pattern_match(stream->pattern, stream->number, stream->returned, bytes,
-                                          left < length ? (size_t)left : length);
-
-    stream->returned += matching;
-    return matching;
-}
-
-/* Tell whether it is an alert of TLS, which answers what is none (RFC 8446, 5.1 and 6). */
-static bool is_alert(const unsigned char *bytes, size_t length)
-{
-    return length >= ALERT_BYTES && bytes[0] == 21 && bytes[1] == 3 && bytes[2] <= 4 &&
-           bytes[3] == 0 && bytes[4] == 2 && (bytes[5] == 1 || bytes[5] == 2);
-}
-
-static void judge_bytes(const struct stream *stream, const unsigned char *bytes, size_t length,
-                        struct fault *fault)
-{
-    if (stream->returned + length >= PREFACE_PROOF && is_preface(stream, bytes, length))
-        fault_set(fault, FAULT_INSERTED, 0, stream->connector.preface->length,
-                  "the PROXY header came back: the service does not expect one");
-    else if (stream->returned == 0 && stream->transport.tls == NULL && is_alert(bytes, length))
-        fault_set(fault, FAULT_INSERTED, 0, ALERT_BYTES,
-                  "the other end speaks TLS, and sent an alert: ask it with tls://");
-    else if (stream->returned == 0 && greeting_is_unasked(bytes, length))
-        fault_set(fault, FAULT_INSERTED, 0, 0,
-                  "the service says who it is before it echoes: ask with --identify");
-    else
-        fault_judge_stream(stream->pattern, stream->number, stream->returned, stream->sent, bytes,
-                           length, fault);
-}
-
-/*
- * Judge the evidence. Where bytes were changed in place, the stream goes on behind them.
- * Return whether it does; otherwise it has ended.
- */
-static bool judge_evidence(struct stream *stream)
-{
-    size_t done = 0;
-
-    while (done < stream->evidence_length) {
-        struct fault fault;
-
-        judge_bytes(stream, stream->evidence + done, stream->evidence_length - done, &fault);
-        if (fault.kind != FAULT_CORRUPTED) {
-            drop_evidence(stream);
-            end_stream(stream, &fault);
-            return false;
-        }
-        stream->events->on_fault(stream->argument, &fault);
-        stream->returned += fault.extent;
-        done += (size_t)fault.extent;
-        done += accept_right(stream, stream->evidence + done, stream->evidence_length - done);
-    }
-    drop_evidence(stream);
-    return true;
-}
-
-/* Keep what is wrong until there is enough to judge it by. Return how many bytes had room. */
-static size_t keep_evidence(struct stream *stream, const unsigned char *bytes, size_t length)
-{
-    const size_t room = EVIDENCE_BYTES - stream->evidence_length;
-
-    length = length < room ? length : room;
-    memcpy(stream->evidence + stream->evidence_length, bytes, length);
-    stream->evidence_length += length;
-    return length;
-}
-
-static bool has_all_evidence(const struct stream *stream)
-{
-    const uint64_t end = stream->returned + stream->evidence_length;
-
-    if (is_preface(stream, stream->evidence, stream->evidence_length) &&
-        end < stream->connector.preface->length)
-        return false; /* a message may be shorter than the preface */
-    return stream->evidence_length == EVIDENCE_BYTES || end >= stream->sent;
 }
 
 /* --- Identity -------------------------------------------------------------------------------- */
@@ -232,7 +122,7 @@ static bool take_greeting(struct stream *stream, const unsigned char *bytes, siz
     case GREETING_STRANGE:
         break;
     }
-    greeting_judge(stream->greeting, stream->pattern, stream->number, &fault);
+    greeting_judge(stream->greeting, stream->verifier.pattern, stream->verifier.number, &fault);
     end_stream(stream, &fault);
     return false;
 }
@@ -249,7 +139,7 @@ static void wait_to_send(struct stream *stream)
 
 static bool has_unsent(const struct stream *stream)
 {
-    return stream->sent < stream->wanted || stream->preface_left > 0;
+    return stream->verifier.sent < stream->wanted || stream->preface_left > 0;
 }
 
 static void finish_if_due(struct stream *stream)
@@ -268,13 +158,14 @@ static size_t fill_scratch(const struct stream *stream)
     unsigned char *bytes = stream->scratch->bytes;
     const size_t ahead = stream->preface_left;
     const size_t room = sizeof stream->scratch->bytes - ahead;
-    const uint64_t left = stream->wanted - stream->sent;
+    const uint64_t left = stream->wanted - stream->verifier.sent;
     const size_t length = left < room ? (size_t)left : room;
 
     if (ahead > 0)
         memcpy(bytes, stream->connector.preface->bytes + stream->connector.preface->length - ahead,
                ahead);
-    pattern_fill(stream->pattern, stream->number, stream->sent, bytes + ahead, length);
+    pattern_fill(stream->verifier.pattern, stream->verifier.number, stream->verifier.sent,
+                 bytes + ahead, length);
     return ahead + length;
 }
 
@@ -283,12 +174,13 @@ static void note_sent(struct stream *stream, size_t count)
     const size_t ahead = count < stream->preface_left ? count : stream->preface_left;
 
     stream->preface_left -= ahead;
-    stream->sent += count - ahead;
+    stream->verifier.sent += count - ahead;
 }
 
 static void send_wanted(struct stream *stream)
 {
-    while (has_unsent(stream) && stream->evidence == NULL && stream->send_failure == 0) {
+    while (has_unsent(stream) && !verifier_is_waiting(&stream->verifier) &&
+           stream->send_failure == 0) {
         const size_t length = fill_scratch(stream);
         const ssize_t count = transport_send(&stream->transport, stream->scratch->bytes, length);
 
@@ -313,41 +205,38 @@ static void send_wanted(struct stream *stream)
 static void report_returned(struct stream *stream)
 {
     send_wanted(stream);
-    stream->events->on_returned(stream->argument, stream->returned);
+    stream->events->on_returned(stream->argument, stream->verifier.returned);
 }
 
-static void take_bytes(struct stream *stream, const unsigned char *bytes, size_t length)
+/* What came was judged: go on, or be over. */
+static void follow(struct stream *stream, enum verifier_outcome outcome, const struct fault *fault)
 {
-    size_t done = 0;
-
-    while (done < length) {
-        if (stream->evidence == NULL) {
-            done += accept_right(stream, bytes + done, length - done);
-            if (done == length)
-                break;
-            stream->evidence = malloc(EVIDENCE_BYTES);
-        }
-        if (stream->evidence == NULL) {
-            end_by_error(stream, ENOMEM);
-            return;
-        }
-        done += keep_evidence(stream, bytes + done, length - done);
-        if (has_all_evidence(stream) && !judge_evidence(stream))
-            return;
-    }
-    if (stream->evidence == NULL)
+    switch (outcome) {
+    case VERIFIER_AGREES:
         report_returned(stream);
+        break;
+    case VERIFIER_WAITS:
+        break;
+    case VERIFIER_OBJECTS:
+        end_stream(stream, fault);
+        break;
+    case VERIFIER_FAILS:
+        end_by_error(stream, ENOMEM);
+        break;
+    }
 }
 
 /* Where an identity is expected, it comes first. */
 static void take_received(struct stream *stream, const unsigned char *bytes, size_t length)
 {
     size_t taken = 0;
+    struct fault fault;
 
     if (stream->greeting != NULL && !take_greeting(stream, bytes, length, &taken))
         return;
     if (taken < length)
-        take_bytes(stream, bytes + taken, length - taken);
+        follow(stream, verifier_take(&stream->verifier, bytes + taken, length - taken, &fault),
+               &fault);
     else
         send_wanted(stream); /* what waited until something came */
 }
@@ -375,6 +264,7 @@ static void on_stream_readable(evutil_socket_t fd, short what, void *argument)
     const ssize_t count = transport_receive(&stream->transport, stream->scratch->bytes,
                                             sizeof stream->scratch->bytes);
     const int failure = errno;
+    struct fault fault;
 
     (void)fd;
     (void)what;
@@ -387,9 +277,9 @@ static void on_stream_readable(evutil_socket_t fd, short what, void *argument)
         go_on(stream);
         return;
     }
-    if (stream->evidence != NULL && !judge_evidence(stream))
-        return;
-    if (count < 0)
+    if (verifier_judge(&stream->verifier, &fault) == VERIFIER_OBJECTS)
+        end_stream(stream, &fault);
+    else if (count < 0)
         end_by_error(stream, failure);
     else
         end_by_fin(stream);
@@ -442,6 +332,8 @@ static void on_connected(void *argument)
 
     stream->transport = connector_take(&stream->connector);
     stream->preface_left = stream->connector.preface_left;
+    stream->verifier.preface = stream->connector.preface;
+    stream->verifier.has_tls = stream->transport.tls != NULL;
     stream->is_open = true;
     if (watch_open_socket(stream) < 0) {
         end_by_error(stream, ENOMEM);
@@ -494,11 +386,16 @@ struct stream *stream_new(struct event_base *base, struct stream_scratch *scratc
     *stream = (struct stream){
         .base = base,
         .scratch = scratch,
-        .pattern = pattern,
         .events = events,
         .argument = argument,
-        .number = number,
         .transport = {.fd = -1},
+        .verifier =
+            {
+                .pattern = pattern,
+                .number = number,
+                .on_corrupted = events->on_fault,
+                .argument = argument,
+            },
     };
     if (make_events(stream) == 0 && make_room_for_greeting(stream, target) == 0 &&
         connector_start(&stream->connector, base, target, &stream_connector_events, stream) == 0)
@@ -518,7 +415,7 @@ void stream_free(struct stream *stream)
     close_transport(stream);
     connector_stop(&stream->connector);
     free(stream->greeting);
-    free(stream->evidence);
+    verifier_fini(&stream->verifier);
     free(stream);
 }
 
@@ -544,12 +441,13 @@ uint64_t stream_delivered(const struct stream *stream)
     if (stream->transport.fd < 0 || ioctl(stream->transport.fd, TIOCOUTQ, &waiting) < 0 ||
         waiting < 0)
         waiting = 0;
-    return (uint64_t)waiting < stream->sent ? stream->sent - (uint64_t)waiting : 0;
+    return (uint64_t)waiting < stream->verifier.sent ? stream->verifier.sent - (uint64_t)waiting
+                                                     : 0;
 }
 
 uint64_t stream_returned(const struct stream *stream)
 {
-    return stream->returned;
+    return stream->verifier.returned;
 }
 
 bool stream_is_open(const struct stream *stream)
@@ -564,6 +462,8 @@ uint64_t stream_began_ns(const struct stream *stream)
 
 bool stream_judge(struct stream *stream, int failure)
 {
+    struct fault fault;
+
     if (!stream->is_open) {
         connector_give_up(&stream->connector, failure);
         return true;
@@ -572,9 +472,8 @@ bool stream_judge(struct stream *stream, int failure)
         end_by_silence(stream);
         return true;
     }
-    if (stream->evidence == NULL)
+    if (!verifier_is_waiting(&stream->verifier))
         return false;
-    if (judge_evidence(stream))
-        report_returned(stream);
+    follow(stream, verifier_judge(&stream->verifier, &fault), &fault);
     return true;
 }
