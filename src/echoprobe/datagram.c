@@ -3,6 +3,7 @@
 #include "echoprobe/datagram.h"
 
 #include "base/identity_reader.h"
+#include "echoprobe/greeting.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -255,6 +256,9 @@ static uint64_t judge_answer(struct datagram *datagram, const struct batch_slot 
     sequence = find_sequence(datagram, slot->bytes, slot->length);
     fault_judge_datagram(datagram->pattern, datagram->number, position_of(sequence), datagram->size,
                          slot->bytes, slot->length, fault);
+    if (fault->kind != FAULT_NONE && greeting_is_unasked(slot->bytes, slot->length))
+        fault_set(fault, FAULT_INSERTED, 0, slot->length,
+                  "the service says who it is instead of an echo: ask with --identify");
     return sequence;
 }
 

@@ -1,7 +1,7 @@
 /*
  * greeting: the line that a service sends first: the identity, as far as it has come.
  * Receives nothing, and waits for nobody.
- * Called by stream, and by verifier, which names one that was not asked for.
+ * Called by stream, and by verifier and datagram, which name one that was not asked for.
  */
 #ifndef ECHOPROBE_GREETING_H
 #define ECHOPROBE_GREETING_H

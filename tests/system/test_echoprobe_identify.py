@@ -158,6 +158,18 @@ class DatagramTest(harness.ProbeTestCase):
         self.assertIn("unidentified: an answer of 1024 bytes is no identity: the service may echo",
                       result.output)
 
+    def test_who_does_not_ask_is_told_what_came(self):
+        with Echod(listen="udp://127.0.0.1:0,identify=line") as server:
+            for size in ("64", "1000"):
+                result = probe("-c", "1", "-s", size, server.addresses[0])
+                self.assertEqual(result.status, 1)
+                self.assertIn("seq=1 inserted: the service says who it is instead of an echo: ask with "
+                              "--identify\n", result.output)
+                self.assertIn(" 1 corrupted", result.output)
+            result = probe("--mtu", server.addresses[0])
+            self.assertEqual(result.status, 1)
+            self.assertIn("64 bytes: inserted: the service says who it is", result.output)
+
     def test_backends_take_turns(self):
         def answer(server, _, client, number):
             server.sendto(b"echod=1 host=web-%d\n" % (number % 2), client)
