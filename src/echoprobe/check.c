@@ -52,6 +52,15 @@ void check_note_connected(struct check *check, const struct opening *opening)
     end_without_output(check);
 }
 
+/* Each connection has an identity of its own, and a search has many connections. */
+void check_note_identity(struct check *check, const char *identity)
+{
+    backends_add(&check->backends, identity);
+    if (check->backends.total == 1)
+        report_identity(&check->report, identity);
+    end_without_output(check);
+}
+
 void check_say(struct check *check, const char *format, ...)
 {
     va_list arguments;
@@ -231,6 +240,8 @@ int check_run(const struct check_kind *kind, const struct options *options,
     check.target = target;
     check.next_number = 1;
     report_begin(&check.report, options, target);
+    if (options->identify)
+        check.report.backends = &check.backends;
     check.begin_ns = clock_now_ns();
     if (prepare_check(&check) < 0 || find_verdict(kind, &check) < 0)
         failure = errno;

@@ -6,6 +6,7 @@
 #ifndef ECHOPROBE_CHECK_H
 #define ECHOPROBE_CHECK_H
 
+#include "echoprobe/backends.h"
 #include "echoprobe/opening.h"
 #include "echoprobe/options.h"
 #include "echoprobe/pattern.h"
@@ -29,6 +30,7 @@ struct check {
     struct stream_scratch scratch;
     struct report report;
     struct verdict verdict;
+    struct backends backends; /* that said who they are, if they are asked */
     uint64_t begin_ns;
     uint64_t next_number; /* for the next connection */
     const char *step;     /* that the system may refuse now, as "cannot" goes on */
@@ -64,6 +66,9 @@ int check_run(const struct check_kind *kind, const struct options *options,
 
 /* A connection was made. The figures get the time of the first handshake of TLS. */
 void check_note_connected(struct check *check, const struct opening *opening);
+
+/* A connection says who answers: show the first, and count all. */
+void check_note_identity(struct check *check, const char *identity);
 
 /* Say how it goes on, printf-style, in a line. Where nobody reads that the check ends. */
 void check_say(struct check *check, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -76,6 +76,13 @@ static void on_half_close_open(void *argument, const struct opening *opening)
     stream_finish(state->stream);
 }
 
+static void on_half_close_identity(void *argument, const char *identity)
+{
+    const struct half_close *state = argument;
+
+    check_note_identity(state->check, identity);
+}
+
 static void on_half_close_returned(void *argument, uint64_t position)
 {
     (void)position;
@@ -116,6 +123,7 @@ static void on_half_close_end(void *argument, const struct fault *fault)
 
 static const struct stream_events half_close_events = {
     .on_open = on_half_close_open,
+    .on_identity = on_half_close_identity,
     .on_returned = on_half_close_returned,
     .on_fault = on_half_close_fault,
     .on_end = on_half_close_end,

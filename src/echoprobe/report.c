@@ -456,6 +456,8 @@ int report_verdict(struct report *report, const struct verdict *verdict, uint64_
 
     begin_lines(report);
     clear_line(report);
+    if (report->backends != NULL)
+        backends_sort(report->backends);
     if (report->output_failure != 0)
         return lose_output(report->options, report->output_failure);
     if (report->options->plugin)
@@ -467,8 +469,11 @@ int report_verdict(struct report *report, const struct verdict *verdict, uint64_
         text_print(stdout, "%s", verdict->text);
     else
         text_print(stderr, "echoprobe: %s", verdict->text);
-    if (!report->options->json)
+    if (!report->options->json) {
+        if (report->backends != NULL && report->backends->total > 0)
+            summary_print_backends(report->options, report->backends);
         tell_ending(report);
+    }
     return close_output(report->options, status);
 }
 

@@ -268,6 +268,7 @@ void report_json_verdict(const struct report_json *json, const struct verdict *v
     print_target(json);
     (void)printf(", \"check\": \"%s\", \"verdict\": ", options_check(json->options));
     print_string(verdict->text);
+    print_backends(json->backends);
     for (size_t i = 0; i < verdict->figure_count; i++) {
         const struct figure *figure = &verdict->figures[i];
 

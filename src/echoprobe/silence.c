@@ -71,6 +71,13 @@ static void on_silence_open(void *argument, const struct opening *opening)
     send_message(silence);
 }
 
+static void on_silence_identity(void *argument, const char *identity)
+{
+    const struct silence *silence = argument;
+
+    check_note_identity(silence->check, identity);
+}
+
 static void on_silence_returned(void *argument, uint64_t position)
 {
     struct silence *silence = argument;
@@ -108,6 +115,7 @@ static void on_silence_end(void *argument, const struct fault *fault)
 
 static const struct stream_events silence_stream_events = {
     .on_open = on_silence_open,
+    .on_identity = on_silence_identity,
     .on_returned = on_silence_returned,
     .on_fault = on_silence_fault,
     .on_end = on_silence_end,

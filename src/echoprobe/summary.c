@@ -236,7 +236,7 @@ static void print_backend(const struct backend *backend, uint64_t total)
     text_print_whole(stdout, text);
 }
 
-static void print_backends(const struct options *options, const struct backends *backends)
+void summary_print_backends(const struct options *options, const struct backends *backends)
 {
     const bool is_datagram = options->target.scheme == ADDRESS_UDP;
 
@@ -287,7 +287,7 @@ void summary_print(const struct options *options, const char *name, const struct
     print_round_trips(stdout, tally);
     print_doubts(options, tally);
     if (backends != NULL)
-        print_backends(options, backends);
+        summary_print_backends(options, backends);
     if (options->is_load)
         print_load(options, tally, elapsed_ns);
 }

@@ -22,6 +22,9 @@ enum { SUMMARY_TEXT_SIZE = 32 };
 void summary_print(const struct options *options, const char *name, const struct tally *tally,
                    const struct backends *backends, uint64_t elapsed_ns);
 
+/* Print which backends answered, sorted, and how often. */
+void summary_print_backends(const struct options *options, const struct backends *backends);
+
 /* Print how a run goes: counts and round trips up to now. */
 void summary_print_interim(FILE *stream, const struct tally *tally, uint64_t elapsed_ns);
 

@@ -55,11 +55,27 @@ class StreamTest(harness.ProbeTestCase):
         with Echod(listen=f"{LOOPBACK},identify=line") as server:
             for arguments in (("--churn", "-c", "50", "-P", "3"), ("--stream", "-c", "200", "-P", "2"),
                               ("-c", "300", "-P", "4", "--threads", "2", "--window", "8"),
-                              ("--plugin",), ("--half-close", "-s", "1MiB"), ("--hold", "100ms"),
-                              ("--find-idle-timeout=100ms",)):
+                              ("--plugin",)):
                 with self.subTest(arguments=arguments):
                     result = probe("--identify", *arguments, "-W", "1m", server.addresses[0])
                     self.assertEqual((result.status, result.errors), (0, ""), result.text)
+
+    def test_checks(self):
+        """The first identity is a line, and all of them are counted."""
+        with Echod(env=environment("echo-1"), listen=f"{LOOPBACK},identify=line") as server:
+            for check, connections in (("--half-close", r"1 connection"), ("--hold=100ms", r"1 connection"),
+                                       ("--find-idle-timeout=100ms", r"\d+ connections?")):
+                result = probe("--identify", check, "-W", "1m", server.addresses[0])
+                self.assertEqual((result.status, result.errors), (0, ""), result.text)
+                self.assertEqual(len(re.findall("^identity: echod=", result.output, re.M)), 1)
+                self.assertRegex(result.output, rf"\n1 backend, {connections}\n +\d+ 100\.0%  host=\S+ "
+                                                r"pod=echo-1 .*\n\Z")
+            figures = probe("--identify", "--json", "--half-close", server.addresses[0]).json()
+            self.assertRegex(figures["identity"], "^echod=")
+            self.assertEqual((figures["identities"], figures["backends"][0]["pod"], figures["status"]),
+                             (1, "echo-1", 0))
+            result = probe("--identify", "--plugin", "--half-close", server.addresses[0])
+            self.assertRegex(result.output, r"\AECHO OK - half-close: all .*\n\Z")
 
     def test_behind_a_proxy_header(self):
         with Echod(listen=f"{LOOPBACK},identify=line,proxy=v2") as server:

@@ -85,6 +85,11 @@ void check_note_connected(struct check *check, const struct opening *opening)
     check->was_connected = true;
 }
 
+void check_note_identity(struct check *check, const char *identity)
+{
+    backends_add(&check->backends, identity);
+}
+
 void check_say(struct check *check, const char *format, ...)
 {
     (void)check;
