@@ -93,10 +93,10 @@ class Haproxy(Process):
 
 
 class Load(Process):
-    """An echoprobe that runs until `finish`."""
+    """An echoprobe that runs until `finish`, and leaves the processor to others."""
 
     def __init__(self, prefix, *arguments):
-        super().__init__([*prefix, harness.ECHOPROBE, "--json", *arguments, BALANCER],
+        super().__init__(["nice", *prefix, harness.ECHOPROBE, "--json", *arguments, BALANCER],
                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         self._output = Background(self.stdout.read)
 
