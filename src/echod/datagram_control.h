@@ -2,7 +2,7 @@
  * datagram_control: what the system tells of a datagram beside its bytes, and what it is told with
  * the answer: control messages (RFC 3542, ip(7), ipv6(7), udp(7)).
  * Receives and sends nothing; datagram_batch does.
- * Called by datagram_batch.
+ * Called by datagram_batch, and by inet when it opens a socket.
  */
 #ifndef ECHOD_DATAGRAM_CONTROL_H
 #define ECHOD_DATAGRAM_CONTROL_H

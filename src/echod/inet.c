@@ -3,6 +3,7 @@
 #include "echod/inet.h"
 
 #include "base/descriptor.h"
+#include "echod/datagram_control.h"
 #include "echod/socket_options.h"
 
 #include <errno.h>
@@ -36,6 +37,23 @@ static bool is_datagram(const struct addrinfo *info)
     return info->ai_socktype == SOCK_DGRAM;
 }
 
+/* What was refused, if it was not the address nor an option: the system allows no such thing. */
+static const char any_socket[] = "socket";
+
+/*
+ * Make a bound datagram socket ready. What a worker cannot do without is asked for here already,
+ * where a refusal still changes nothing.
+ */
+static int make_datagrams_ready(int fd, const struct listener_options *options, const char **failed)
+{
+    socket_options_set_receive_buffer(fd, options->receive_buffer_bytes);
+    *failed = any_socket;
+    if (datagram_control_enable(fd) < 0)
+        return -1;
+    *failed = NULL;
+    return 0;
+}
+
 /*
  * Make a bound stream socket listen, or a datagram socket ready. Accepted sockets inherit what is
  * set here.
@@ -43,17 +61,12 @@ static bool is_datagram(const struct addrinfo *info)
 static int make_ready(int fd, const struct addrinfo *info, const struct listener_options *options,
                       const char **failed)
 {
-    if (is_datagram(info)) {
-        socket_options_set_receive_buffer(fd, options->receive_buffer_bytes);
-        return 0;
-    }
+    if (is_datagram(info))
+        return make_datagrams_ready(fd, options, failed);
     if (socket_options_set_for_clients(fd, options, failed) < 0)
         return -1;
     return listen(fd, (int)options->backlog);
 }
-
-/* What was refused, if it was not the address nor an option: the system allows no such thing. */
-static const char any_socket[] = "socket";
 
 /*
  * Open and bind. SO_REUSEADDR lets a restart bind while old connections still end; of datagrams it

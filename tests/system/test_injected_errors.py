@@ -384,6 +384,18 @@ class RefusedCalls(harness.TestCase):
 
         self.each_call(AT_RELOAD, attempt)
 
+    def test_what_is_refused_for_good_is_not_tried_for_ever(self):
+        """A reload whose socket could not tell where a datagram was sent to changes nothing."""
+        self.configure()
+        with self.start() as echod:
+            self.configure("listen udp://0.0.0.0:0")
+            with self.injecting(echod, "setsockopt:error=EPERM"):
+                echod.signal(signal.SIGHUP)
+                echod.log.wait_for(r"error: .*udp://0\.0\.0\.0:0: socket: Operation not permitted")
+                echod.log.wait_for("HUP: the configuration is not changed")
+            with echod.connect() as client:
+                harness.round_trip(client)
+
     def test_a_stop_ends(self):
         def attempt(injection):
             with self.start() as echod:
