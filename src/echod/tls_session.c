@@ -7,10 +7,10 @@
 #include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
 #include <openssl/bio.h>
-#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -121,31 +121,42 @@ static int destroy(BIO *bio)
     return 1;
 }
 
-static BIO_METHOD *socket_method; /* never freed: a BIO may outlive the worker that made it */
-static CRYPTO_ONCE once = CRYPTO_ONCE_STATIC_INIT;
+static _Atomic(BIO_METHOD *) socket_method; /* never freed: a BIO may outlive its worker */
 
-static void make_method(void)
+/* No BIO is ever looked for by its type, so that this needs no number of its own. */
+static BIO_METHOD *new_method(void)
 {
-    BIO_METHOD *method =
-        BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "a client's socket");
+    BIO_METHOD *method = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "a client's socket");
 
     if (method == NULL)
-        return;
+        return NULL;
     (void)BIO_meth_set_read(method, receive);
     (void)BIO_meth_set_write(method, transmit);
     (void)BIO_meth_set_ctrl(method, control);
     (void)BIO_meth_set_destroy(method, destroy);
-    socket_method = method;
+    return method;
+}
+
+/* Return what all workers share. Where memory lacks for it, the next one makes it. */
+static BIO_METHOD *shared_method(void)
+{
+    BIO_METHOD *shared = atomic_load(&socket_method), *made;
+
+    if (shared != NULL)
+        return shared;
+    made = new_method();
+    if (made == NULL || atomic_compare_exchange_strong(&socket_method, &shared, made))
+        return made;
+    BIO_meth_free(made); /* another worker was faster */
+    return shared;
 }
 
 /* Make the BIO that owns a session. On failure it is the caller's. */
 static BIO *new_bio(struct tls_session *session)
 {
-    BIO *bio;
+    BIO_METHOD *method = shared_method();
+    BIO *bio = method == NULL ? NULL : BIO_new(method);
 
-    if (CRYPTO_THREAD_run_once(&once, make_method) != 1 || socket_method == NULL)
-        return NULL;
-    bio = BIO_new(socket_method);
     if (bio == NULL)
         return NULL;
     BIO_set_data(bio, session);
