@@ -2,6 +2,8 @@
 
 #include "base/openssl_reason.h"
 
+#include "base/openssl_memory.h"
+
 #include <errno.h>
 #include <openssl/err.h>
 #include <stdbool.h>
@@ -18,12 +20,14 @@ static const char *reason_of(unsigned long code)
 const char *openssl_take_reason(void)
 {
     const char *reason = reason_of(ERR_peek_error()); /* the others followed from it */
-    bool is_out_of_memory = false;
+    bool is_out_of_memory = openssl_memory_has_lacked();
     unsigned long code;
 
     while ((code = ERR_get_error()) != 0)
         is_out_of_memory = is_out_of_memory || ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE;
     errno = is_out_of_memory ? ENOMEM : EINVAL;
+    if (is_out_of_memory)
+        return "there is no memory";
     return reason == NULL ? "for no reason that it gives" : reason;
 }
 

@@ -9,7 +9,8 @@
 
 /*
  * Return the reason of the first error in this thread's queue, "no start line", which is valid for
- * ever, and empty the queue. errno becomes ENOMEM if that is among them, and otherwise EINVAL.
+ * ever, and empty the queue. errno becomes ENOMEM if that is among them or memory has lacked, and
+ * otherwise EINVAL.
  */
 const char *openssl_take_reason(void);
 

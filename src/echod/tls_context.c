@@ -4,6 +4,7 @@
 
 #include "base/certificate.h"
 #include "base/certificate_facts.h"
+#include "base/openssl_memory.h"
 #include "base/openssl_reason.h"
 #include "echod/tls_ciphers.h"
 #include "echod/tls_options.h"
@@ -296,6 +297,7 @@ struct tls_context *tls_context_new(const struct listener_options *options, stru
     const struct tls_options *tls = &options->tls;
     struct tls_context *context = allocate(tls);
 
+    openssl_memory_watch();
     if (context == NULL) {
         error_set(error, "TLS: %s; let the system have more free memory", strerror(ENOMEM));
         return NULL;

@@ -2,6 +2,7 @@
 
 #include "echoprobe/tls_setup.h"
 
+#include "base/openssl_memory.h"
 #include "base/openssl_reason.h"
 
 #include <arpa/inet.h>
@@ -242,6 +243,7 @@ struct tls_setup *tls_setup_new(const struct tls_plan *plan, const struct addres
     }
     setup->plan = plan;
     (void)pthread_mutex_init(&setup->mutex, NULL);
+    openssl_memory_watch();
     ERR_clear_error();
     errno = EINVAL;
     if (set_expected(setup, address, error) == 0 && prepare_context(setup, error) == 0 &&

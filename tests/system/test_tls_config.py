@@ -15,8 +15,10 @@ import ssl
 import tempfile
 import unittest
 
+import failing_malloc
 import harness
 from certificates import Authority
+from failing_malloc import FOR_EVER, FailingMalloc
 from harness import Echod
 
 TLS = "tls://127.0.0.1:0"
@@ -205,6 +207,20 @@ class CheckTest(TlsConfigTestCase):
         result = harness.run_echod("--check", "--listen", f"{TLS},cert=/nowhere")
         self.assertEqual(result.returncode, harness.STATUS_USAGE)
         self.assertIn(f"--listen {TLS}: cert /nowhere: No such file", result.stderr)
+
+    def test_no_file_is_blamed_for_a_lack_of_memory(self):
+        """Of the 20,000 allocations some fail, each by itself and with all that follow."""
+        failing_malloc.need(self)
+        malloc = FailingMalloc(self)
+        arguments = ("--check", "--listen", f"{TLS},{self.take('good')}")
+        malloc.fail(FOR_EVER)
+        self.assertEqual(harness.run_echod(*arguments, prefix=malloc.prefix).returncode, 0)
+        total = malloc.count
+        for count in (1, FOR_EVER):
+            for number in range(62, total, total // 8):
+                malloc.fail(number, count)
+                result = harness.run_echod(*arguments, prefix=malloc.prefix)
+                self.assertIn(result.returncode, (0, harness.STATUS_SYSTEM), result.stderr)
 
 
 class ReloadTest(TlsConfigTestCase):
