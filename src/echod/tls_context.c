@@ -164,6 +164,19 @@ static void set_modes(SSL_CTX *ssl, const struct tls_options *options)
     SSL_CTX_set_max_cert_list(ssl, CLIENT_CHAIN_BYTES);
 }
 
+/*
+ * One ticket for a handshake: each costs a twentieth of it, and the next connection brings another.
+ * None where clients show certificates: who resumes shows none, and it may have ended since.
+ */
+static void set_tickets(const struct tls_context *context, SSL_CTX *ssl)
+{
+    const bool has_tickets = context->client_ca == NULL;
+
+    (void)SSL_CTX_set_num_tickets(ssl, has_tickets ? 1 : 0);
+    if (!has_tickets)
+        SSL_CTX_set_options(ssl, SSL_OP_NO_TICKET);
+}
+
 /* What is the same for every certificate. */
 static int configure(struct tls_context *context, SSL_CTX *ssl, const struct tls_options *options,
                      struct error *error)
@@ -171,6 +184,7 @@ static int configure(struct tls_context *context, SSL_CTX *ssl, const struct tls
     static const unsigned char session_context[] = "echod"; /* without it, none is resumed */
 
     set_modes(ssl, options);
+    set_tickets(context, ssl);
     if (context->count > 1) {
         SSL_CTX_set_tlsext_servername_callback(ssl, on_server_name);
         SSL_CTX_set_tlsext_servername_arg(ssl, context);

@@ -8,8 +8,8 @@
  * gives (SNI), or else the first one; and if there is one with a key of another type that is for
  * the same hosts, the client may have that.
  *
- * Sessions are resumed by tickets alone, whose keys are the context's own: what was agreed under
- * another client CA is not resumed after a reload.
+ * Sessions are resumed by tickets alone, whose keys are the context's own, and not at all where
+ * clients show certificates.
  */
 #ifndef ECHOD_TLS_CONTEXT_H
 #define ECHOD_TLS_CONTEXT_H

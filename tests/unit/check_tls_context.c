@@ -550,8 +550,9 @@ START_TEST(a_session_is_resumed_by_its_ticket_until_the_files_are_read_again)
     for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
         client.max_version = version;
         client.keeps_session = true;
-        client.issued = &plain;
-        ask_for_certificates(TLS_CLIENT_AUTH_REQUIRE, authority.certificate);
+        scene.options.tls.cert[0] = '\0';
+        add(scene.options.tls.cert, scene.file);
+        begin();
         agree();
         ck_assert(!client.is_resumed);
         ck_assert_ptr_nonnull(client.session);
@@ -561,6 +562,22 @@ START_TEST(a_session_is_resumed_by_its_ticket_until_the_files_are_read_again)
         begin();
         agree();
         ck_assert(!client.is_resumed);
+    }
+}
+END_TEST
+
+/* Or it could end meanwhile, or its issuer's. */
+START_TEST(who_shows_a_certificate_shows_it_each_time)
+{
+    for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+        client.max_version = version;
+        client.keeps_session = true;
+        client.issued = &plain;
+        ask_for_certificates(TLS_CLIENT_AUTH_REQUEST, authority.certificate);
+        for (int i = 0; i < 2; i++) {
+            agree();
+            ck_assert(!client.is_resumed);
+        }
     }
 }
 END_TEST
@@ -578,6 +595,7 @@ START_TEST(what_costs_memory_or_safety_is_off)
     ck_assert_uint_ne(options & SSL_OP_NO_COMPRESSION, 0);
     ck_assert_uint_eq(options & SSL_OP_CIPHER_SERVER_PREFERENCE, 0);
     ck_assert_uint_eq(options & SSL_OP_NO_TICKET, 0);
+    ck_assert_uint_eq(SSL_CTX_get_num_tickets(ssl), 1);
     ck_assert_int_ne(SSL_CTX_get_mode(ssl) & SSL_MODE_RELEASE_BUFFERS, 0);
     ck_assert_int_eq(SSL_CTX_get_mode(ssl) & SSL_MODE_ENABLE_PARTIAL_WRITE, 0);
     ck_assert_int_eq(SSL_CTX_get_session_cache_mode(ssl), SSL_SESS_CACHE_OFF);
@@ -873,6 +891,7 @@ static Suite *tls_context_suite(void)
     tcase_add_test(agreed, ciphers_are_ours_in_our_order_or_the_client_chooses);
     tcase_add_test(agreed, without_forward_secrecy_nothing_is_agreed);
     tcase_add_test(agreed, a_session_is_resumed_by_its_ticket_until_the_files_are_read_again);
+    tcase_add_test(agreed, who_shows_a_certificate_shows_it_each_time);
     tcase_add_test(agreed, what_costs_memory_or_safety_is_off);
     tcase_add_test(wrong, a_file_that_is_none_is_refused);
     tcase_add_test(wrong, a_file_that_we_may_not_read_names_who_we_are);
