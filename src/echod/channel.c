@@ -192,7 +192,7 @@ int channel_open_tls(struct channel *channel, struct event_base *base, struct tl
     if (event == NULL)
         goto fail;
     *channel = (struct channel){.socket_event = event};
-    channel->input = tls_session_new(&channel->tls, reserve, context, base, fd);
+    channel->input = tls_session_new(&channel->tls, reserve, context, base, fd, has_shortcut);
     if (channel->input == NULL)
         goto free_event;
     channel->output = channel->input;
@@ -208,18 +208,6 @@ fail:
     return -1;
 }
 
-int channel_start_tls(struct channel *channel)
-{
-    return tls_session_start(channel->input);
-}
-
-void channel_finish_tls_handshake(struct channel *channel)
-{
-    tls_session_agree(channel->tls);
-    if (channel->socket_readable != NULL)
-        tls_session_take_over_reading(channel->tls, channel->input);
-}
-
 /* Let the socket's event tell of something else. */
 static int wait_for(struct channel *channel, short what)
 {
@@ -230,6 +218,45 @@ static int wait_for(struct channel *channel, short what)
                        (short)(what | EV_PERSIST), event_get_callback(event),
                        event_get_callback_arg(event));
     return event_add(event, NULL);
+}
+
+int channel_start_tls(struct channel *channel)
+{
+    return event_add(channel->socket_event, NULL);
+}
+
+/* The handshake is over: leave the socket to who reads. The shortcut's event is that one. */
+static int finish_shaking(struct channel *channel)
+{
+    if (channel->socket_readable == NULL)
+        return event_del(channel->socket_event);
+    if (event_get_events(channel->socket_event) & EV_READ)
+        return 0;
+    return wait_for(channel, EV_READ);
+}
+
+/* Go on when the socket can be read, or written. */
+static int go_on_shaking(struct channel *channel, short what)
+{
+    const bool waits = (event_get_events(channel->socket_event) & what) != 0;
+
+    errno = waits || wait_for(channel, what) == 0 ? EAGAIN : ENOMEM;
+    return -1;
+}
+
+int channel_shake_tls(struct channel *channel)
+{
+    switch (tls_session_shake(channel->tls)) {
+    case TLS_SHAKING_DONE:
+        return finish_shaking(channel);
+    case TLS_SHAKING_READS:
+        return go_on_shaking(channel, EV_READ);
+    case TLS_SHAKING_WRITES:
+        return go_on_shaking(channel, EV_WRITE);
+    case TLS_SHAKING_FAILED:
+        return -1;
+    }
+    abort(); /* no such outcome */
 }
 
 int channel_close_notify(struct channel *channel)

@@ -94,11 +94,17 @@ int channel_open_tls(struct channel *channel, struct event_base *base, struct tl
     __attribute__((warn_unused_result));
 
 /*
- * Let the handshake begin: on_event reports BEV_EVENT_CONNECTED when it is over. Then call the
- * second one. Return 0, or -1 if the loop has no memory for it.
+ * Let the handshake begin: on_socket_readable comes when there is something to do for it, and then
+ * channel_shake_tls does it. Return 0, or -1 if the loop has no memory for it.
  */
 int channel_start_tls(struct channel *channel) __attribute__((warn_unused_result));
-void channel_finish_tls_handshake(struct channel *channel);
+
+/*
+ * Go on with the handshake. Return 0 when it is over; or -1 with errno: EAGAIN if
+ * on_socket_readable will come again, ENOMEM, or as tls_session_shake says. Once it is over,
+ * on_socket_readable may still come before channel_start_reading: channel_stop_reading then.
+ */
+int channel_shake_tls(struct channel *channel) __attribute__((warn_unused_result));
 
 /*
  * Say close_notify, once all output has left. Return 0; or -1 with errno: EAGAIN if the socket is

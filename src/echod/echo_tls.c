@@ -3,6 +3,11 @@
 #include "echod/echo_tls.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The most that a record holds (RFC 8446, 5.1), as a client sends it that has much to send. */
+enum { RECORD_SIZE = 16 << 10 };
 
 /* How a read of several records went. */
 enum gathering {
@@ -11,6 +16,11 @@ enum gathering {
     GATHERED_END,  /* the client's end follows */
     GATHER_FAILED, /* errno says why */
 };
+
+static size_t least(size_t one, size_t other)
+{
+    return one < other ? one : other;
+}
 
 static enum gathering gather(const struct echo_scratch *scratch, struct tls_session *session,
                              size_t size, size_t *length)
@@ -25,24 +35,59 @@ static enum gathering gather(const struct echo_scratch *scratch, struct tls_sess
         if (received < 0)
             return errno == EAGAIN ? GATHERED_ALL : GATHER_FAILED;
         *length += (size_t)received;
+        if (!tls_session_may_have_more(session))
+            return GATHERED_ALL;
     }
     return GATHERED_SOME;
 }
 
-/* Send in pieces, of which each is a record. Return how many bytes were taken, or -1 with errno. */
-static ssize_t send_pieces(struct tls_session *session, const unsigned char *bytes, size_t length)
+/* Send in records as long as they may be. Return how many bytes were taken, or -1 with errno. */
+static ssize_t send_records(struct tls_session *session, const unsigned char *bytes, size_t length)
 {
     size_t sent = 0;
 
     while (sent < length) {
         const size_t left = length - sent;
-        const size_t piece = left < ECHO_PIECE_SIZE ? left : ECHO_PIECE_SIZE;
+        const size_t record = least(left, RECORD_SIZE);
 
-        if (tls_session_write(session, bytes + sent, piece) < 0)
+        if (tls_session_write(session, bytes + sent, record, record < left) < 0)
             return errno == EAGAIN ? (ssize_t)sent : -1;
-        sent += piece;
+        sent += record;
     }
     return (ssize_t)sent;
+}
+
+static void free_copy(const void *bytes, size_t length, void *copy)
+{
+    (void)bytes, (void)length;
+    free(copy);
+}
+
+/* Queue bytes as one piece, in memory of that size, of which libevent would take twice as much. */
+static int queue_exactly(struct evbuffer *output, const unsigned char *bytes, size_t length)
+{
+    void *copy = malloc(length);
+
+    if (copy == NULL)
+        return -1;
+    memcpy(copy, bytes, length);
+    if (evbuffer_add_reference(output, copy, length, free_copy, copy) == 0)
+        return 0;
+    free(copy);
+    errno = ENOMEM;
+    return -1;
+}
+
+/* Queue what the socket did not take. OpenSSL wants the first record again, as long as it was. */
+static int queue(struct evbuffer *output, const unsigned char *bytes, size_t length)
+{
+    const size_t record = least(length, RECORD_SIZE);
+
+    if (record <= ECHO_PIECE_SIZE)
+        return echo_queue(output, bytes, length);
+    if (queue_exactly(output, bytes, record) < 0)
+        return -1;
+    return echo_queue(output, bytes + record, length - record);
 }
 
 /*
@@ -53,7 +98,7 @@ static enum echo_outcome pass(const struct echo_scratch *scratch, struct tls_ses
                               struct evbuffer *output, size_t length,
                               struct echo_progress *progress)
 {
-    const ssize_t sent = send_pieces(session, scratch->bytes, length);
+    const ssize_t sent = send_records(session, scratch->bytes, length);
 
     progress->received += length;
     if (sent < 0)
@@ -61,7 +106,7 @@ static enum echo_outcome pass(const struct echo_scratch *scratch, struct tls_ses
     progress->sent += (size_t)sent;
     if ((size_t)sent == length)
         return ECHO_SENT;
-    if (echo_queue(output, scratch->bytes + sent, length - (size_t)sent) < 0)
+    if (queue(output, scratch->bytes + sent, length - (size_t)sent) < 0)
         return ECHO_FAILED;
     return ECHO_QUEUED;
 }

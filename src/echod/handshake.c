@@ -94,26 +94,23 @@ static void on_tls_ended(struct handshake *handshake)
         finish(handshake, HANDSHAKE_ENDED);
 }
 
-static void on_tls_over(struct handshake *handshake)
+/* errno says why. */
+static void on_tls_failed(struct handshake *handshake)
 {
-    struct channel *channel = handshake->channel;
-    const int error = tls_session_errno(channel->tls, channel->input);
-
-    errno = error;
-    if (error == 0)
+    if (errno == 0)
         on_tls_ended(handshake);
-    else if (error == EPROTO)
-        finish_wrong(handshake, HANDSHAKE_TLS, tls_session_failure(channel->tls));
+    else if (errno == EPROTO)
+        finish_wrong(handshake, HANDSHAKE_TLS, tls_session_failure(handshake->channel->tls));
     else
         finish(handshake, HANDSHAKE_FAILED);
 }
 
-void handshake_on_event(struct handshake *handshake, short what)
+void handshake_on_socket(struct handshake *handshake)
 {
-    if (what & BEV_EVENT_CONNECTED)
+    if (channel_shake_tls(handshake->channel) == 0)
         finish(handshake, HANDSHAKE_DONE);
-    else
-        on_tls_over(handshake);
+    else if (errno != EAGAIN)
+        on_tls_failed(handshake);
 }
 
 const struct tls_facts *handshake_tls(const struct handshake *handshake, struct tls_facts *facts)

@@ -37,8 +37,8 @@ struct handshake *handshake_new(struct connection_group *group, struct channel *
                                 const union peer *peer, handshake_callback *on_over,
                                 void *argument);
 
-/* Tell it what the channel reports as long as it lasts: BEV_EVENT_CONNECTED, _EOF or _ERROR. */
-void handshake_on_event(struct handshake *handshake, short what);
+/* Tell it that the channel's socket can be read or written, as long as it lasts. */
+void handshake_on_socket(struct handshake *handshake);
 
 /* NULL is fine. */
 void handshake_free(struct handshake *handshake);

@@ -97,13 +97,9 @@ static void on_end_of_input(struct connection *connection)
 void serve_tls_on_event(struct bufferevent *bufferevent, short what, void *argument)
 {
     struct connection *connection = argument;
-    int error;
+    const int error = tls_session_errno(connection->transfer.channel.tls, bufferevent);
 
-    if (connection->state == CONNECTION_HANDSHAKE) {
-        handshake_on_event(connection->handshake, what);
-        return;
-    }
-    error = tls_session_errno(connection->transfer.channel.tls, bufferevent);
+    (void)what;
     if (error == 0)
         on_end_of_input(connection);
     else
@@ -125,13 +121,19 @@ static void echo_tls_input(struct connection *connection)
     }
 }
 
-/* Its socket can be read, or written while close_notify waits for that. */
+/* Its socket can be read, or written while the handshake or close_notify waits for that. */
 void serve_tls_on_socket(evutil_socket_t fd, short what, void *argument)
 {
     struct connection *connection = argument;
 
     (void)fd, (void)what;
     switch (connection->state) {
+    case CONNECTION_HANDSHAKE:
+        handshake_on_socket(connection->handshake);
+        return;
+    case CONNECTION_GREETING:
+        channel_stop_reading(&connection->transfer.channel);
+        return;
     case CONNECTION_OPEN:
         echo_tls_input(connection);
         return;
@@ -142,8 +144,6 @@ void serve_tls_on_socket(evutil_socket_t fd, short what, void *argument)
         if (!channel_discard(&connection->transfer.channel))
             connection_end(connection, connection->reason);
         return;
-    case CONNECTION_HANDSHAKE:
-    case CONNECTION_GREETING:
     case CONNECTION_ENDED:
         return;
     }
@@ -167,7 +167,6 @@ int serve_tls_begin(struct connection *connection)
     struct counters *counters = connection->group->counters;
     struct channel *channel = &connection->transfer.channel;
 
-    channel_finish_tls_handshake(channel);
     counters_add(counters, COUNTER_TLS_HANDSHAKES, 1);
     if (tls_session_is_resumed(channel->tls))
         counters_add(counters, COUNTER_TLS_RESUMED, 1);

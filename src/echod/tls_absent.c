@@ -51,21 +51,16 @@ void tls_reserve_fini(struct tls_reserve *reserve)
 }
 
 struct bufferevent *tls_session_new(struct tls_session **session, struct tls_reserve *reserve,
-                                    struct tls_context *context, struct event_base *base, int fd)
+                                    struct tls_context *context, struct event_base *base, int fd,
+                                    bool reads_ahead)
 {
-    (void)session, (void)reserve, (void)context, (void)base, (void)fd;
+    (void)session, (void)reserve, (void)context, (void)base, (void)fd, (void)reads_ahead;
     abort();
 }
 
-int tls_session_start(struct bufferevent *bufferevent)
+enum tls_shaking tls_session_shake(struct tls_session *session)
 {
-    (void)bufferevent;
-    abort();
-}
-
-void tls_session_take_over_reading(struct tls_session *session, struct bufferevent *bufferevent)
-{
-    (void)session, (void)bufferevent;
+    (void)session;
     abort();
 }
 
@@ -75,19 +70,20 @@ ssize_t tls_session_read(struct tls_session *session, void *bytes, size_t size)
     abort();
 }
 
-ssize_t tls_session_write(struct tls_session *session, const void *bytes, size_t length)
+ssize_t tls_session_write(struct tls_session *session, const void *bytes, size_t length,
+                          bool more_follows)
 {
-    (void)session, (void)bytes, (void)length;
+    (void)session, (void)bytes, (void)length, (void)more_follows;
     abort();
 }
 
-bool tls_session_has_pending(const struct tls_session *session)
+bool tls_session_may_have_more(struct tls_session *session)
 {
     (void)session;
     abort();
 }
 
-void tls_session_agree(struct tls_session *session)
+bool tls_session_has_pending(const struct tls_session *session)
 {
     (void)session;
     abort();

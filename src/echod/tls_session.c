@@ -32,6 +32,7 @@ struct tls_session {
     bool has_received;     /* something at all */
     bool has_ended;        /* the socket said FIN, before a close_notify */
     bool is_agreed;        /* the handshake is over */
+    bool more_follows;     /* behind what is being sent */
     int error;             /* errno of the socket, or 0 */
     unsigned long failure; /* OpenSSL's, or 0 */
 };
@@ -45,11 +46,17 @@ static void forget_errors(void)
 
 /* --- The socket, as OpenSSL sees it ---------------------------------------------------------- */
 
-/* Let OpenSSL wait for the loop. The socket is still readable if there is more. */
-static int ask_for_turn(BIO *bio, struct tls_session *session)
+/* From here on it is the loop that knows whether there is more. */
+static void end_turn(struct tls_session *session)
 {
     session->turn_bytes = 0;
     session->is_dry = false;
+}
+
+/* Let OpenSSL wait for the loop. The socket is still readable if there is more. */
+static int ask_for_turn(BIO *bio, struct tls_session *session)
+{
+    end_turn(session);
     BIO_set_retry_read(bio);
     return -1;
 }
@@ -88,10 +95,11 @@ static int receive(BIO *bio, char *bytes, int size)
 static int transmit(BIO *bio, const char *bytes, int length)
 {
     struct tls_session *session = BIO_get_data(bio);
+    const int more = session->more_follows ? MSG_MORE : 0;
     ssize_t sent;
 
     BIO_clear_retry_flags(bio);
-    sent = send(session->fd, bytes, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL);
+    sent = send(session->fd, bytes, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL | more);
     return sent < 0 ? fail(bio, session, BIO_FLAGS_WRITE) : (int)sent;
 }
 
@@ -194,10 +202,14 @@ static SSL *new_ssl(struct tls_context *context, int fd)
     session->ssl = ssl;
     session->fd = fd;
     SSL_set_bio(ssl, bio, bio);
+    SSL_set_accept_state(ssl);
     return ssl;
 }
 
-/* The socket is nobody's until all of it is made: freeing the SSL does not close it. */
+/*
+ * The socket is nobody's until all of it is made: freeing the SSL does not close it. libevent takes
+ * the handshake to be over, since its own asks epoll for something before and after each step.
+ */
 static struct bufferevent *new_bufferevent(struct tls_session **session,
                                            struct tls_context *context, struct event_base *base,
                                            int fd)
@@ -207,12 +219,13 @@ static struct bufferevent *new_bufferevent(struct tls_session **session,
     if (ssl == NULL)
         return NULL;
     *session = BIO_get_data(SSL_get_rbio(ssl));
-    return bufferevent_openssl_socket_new(base, fd, ssl, BUFFEREVENT_SSL_ACCEPTING,
+    return bufferevent_openssl_socket_new(base, fd, ssl, BUFFEREVENT_SSL_OPEN,
                                           BEV_OPT_CLOSE_ON_FREE);
 }
 
 struct bufferevent *tls_session_new(struct tls_session **session, struct tls_reserve *reserve,
-                                    struct tls_context *context, struct event_base *base, int fd)
+                                    struct tls_context *context, struct event_base *base, int fd,
+                                    bool reads_ahead)
 {
     struct bufferevent *bufferevent = NULL;
 
@@ -226,27 +239,11 @@ struct bufferevent *tls_session_new(struct tls_session **session, struct tls_res
         errno = ENOMEM;
         return NULL;
     }
-    (void)bufferevent_disable(bufferevent, EV_WRITE); /* or it would begin */
+    SSL_set_read_ahead((*session)->ssl, reads_ahead);
     return bufferevent;
 }
 
-int tls_session_start(struct bufferevent *bufferevent)
-{
-    return bufferevent_enable(bufferevent, EV_WRITE);
-}
-
-void tls_session_agree(struct tls_session *session)
-{
-    session->is_agreed = true;
-}
-
-void tls_session_take_over_reading(struct tls_session *session, struct bufferevent *bufferevent)
-{
-    (void)bufferevent_disable(bufferevent, EV_READ);
-    SSL_set_read_ahead(session->ssl, 1);
-}
-
-/* --- Reading and writing --------------------------------------------------------------------- */
+/* --- Handshake, reading and writing ---------------------------------------------------------- */
 
 /* Tell whether the client's end came, in order or not. A failed write leaves it as it is. */
 static bool has_end(const struct tls_session *session)
@@ -284,6 +281,22 @@ static int explain_write(struct tls_session *session, int result)
     return -1;
 }
 
+enum tls_shaking tls_session_shake(struct tls_session *session)
+{
+    int result;
+
+    forget_errors();
+    result = SSL_do_handshake(session->ssl);
+    if (result == 1) {
+        session->is_agreed = true;
+        return TLS_SHAKING_DONE;
+    }
+    (void)explain(session, result);
+    if (errno != EAGAIN)
+        return TLS_SHAKING_FAILED;
+    return SSL_want_write(session->ssl) ? TLS_SHAKING_WRITES : TLS_SHAKING_READS;
+}
+
 ssize_t tls_session_read(struct tls_session *session, void *bytes, size_t size)
 {
     size_t count;
@@ -294,14 +307,25 @@ ssize_t tls_session_read(struct tls_session *session, void *bytes, size_t size)
     return explain(session, 0);
 }
 
-ssize_t tls_session_write(struct tls_session *session, const void *bytes, size_t length)
+ssize_t tls_session_write(struct tls_session *session, const void *bytes, size_t length,
+                          bool more_follows)
 {
     size_t count;
+    int result;
 
     forget_errors();
-    if (SSL_write_ex(session->ssl, bytes, length, &count) == 1)
-        return (ssize_t)count;
-    return explain_write(session, 0);
+    session->more_follows = more_follows;
+    result = SSL_write_ex(session->ssl, bytes, length, &count);
+    session->more_follows = false;
+    return result == 1 ? (ssize_t)count : explain_write(session, result);
+}
+
+bool tls_session_may_have_more(struct tls_session *session)
+{
+    if (!session->is_dry || tls_session_has_pending(session))
+        return true;
+    end_turn(session);
+    return false;
 }
 
 bool tls_session_has_pending(const struct tls_session *session)

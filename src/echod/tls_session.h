@@ -31,33 +31,38 @@ void tls_reserve_fini(struct tls_reserve *reserve);
 /*
  * Make a session on the server's side of a non-blocking socket, and the bufferevent that has both
  * from here on: freeing it closes the socket and frees the session, when the loop turns next. The
- * handshake begins with tls_session_start.
+ * bufferevent does nothing before the handshake is over and it is told to. `reads_ahead` says that
+ * tls_session_read will read, and never the bufferevent, which cannot see what is inside already.
  * Return NULL with errno ENOMEM; the socket is still the caller's then.
  */
 struct bufferevent *tls_session_new(struct tls_session **session, struct tls_reserve *reserve,
-                                    struct tls_context *context, struct event_base *base, int fd);
+                                    struct tls_context *context, struct event_base *base, int fd,
+                                    bool reads_ahead);
 
-/* Let the handshake begin. Return 0, or -1 if the loop has no memory for it. */
-int tls_session_start(struct bufferevent *bufferevent) __attribute__((warn_unused_result));
+enum tls_shaking {
+    TLS_SHAKING_DONE,
+    TLS_SHAKING_READS,  /* call it again when the socket can be read */
+    TLS_SHAKING_WRITES, /* or written */
+    TLS_SHAKING_FAILED, /* errno says why, as that of a read; 0 is the client's end */
+};
 
-/* The handshake is over: note that there is something to describe. */
-void tls_session_agree(struct tls_session *session);
-
-/*
- * The handshake is over: let somebody else than the bufferevent read from here on, in large pieces,
- * with tls_session_read.
- */
-void tls_session_take_over_reading(struct tls_session *session, struct bufferevent *bufferevent);
+/* Go on with the handshake. */
+enum tls_shaking tls_session_shake(struct tls_session *session);
 
 /*
  * As recv and send on a socket that does not block. Return how many bytes; of a read, 0 at the
  * client's end; or -1 with errno: EAGAIN, EPROTO for what tls_session_failure tells, or an error of
- * the socket. Read until EAGAIN or the end, or ask what is pending: that is no reason for the loop
- * to come again. What could not be sent must be sent next, and nothing read before it was: our own
- * key update may be among it.
+ * the socket. Read until EAGAIN or the end, or until there is nothing to be read: what is inside is
+ * no reason for the loop to come again. What could not be sent must be sent next, and nothing read
+ * before it was: our own key update may be among it. Where more follows at once, the system may
+ * wait for that.
  */
 ssize_t tls_session_read(struct tls_session *session, void *bytes, size_t size);
-ssize_t tls_session_write(struct tls_session *session, const void *bytes, size_t length);
+ssize_t tls_session_write(struct tls_session *session, const void *bytes, size_t length,
+                          bool more_follows);
+
+/* After a read: tell whether another one may find something before the loop has had its turn. */
+bool tls_session_may_have_more(struct tls_session *session);
 
 /* Tell whether something that came is still inside, be it part of a record. */
 bool tls_session_has_pending(const struct tls_session *session);

@@ -4,6 +4,7 @@ Certificates and settings are in test_tls_config; echoprobe's TLS is in test_ech
 Run by `run`, by automake, or alone.
 """
 
+import os
 import shutil
 import signal
 import socket
@@ -43,6 +44,11 @@ def tearDownModule():  # pylint: disable=invalid-name
         shutil.rmtree(Files.directory, ignore_errors=True)
 
 
+def private(path, flags):
+    """Open a file that only we may read."""
+    return os.open(path, flags, 0o600)
+
+
 class TlsTestCase(harness.TestCase):
     """Tests with an echod that has a certificate."""
 
@@ -80,9 +86,9 @@ class AgreementTest(TlsTestCase):
             self.assertEqual(server.report()[0].open, 0)
             server.log.wait_for("totals: .* tls_handshakes=1 tls_resumed=0 tls_failed=0 ")
 
-    def test_a_session_is_resumed_with_and_without_a_client_certificate(self):
+    def test_a_session_is_resumed_unless_the_client_has_to_show_a_certificate(self):
         """A ticket spares the second handshake, and the log says so."""
-        for options in "", f",client-ca={Files.authority}":
+        for options, said in ("", "resumed=yes"), (f",client-ca={Files.authority}", "subject="):
             with self.serve(options=options) as server:
                 context = context_for(Files.authority, certificate=Files.client)
                 first = TlsClient(server.connect(), context).shake_hands()
@@ -92,10 +98,10 @@ class AgreementTest(TlsTestCase):
                 second.shake_hands()
                 second.send(b"2")
                 second.receive_exactly(1)
-                self.assertTrue(second.tls.session_reused)
+                self.assertEqual(second.tls.session_reused, options == "")
                 second.make_close_notify()
                 second.flush()
-                server.log.wait_for("connection 2 .* closed: client closed.* resumed=yes")
+                server.log.wait_for("connection 2 .* closed: client closed.*" + said)
 
     def test_other_clients_agree_as_well(self):
         """openssl s_client and GnuTLS's client get their bytes back."""
@@ -313,6 +319,24 @@ class HandshakeTest(TlsTestCase):
             for byte in client.say_hello():
                 client.socket.sendall(bytes([byte]))
             client.shake_hands()
+            client.send(b"ping")
+            self.assertEqual(client.receive_exactly(4), b"ping")
+
+    def test_a_chain_leaves_as_the_client_reads(self):
+        """What the socket has no room for waits for that."""
+        chain = f"{self.temporary_directory()}/chain.pem"
+        with open(chain, "w", encoding="ascii", opener=private) as file:
+            for path in Files.server, *[Files.authority] * 20:
+                with open(path, encoding="ascii") as certificates:
+                    file.write(certificates.read())
+        listener = harness.listening_socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+        with listener, Echod(listen=f"tls+fd://{listener.fileno()},cert={chain}",
+                             pass_fds=(listener.fileno(),)), socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+            sock.settimeout(harness.PATIENCE_SECONDS)
+            sock.connect(listener.getsockname())
+            client = TlsClient(sock, context_for(Files.authority)).shake_hands()
             client.send(b"ping")
             self.assertEqual(client.receive_exactly(4), b"ping")
 
