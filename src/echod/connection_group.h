@@ -32,7 +32,7 @@ struct tls_context; /* echod/tls_context.h */
 struct connection_limits {
     uint64_t high_water_bytes; /* reading pauses with this much output queued, ... */
     uint64_t low_water_bytes;  /* ... and goes on with this much */
-    uint64_t max_queued_bytes; /* of all connections: with this much, whoever has output waits */
+    uint64_t max_queued_bytes; /* of all of a worker: with this much, whoever has output waits */
     uint64_t idle_timeout_ms;
     uint64_t lifetime_ms;
     uint64_t write_timeout_ms;
@@ -60,7 +60,7 @@ struct connection_service {
 struct connection_pool {
     struct echo_scratch scratch;
     struct tls_reserve tls_reserve;
-    uint64_t queued_bytes;      /* output that waits */
+    uint64_t queued_bytes;      /* output that waits, and answers of datagrams that are held back */
     struct deadlines deadlines; /* of those that misbehave; nothing as long as there are none */
 };
 

@@ -102,7 +102,7 @@ static void forget_copy(struct datagram_impair *impair)
         return;
     (void)take_first(&impair->queue);
     impair->count--;
-    impair->pool->held_bytes -= cost_of(first);
+    datagram_pool_release(impair->pool, cost_of(first));
     free(first);
 }
 
@@ -276,15 +276,26 @@ static void on_ready(evutil_socket_t fd, short what, void *argument)
 
 /* --- Answers --------------------------------------------------------------------------------- */
 
+/* Make room for an answer of this length. Return NULL if there is none, or no memory. */
+static struct held *make_room(const struct datagram_impair *impair, size_t length)
+{
+    const size_t cost = sizeof(struct held) + length;
+    struct held *held;
+
+    if (impair->count == DATAGRAM_IMPAIR_COUNT || datagram_pool_hold(impair->pool, cost) < 0)
+        return NULL;
+    held = malloc(cost);
+    if (held == NULL)
+        datagram_pool_release(impair->pool, cost);
+    return held;
+}
+
 /* Hold an answer. Return it, or NULL if there is no room or no memory, which was counted. */
 static struct held *hold(struct datagram_impair *impair, const struct datagram *datagram,
                          const void *bytes, size_t length, struct counters *counters)
 {
-    struct held *held = NULL;
+    struct held *held = make_room(impair, length);
 
-    if (impair->count < DATAGRAM_IMPAIR_COUNT &&
-        impair->pool->held_bytes + sizeof *held + length <= DATAGRAM_IMPAIR_BYTES)
-        held = malloc(sizeof *held + length);
     if (held == NULL) {
         counters_add(counters, COUNTER_IMPAIR_OVERFLOWED, 1);
         return NULL;
@@ -293,7 +304,6 @@ static struct held *hold(struct datagram_impair *impair, const struct datagram *
     memcpy(&held->source, &datagram->source, sizeof held->source);
     memcpy(held->bytes, bytes, length);
     impair->count++;
-    impair->pool->held_bytes += cost_of(held);
     return held;
 }
 

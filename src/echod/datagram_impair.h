@@ -5,7 +5,8 @@
  * Called by datagram_echo.
  *
  * Answers leave in the order in which they were put, but those that are to be overtaken. What is
- * held is bounded; what comes then gets no answer.
+ * held is bounded, by itself and with all that is queued in a worker (datagram_pool); what comes
+ * then gets no answer.
  */
 #ifndef ECHOD_DATAGRAM_IMPAIR_H
 #define ECHOD_DATAGRAM_IMPAIR_H
@@ -21,8 +22,7 @@
 #include <stdint.h>
 
 enum {
-    DATAGRAM_IMPAIR_COUNT = 65536,     /* answers that a socket holds at most, ... */
-    DATAGRAM_IMPAIR_BYTES = 16 << 20,  /* ... and their bytes in a pool, with what is kept */
+    DATAGRAM_IMPAIR_COUNT = 65536,     /* answers that a socket holds at most */
     DATAGRAM_IMPAIR_OVERTAKABLE = 64,  /* that wait to be overtaken at a time */
     DATAGRAM_IMPAIR_OVERTAKE_MS = 200, /* then an answer waits no longer to be overtaken */
 };

@@ -270,7 +270,8 @@ size_t datagrams_count(const struct datagrams *datagrams)
 /* --- Construction and destruction ------------------------------------------------------------ */
 
 struct datagrams *datagrams_new(struct event_base *base, size_t worker, const struct self *self,
-                                struct log *log, datagrams_callback *on_event, void *owner)
+                                uint64_t *queued_bytes, struct log *log,
+                                datagrams_callback *on_event, void *owner)
 {
     struct datagrams *datagrams = malloc(sizeof *datagrams);
 
@@ -281,10 +282,16 @@ struct datagrams *datagrams_new(struct event_base *base, size_t worker, const st
         .worker = worker,
         .self = self,
         .log = log,
+        .pool = {.queued_bytes = queued_bytes},
         .on_event = on_event,
         .owner = owner,
     };
     return datagrams;
+}
+
+void datagrams_limit_queued(struct datagrams *datagrams, uint64_t max_queued_bytes)
+{
+    datagrams->pool.max_queued_bytes = max_queued_bytes;
 }
 
 void datagrams_close(struct datagrams *datagrams)

@@ -14,6 +14,7 @@
 #include <event2/event.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct datagrams;
 
@@ -26,11 +27,15 @@ enum datagrams_event {
 typedef void datagrams_callback(enum datagrams_event event, void *owner);
 
 /*
- * Make an empty set for the worker with this index. Everything that is handed in must outlive it.
- * Return NULL with errno.
+ * Make an empty set for the worker with this index; what it holds back counts in that worker's
+ * queued bytes. Everything that is handed in must outlive it. Return NULL with errno.
  */
 struct datagrams *datagrams_new(struct event_base *base, size_t worker, const struct self *self,
-                                struct log *log, datagrams_callback *on_event, void *owner);
+                                uint64_t *queued_bytes, struct log *log,
+                                datagrams_callback *on_event, void *owner);
+
+/* Hold no more back while so much is queued in the worker; before that, nothing is. */
+void datagrams_limit_queued(struct datagrams *datagrams, uint64_t max_queued_bytes);
 
 /* Close all sockets at once, and free the set. NULL is fine. */
 void datagrams_free(struct datagrams *datagrams);

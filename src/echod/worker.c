@@ -186,6 +186,7 @@ static void set_options(struct worker *worker, const struct options *options,
 {
     worker->drain_timeout_ms = options->drain_timeout_ms;
     client_group_list_set(&worker->clients.groups, options, max_queued_bytes);
+    datagrams_limit_queued(worker->datagrams, max_queued_bytes);
 }
 
 /* Follow the endpoints. Return 0, or -1 if that is to be tried again. */
@@ -427,8 +428,9 @@ static int make_parts(struct worker *worker)
     if (worker->mailbox == NULL)
         return -1;
     errno = ENOMEM;
-    worker->datagrams = datagrams_new(worker->base, worker->place.index, worker->place.self,
-                                      worker->log, on_datagrams_event, worker);
+    worker->datagrams =
+        datagrams_new(worker->base, worker->place.index, worker->place.self,
+                      &worker->clients.pool.queued_bytes, worker->log, on_datagrams_event, worker);
     if (worker->datagrams == NULL)
         return -1;
     return init_timers(worker) < 0 ? -1 : listeners_init(&worker->listeners);

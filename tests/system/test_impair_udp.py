@@ -87,6 +87,17 @@ class LifeTest(harness.TestCase):
         self.assertEqual(self.answers(1), one)
         self.assertNotEqual(self.answers(2), one)
 
+    def test_what_is_held_counts_as_queued(self):
+        """Above --max-queued there is no answer, and that is counted."""
+        with Echod(*ONE_WORKER, "--max-queued", "200000", "--drain-timeout", "10ms",
+                   listen=f"{UDP},delay=1h") as server:
+            with client_of(server.addresses[0]) as client:
+                for number in range(5):
+                    client.send(bytes(60000))
+                    wait_for_totals(server, lambda totals, count=number + 1:
+                                    totals["datagrams_in"] == count, "it came")
+            self.assertEqual(misbehaved(server)["overflowed"], 2)
+
     def test_a_drain_and_a_reload_let_leave_what_is_held(self):
         """Neither TERM nor an end of the misbehaviour loses an answer."""
         path = f"{self.temporary_directory()}/echod.conf"

@@ -29,6 +29,7 @@ enum {
 
 static struct {
     struct datagram_pool pool;
+    uint64_t queued_bytes; /* of the worker */
     struct datagram_limits limits;
     struct counters counters;
     struct datagram_echo *echo;
@@ -75,6 +76,8 @@ static void start(const struct impair *impair)
 static void setup(void)
 {
     memset(&scene, 0, sizeof scene);
+    scene.pool.queued_bytes = &scene.queued_bytes;
+    scene.pool.max_queued_bytes = 2 * DATAGRAM_POOL_HELD_BYTES;
     scene.client = -1;
 }
 
@@ -82,6 +85,7 @@ static void teardown(void)
 {
     datagram_echo_free(scene.echo);
     datagram_pool_fini(&scene.pool);
+    ck_assert_uint_eq(scene.queued_bytes, 0);
     support_close(&scene.client);
 }
 
@@ -320,7 +324,7 @@ static uint64_t ask_large(uint64_t count)
 START_TEST(what_is_held_is_bounded)
 {
     const struct impair impair = {.delay_ms = LONG_MS};
-    const uint64_t room = DATAGRAM_IMPAIR_BYTES / LARGE;
+    const uint64_t room = DATAGRAM_POOL_HELD_BYTES / LARGE;
     struct datagram_echo *first;
     int first_client;
 
@@ -337,6 +341,22 @@ START_TEST(what_is_held_is_bounded)
     ask(0, LARGE);
     await_questions(counted(COUNTER_DATAGRAMS_IN) + 1);
     ck_assert_uint_eq(counted(COUNTER_IMPAIR_OVERFLOWED), 10);
+}
+END_TEST
+
+/* What connections have queued is no room for answers, and what is held none for connections. */
+START_TEST(what_is_held_counts_in_all_that_is_queued)
+{
+    start(&(struct impair){.delay_ms = LONG_MS});
+    scene.pool.max_queued_bytes = 5 * LARGE;
+    scene.queued_bytes = 2 * LARGE;
+    (void)ask_large(4);
+    ck_assert_uint_eq(counted(COUNTER_IMPAIR_OVERFLOWED), 2);
+    ck_assert_uint_ge(scene.queued_bytes, 4 * LARGE);
+    ck_assert_uint_le(scene.queued_bytes, 5 * LARGE);
+    scene.queued_bytes -= 2 * LARGE;
+    ck_assert_uint_eq(ask_large(2), 6);
+    ck_assert_uint_eq(counted(COUNTER_IMPAIR_OVERFLOWED), 2);
 }
 END_TEST
 
@@ -471,6 +491,7 @@ int main(void)
     tcase_add_test(test_case, what_is_cut_is_the_beginning);
     tcase_add_test(test_case, the_same_seed_changes_the_same_bytes);
     tcase_add_test(test_case, what_is_held_is_bounded);
+    tcase_add_test(test_case, what_is_held_counts_in_all_that_is_queued);
     tcase_add_test(test_case, a_drain_waits_for_what_is_held);
     tcase_add_test(test_case, what_is_held_leaves_when_nothing_is_wrong_any_more);
     tcase_add_loop_test(test_case, a_shorter_delay_is_that_of_what_is_held_too, 0, 2);

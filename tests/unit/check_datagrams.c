@@ -26,6 +26,7 @@ static struct {
     struct listener_stats_list stats;
     int worker_fds[ENDPOINTS][WORKERS];
     int clients[ENDPOINTS]; /* each is connected to an endpoint */
+    uint64_t queued_bytes;
     int drained, idle;
     bool is_short_of_entropy;
 } scene;
@@ -92,8 +93,8 @@ static void setup(void)
 
 static void start(size_t worker)
 {
-    scene.datagrams =
-        datagrams_new(support_base(), worker, NULL, support_log(LOG_FORMAT_TEXT), on_event, &scene);
+    scene.datagrams = datagrams_new(support_base(), worker, NULL, &scene.queued_bytes,
+                                    support_log(LOG_FORMAT_TEXT), on_event, &scene);
     ck_assert_ptr_nonnull(scene.datagrams);
     ck_assert_int_eq(datagrams_take(scene.datagrams, &scene.list), 0);
 }
