@@ -1,7 +1,7 @@
 /*
  * datagram: one UDP socket: datagrams of the pattern go out, and what comes back is verified.
- * Knows which datagram comes back, but keeps none in mind; flow does.
- * Called by flow and mtu.
+ * Knows which datagram comes back, but keeps none in mind; flow_datagram does.
+ * Called by flow, flow_datagram and mtu.
  */
 #ifndef ECHOPROBE_DATAGRAM_H
 #define ECHOPROBE_DATAGRAM_H

@@ -4,7 +4,9 @@
 
 #include "base/clock.h"
 #include "base/units.h"
+#include "echoprobe/batch.h"
 #include "echoprobe/flow.h"
+#include "echoprobe/stream.h"
 
 #include <errno.h>
 #include <event2/event.h>

@@ -2,7 +2,7 @@
  * messages: those of one connection or socket after the other: which are under way, answered or
  * lost; counted as they settle.
  * Knows neither bytes nor connections, and prints nothing; flow does.
- * Called by flow.
+ * Called by flow, flow_stream, flow_datagram and flow_state.
  */
 #ifndef ECHOPROBE_MESSAGES_H
 #define ECHOPROBE_MESSAGES_H

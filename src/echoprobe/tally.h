@@ -1,8 +1,8 @@
 /*
  * tally: what is counted: messages, bytes, faults and round trips.
  * Decides nothing and prints nothing.
- * Called by messages and flow, which count, by load, which adds up, and by summary, report,
- * report_json and plugin, which read.
+ * Called by messages, flow, flow_stream, flow_datagram and flow_state, which count, by load, which
+ * adds up, and by summary, report, report_json and plugin, which read.
  */
 #ifndef ECHOPROBE_TALLY_H
 #define ECHOPROBE_TALLY_H

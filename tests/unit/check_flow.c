@@ -6,7 +6,15 @@
  */
 #include <config.h>
 
+#include "echoprobe/batch.h"
+#include "echoprobe/datagram.h"
+#include "echoprobe/fault.h"
 #include "echoprobe/flow.h"
+#include "echoprobe/opening.h"
+#include "echoprobe/pattern.h"
+#include "echoprobe/stream.h"
+#include "echoprobe/tally.h"
+#include "echoprobe/target.h"
 
 #include "base/clock.h"
 #include "peer.h"

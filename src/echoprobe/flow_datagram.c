@@ -1,0 +1,104 @@
+#include <config.h>
+
+#include "echoprobe/flow_datagram.h"
+
+#include "base/clock.h"
+#include "echoprobe/datagram.h"
+#include "echoprobe/flow_state.h"
+#include "echoprobe/messages.h"
+#include "echoprobe/tally.h"
+#include "echoprobe/target.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void flow_datagram_release(struct flow *flow)
+{
+    messages_release_settled(&flow->messages);
+    datagram_settle(flow->datagram, flow->messages.first);
+}
+
+static void on_datagram_returned(void *argument, uint64_t sequence, const struct fault *fault)
+{
+    struct flow *flow = argument;
+    struct messages *messages = &flow->messages;
+
+    if (fault->kind != FAULT_NONE) {
+        if (messages_is_waiting(messages, sequence))
+            messages_settle_corrupted(messages, sequence);
+        flow_state_report_fault(flow, sequence, fault);
+    } else if (messages_was_answered(messages, sequence)) {
+        flow->plan->tally->duplicated++;
+    } else {
+        if (sequence + 1 < flow->highest)
+            flow->plan->tally->reordered++;
+        flow_state_settle_echo(flow, sequence, clock_now_ns());
+    }
+    if (sequence + 1 > flow->highest)
+        flow->highest = sequence + 1;
+    flow_datagram_release(flow);
+}
+
+/* Without a schedule the next would follow at once, and be refused as well. */
+static void pause_datagrams(struct flow *flow)
+{
+    if (!flow->plan->has_schedule)
+        flow_state_retry_later(flow);
+}
+
+/* It says nothing of those behind it. */
+static void on_datagram_error(void *argument, uint64_t sequence, int failure)
+{
+    struct flow *flow = argument;
+    struct fault fault;
+
+    if (!messages_is_waiting(&flow->messages, sequence))
+        return;
+    fault_set(&fault, FAULT_REFUSED, 0, 0, "%s: %s%s", flow->peer, strerror(failure),
+              target_hint(flow->plan->target, failure));
+    messages_settle_lost(&flow->messages, sequence);
+    flow_state_report_fault(flow, sequence, &fault);
+    flow_datagram_release(flow);
+    pause_datagrams(flow);
+}
+
+static void on_datagram_unsent(void *argument, uint64_t sequence, int failure)
+{
+    struct flow *flow = argument;
+    char reason[FAULT_TEXT_SIZE];
+
+    (void)snprintf(reason, sizeof reason, "%s: %s", flow->peer, strerror(failure));
+    flow_state_settle_unsent(flow, sequence, reason);
+    pause_datagrams(flow);
+}
+
+static void on_datagram_turn(void *argument)
+{
+    flow_state_announce_room(argument);
+}
+
+static const struct datagram_events flow_datagram_events = {
+    .on_identity = flow_state_report_identity,
+    .on_returned = on_datagram_returned,
+    .on_error = on_datagram_error,
+    .on_unsent = on_datagram_unsent,
+    .on_turn = on_datagram_turn,
+};
+
+int flow_datagram_open(struct flow *flow)
+{
+    struct flow_plan *plan = flow->plan;
+
+    flow->connection = plan->next_number;
+    flow->datagram = datagram_new(plan->base, plan->batch, plan->target, plan->pattern,
+                                  plan->next_number, plan->size, &flow_datagram_events, flow);
+    plan->next_number += plan->number_step;
+    flow->was_started = true;
+    return flow->datagram == NULL ? -1 : 0;
+}
+
+void flow_datagram_send(struct flow *flow)
+{
+    datagram_send(flow->datagram, flow->messages.next);
+    flow_datagram_release(flow);
+}

@@ -1,0 +1,60 @@
+#include <config.h>
+
+#include "echoprobe/flow_state.h"
+
+#include "base/clock.h"
+#include "echoprobe/tally.h"
+
+#include <event2/event.h>
+
+void flow_state_settle_echo(struct flow *flow, uint64_t sequence, uint64_t now_ns)
+{
+    const uint64_t number = messages_number(&flow->messages, sequence);
+    uint64_t rtt_ns;
+
+    if (messages_settle_echo(&flow->messages, sequence, now_ns, &rtt_ns))
+        flow->plan->events->on_echo(flow->plan->argument, flow, number, rtt_ns);
+}
+
+void flow_state_report_fault(struct flow *flow, uint64_t sequence, const struct fault *fault)
+{
+    flow->plan->tally->faults[fault->kind]++;
+    flow->plan->events->on_fault(flow->plan->argument, flow,
+                                 messages_number(&flow->messages, sequence), fault);
+}
+
+void flow_state_settle_unsent(struct flow *flow, uint64_t sequence, const char *reason)
+{
+    struct fault fault;
+
+    fault_set(&fault, FAULT_UNSENT, 0, 0, "%s", reason);
+    messages_settle_unsent(&flow->messages, sequence);
+    flow_state_report_fault(flow, sequence, &fault);
+}
+
+void flow_state_announce_start(struct flow *flow, bool is_open)
+{
+    if (flow->was_started)
+        return;
+    flow->was_started = true;
+    flow->plan->events->on_started(flow->plan->argument, flow, is_open);
+}
+
+void flow_state_announce_room(struct flow *flow)
+{
+    flow->plan->events->on_room(flow->plan->argument, flow);
+}
+
+void flow_state_report_identity(void *argument, const char *identity)
+{
+    const struct flow *flow = argument;
+
+    flow->plan->events->on_identity(flow->plan->argument, identity);
+}
+
+void flow_state_retry_later(struct flow *flow)
+{
+    const struct timeval delay = clock_timeval(flow->plan->retry_ms);
+
+    (void)event_add(flow->retry, &delay); /* without memory the flow has ended */
+}

@@ -1,0 +1,60 @@
+/*
+ * flow_state: what is known of a flow, and what is told of it.
+ * Sends and receives nothing.
+ * Called by flow, flow_stream and flow_datagram, which are one thing to others.
+ */
+#ifndef ECHOPROBE_FLOW_STATE_H
+#define ECHOPROBE_FLOW_STATE_H
+
+#include "echoprobe/fault.h"
+#include "echoprobe/flow_plan.h"
+#include "echoprobe/messages.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct datagram;
+struct event;
+struct stream;
+
+struct flow {
+    struct flow_plan *plan;
+    size_t index;
+    const char *peer;
+    struct stream *stream;
+    struct datagram *datagram;
+    struct event *retry; /* pending while a new connection has to wait */
+    uint64_t opened_ns;  /* when the last connection was begun */
+    bool was_started;
+    bool has_handshake; /* of TLS, which the other end may still refuse; not counted yet */
+    bool is_resumed;    /* by that, which took so long: */
+    uint64_t handshake_ns;
+    uint64_t connection;      /* number of the last */
+    uint64_t stream_sequence; /* the message at position 0 of the stream */
+    uint64_t highest;         /* one more than the last datagram that came back */
+    struct messages messages;
+};
+
+/* A message came back unchanged: count it and tell of it, unless it did so before. */
+void flow_state_settle_echo(struct flow *flow, uint64_t sequence, uint64_t now_ns);
+
+/* Count a fault, and tell of it with the message where it was met. */
+void flow_state_report_fault(struct flow *flow, uint64_t sequence, const struct fault *fault);
+
+/* A message could not be sent, for this reason. */
+void flow_state_settle_unsent(struct flow *flow, uint64_t sequence, const char *reason);
+
+/* Tell how the first attempt to connect went, once. */
+void flow_state_announce_start(struct flow *flow, bool is_open);
+
+/* There may be room for messages. */
+void flow_state_announce_room(struct flow *flow);
+
+/* Pass on who answers. The argument is the flow. */
+void flow_state_report_identity(void *argument, const char *identity);
+
+/* Wait before the next attempt. */
+void flow_state_retry_later(struct flow *flow);
+
+#endif
