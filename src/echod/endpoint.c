@@ -234,6 +234,14 @@ void endpoint_log_tls(const struct endpoint *endpoint, struct log *log)
         tls_notes_tell(endpoint->next_tls, endpoint->name, log_note, &telling);
 }
 
+void endpoint_warn_of_tls_ends(const struct endpoint *endpoint, time_t now, struct log *log)
+{
+    struct telling telling = {endpoint, log};
+
+    if (endpoint->next_tls != NULL)
+        tls_notes_tell_ends(endpoint->next_tls, endpoint->name, now, log_note, &telling);
+}
+
 void endpoint_explain(struct error *error, const char *name, const char *advice)
 {
     error_set(error, "%s: %s; %s", name, strerror(errno), advice);

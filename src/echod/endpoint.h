@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <time.h>
 
 struct listener_stats; /* echod/listener_stats.h */
 struct tls_context;    /* echod/tls_context.h */
@@ -126,6 +127,9 @@ void endpoint_warn_of_impair(const struct endpoint *endpoint, struct log *log);
 
 /* Write what there is to know of its certificates, during a reload of its next ones. */
 void endpoint_log_tls(const struct endpoint *endpoint, struct log *log);
+
+/* Warn of those that end soon at this time, or have ended. */
+void endpoint_warn_of_tls_ends(const struct endpoint *endpoint, time_t now, struct log *log);
 
 /* Say what the system answered for an address, and what may help. Saves and restores errno. */
 void endpoint_explain(struct error *error, const char *name, const char *advice);

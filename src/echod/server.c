@@ -9,6 +9,7 @@
 #include "echod/mailbox.h"
 #include "echod/reload.h"
 #include "echod/self.h"
+#include "echod/tls_watch.h"
 #include "echod/totals.h"
 #include "echod/worker.h"
 
@@ -44,6 +45,7 @@ struct server {
     struct connection_limit limit;
     struct self self;
     struct reload reload;
+    struct tls_watch tls_watch;
     size_t finished_count;
     bool is_stop_requested; /* by a signal */
     bool is_draining;
@@ -425,16 +427,27 @@ static int init_reload(struct server *server)
     return -1;
 }
 
+/* Let there be warnings of certificates. Return 0, or -1 after a line in the log. */
+static int start_tls_watch(struct server *server)
+{
+    if (tls_watch_start(&server->tls_watch, server->base, &server->sockets->endpoints,
+                        server->log) == 0)
+        return 0;
+    log_failure(server, "certificates cannot be watched");
+    return -1;
+}
+
 /* Make the workers, serve, and say what has been counted. */
 static void run(struct server *server)
 {
-    if (make_workers(server) < 0 || init_reload(server) < 0) {
+    if (make_workers(server) < 0 || init_reload(server) < 0 || start_tls_watch(server) < 0) {
         server->exit_status = EXIT_STATUS_SYSTEM;
     } else {
         serve(server);
         totals_log(&server->stats, server->log);
     }
     free_workers(server);
+    tls_watch_stop(&server->tls_watch);
     reload_fini(&server->reload);
 }
 

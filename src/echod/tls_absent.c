@@ -45,6 +45,16 @@ void tls_notes_tell(const struct tls_context *context, const char *listener,
     (void)argument;
 }
 
+void tls_notes_tell_ends(const struct tls_context *context, const char *listener, time_t now,
+                         tls_note_callback *on_note, void *argument)
+{
+    (void)context;
+    (void)listener;
+    (void)now;
+    (void)on_note;
+    (void)argument;
+}
+
 void tls_reserve_fini(struct tls_reserve *reserve)
 {
     (void)reserve;

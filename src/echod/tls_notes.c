@@ -148,21 +148,81 @@ static void warn_of_key(const struct telling *telling, const struct certificate 
     warn(telling, &sentence);
 }
 
+/* Of two that are for the same hosts, a client gets the one whose type of key it prefers. */
+static const struct certificate *find_preferred(const struct tls_context *context, size_t index)
+{
+    const struct certificate *certificate = tls_context_certificate(context, index);
+
+    for (size_t i = 0; i < index; i++) {
+        const struct certificate *other = tls_context_certificate(context, i);
+
+        if (EVP_PKEY_base_id(other->key) == EVP_PKEY_base_id(certificate->key) &&
+            certificate_covers(other->leaf, certificate->leaf))
+            return other;
+    }
+    return NULL;
+}
+
+static void warn_of_double(const struct telling *telling, const struct tls_context *context,
+                           size_t index)
+{
+    const struct certificate *preferred = find_preferred(context, index);
+    struct error sentence = {""};
+
+    if (preferred == NULL)
+        return;
+    error_set(
+        &sentence,
+        "certificate of %s: %s is never shown: %s before it is for the same hosts, with a key "
+        "of the same type; leave one out",
+        telling->listener, tls_context_certificate(context, index)->file, preferred->file);
+    warn(telling, &sentence);
+}
+
+/* --- All of it ------------------------------------------------------------------------------- */
+
+static void warn_of_chain(const struct telling *telling, const struct certificate *certificate)
+{
+    for (int i = 0; i < sk_X509_num(certificate->chain); i++)
+        warn_of_issuer(telling, "issuer in the chain", sk_X509_value(certificate->chain, i));
+}
+
+static void warn_of_client_ca(const struct telling *telling, const struct tls_context *context)
+{
+    const STACK_OF(X509) *client_ca = tls_context_client_ca(context);
+
+    for (int i = 0; client_ca != NULL && i < sk_X509_num(client_ca); i++)
+        warn_of_issuer(telling, "client CA", sk_X509_value(client_ca, i));
+}
+
 void tls_notes_tell(const struct tls_context *context, const char *listener,
                     tls_note_callback *on_note, void *argument)
 {
     const struct telling telling = {listener, on_note, argument, time(NULL)};
-    const STACK_OF(X509) *client_ca = tls_context_client_ca(context);
     const struct certificate *certificate;
 
     for (size_t i = 0; (certificate = tls_context_certificate(context, i)) != NULL; i++) {
         tell_certificate(&telling, certificate);
-        for (int j = 0; j < sk_X509_num(certificate->chain); j++)
-            warn_of_issuer(&telling, "issuer in the chain", sk_X509_value(certificate->chain, j));
+        warn_of_chain(&telling, certificate);
         warn_of_order(&telling, certificate);
         warn_of_key(&telling, certificate);
+        warn_of_double(&telling, context, i);
     }
-    for (int i = 0; client_ca != NULL && i < sk_X509_num(client_ca); i++)
-        warn_of_issuer(&telling, "client CA", sk_X509_value(client_ca, i));
+    warn_of_client_ca(&telling, context);
+    ERR_clear_error();
+}
+
+void tls_notes_tell_ends(const struct tls_context *context, const char *listener, time_t now,
+                         tls_note_callback *on_note, void *argument)
+{
+    const struct telling telling = {listener, on_note, argument, now};
+    const struct certificate *certificate;
+
+    for (size_t i = 0; (certificate = tls_context_certificate(context, i)) != NULL; i++) {
+        if (ends_soon(&telling, certificate->leaf))
+            tell_certificate(&telling, certificate);
+        warn_of_chain(&telling, certificate);
+    }
+    warn_of_client_ca(&telling, context);
     ERR_clear_error();
 }

@@ -10,6 +10,8 @@
 #include "base/log_format.h"
 #include "echod/tls_context.h"
 
+#include <time.h>
+
 enum { TLS_NOTE_FIELDS = 6 };
 
 /* It is valid during the call. */
@@ -25,5 +27,9 @@ typedef void tls_note_callback(const struct tls_note *note, void *argument);
 /* Tell all there is to know now of a listener of this name, "tls://127.0.0.1:7". */
 void tls_notes_tell(const struct tls_context *context, const char *listener,
                     tls_note_callback *on_note, void *argument);
+
+/* Warn of no more than what ends soon at this time, or has ended. */
+void tls_notes_tell_ends(const struct tls_context *context, const char *listener, time_t now,
+                         tls_note_callback *on_note, void *argument);
 
 #endif

@@ -103,6 +103,68 @@ START_TEST(an_end_that_is_near_is_a_warning)
 }
 END_TEST
 
+START_TEST(what_ends_soon_is_told_by_itself)
+{
+    struct issued issued = issuer_make((struct issuer_wish){.common_name = "a"});
+    const char *path = issuer_write("a.key", NULL, issued.key, NULL);
+    struct error error = {""};
+    struct tls_context *context;
+
+    ck_assert_int_eq(chmod(path, 0644), 0); /* which is no matter of time */
+    (void)strcpy(scene.options.tls.key, path);
+    (void)tell(&issued, NULL);
+    context = tls_context_new(&scene.options, &error);
+    scene.count = 0;
+    tls_notes_tell_ends(context, "tls://[::]:7", time(NULL) + 69L * ISSUER_DAY, on_note, &scene);
+    ck_assert_int_eq(scene.count, 0);
+    tls_notes_tell_ends(context, "tls://[::]:7", time(NULL) + 71L * ISSUER_DAY, on_note, &scene);
+    ck_assert_int_eq(scene.count, 1);
+    support_assert_matches(scene.notes[0],
+                           "^warning: .* CN=a, ends .*Z, in (28|29) days; renew it; ");
+    tls_context_unref(context);
+    issuer_free(&issued);
+}
+END_TEST
+
+/* Two certificates, and whether the second is never shown. */
+static const struct {
+    struct issuer_wish first, second;
+    bool is_double;
+} doubles[] = {
+    {{.names = "DNS:a.b"}, {.names = "DNS:a.b"}, true},
+    {{.names = "DNS:a.b,DNS:c"}, {.names = "DNS:c"}, true},
+    {{.names = "DNS:*.b.c"}, {.names = "DNS:a.b.c"}, true},
+    {{.names = "DNS:a.b.c"}, {.names = "DNS:*.b.c"}, false},
+    {{.names = "DNS:a.b"}, {.names = "DNS:a.b", .is_rsa = true}, false},
+    {{.common_name = "a"}, {.common_name = "a"}, true},
+    {{.common_name = "a"}, {.common_name = "b"}, false},
+};
+
+START_TEST(a_certificate_that_is_never_shown_is_a_warning)
+{
+    struct issued first = issuer_make(doubles[_i].first);
+    struct issued second = issuer_make(doubles[_i].second);
+    struct error error = {""};
+    struct tls_context *context;
+
+    (void)snprintf(scene.options.tls.cert, sizeof scene.options.tls.cert, "%s;",
+                   issuer_write("a.pem", first.certificate, first.key, NULL));
+    (void)strcat(scene.options.tls.cert,
+                 issuer_write("b.pem", second.certificate, second.key, NULL));
+    context = tls_context_new(&scene.options, &error);
+    ck_assert_msg(context != NULL, "%s", error.text);
+    tls_notes_tell(context, "tls://[::]:7", on_note, &scene);
+    ck_assert_int_eq(scene.count, doubles[_i].is_double ? 3 : 2);
+    if (doubles[_i].is_double)
+        support_assert_matches(scene.notes[2],
+                               "^warning: certificate of .*: /tmp/.*/b.pem is never "
+                               "shown: /tmp/.*/a.pem before it is for the same ");
+    tls_context_unref(context);
+    issuer_free(&first);
+    issuer_free(&second);
+}
+END_TEST
+
 START_TEST(issuers_are_looked_at_as_well)
 {
     struct issued by = issuer_make(
@@ -262,6 +324,9 @@ static Suite *tls_notes_suite(void)
     tcase_add_test(notes, whose_it_is_and_when_it_ends_is_told);
     tcase_add_loop_test(notes, an_end_that_is_near_is_a_warning, 0,
                         (int)(sizeof ends / sizeof ends[0]));
+    tcase_add_test(notes, what_ends_soon_is_told_by_itself);
+    tcase_add_loop_test(notes, a_certificate_that_is_never_shown_is_a_warning, 0,
+                        (int)(sizeof doubles / sizeof doubles[0]));
     tcase_add_test(notes, issuers_are_looked_at_as_well);
     tcase_add_test(notes, a_chain_out_of_order_is_a_warning);
     tcase_add_loop_test(notes, a_key_that_others_may_read_is_a_warning, 0,
