@@ -5,7 +5,7 @@ _echoprobe() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} words
     local options='
         --count --interval --size --timeout --deadline
-        --ipv4 --ipv6 --proxy --proxy-source --identify
+        --ipv4 --ipv6 --bind --tos --ttl --proxy --proxy-source --identify
         --ca --cert --key --insecure --sni --alpn --resume --cert-days --quiet --timestamps
         --connections --duration --window --rate --stream --churn --threads
         --half-close --hold --find-idle-timeout --mtu
@@ -34,6 +34,10 @@ _echoprobe() {
         ;;
     --sni | --alpn | --cert-days) return ;;
     --proxy-source) words=local ;;
+    -I | --bind) words=$(cd /sys/class/net 2>/dev/null && echo *) ;;
+    -Q | --tos) words='cs0 cs1 cs2 cs3 cs4 cs5 cs6 cs7 af11 af12 af13 af21 af22 af23 af31 af32 af33
+        af41 af42 af43 ef le voice-admit' ;;
+    -t | --ttl) return ;;
     -c | -n | --count | -W | --timeout | --deadline | -P | --connections) return ;;
     -d | --duration | --rate | --threads | --hold | --warning | --critical) return ;;
     *)

@@ -15,6 +15,7 @@
 #include "echoprobe/options.h"
 #include "echoprobe/probe.h"
 #include "echoprobe/report.h"
+#include "echoprobe/socket_plan.h"
 #include "echoprobe/target.h"
 #include "echoprobe/tls_setup.h"
 
@@ -70,7 +71,7 @@ static int start(const struct options *options, struct tls_setup *tls)
 {
     static struct target target;
     struct error error = {""};
-    int family = AF_UNSPEC;
+    int family = socket_plan_family(&options->sockets);
 
     if (options->ipv4)
         family = AF_INET;
@@ -83,6 +84,9 @@ static int start(const struct options *options, struct tls_setup *tls)
     process_raise_file_limit();
     if (target_resolve(&target, &options->target, family, &error) < 0)
         return report_failure(options, status_of_failure(EXIT_STATUS_CONNECT), error.text);
+    target.sockets = options->sockets;
+    if (target_try_socket(&target, &error) < 0)
+        return report_failure(options, EXIT_STATUS_SYSTEM, error.text);
     target.preface = options->proxy;
     target.tls = tls;
     target.is_identified = options->identify;

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/settings.h"
 #include "echoprobe/preface.h"
+#include "echoprobe/socket_plan.h"
 #include "echoprobe/tls_plan.h"
 
 #include <stdbool.h>
@@ -38,6 +39,7 @@ struct options {
     struct address target;
     bool show_help, show_version;
     bool ipv4, ipv6;
+    struct socket_plan sockets;
     struct preface_plan proxy;
     struct tls_plan tls;
     bool identify;

@@ -33,6 +33,36 @@ static int check_target(const struct options *options, struct error *error)
     return 0;
 }
 
+/* Return the first option that is of no use to a Unix socket, without dashes, or NULL. */
+static const char *find_ip_option(const struct options *options)
+{
+    if (options->ipv4 || options->ipv6)
+        return options->ipv4 ? "ipv4" : "ipv6";
+    if (options->sockets.source.text[0] != '\0')
+        return "bind";
+    if (options->sockets.tos.is_set)
+        return "tos";
+    return options->sockets.ttl > 0 ? "ttl" : NULL;
+}
+
+static int check_sockets(const struct options *options, struct error *error)
+{
+    const int family = socket_plan_family(&options->sockets);
+    const char *name = find_ip_option(options);
+
+    if (options->target.scheme == ADDRESS_UNIX && name != NULL) {
+        error_set(error, "--%s: a Unix socket knows nothing of IP; leave it out", name);
+        return -1;
+    }
+    if ((options->ipv4 && family == AF_INET6) || (options->ipv6 && family == AF_INET)) {
+        error_set(error,
+                  "--bind: is an address of the other family than --%s; leave one of them out",
+                  name);
+        return -1;
+    }
+    return 0;
+}
+
 static int check_proxy(const struct options *options, struct error *error)
 {
     const struct preface_plan *proxy = &options->proxy;
@@ -189,10 +219,10 @@ static int check_plugin(const struct options *options, struct error *error)
 int options_fit(const struct options *options, struct error *error)
 {
     errno = EINVAL;
-    if (check_target(options, error) < 0 || check_proxy(options, error) < 0 ||
-        check_tls(options, error) < 0 || check_identify(options, error) < 0 ||
-        check_checks(options, error) < 0 || check_load(options, error) < 0 ||
-        check_plugin(options, error) < 0)
+    if (check_target(options, error) < 0 || check_sockets(options, error) < 0 ||
+        check_proxy(options, error) < 0 || check_tls(options, error) < 0 ||
+        check_identify(options, error) < 0 || check_checks(options, error) < 0 ||
+        check_load(options, error) < 0 || check_plugin(options, error) < 0)
         return -1;
     return 0;
 }

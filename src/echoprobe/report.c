@@ -81,6 +81,16 @@ static void describe_proxy(const struct preface_plan *proxy, char text[LINE_SIZE
         append(text, " source %s", proxy->source.text);
 }
 
+static void describe_sockets(const struct socket_plan *sockets, char text[LINE_SIZE])
+{
+    if (sockets->source.text[0] != '\0')
+        append(text, ", from %s", sockets->source.text);
+    if (sockets->tos.is_set)
+        append(text, ", tos 0x%02x", sockets->tos.value);
+    if (sockets->ttl > 0)
+        append(text, ", ttl %" PRIu64, sockets->ttl);
+}
+
 /* Write what the first line says of the messages and the connections. */
 static void describe_run(const struct options *options, char text[LINE_SIZE])
 {
@@ -91,6 +101,7 @@ static void describe_run(const struct options *options, char text[LINE_SIZE])
         append(text, ", %" PRIu64 " %s", options->size_bytes, units_bytes(options->size_bytes));
     if (options->connections > 1)
         append(text, ", %" PRIu64 " %s", options->connections, summary_connections(options));
+    describe_sockets(&options->sockets, text);
     describe_proxy(&options->proxy, text);
     if (options->tls.insecure)
         append(text, ", insecure");

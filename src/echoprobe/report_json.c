@@ -124,6 +124,18 @@ static void print_proxy(const struct preface_plan *proxy)
     print_string(proxy->source.text);
 }
 
+static void print_sockets(const struct socket_plan *sockets)
+{
+    if (sockets->source.text[0] != '\0') {
+        (void)fputs(", \"bind\": ", stdout);
+        print_string(sockets->source.text);
+    }
+    if (sockets->tos.is_set)
+        (void)printf(", \"tos\": %u", (unsigned)sockets->tos.value);
+    if (sockets->ttl > 0)
+        (void)printf(", \"ttl\": %" PRIu64, sockets->ttl);
+}
+
 static void print_member(const char *name, const char *text)
 {
     (void)printf(", \"%s\": ", name);
@@ -177,6 +189,7 @@ static void print_target(const struct report_json *json)
     (void)fputs(", \"address\": ", stdout);
     print_string(json->peer);
     (void)printf(", \"transport\": \"%s\"", transport(json->options->target.scheme));
+    print_sockets(&json->options->sockets);
     print_proxy(&json->options->proxy);
     print_tls(json);
     (void)printf(", \"elapsed_seconds\": %.6f", seconds(json->elapsed_ns));

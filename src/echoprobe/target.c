@@ -137,15 +137,19 @@ static void ask_for_errors(int fd, sa_family_t family)
 #endif
 }
 
-int target_socket(const struct target *target, size_t place)
+/* Make a socket for a place. Return -1 with errno, and the option that failed, or NULL. */
+static int make_socket(const struct target *target, size_t place, const char **failed)
 {
     const sa_family_t family = target->places[place].address.ss_family;
-    const int fd = socket(family, target->is_datagram ? SOCK_DGRAM : SOCK_STREAM, 0);
+    const int type = target->is_datagram ? SOCK_DGRAM : SOCK_STREAM;
+    const int fd = socket(family, type, 0);
     int failure;
 
+    *failed = NULL;
     if (fd < 0)
         return -1;
-    if (prepare_socket(fd, family != AF_UNIX && !target->is_datagram) == 0) {
+    if (prepare_socket(fd, family != AF_UNIX && !target->is_datagram) == 0 &&
+        (family == AF_UNIX || socket_plan_set(&target->sockets, fd, family, type, failed) == 0)) {
         if (target->is_datagram) {
             ask_for_errors(fd, family);
             ask_for_room(fd);
@@ -155,5 +159,38 @@ int target_socket(const struct target *target, size_t place)
     failure = errno;
     (void)close(fd);
     errno = failure;
+    return -1;
+}
+
+int target_socket(const struct target *target, size_t place)
+{
+    const char *failed;
+
+    return make_socket(target, place, &failed);
+}
+
+/* Return what helps with a refusal of what the plan asks for, as a sentence goes on, or "". */
+static const char *plan_hint(int failure)
+{
+    if (failure == EPERM)
+        return " (it needs root or CAP_NET_RAW here)";
+    if (failure == EADDRNOTAVAIL)
+        return " (no interface has this address)";
+    return failure == ENODEV ? " (there is no such interface)" : "";
+}
+
+int target_try_socket(const struct target *target, struct error *error)
+{
+    const char *failed;
+    int fd;
+
+    if (!socket_plan_is_set(&target->sockets))
+        return 0;
+    fd = make_socket(target, 0, &failed);
+    if (fd >= 0)
+        return close(fd);
+    if (failed == NULL)
+        return 0; /* it is told where it is needed */
+    error_set(error, "%s: the system refuses it: %s%s", failed, strerror(errno), plan_hint(errno));
     return -1;
 }

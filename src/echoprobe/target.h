@@ -9,6 +9,7 @@
 #include "base/address.h"
 #include "base/error.h"
 #include "echoprobe/preface.h"
+#include "echoprobe/socket_plan.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,6 +22,7 @@ enum { TARGET_ADDRESSES = 8 };
 struct target {
     char name[ADDRESS_TEXT_SIZE]; /* as it was asked for */
     bool is_datagram;
+    struct socket_plan sockets;  /* what every socket is told */
     struct preface_plan preface; /* what stands before a connection's first byte */
     struct tls_setup *tls;       /* NULL: its connections are plain; not the target's own */
     bool is_identified;          /* it says who it is: a connection begins so, a datagram is that */
@@ -46,6 +48,13 @@ int target_resolve(struct target *target, const struct address *address, int fam
  * link-local address lacks its interface.
  */
 const char *target_hint(const struct target *target, int failure);
+
+/*
+ * Where anything is asked of sockets, make one for the first place, and close it: does the system
+ * let us have that? Return 0, or -1 with a sentence in `error`.
+ */
+int target_try_socket(const struct target *target, struct error *error)
+    __attribute__((warn_unused_result));
 
 /* Make a non-blocking, close-on-exec socket for a place. The caller's. Return -1 with errno. */
 int target_socket(const struct target *target, size_t place) __attribute__((warn_unused_result));
