@@ -1,7 +1,7 @@
 /*
  * close_reason: why a connection ended.
  * Ends none.
- * Called by connection and connection_log; worker names a reason when it closes one.
+ * Called by connection, connection_log and counters; worker names a reason when it closes one.
  */
 #ifndef ECHOD_CLOSE_REASON_H
 #define ECHOD_CLOSE_REASON_H
@@ -26,6 +26,8 @@ enum close_reason {
     CLOSE_STOP,               /* echod stopped at once */
     CLOSE_NO_MEMORY,          /* no memory to hold its bytes */
 };
+
+enum { CLOSE_REASON_COUNT = CLOSE_NO_MEMORY + 1 };
 
 /* Return a reason in words, as it stands in the log: "idle timeout". */
 const char *close_reason_name(enum close_reason reason);

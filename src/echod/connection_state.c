@@ -113,7 +113,7 @@ void connection_end(struct connection *connection, enum close_reason reason)
     connection->state = CONNECTION_ENDED;
     connection->reason = reason;
     log_closed(connection);
-    counters_add(group->counters, COUNTER_CONNECTIONS_ENDED, 1);
+    counters_add(group->counters, counters_of_end(reason), 1);
     group->on_end(connection, group->owner);
 }
 

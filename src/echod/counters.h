@@ -7,61 +7,78 @@
 #ifndef ECHOD_COUNTERS_H
 #define ECHOD_COUNTERS_H
 
+#include "echod/close_reason.h"
+
 #include <stdalign.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdint.h>
 
+/* What each counts, the help in its row of the table says. */
 enum counter {
-    COUNTER_CONNECTIONS_ACCEPTED, /* that became a connection */
-    COUNTER_CONNECTIONS_ENDED,
-    COUNTER_CONNECTIONS_REFUSED, /* accepted, but there was no memory to serve them */
-    COUNTER_BYTES_IN,            /* received to be echoed */
-    COUNTER_BYTES_OUT,           /* echoed: taken by the kernel */
-    COUNTER_ACCEPT_SHORTAGES,    /* times that accepting paused: descriptors or memory ran out */
-    COUNTER_ACCEPT_LIMITS,       /* times that accepting paused at a limit of connections */
-    COUNTER_PROXY_UNTRUSTED,     /* closed: no PROXY header is taken from their address */
-    COUNTER_PROXY_INVALID,       /* closed: their PROXY header was wrong, or missing */
-    COUNTER_HANDSHAKES_OVERDUE,  /* closed: their handshake took too long */
-    COUNTER_IDENTITY_BYTES,      /* of identities, before the echo: taken by the kernel */
-    COUNTER_TLS_HANDSHAKES,      /* that were completed */
-    COUNTER_TLS_RESUMED,         /* of these, how many resumed a session */
-    COUNTER_TLS_FAILED,          /* closed: their handshake failed */
-    COUNTER_TLS_TRUNCATED,       /* ended without close_notify */
-    COUNTER_DATAGRAMS_IN,        /* each of a train counts */
+    COUNTER_CONNECTIONS_ACCEPTED,
+    COUNTER_CONNECTIONS_REFUSED,
+    COUNTER_BYTES_IN,
+    COUNTER_BYTES_OUT,
+    COUNTER_ACCEPT_SHORTAGES,
+    COUNTER_ACCEPT_LIMITS,
+    COUNTER_PROXY_UNTRUSTED,
+    COUNTER_PROXY_INVALID,
+    COUNTER_HANDSHAKES_OVERDUE,
+    COUNTER_IDENTITY_BYTES,
+    COUNTER_TLS_HANDSHAKES,
+    COUNTER_TLS_RESUMED,
+    COUNTER_TLS_FAILED,
+    COUNTER_TLS_TRUNCATED,
+    COUNTER_DATAGRAMS_IN,
     COUNTER_DATAGRAMS_OUT,
     COUNTER_DATAGRAM_BYTES_IN,
     COUNTER_DATAGRAM_BYTES_OUT,
-    COUNTER_DATAGRAMS_FROM_LOW_PORT, /* dropped: see datagram_guard */
+    COUNTER_DATAGRAMS_FROM_LOW_PORT,
     COUNTER_DATAGRAMS_FROM_OWN_PORT,
     COUNTER_DATAGRAMS_FROM_NO_HOST,
     COUNTER_DATAGRAMS_TO_MANY,
     COUNTER_DATAGRAMS_WITHOUT_HOPS,
-    COUNTER_DATAGRAMS_ABOVE_RATE, /* dropped: their source comes too often */
-    COUNTER_DATAGRAMS_FAILED,     /* the system refused to send the answer, or told of an error */
-    COUNTER_DATAGRAMS_OVERFLOWED, /* never received: the receive buffer was full */
-    COUNTER_IMPAIRED,             /* the first of what was done wrong on purpose; see impair */
-    COUNTER_IMPAIR_CORRUPTED = COUNTER_IMPAIRED, /* bytes of connections that were changed */
-    COUNTER_IMPAIR_CLOSED,                       /* connections that were closed, */
-    COUNTER_IMPAIR_RESET,                        /* reset, */
-    COUNTER_IMPAIR_REFUSED,                      /* or refused */
-    COUNTER_IMPAIR_DROPPED,                      /* datagrams that got no answer, */
-    COUNTER_IMPAIR_DUPLICATED,                   /* two, */
-    COUNTER_IMPAIR_REORDERED,                    /* one that another overtook, */
-    COUNTER_IMPAIR_TRUNCATED,                    /* one that was cut, */
-    COUNTER_IMPAIR_OVERFLOWED,                   /* or none since too many are held back, */
-    COUNTER_IMPAIR_UNSENT,                       /* or the socket was closed before its time */
-    COUNTER_IMPAIR_DATAGRAM_CORRUPTED,           /* bytes of datagrams that were changed */
-    COUNTER_COUNT,
+    COUNTER_DATAGRAMS_ABOVE_RATE,
+    COUNTER_DATAGRAMS_FAILED,
+    COUNTER_DATAGRAMS_OVERFLOWED,
+    COUNTER_IMPAIR_CORRUPTED,
+    COUNTER_IMPAIR_CLOSED,
+    COUNTER_IMPAIR_RESET,
+    COUNTER_IMPAIR_REFUSED,
+    COUNTER_IMPAIR_DROPPED,
+    COUNTER_IMPAIR_DUPLICATED,
+    COUNTER_IMPAIR_REORDERED,
+    COUNTER_IMPAIR_TRUNCATED,
+    COUNTER_IMPAIR_OVERFLOWED,
+    COUNTER_IMPAIR_UNSENT,
+    COUNTER_IMPAIR_DATAGRAM_CORRUPTED,
+    COUNTER_ENDED, /* the first of one for each close_reason, in the order of these */
+    COUNTER_COUNT = COUNTER_ENDED + CLOSE_REASON_COUNT,
+};
+
+/* Return the counter of the connections that ended for a reason. */
+static inline enum counter counters_of_end(enum close_reason reason)
+{
+    return (enum counter)(COUNTER_ENDED + (unsigned)reason);
+}
+
+/* Counters that are told together. */
+enum counter_kind {
+    COUNTER_OF_CONNECTIONS,
+    COUNTER_OF_DATAGRAMS,
+    COUNTER_OF_MISBEHAVIOUR, /* on purpose: see impair */
+    COUNTER_OF_ENDS,         /* of connections, by their reason */
 };
 
 /* A row of the table, in the order of enum counter. */
 struct counter_name {
-    const char *text;     /* in a line of the log: "accepted" */
-    const char *json;     /* as a fact in JSON: "in_bytes" */
-    bool is_of_datagrams; /* it stands in the line of a listener of datagrams */
+    enum counter_kind kind;
+    const char *text; /* in a line of the log: "in" */
+    const char *json; /* as a fact in JSON: "in_bytes" */
+    const char *help; /* what it counts, as a sentence */
 };
 
+/* Return the row of a counter. */
 const struct counter_name *counters_name(enum counter which);
 
 /*

@@ -4,6 +4,7 @@
 
 #include "base/line.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -13,6 +14,28 @@ struct totals_line {
     struct log_field fields[COUNTER_COUNT + 3];
     size_t field_count;
 };
+
+/* Whom lines are about, and what has been counted there. */
+struct totals_subject {
+    const char *listener; /* NULL: all of them */
+    uint64_t values[COUNTER_COUNT];
+};
+
+/* --- Lines ----------------------------------------------------------------------------------- */
+
+static void begin(struct totals_line *line, const struct totals_subject *subject)
+{
+    line->text.length = 0;
+    line->field_count = 0;
+    if (subject->listener == NULL) {
+        line_append_text(&line->text, "totals:");
+        return;
+    }
+    line_append_text(&line->text, "listener ");
+    line_append_text(&line->text, subject->listener);
+    line->fields[line->field_count++] =
+        (struct log_field){.name = "listener", .text = subject->listener};
+}
 
 static void add(struct totals_line *line, const char *text_name, const char *json_name,
                 uint64_t value)
@@ -24,18 +47,61 @@ static void add(struct totals_line *line, const char *text_name, const char *jso
     line->fields[line->field_count++] = (struct log_field){.name = json_name, .number = value};
 }
 
-static void add_counter(struct totals_line *line, enum counter which, uint64_t value)
+/* Add the counters of a kind, all or those that are not zero. */
+static void add_counters(struct totals_line *line, const struct totals_subject *subject,
+                         enum counter_kind kind, bool are_zeros_told)
 {
-    const struct counter_name *name = counters_name(which);
+    for (enum counter which = 0; which < COUNTER_COUNT; which++) {
+        const struct counter_name *name = counters_name(which);
+        const uint64_t value = subject->values[which];
 
-    add(line, name->text, name->json, value);
+        if (name->kind == kind && (value > 0 || are_zeros_told))
+            add(line, name->text, name->json, value);
+    }
+}
+
+static void end(struct totals_line *line, struct log *log)
+{
+    log_write_text(log, LOG_LEVEL_INFO, line->fields, line->field_count, line_text(&line->text));
+}
+
+/* --- Subjects -------------------------------------------------------------------------------- */
+
+static bool has_any(const struct totals_subject *subject, enum counter_kind kind)
+{
+    for (enum counter which = 0; which < COUNTER_COUNT; which++) {
+        if (counters_name(which)->kind == kind && subject->values[which] > 0)
+            return true;
+    }
+    return false;
+}
+
+/* Why connections ended, and misbehaviour on purpose, are told where there was any. */
+static void log_what_was(const struct totals_subject *subject, struct log *log)
+{
+    struct totals_line line;
+
+    if (has_any(subject, COUNTER_OF_ENDS)) {
+        begin(&line, subject);
+        line_append_text(&line.text, " ended:");
+        add_counters(&line, subject, COUNTER_OF_ENDS, false);
+        end(&line, log);
+    }
+    if (has_any(subject, COUNTER_OF_MISBEHAVIOUR)) {
+        begin(&line, subject);
+        line_append_text(&line.text, " misbehaved:");
+        add_counters(&line, subject, COUNTER_OF_MISBEHAVIOUR, true);
+        end(&line, log);
+    }
 }
 
 uint64_t totals_open_connections(const struct listener_stats_list *list)
 {
-    const uint64_t ended = listener_stats_total(list, COUNTER_CONNECTIONS_ENDED);
+    uint64_t open = 0;
 
-    return listener_stats_total(list, COUNTER_CONNECTIONS_ACCEPTED) - ended;
+    for (const struct listener_stats *stats = list->first; stats != NULL; stats = stats->next)
+        open += atomic_load(&stats->open);
+    return open;
 }
 
 static bool has_datagrams(const struct listener_stats_list *list)
@@ -47,99 +113,38 @@ static bool has_datagrams(const struct listener_stats_list *list)
     return false;
 }
 
-/* What is open is told instead of what has ended, and misbehaviour in a line of its own. */
-static bool is_told(enum counter which, bool is_of_datagrams)
-{
-    return which != COUNTER_CONNECTIONS_ENDED && which < COUNTER_IMPAIRED &&
-           counters_name(which)->is_of_datagrams == is_of_datagrams;
-}
-
-static void add_totals(struct totals_line *line, const struct listener_stats_list *list,
-                       bool are_of_datagrams)
-{
-    for (enum counter which = 0; which < COUNTER_COUNT; which++) {
-        if (is_told(which, are_of_datagrams))
-            add_counter(line, which, listener_stats_total(list, which));
-    }
-}
-
-/* Tell of what was done wrong on purpose, if anything was, behind what the line has already. */
-static void log_misbehaviour(struct totals_line *line, const uint64_t values[COUNTER_COUNT],
-                             struct log *log)
-{
-    uint64_t sum = 0;
-
-    line_append_text(&line->text, " misbehaved:");
-    for (enum counter which = COUNTER_IMPAIRED; which < COUNTER_COUNT; which++) {
-        add_counter(line, which, values[which]);
-        sum += values[which];
-    }
-    if (sum > 0)
-        log_write_text(log, LOG_LEVEL_INFO, line->fields, line->field_count,
-                       line_text(&line->text));
-}
-
-static void log_all_misbehaviour(const struct listener_stats_list *list, struct log *log)
-{
-    struct totals_line line = {.field_count = 0};
-    uint64_t values[COUNTER_COUNT];
-
-    line_append_text(&line.text, "totals:");
-    for (enum counter which = COUNTER_IMPAIRED; which < COUNTER_COUNT; which++)
-        values[which] = listener_stats_total(list, which);
-    log_misbehaviour(&line, values, log);
-}
-
 void totals_log(const struct listener_stats_list *list, struct log *log)
 {
-    struct totals_line line = {.field_count = 0};
+    struct totals_subject all = {.listener = NULL};
+    struct totals_line line;
 
-    line_append_text(&line.text, "totals:");
+    for (enum counter which = 0; which < COUNTER_COUNT; which++)
+        all.values[which] = listener_stats_total(list, which);
+    begin(&line, &all);
     add(&line, "open", "open", totals_open_connections(list));
-    add_totals(&line, list, false);
+    add_counters(&line, &all, COUNTER_OF_CONNECTIONS, true);
     if (has_datagrams(list))
-        add_totals(&line, list, true);
+        add_counters(&line, &all, COUNTER_OF_DATAGRAMS, true);
     add(&line, "log_dropped", "log_dropped", log_dropped_count(log));
-    log_write_text(log, LOG_LEVEL_INFO, line.fields, line.field_count, line_text(&line.text));
-    log_all_misbehaviour(list, log);
-}
-
-static void log_listener_misbehaviour(const struct listener_stats *stats, size_t worker_count,
-                                      struct log *log)
-{
-    struct totals_line line = {
-        .fields = {{.name = "listener", .text = stats->label}},
-        .field_count = 1,
-    };
-    uint64_t values[COUNTER_COUNT];
-
-    line_append_text(&line.text, "listener ");
-    line_append_text(&line.text, stats->label);
-    for (enum counter which = COUNTER_IMPAIRED; which < COUNTER_COUNT; which++)
-        values[which] = listener_stats_sum(stats, worker_count, which);
-    log_misbehaviour(&line, values, log);
+    end(&line, log);
+    log_what_was(&all, log);
 }
 
 static void log_listener(const struct listener_stats *stats, size_t worker_count, struct log *log)
 {
-    struct totals_line line = {
-        .fields = {{.name = "listener", .text = stats->label}},
-        .field_count = 1,
-    };
+    struct totals_subject one = {.listener = stats->label};
+    struct totals_line line;
 
-    line_append_text(&line.text, "listener ");
-    line_append_text(&line.text, stats->label);
+    for (enum counter which = 0; which < COUNTER_COUNT; which++)
+        one.values[which] = listener_stats_sum(stats, worker_count, which);
+    begin(&line, &one);
     line_append_text(&line.text, ":");
     if (!stats->is_of_datagrams)
-        add(&line, "open", "open",
-            listener_stats_sum(stats, worker_count, COUNTER_CONNECTIONS_ACCEPTED) -
-                listener_stats_sum(stats, worker_count, COUNTER_CONNECTIONS_ENDED));
-    for (enum counter which = 0; which < COUNTER_COUNT; which++) {
-        if (is_told(which, stats->is_of_datagrams))
-            add_counter(&line, which, listener_stats_sum(stats, worker_count, which));
-    }
-    log_write_text(log, LOG_LEVEL_INFO, line.fields, line.field_count, line_text(&line.text));
-    log_listener_misbehaviour(stats, worker_count, log);
+        add(&line, "open", "open", atomic_load(&stats->open));
+    add_counters(&line, &one,
+                 stats->is_of_datagrams ? COUNTER_OF_DATAGRAMS : COUNTER_OF_CONNECTIONS, true);
+    end(&line, log);
+    log_what_was(&one, log);
 }
 
 void totals_log_listeners(const struct listener_stats_list *list, struct log *log)

@@ -14,10 +14,13 @@
 /* Return how many connections there are. */
 uint64_t totals_open_connections(const struct listener_stats_list *list);
 
-/* Write a line about everything. */
+/*
+ * Write a line about everything, and one more each for why connections ended and for misbehaviour,
+ * where there was any.
+ */
 void totals_log(const struct listener_stats_list *list, struct log *log);
 
-/* Write a line about each listener. */
+/* Write the same about each listener. */
 void totals_log_listeners(const struct listener_stats_list *list, struct log *log);
 
 #endif

@@ -40,6 +40,7 @@ class DisturbanceTest(harness.TestCase):
             totals = server.stop()
             self.assertEqual((totals.accepted, totals.open), (1002, 0))
             self.assertEqual(len(server.log.find("closed: reset by client")), 1000)
+            self.assertEqual(len(server.log.find(r"totals: ended: .*reset_by_client=1000\b")), 1)
 
     def test_a_killed_client_disturbs_nobody(self):
         """A client that is killed while its echo is under way ends alone."""

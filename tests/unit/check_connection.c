@@ -28,7 +28,7 @@ START_TEST(every_byte_comes_back_and_then_fin)
     client_await_end(client, CLOSE_CLIENT);
     ck_assert_uint_eq(scene_count_of(COUNTER_BYTES_IN), size);
     ck_assert_uint_eq(scene_count_of(COUNTER_BYTES_OUT), size);
-    ck_assert_uint_eq(scene_count_of(COUNTER_CONNECTIONS_ENDED), 1);
+    ck_assert_uint_eq(scene_count_of(counters_of_end(CLOSE_CLIENT)), 1);
 }
 END_TEST
 

@@ -87,7 +87,8 @@ START_TEST(workers_and_listeners_add_up)
     count(0, 0, COUNTER_CONNECTIONS_ACCEPTED, 3);
     count(0, 1, COUNTER_CONNECTIONS_ACCEPTED, 4);
     count(1, 1, COUNTER_CONNECTIONS_ACCEPTED, 10);
-    count(1, 0, COUNTER_CONNECTIONS_ENDED, 2);
+    atomic_store(&scene.endpoints.items[0].stats->open, 7);
+    atomic_store(&scene.endpoints.items[1].stats->open, 8);
     count(1, 1, COUNTER_BYTES_IN, UINT64_C(1) << 40);
     ck_assert_uint_eq(totals_open_connections(&scene.stats), 15);
     totals_log(&scene.stats, support_log(LOG_FORMAT_TEXT));
@@ -135,6 +136,66 @@ START_TEST(misbehaviour_has_a_line_of_its_own_where_there_was_some)
                            "[^\n]* listener tcp://127.0.0.1:7: open=0 [^\n]*\n"
                            "[^\n]* listener tcp://127.0.0.1:7 misbehaved: corrupted=0 [^\n]*\n"
                            "[^\n]* listener dgram: datagrams_in=0 [^\n]*\n$");
+}
+END_TEST
+
+START_TEST(ends_have_a_line_of_the_reasons_that_there_were)
+{
+    add(ENDPOINT_LISTENER, "tcp://127.0.0.1:7", "");
+    add(ENDPOINT_LISTENER, "tcp://127.0.0.1:8", "public");
+    find();
+    count(0, 0, counters_of_end(CLOSE_CLIENT), 3);
+    count(0, 1, counters_of_end(CLOSE_CLIENT), 4);
+    count(0, 1, counters_of_end(CLOSE_NO_MEMORY), 1);
+    totals_log(&scene.stats, support_log(LOG_FORMAT_TEXT));
+    totals_log_listeners(&scene.stats, support_log(LOG_FORMAT_TEXT));
+    support_assert_matches(
+        support_log_text(),
+        "log_dropped=0\n"
+        "[^\n]* totals: ended: client_closed=7 out_of_memory=1\n"
+        "[^\n]* listener tcp://127.0.0.1:7: open=0 [^\n]*\n"
+        "[^\n]* listener tcp://127.0.0.1:7 ended: client_closed=7 out_of_memory=1\n"
+        "[^\n]* listener public: open=0 [^\n]*\n$");
+}
+END_TEST
+
+START_TEST(in_json_ends_have_names_that_nothing_else_has)
+{
+    add(ENDPOINT_LISTENER, "tcp://127.0.0.1:7", "");
+    find();
+    count(0, 0, counters_of_end(CLOSE_IDLE), 5);
+    totals_log(&scene.stats, support_log(LOG_FORMAT_JSON));
+    support_assert_matches(support_log_text(),
+                           "totals: ended: .*\"ended_idle_timeout\":5[^\n]*\n$");
+}
+END_TEST
+
+START_TEST(every_counter_has_a_row_of_its_own)
+{
+    for (enum counter which = 0; which < COUNTER_COUNT; which++) {
+        const struct counter_name *name = counters_name(which);
+
+        ck_assert_ptr_nonnull(name->text);
+        ck_assert_ptr_nonnull(name->help);
+        ck_assert_int_eq(name->help[strlen(name->help) - 1], '.');
+        for (enum counter other = 0; other < which; other++) {
+            const struct counter_name *before = counters_name(other);
+
+            ck_assert_str_ne(name->json, before->json);
+            ck_assert(name->kind != before->kind || strcmp(name->text, before->text) != 0);
+        }
+    }
+}
+END_TEST
+
+START_TEST(a_line_of_all_ends_is_not_cut)
+{
+    add(ENDPOINT_LISTENER, "tcp://127.0.0.1:7", "");
+    find();
+    for (int reason = 0; reason < CLOSE_REASON_COUNT; reason++)
+        count(0, 0, counters_of_end((enum close_reason)reason), UINT64_MAX);
+    totals_log(&scene.stats, support_log(LOG_FORMAT_TEXT));
+    support_assert_matches(support_log_text(), "out_of_memory=18446744073709551615\n$");
 }
 END_TEST
 
@@ -214,6 +275,10 @@ static Suite *totals_suite(void)
     tcase_add_test(lines, workers_and_listeners_add_up);
     tcase_add_test(lines, datagrams_have_totals_where_there_is_a_socket_for_them);
     tcase_add_test(lines, misbehaviour_has_a_line_of_its_own_where_there_was_some);
+    tcase_add_test(lines, ends_have_a_line_of_the_reasons_that_there_were);
+    tcase_add_test(lines, in_json_ends_have_names_that_nothing_else_has);
+    tcase_add_test(lines, every_counter_has_a_row_of_its_own);
+    tcase_add_test(lines, a_line_of_all_ends_is_not_cut);
     tcase_add_test(lines, in_json_the_listener_is_a_fact);
 
     tcase_add_checked_fixture(listeners, setup, teardown);
