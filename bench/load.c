@@ -20,6 +20,8 @@ enum { STATUS_USAGE = 64 };
 
 enum work { WORK_ECHOES, WORK_CHURN, WORK_IDLE, WORK_DATAGRAMS };
 
+#define DEFAULT_GROUPS "X25519:P-256" /* as clients do by default */
+
 static const char usage[] =
     "Usage: load --port PORT [OPTION]...\n"
     "Load an echo server on 127.0.0.1, check every byte, and print what came of it as JSON.\n"
@@ -38,6 +40,8 @@ static const char usage[] =
 #ifdef HAVE_OPENSSL
     "  --tls                     echoes and churn over TLS 1.3; churn ends with close_notify\n"
     "  --resume                  and resumes the session of the connection before\n"
+    "  --groups LIST             that it offers, the one that it expects first "
+    "(default: " DEFAULT_GROUPS ")\n"
 #endif
     "  --warm-up SECONDS         before it counts (default: 0)\n"
     "  --seconds SECONDS         how long it counts (default: 1)\n"
@@ -51,6 +55,7 @@ static const char usage[] =
 struct options {
     enum work work;
     bool has_tls;
+    const char *groups;
     struct plan plan;
     struct measure measure;
 };
@@ -118,6 +123,7 @@ static void parse(struct options *options, int argument_count, char *arguments[]
 #ifdef HAVE_OPENSSL
         {"tls", no_argument, NULL, 'l'},
         {"resume", no_argument, NULL, 'r'},
+        {"groups", required_argument, NULL, 'o'},
 #endif
         {"receive", required_argument, NULL, 'm'},
         {"warm-up", required_argument, NULL, 'u'},
@@ -151,6 +157,8 @@ static void parse(struct options *options, int argument_count, char *arguments[]
             options->has_tls = true;
         else if (letter == 'r')
             plan->resumes = true;
+        else if (letter == 'o')
+            options->groups = optarg;
         else if (letter == 'm')
             plan->receive_bytes = (size_t)number(name, optarg, 1, WORKS_RECEIVE_BYTES);
         else if (letter == 'u')
@@ -191,7 +199,7 @@ static const struct wire_kind *wire_of(const struct options *options)
 {
 #ifdef HAVE_OPENSSL
     if (options->has_tls)
-        return wire_tls(options->plan.resumes);
+        return wire_tls(options->plan.resumes, options->groups);
 #endif
     (void)options;
     return wire_plain();
@@ -218,6 +226,7 @@ static enum outcome run(struct options *options, size_t *starved)
 int main(int argument_count, char *arguments[])
 {
     static struct options options = {
+        .groups = DEFAULT_GROUPS,
         .plan = {.connections = 1,
                  .size_bytes = 64,
                  .in_flight = 1,

@@ -58,6 +58,10 @@ WORKS = [
          "close_notify from both, close", "--work churn --connections 10", "connection", 1000),
     _tls("t3r", "the same, each with the session of one before",
          "--work churn --connections 10 --resume", "connection", 1000),
+    _tls("t3p", "as t3, by a client that offers P-256 only",
+         "--work churn --connections 10 --groups P-256", "connection", 1000),
+    _tls("t3rp", "as t3r, by a client that offers P-256 only",
+         "--work churn --connections 10 --resume --groups P-256", "connection", 1000),
 ]
 
 KIND_OF = {work.name: work.kind for work in WORKS}

@@ -31,7 +31,7 @@ QUICK = [AGAIN, "echod", "echod log file", "echod log pipe", "echod log json", "
 
 LOGGED = ["w4"]  # a line a connection
 DATAGRAMS = ["u1", "u2", "u3", "u4", "u5"]
-TLS = ["t1", "t2", "t3", "t3r"]
+TLS = ["t1", "t2", "t3", "t3r", "t3p", "t3rp"]
 
 
 def find(build, echod, also, certificate):

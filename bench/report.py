@@ -23,7 +23,7 @@ Ratios = collections.namedtuple("Ratios", "capacity throughput p50 p99 starved l
 CAPACITY_AT_LEAST = {
     "w1": 1.0, "w2a": 1.0, "w2b": 1.0, "w3a": 1.9, "w3b": 4.0, "w3f": 3.5, "w4": 1.0,
     "u1": 0.95, "u2": 1.0, "u3": 1.0, "u4": 15.0, "u5": 0.95,
-    "t1": 1.0, "t2": 1.0, "t3": 1.0, "t3r": 1.0}
+    "t1": 1.0, "t2": 1.0, "t3": 1.0, "t3r": 1.0, "t3p": 1.0, "t3rp": 1.0}
 P99_AT_MOST = 1.05
 LOGGED_AT_LEAST = {"echod log file": 0.92, "echod log pipe": 0.92, "echod log json": 0.9}
 BYTES_AT_MOST = 1536

@@ -222,7 +222,8 @@ class TestTls(unittest.TestCase):
     def test_a_right_echo_is_counted(self):
         for arguments in ["--connections 5", "--size 100000 --in-flight 3",
                           "--size 65536 --in-flight 300", "--size 1 --in-flight 1000",
-                          "--work churn --connections 5", "--work churn --resume"]:
+                          "--work churn --connections 5", "--work churn --resume",
+                          "--work churn --groups P-256"]:
             with self.subTest(arguments):
                 result = self.expect(GOOD, lambda piece, _: piece, arguments)
                 self.assertGreater(result["messages"], 0)

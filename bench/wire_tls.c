@@ -23,13 +23,13 @@ static int keep_session(SSL *ssl, SSL_SESSION *session)
     return 1; /* it is ours */
 }
 
-static SSL_CTX *new_context(bool resumes)
+static SSL_CTX *new_context(bool resumes, const char *groups)
 {
     SSL_CTX *made = SSL_CTX_new(TLS_client_method());
 
     if (made == NULL || SSL_CTX_set_min_proto_version(made, TLS1_3_VERSION) != 1 ||
         SSL_CTX_set_ciphersuites(made, "TLS_AES_256_GCM_SHA384") != 1 ||
-        SSL_CTX_set1_groups_list(made, "P-256") != 1) {
+        SSL_CTX_set1_groups_list(made, groups) != 1) {
         SSL_CTX_free(made);
         return NULL;
     }
@@ -138,7 +138,7 @@ static void free_tls(struct wire *wire)
     wire->tls = NULL;
 }
 
-const struct wire_kind *wire_tls(bool resumes)
+const struct wire_kind *wire_tls(bool resumes, const char *groups)
 {
     static const struct wire_kind kind = {
         .begin = begin,
@@ -152,6 +152,6 @@ const struct wire_kind *wire_tls(bool resumes)
     };
 
     (void)signal(SIGPIPE, SIG_IGN);
-    context = new_context(resumes);
+    context = new_context(resumes, groups);
     return context == NULL ? NULL : &kind;
 }
