@@ -92,10 +92,18 @@ static int receive(BIO *bio, char *bytes, int size)
     return (int)received;
 }
 
+/* An echo follows a ticket at once if what it answers came with the end of the handshake. */
+static bool expects_more(const struct tls_session *session)
+{
+    return session->more_follows || (SSL_get_state(session->ssl) == TLS_ST_SW_SESSION_TICKET &&
+                                     SSL_has_pending(session->ssl) == 1);
+}
+
+/* Where nothing follows after all, the kernel waits for it no longer than a fifth of a second. */
 static int transmit(BIO *bio, const char *bytes, int length)
 {
     struct tls_session *session = BIO_get_data(bio);
-    const int more = session->more_follows ? MSG_MORE : 0;
+    const int more = expects_more(session) ? MSG_MORE : 0;
     ssize_t sent;
 
     BIO_clear_retry_flags(bio);
