@@ -82,7 +82,8 @@ static bool has_session(void)
     int fds[2];
 
     support_unix_pair(fds);
-    bufferevent = tls_session_new(&session, &scene.reserve, scene.context, support_base(), fds[1]);
+    bufferevent =
+        tls_session_new(&session, &scene.reserve, scene.context, support_base(), fds[1], true);
     support_close(&fds[0]);
     if (bufferevent == NULL) {
         ck_assert_int_eq(errno, ENOMEM);
