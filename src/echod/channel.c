@@ -12,9 +12,11 @@
 #include <linux/sockios.h>
 #endif
 
-/* What one write takes of a long output; libevent's own bound is 16 KiB (bufferevent-internal.h).
- */
-enum { WRITE_SIZE = 256 << 10 };
+enum {
+    WRITE_SIZE = 256 << 10, /* of a long output; libevent's own bound is 16 KiB
+                               (bufferevent-internal.h) */
+    LOOK_MS = 10,
+};
 
 /* --- Reading and writing --------------------------------------------------------------------- */
 
@@ -73,8 +75,12 @@ bool channel_has_input_waiting(const struct channel *channel)
 {
     struct pollfd input = {.fd = bufferevent_getfd(channel->input), .events = POLLIN};
 
-    return poll(&input, 1, 0) > 0 ||
-           (channel->tls != NULL && tls_session_has_pending(channel->tls));
+    return poll(&input, 1, 0) > 0;
+}
+
+bool channel_has_input_inside(const struct channel *channel)
+{
+    return channel->tls != NULL && tls_session_has_pending(channel->tls);
 }
 
 bool channel_is_broken(const struct channel *channel)
@@ -218,6 +224,24 @@ static int wait_for(struct channel *channel, short what)
                        (short)(what | EV_PERSIST), event_get_callback(event),
                        event_get_callback_arg(event));
     return event_add(event, NULL);
+}
+
+/* The timer may miss: where there is no memory for it, the caller's deadline has to do. */
+void channel_look_soon(struct channel *channel)
+{
+    const struct timeval soon = {.tv_usec = LOOK_MS * 1000};
+    struct event *event = channel->socket_event;
+
+    if (channel->tls == NULL)
+        return;
+    if (channel->socket_readable != NULL) {
+        event_active(event, EV_READ, 1);
+        return;
+    }
+    (void)event_del(event);
+    (void)event_assign(event, event_get_base(event), event_get_fd(event), EV_PERSIST,
+                       event_get_callback(event), event_get_callback_arg(event));
+    (void)event_add(event, &soon);
 }
 
 int channel_start_tls(struct channel *channel)

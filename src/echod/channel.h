@@ -70,6 +70,9 @@ int channel_socket(const struct channel *channel);
 /* Tell whether the kernel has something that can be read. */
 bool channel_has_input_waiting(const struct channel *channel);
 
+/* Tell whether TLS has something that was received and not read, be it part of a record. */
+bool channel_has_input_inside(const struct channel *channel);
+
 /* Tell whether the client has reset the connection, which a loop that waits for nothing misses. */
 bool channel_is_broken(const struct channel *channel);
 
@@ -105,6 +108,12 @@ int channel_start_tls(struct channel *channel) __attribute__((warn_unused_result
  * on_socket_readable may still come before channel_start_reading: channel_stop_reading then.
  */
 int channel_shake_tls(struct channel *channel) __attribute__((warn_unused_result));
+
+/*
+ * Of what waits, nothing may be data, and no callback would tell: let on_socket_readable come soon,
+ * and again and again, until one of the next two is called. Of a plain channel nothing is needed.
+ */
+void channel_look_soon(struct channel *channel);
 
 /*
  * Say close_notify, once all output has left. Return 0; or -1 with errno: EAGAIN if the socket is

@@ -150,12 +150,15 @@ void connection_after_output(struct connection *connection)
         connection_end(connection, CLOSE_NO_MEMORY);
 }
 
+static bool is_being_read(const struct connection *connection)
+{
+    return connection->state == CONNECTION_HANDSHAKE ||
+           channel_is_reading(&connection->transfer.channel);
+}
+
 bool connection_has_input_waiting(const struct connection *connection)
 {
-    const struct channel *channel = &connection->transfer.channel;
-
-    return (connection->state == CONNECTION_HANDSHAKE || channel_is_reading(channel)) &&
-           channel_has_input_waiting(channel);
+    return is_being_read(connection) && channel_has_input_waiting(&connection->transfer.channel);
 }
 
 /* Drain once the input that waits was read. */
@@ -163,6 +166,14 @@ static void leave_after_input(struct connection *connection, enum close_reason r
 {
     connection->is_leaving = true;
     connection->reason = reason;
+    if (connection->state == CONNECTION_OPEN)
+        channel_look_soon(&connection->transfer.channel);
+}
+
+void connection_leave_if_read(struct connection *connection)
+{
+    if (connection->is_leaving && !connection_has_input_waiting(connection))
+        connection_drain(connection, connection->reason);
 }
 
 void connection_after_input(struct connection *connection)
@@ -182,11 +193,21 @@ void connection_end_input(struct connection *connection, enum close_reason reaso
         connection_drain(connection, reason);
 }
 
+/* Tell whether something may come of what was received. */
+static bool may_input_come(const struct connection *connection)
+{
+    return connection_has_input_waiting(connection) ||
+           (is_being_read(connection) && channel_has_input_inside(&connection->transfer.channel));
+}
+
 /* Drain if that was asked before the echo began. It may end the connection. */
 static void leave_if_asked(struct connection *connection)
 {
-    if (connection->is_leaving && connection->state == CONNECTION_OPEN &&
-        !connection_has_input_waiting(connection))
+    if (!connection->is_leaving || connection->state != CONNECTION_OPEN)
+        return;
+    if (may_input_come(connection))
+        leave_after_input(connection, connection->reason);
+    else
         connection_drain(connection, connection->reason);
 }
 
@@ -194,7 +215,7 @@ static void leave_if_asked(struct connection *connection)
 static bool is_anything_first(const struct connection *connection)
 {
     return connection->state == CONNECTION_GREETING ||
-           (connection->state < CONNECTION_DRAINING && connection_has_input_waiting(connection));
+           (connection->state < CONNECTION_DRAINING && may_input_come(connection));
 }
 
 /* Tell whether all has left and yet nothing has ended it, on purpose. */

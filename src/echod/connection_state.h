@@ -87,6 +87,12 @@ void connection_leave(struct connection *connection, enum close_reason reason);
 void connection_after_input(struct connection *connection);
 
 /*
+ * Drain if that waits for input and none is left to be read, whether any of it was data or not. It
+ * may end the connection.
+ */
+void connection_leave_if_read(struct connection *connection);
+
+/*
  * Tell whether the loop is about to read something: a timer may be due before, for instance when
  * the process was stopped.
  */

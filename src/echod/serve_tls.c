@@ -121,6 +121,15 @@ static void echo_tls_input(struct connection *connection)
     }
 }
 
+/* Read by the shortcut, or see what has become of what the bufferevent reads. */
+static void read_tls(struct connection *connection)
+{
+    if (connection->transfer.channel.socket_readable != NULL)
+        echo_tls_input(connection);
+    else
+        connection_leave_if_read(connection);
+}
+
 /* Its socket can be read, or written while the handshake or close_notify waits for that. */
 void serve_tls_on_socket(evutil_socket_t fd, short what, void *argument)
 {
@@ -135,7 +144,7 @@ void serve_tls_on_socket(evutil_socket_t fd, short what, void *argument)
         channel_stop_reading(&connection->transfer.channel);
         return;
     case CONNECTION_OPEN:
-        echo_tls_input(connection);
+        read_tls(connection);
         return;
     case CONNECTION_DRAINING:
         connection_finish_draining(connection);

@@ -175,6 +175,26 @@ class EndTest(TlsTestCase):
             client.socket.shutdown(socket.SHUT_WR)
             server.wait_for_exit(0)
 
+    def test_what_is_no_data_delays_no_end(self):
+        """A drain, or an idle time-out, does not wait for the rest of a record."""
+        for arguments, options in (((), ""), (("--no-shortcuts",), ""), ((), ",delay=1ms")):
+            listen = f"tls://127.0.0.1:0,cert={Files.server}{options}"
+            with self.subTest(arguments=arguments, options=options), Echod(
+                    *arguments, "--linger-timeout", "1h", "--drain-timeout", "10ms",
+                    listen=(listen, f"{listen},idle-timeout={scaled_ms(200)}")) as server:
+                clients = [TlsClient(server.connect(index), context_for(Files.authority))
+                           for index in (1, 0)]
+                for client in clients:
+                    client.shake_hands()
+                    client.write(b"never whole")
+                    client.socket.sendall(client.made()[:7])
+                self.assertEqual(clients[0].receive_all(), b"")
+                server.signal(signal.SIGTERM)
+                self.assertEqual(clients[1].receive_all(), b"")
+                for client in clients:
+                    client.socket.close()
+                server.wait_for_exit(0)
+
     def test_a_close_notify_waits_for_room(self):
         """A drain with a client that reads nothing lasts as long as --linger-timeout, no longer."""
         with self.serve("--linger-timeout", "1s", "--write-timeout", "1s") as server:
