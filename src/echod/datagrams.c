@@ -26,7 +26,7 @@ struct datagrams {
     size_t worker;
     const struct self *self;
     struct log *log;
-    struct log_limiter failures;
+    struct log_limiter additions, changes; /* lines about those that failed */
     struct datagram_pool pool;
     struct served *first;
     datagrams_callback *on_event;
@@ -183,7 +183,7 @@ static int add_late(struct datagrams *datagrams, const struct endpoint_list *end
     if (endpoint->worker_fds[datagrams->worker] < 0 || !is_ours(datagrams, &limits) ||
         add(datagrams, endpoint, &limits) == 0)
         return 0;
-    log_write_limited(datagrams->log, &datagrams->failures, LOG_LEVEL_ERROR, &fact, 1,
+    log_write_limited(datagrams->log, &datagrams->additions, LOG_LEVEL_ERROR, &fact, 1,
                       "worker %zu does not serve %s yet: %s", datagrams->worker, endpoint->name,
                       strerror(errno));
     return -1;
@@ -199,7 +199,7 @@ static int change(struct served *served, const struct endpoint_list *endpoints,
     const struct log_field fact = endpoint_fact(endpoint);
 
     if (datagram_echo_change(served->echo, &limits) < 0) {
-        log_write_limited(datagrams->log, &datagrams->failures, LOG_LEVEL_ERROR, &fact, 1,
+        log_write_limited(datagrams->log, &datagrams->changes, LOG_LEVEL_ERROR, &fact, 1,
                           "worker %zu keeps its limits at %s for now: %s", datagrams->worker,
                           endpoint->name, strerror(errno));
         return -1;

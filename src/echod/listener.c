@@ -24,7 +24,8 @@ struct listener {
     listener_callback *on_accept;
     void *argument;
     bool is_accepting;
-    bool is_short; /* the last try to accept failed */
+    bool waits_for_room; /* it backed off from a shortage that a client who leaves may end */
+    bool is_short;       /* the last try to accept failed */
 };
 
 /* Pause for a while. Without a timer it would never go on, so then it does not pause. */
@@ -65,7 +66,7 @@ static void on_accept_failed(struct evconnlistener *acceptor, void *argument)
     log_write_limited(listener->log, &listener->pauses, LOG_LEVEL_WARNING,
                       &(const struct log_field){.name = "listener", .text = listener->name}, 1,
                       "listener %s pauses: %s", listener->name, strerror(error));
-    listener_back_off(listener);
+    listener_back_off(listener, error);
 }
 
 static void on_retry(evutil_socket_t fd, short what, void *argument)
@@ -123,23 +124,39 @@ void listener_pause(struct listener *listener)
 {
     (void)event_del(listener->retry);
     listener->is_accepting = false;
+    listener->waits_for_room = false;
     (void)evconnlistener_disable(listener->acceptor);
 }
 
-void listener_back_off(struct listener *listener)
+/* Tell whether it is of what a client has, and gives back. */
+static bool is_shortage(int error)
 {
+    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM ||
+           error == ENOSPC; /* of what epoll watches */
+}
+
+void listener_back_off(struct listener *listener, int error)
+{
+    listener->waits_for_room = is_shortage(error);
     pause_for(listener, LISTENER_RETRY_MS);
+}
+
+void listener_note_room(struct listener *listener)
+{
+    if (listener->waits_for_room)
+        listener_resume(listener);
 }
 
 void listener_resume(struct listener *listener)
 {
+    listener->waits_for_room = false;
     if (listener->is_accepting)
         return;
     (void)event_del(listener->retry);
     if (evconnlistener_enable(listener->acceptor) == 0)
         listener->is_accepting = true;
     else
-        listener_back_off(listener);
+        listener_back_off(listener, ENOMEM);
 }
 
 void listener_set_backlog(struct listener *listener, int backlog)

@@ -41,10 +41,17 @@ void listener_pause(struct listener *listener);
 enum { LISTENER_RETRY_MS = 100 };
 
 /*
- * Pause for LISTENER_RETRY_MS, or until listener_resume. It does so by itself when accepting fails
- * with ENFILE, EMFILE, ENOBUFS, ENOMEM or another error that does not pass at once.
+ * Pause for LISTENER_RETRY_MS, or until listener_resume, because of this errno. It does so by
+ * itself when accepting fails with ENFILE, EMFILE, ENOBUFS, ENOMEM or another error that does not
+ * pass at once.
  */
-void listener_back_off(struct listener *listener);
+void listener_back_off(struct listener *listener, int error);
+
+/*
+ * A client has left: accept again if a shortage of descriptors or memory made it back off. What
+ * else did, no client can mend.
+ */
+void listener_note_room(struct listener *listener);
 
 /* Accept again. */
 void listener_resume(struct listener *listener);

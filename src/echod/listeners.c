@@ -29,21 +29,35 @@ static bool is_at_limit(const struct client_listener *listener)
            atomic_load(&listener->stats->open) >= atomic_load(&listener->stats->max);
 }
 
+static void pause_or_resume(struct client_listener *listener)
+{
+    const bool was_paused = listener->is_paused;
+
+    listener->is_paused = is_at_limit(listener);
+    if (listener->is_paused)
+        listener_pause(listener->listener);
+    else if (was_paused)
+        listener_resume(listener->listener);
+}
+
 /* Of another worker's clients no one tells: look now and then. */
 void listeners_update(struct listeners *listeners)
 {
     bool is_any_paused = false;
 
     for (struct client_listener *one = listeners->first; one != NULL; one = one->next) {
-        if (!is_at_limit(one)) {
-            listener_resume(one->listener);
-            continue;
-        }
-        listener_pause(one->listener);
-        is_any_paused = true;
+        pause_or_resume(one);
+        is_any_paused |= one->is_paused;
     }
     if (is_any_paused && listeners->worker_count > 1)
         timers_set_or_run(listeners->limit_retry, LIMIT_RETRY_MS);
+}
+
+void listeners_note_room(struct listeners *listeners)
+{
+    listeners_update(listeners);
+    for (struct client_listener *one = listeners->first; one != NULL; one = one->next)
+        listener_note_room(one->listener);
 }
 
 static void on_limit_retry(evutil_socket_t fd, short what, void *argument)
@@ -63,11 +77,14 @@ static struct counters *counters_of(const struct client_listener *listener)
 /* A client could not be served: the system is short of memory, or of what epoll needs. */
 static void refuse(struct client_listener *listener)
 {
-    log_write_limited(listener->all->log, &listener->all->refusals, LOG_LEVEL_WARNING,
+    const int failure = errno;
+
+    log_write_limited(listener->all->log, &listener->refusals, LOG_LEVEL_WARNING,
                       &(const struct log_field){.name = "listener", .text = listener->stats->label},
-                      1, "a client of %s is refused: %s", listener->stats->label, strerror(errno));
+                      1, "a client of %s is refused: %s", listener->stats->label,
+                      strerror(failure));
     counters_add(counters_of(listener), COUNTER_CONNECTIONS_REFUSED, 1);
-    listener_back_off(listener->listener);
+    listener_back_off(listener->listener, failure);
 }
 
 static void on_accept(evutil_socket_t fd, const struct sockaddr *address, void *argument)
@@ -145,6 +162,7 @@ int listeners_add(struct listeners *listeners, struct endpoint *endpoint)
         .all = listeners,
         .number = endpoint->number,
         .stats = endpoint->stats,
+        .is_paused = true,
     };
     if (make_parts(listener, endpoint, *fd) < 0) {
         free(listener);
@@ -226,7 +244,7 @@ static int change(struct client_listener *listener, const struct endpoint *endpo
     const struct log_field fact = endpoint_fact(endpoint);
 
     if (group == NULL) {
-        log_write_limited(listeners->log, &listeners->failures, LOG_LEVEL_ERROR, &fact, 1,
+        log_write_limited(listeners->log, &listener->failures, LOG_LEVEL_ERROR, &fact, 1,
                           "worker %u keeps its limits at %s for now: %s", listeners->worker_index,
                           endpoint->name, strerror(errno));
         return -1;

@@ -26,7 +26,10 @@ struct client_listener {
     struct listener *listener;
     unsigned long number; /* of its endpoint */
     struct listener_stats *stats;
-    struct client_group *group; /* of clients that come from now on */
+    struct client_group *group;  /* of clients that come from now on */
+    bool is_paused;              /* at a limit, or since it has not begun */
+    struct log_limiter refusals; /* lines about them */
+    struct log_limiter failures; /* lines about changes that failed */
 };
 
 /* Called for each client; the descriptor is the callee's. Return 0, or -1 with errno. */
@@ -45,9 +48,9 @@ struct listeners {
     void *owner;
 
     struct client_listener *first;
-    struct event *limit_retry; /* at a limit: another worker's client may have left */
-    struct log_limiter refusals, failures;
-    bool is_leaving; /* whoever waits is served: the limits do not count */
+    struct event *limit_retry;   /* at a limit: another worker's client may have left */
+    struct log_limiter failures; /* lines about listeners that could not be added */
+    bool is_leaving;             /* whoever waits is served: the limits do not count */
 };
 
 /* Prepare the members that the caller leaves. Return 0, or -1 with errno ENOMEM. */
@@ -72,8 +75,11 @@ int listeners_add(struct listeners *listeners, struct endpoint *endpoint)
 int listeners_change(struct listeners *listeners, struct endpoint_list *endpoints)
     __attribute__((warn_unused_result));
 
-/* Accept wherever no limit is reached, and pause elsewhere. */
+/* Pause wherever a limit is reached, and accept again where none is any more. */
 void listeners_update(struct listeners *listeners);
+
+/* Do that, and accept again where a shortage made a listener back off: a client has left. */
+void listeners_note_room(struct listeners *listeners);
 
 /* Accept whoever waits, even above the limits, and then close all. */
 void listeners_drain(struct listeners *listeners);

@@ -68,7 +68,7 @@ static void finish_if_idle(struct worker *worker)
 /* A client who left leaves room for another. */
 static void make_room(struct worker *worker)
 {
-    listeners_update(&worker->listeners);
+    listeners_note_room(&worker->listeners);
     finish_if_idle(worker);
 }
 

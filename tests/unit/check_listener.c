@@ -255,7 +255,7 @@ START_TEST(after_a_back_off_it_goes_on_by_itself)
     const uint64_t begin_ms = clock_now_ms();
 
     listener_resume(scene.listener);
-    listener_back_off(scene.listener);
+    listener_back_off(scene.listener, EMFILE);
     connect_clients(2);
     support_loop_until(are_all_accepted, NULL);
     ck_assert_uint_ge(clock_now_ms() + CLOCK_TICK_MS, begin_ms + LISTENER_RETRY_MS);
@@ -266,15 +266,45 @@ START_TEST(a_back_off_ends_with_a_resume_and_yields_to_a_pause)
 {
     connect_clients(2);
     listener_resume(scene.listener);
-    listener_back_off(scene.listener);
+    listener_back_off(scene.listener, EMFILE);
     listener_resume(scene.listener);
     support_loop_settle();
     ck_assert(are_all_accepted(NULL));
-    listener_back_off(scene.listener);
+    listener_back_off(scene.listener, EMFILE);
     listener_pause(scene.listener);
     connect_clients(1);
     (void)support_loop_for(3 * LISTENER_RETRY_MS);
     ck_assert_int_eq(scene.accepted_count, 2);
+}
+END_TEST
+
+START_TEST(room_ends_a_back_off_only_from_a_shortage)
+{
+    const uint64_t begin_ms = clock_now_ms();
+
+    connect_clients(1);
+    listener_resume(scene.listener);
+    listener_back_off(scene.listener, EMFILE);
+    listener_note_room(scene.listener);
+    support_loop_settle();
+    ck_assert_int_eq(scene.accepted_count, 1);
+    connect_clients(1);
+    listener_back_off(scene.listener, EPERM);
+    listener_note_room(scene.listener);
+    support_loop_until(are_all_accepted, NULL);
+    ck_assert_uint_ge(clock_now_ms() + CLOCK_TICK_MS, begin_ms + LISTENER_RETRY_MS);
+}
+END_TEST
+
+START_TEST(room_begins_nothing_that_is_paused)
+{
+    connect_clients(1);
+    listener_note_room(scene.listener);
+    listener_back_off(scene.listener, EMFILE);
+    listener_pause(scene.listener);
+    listener_note_room(scene.listener);
+    support_loop_settle();
+    ck_assert_int_eq(scene.accepted_count, 0);
 }
 END_TEST
 
@@ -507,6 +537,8 @@ static Suite *listener_suite(void)
     tcase_add_test(accept_case, one_client_may_be_accepted_at_once_even_during_a_pause);
     tcase_add_test(accept_case, after_a_back_off_it_goes_on_by_itself);
     tcase_add_test(accept_case, a_back_off_ends_with_a_resume_and_yields_to_a_pause);
+    tcase_add_test(accept_case, room_ends_a_back_off_only_from_a_shortage);
+    tcase_add_test(accept_case, room_begins_nothing_that_is_paused);
     tcase_add_test(accept_case, a_listener_that_waits_turns_no_loop);
     tcase_add_test(accept_case, the_backlog_may_change_while_clients_wait);
     tcase_add_test(accept_case, a_freed_listener_closes_its_socket);

@@ -18,7 +18,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { LISTENERS = 2, CLIENTS = 8 };
+enum { LISTENERS = 2, CLIENTS = 8, EVERYONE = LISTENERS + 1 };
 
 static struct {
     struct connection_pool pool;
@@ -31,7 +31,8 @@ static struct {
     int clients[CLIENTS];
     int client_count;
     unsigned calls[LISTENERS]; /* of the callback, for clients of each listener */
-    unsigned long refusing;    /* the number of the endpoint whose clients are refused */
+    unsigned long refusing;    /* the number of the endpoint whose clients are refused, EVERYONE,
+ or LISTENERS: none */
 } scene;
 
 /* Take a client, which from here on counts as open, or refuse it as a shortage of memory does. */
@@ -42,7 +43,7 @@ static int on_client(struct client_listener *listener, int fd, const struct sock
     ck_assert_int_eq(address->sa_family, AF_INET);
     scene.calls[listener->number]++;
     descriptor_close(fd);
-    if (listener->number == scene.refusing) {
+    if (listener->number == scene.refusing || scene.refusing == EVERYONE) {
         errno = ENOMEM;
         return -1;
     }
@@ -128,7 +129,7 @@ static void leave(size_t listener)
 {
     atomic_fetch_sub(&scene.limit.open, 1);
     atomic_fetch_sub(&scene.endpoints.items[listener].stats->open, 1);
-    listeners_update(&scene.listeners);
+    listeners_note_room(&scene.listeners);
 }
 
 static bool has_come(void *argument)
@@ -162,6 +163,54 @@ START_TEST(a_refusal_backs_off_only_its_own_listener)
     scene.refusing = LISTENERS;
     await(4, 4); /* it goes on by itself */
     support_assert_matches(support_log_text(), "a client of tcp://test:1 is refused: Cannot");
+}
+END_TEST
+
+START_TEST(a_back_off_lasts_whatever_limit_another_listener_reaches)
+{
+    const uint64_t begin_ms = clock_now_ms();
+
+    scene.refusing = 0;
+    add(100);
+    add(1);
+    connect_clients(0, 4);
+    listeners_update(&scene.listeners);
+    await(1, 0);
+    connect_clients(1, 1);
+    await(1, 1);
+    ck_assert_uint_le(scene.calls[0], (clock_now_ms() - begin_ms) / LISTENER_RETRY_MS + 1);
+}
+END_TEST
+
+START_TEST(a_client_who_leaves_ends_a_back_off_from_a_shortage)
+{
+    unsigned before;
+
+    scene.refusing = 0;
+    add(100);
+    add(100);
+    connect_clients(0, 4);
+    connect_clients(1, 1);
+    listeners_update(&scene.listeners);
+    await(1, 1);
+    connect_clients(0, 1); /* whatever has been tried by now, one more waits */
+    before = scene.calls[0];
+    leave(1);
+    support_loop_settle();
+    ck_assert_uint_gt(scene.calls[0], before);
+}
+END_TEST
+
+START_TEST(a_refusal_by_one_listener_hides_none_by_another)
+{
+    scene.refusing = EVERYONE;
+    add(100);
+    add(100);
+    connect_clients(0, 1);
+    connect_clients(1, 1);
+    listeners_update(&scene.listeners);
+    await(1, 1);
+    ck_assert_uint_eq(support_count(support_log_text(), "is refused: Cannot"), 2);
 }
 END_TEST
 
@@ -358,6 +407,9 @@ static Suite *listeners_suite(void)
 
     tcase_add_checked_fixture(limits, setup, teardown);
     tcase_add_test(limits, a_refusal_backs_off_only_its_own_listener);
+    tcase_add_test(limits, a_back_off_lasts_whatever_limit_another_listener_reaches);
+    tcase_add_test(limits, a_client_who_leaves_ends_a_back_off_from_a_shortage);
+    tcase_add_test(limits, a_refusal_by_one_listener_hides_none_by_another);
     tcase_add_test(limits, a_listener_at_its_own_limit_pauses_alone);
     tcase_add_test(limits, the_limit_of_all_pauses_all);
     tcase_add_test(limits, other_options_set_another_limit);
