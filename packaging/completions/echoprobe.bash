@@ -9,7 +9,7 @@ _echoprobe() {
         --ca --cert --key --insecure --sni --alpn --resume --cert-days --quiet --timestamps
         --connections --duration --window --rate --stream --churn --threads
         --half-close --hold --find-idle-timeout --mtu
-        --json --plugin --warning --critical
+        --json --csv --json-lines --histogram --plugin --warning --critical
         --help --version
     '
 
@@ -27,7 +27,7 @@ _echoprobe() {
     case $before in
     -i | --interval | -s | --size | --window) words=auto ;;
     --proxy) words='v1 v2' ;;
-    --ca | --cert | --key)
+    --ca | --cert | --key | --csv | --json-lines | --histogram)
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
         return

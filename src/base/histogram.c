@@ -80,6 +80,16 @@ uint64_t histogram_quantile(const struct histogram *histogram, double share)
     return 0;
 }
 
+uint64_t histogram_count_through(const struct histogram *histogram, uint64_t value)
+{
+    const size_t last = step_of(value > limit ? limit : value);
+    uint64_t count = 0;
+
+    for (size_t i = 0; i <= last; i++)
+        count += histogram->counts[i];
+    return count;
+}
+
 uint64_t histogram_count_between(const struct histogram *histogram, uint64_t from, uint64_t to)
 {
     uint64_t count = 0;

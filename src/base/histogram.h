@@ -35,6 +35,9 @@ void histogram_merge(struct histogram *histogram, const struct histogram *other)
  */
 uint64_t histogram_quantile(const struct histogram *histogram, double share);
 
+/* Return how many values do not exceed this one, exact to one step. */
+uint64_t histogram_count_through(const struct histogram *histogram, uint64_t value);
+
 /* Return how many values lie from `from` to below `to`, exact to one step at each end. */
 uint64_t histogram_count_between(const struct histogram *histogram, uint64_t from, uint64_t to);
 

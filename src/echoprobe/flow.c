@@ -217,5 +217,6 @@ void flow_expire(struct flow *flow, uint64_t now_ns)
 void flow_end(struct flow *flow, uint64_t now_ns)
 {
     flow_stream_count_handshake(flow);
+    flow_state_abandon(flow);
     messages_end(&flow->messages, now_ns);
 }

@@ -6,13 +6,14 @@
 #ifndef ECHOPROBE_FLOW_PLAN_H
 #define ECHOPROBE_FLOW_PLAN_H
 
+#include "echoprobe/fault.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct batch;
 struct event_base;
-struct fault;
 struct flow;
 struct opening;
 struct pattern;
@@ -33,6 +34,8 @@ struct flow_events {
     void (*on_echo)(void *argument, struct flow *flow, uint64_t number, uint64_t rtt_ns);
     /* Something is wrong with message `number`, or with what follows it. */
     void (*on_fault)(void *argument, struct flow *flow, uint64_t number, const struct fault *fault);
+    /* Message `number` failed together with one that on_fault told. NULL is fine. */
+    void (*on_failed)(void *argument, struct flow *flow, uint64_t number, enum fault_kind kind);
     /* An attempt to connect failed: call flow_skip for what was due by now. */
     void (*on_down)(void *argument, struct flow *flow, const char *reason);
     /* The system is short of what a new connection needs: the flow cannot go on. */

@@ -32,6 +32,26 @@ void flow_state_settle_unsent(struct flow *flow, uint64_t sequence, const char *
     flow_state_report_fault(flow, sequence, &fault);
 }
 
+void flow_state_report_failed(struct flow *flow, uint64_t sequence, enum fault_kind kind)
+{
+    const struct flow_plan *plan = flow->plan;
+
+    if (plan->events->on_failed != NULL)
+        plan->events->on_failed(plan->argument, flow, messages_number(&flow->messages, sequence),
+                                kind);
+}
+
+void flow_state_abandon(struct flow *flow)
+{
+    struct messages *messages = &flow->messages;
+
+    for (uint64_t i = messages->first; i < messages->next; i++) {
+        if (messages_is_waiting(messages, i))
+            flow_state_report_failed(flow, i, FAULT_LOST);
+    }
+    messages_abandon(messages);
+}
+
 void flow_state_announce_start(struct flow *flow, bool is_open)
 {
     if (flow->was_started)

@@ -45,6 +45,12 @@ void flow_state_report_fault(struct flow *flow, uint64_t sequence, const struct 
 /* A message could not be sent, for this reason. */
 void flow_state_settle_unsent(struct flow *flow, uint64_t sequence, const char *reason);
 
+/* A message shares the fate of one whose fault was told: tell of it alone. */
+void flow_state_report_failed(struct flow *flow, uint64_t sequence, enum fault_kind kind);
+
+/* All that are under way are lost. */
+void flow_state_abandon(struct flow *flow);
+
 /* Tell how the first attempt to connect went, once. */
 void flow_state_announce_start(struct flow *flow, bool is_open);
 

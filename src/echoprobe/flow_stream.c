@@ -98,10 +98,13 @@ static void on_stream_fault(void *argument, const struct fault *fault)
     const uint64_t last = sequence_holding(flow, fault->offset + fault->extent - 1);
 
     for (uint64_t i = wrong; i <= last; i++) {
-        if (messages_is_waiting(&flow->messages, i))
-            messages_settle_corrupted(&flow->messages, i);
-        else
+        if (!messages_is_waiting(&flow->messages, i)) {
             messages_at(&flow->messages, i)->state = MESSAGE_ANSWERED; /* lost, and no echo now */
+            continue;
+        }
+        messages_settle_corrupted(&flow->messages, i);
+        if (i > wrong)
+            flow_state_report_failed(flow, i, FAULT_CORRUPTED);
     }
     flow_state_report_fault(flow, wrong, fault);
 }
@@ -142,9 +145,12 @@ static void note_broken_stream(struct flow *flow, const struct fault *fault)
         flow_stream_count_handshake(flow);
     if (spoils_bytes(fault->kind) && messages_is_waiting(messages, messages->first))
         messages_settle_corrupted(messages, messages->first);
-    if (fault->kind != FAULT_NONE)
+    if (fault->kind != FAULT_NONE) {
         flow_state_report_fault(flow, messages->first, fault);
-    messages_abandon(messages);
+        if (messages_is_waiting(messages, messages->first))
+            messages_settle_lost(messages, messages->first);
+    }
+    flow_state_abandon(flow);
 }
 
 /* The other end closed between messages. That is its right, and worth to know. */
@@ -219,7 +225,7 @@ void flow_stream_replace(struct flow *flow)
     flow_stream_count_handshake(flow);
     stream_free(flow->stream);
     flow->stream = NULL;
-    messages_abandon(&flow->messages);
+    flow_state_abandon(flow);
     flow->messages.last_rtt_ns = 0;
     flow_state_retry_later(flow);
 }

@@ -297,7 +297,8 @@ static void on_flow_echo(void *argument, struct flow *flow, uint64_t number, uin
 {
     struct load *load = argument;
 
-    load->plan->events->on_echo(load->plan->argument, flow_peer(flow), number, rtt_ns);
+    load->plan->events->on_echo(load->plan->argument, flow_peer(flow), flow_connection(flow),
+                                number, rtt_ns);
 }
 
 static void on_flow_fault(void *argument, struct flow *flow, uint64_t number,
@@ -306,6 +307,14 @@ static void on_flow_fault(void *argument, struct flow *flow, uint64_t number,
     struct load *load = argument;
 
     load->plan->events->on_fault(load->plan->argument, flow_connection(flow), number, fault);
+}
+
+static void on_flow_failed(void *argument, struct flow *flow, uint64_t number, enum fault_kind kind)
+{
+    const struct load *load = argument;
+
+    if (load->plan->events->on_failed != NULL)
+        load->plan->events->on_failed(load->plan->argument, flow_connection(flow), number, kind);
 }
 
 /* Without a schedule it is one message that the attempt was made for; churn has queued it. */
@@ -346,6 +355,7 @@ static const struct flow_events flow_events = {
     .on_identity = on_flow_identity,
     .on_echo = on_flow_echo,
     .on_fault = on_flow_fault,
+    .on_failed = on_flow_failed,
     .on_down = on_flow_down,
     .on_refused = on_flow_refused,
     .on_room = on_flow_room,

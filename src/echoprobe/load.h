@@ -28,10 +28,14 @@ struct load_events {
     /* A connection or a datagram says who answers. */
     void (*on_identity)(void *argument, const char *identity);
     /* A message came back; `number` counts those of its connection's flow from 0. */
-    void (*on_echo)(void *argument, const char *peer, uint64_t number, uint64_t rtt_ns);
+    void (*on_echo)(void *argument, const char *peer, uint64_t connection, uint64_t number,
+                    uint64_t rtt_ns);
     /* Something is wrong with message `number` of a flow whose connection has this number. */
     void (*on_fault)(void *argument, uint64_t connection, uint64_t number,
                      const struct fault *fault);
+    /* A message failed together with one that on_fault told, or since the run ended. NULL is fine.
+     */
+    void (*on_failed)(void *argument, uint64_t connection, uint64_t number, enum fault_kind kind);
     /* What was counted since the last time; it is emptied afterwards. */
     void (*on_count)(void *argument, const struct tally *tally);
     /* Ask whether to go on. */

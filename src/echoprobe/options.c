@@ -268,6 +268,32 @@ static const struct setting table[] = {
         .help = "print the summary as a JSON object, and nothing else",
     },
     {
+        .name = "csv",
+        .type = SETTING_TEXT,
+        .offset = offsetof(struct options, csv),
+        .argument = "FILE",
+        .help =
+            "write a line for each message: time, round trip, fault; -: on standard output, and "
+            "what is for people on standard error",
+    },
+    {
+        .name = "json-lines",
+        .type = SETTING_TEXT,
+        .offset = offsetof(struct options, json_lines),
+        .argument = "FILE",
+        .help =
+            "write a JSON object for each message, of a load for each second, while it runs; -: "
+            "as with --csv",
+    },
+    {
+        .name = "histogram",
+        .type = SETTING_TEXT,
+        .offset = offsetof(struct options, histogram),
+        .argument = "FILE",
+        .help = "write the round trips as HdrHistogram does (.hgrm), for its plotter; -: as with "
+                "--csv",
+    },
+    {
         .name = "connections",
         .section = "Load; no line for each echo:",
         .letter = 'P',

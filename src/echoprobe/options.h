@@ -52,6 +52,7 @@ struct options {
     bool quiet;
     bool timestamps;
     bool json;
+    char *csv, *json_lines, *histogram; /* files; "-": standard output; NULL: none */
 
     bool is_load; /* more than a ping: no line for each echo */
     uint64_t connections;

@@ -3,6 +3,8 @@
 #include "echoprobe/options_fit.h"
 
 #include <errno.h>
+#include <stdbool.h>
+#include <string.h>
 
 enum {
     DATAGRAM_LIMIT = 65507, /* 65,535 less the headers of IPv4 and UDP (RFC 768) */
@@ -193,6 +195,46 @@ static int check_checks(const struct options *options, struct error *error)
     return 0;
 }
 
+static bool is_standard_output(const char *file)
+{
+    return file != NULL && strcmp(file, "-") == 0;
+}
+
+/* Return the first file that is asked for, without dashes, or NULL. */
+static const char *find_record(const struct options *options)
+{
+    if (options->csv != NULL)
+        return "csv";
+    if (options->json_lines != NULL)
+        return "json-lines";
+    return options->histogram != NULL ? "histogram" : NULL;
+}
+
+static int check_records(const struct options *options, struct error *error)
+{
+    const char *name = find_record(options);
+    const int standard = is_standard_output(options->csv) +
+                         is_standard_output(options->json_lines) +
+                         is_standard_output(options->histogram);
+
+    if (name != NULL && options_check(options) != NULL) {
+        error_set(error, "--%s: a check has no run of messages to write; --json has its figures",
+                  name);
+        return -1;
+    }
+    if (standard > 1) {
+        error_set(error, "--csv, --json-lines and --histogram: one of them may have standard "
+                         "output; name files for the others");
+        return -1;
+    }
+    if (standard > 0 && (options->json || options->plugin)) {
+        error_set(error, "--%s: takes standard output; name a file for what shall not be there",
+                  options->json ? "json" : "plugin");
+        return -1;
+    }
+    return 0;
+}
+
 static int check_plugin(const struct options *options, struct error *error)
 {
     const struct threshold *warning = &options->warning, *critical = &options->critical;
@@ -222,7 +264,8 @@ int options_fit(const struct options *options, struct error *error)
     if (check_target(options, error) < 0 || check_sockets(options, error) < 0 ||
         check_proxy(options, error) < 0 || check_tls(options, error) < 0 ||
         check_identify(options, error) < 0 || check_checks(options, error) < 0 ||
-        check_load(options, error) < 0 || check_plugin(options, error) < 0)
+        check_load(options, error) < 0 || check_records(options, error) < 0 ||
+        check_plugin(options, error) < 0)
         return -1;
     return 0;
 }

@@ -6,6 +6,7 @@
 #include "base/process.h"
 #include "echoprobe/backends.h"
 #include "echoprobe/load.h"
+#include "echoprobe/recorder.h"
 #include "echoprobe/report.h"
 #include "echoprobe/signals.h"
 
@@ -35,12 +36,12 @@ struct probe {
     struct pattern pattern;
     struct event_base *base;
     struct signals signals;
-    struct event *progress, *deadline, *ended;
+    struct event *progress, *deadline, *ended, *interval;
     int pipe[2]; /* each thread writes a byte when it ends */
     struct thread *threads;
     size_t started, running;
-    const char *step;  /* that the system may refuse now, as "cannot" goes on */
-    char refusal[160]; /* a sentence, once it has */
+    const char *step;                    /* that the system may refuse now, as "cannot" goes on */
+    char refusal[ERROR_TEXT_SIZE + 256]; /* a sentence, once it has */
     uint64_t begin_ns;
     atomic_int order;                /* enum load_order */
     _Atomic(const char *) last_peer; /* that a message came back from; NULL: none yet */
@@ -49,6 +50,7 @@ struct probe {
     struct report report;
     struct tally tally;
     struct backends backends;
+    struct recorder recorder; /* of this only `interval` */
 };
 
 /* --- Threads of load ------------------------------------------------------------------------- */
@@ -81,10 +83,12 @@ static void on_load_identity(void *argument, const char *identity)
     pthread_mutex_unlock(&probe->mutex);
 }
 
-static void on_load_echo(void *argument, const char *peer, uint64_t number, uint64_t rtt_ns)
+static void on_load_echo(void *argument, const char *peer, uint64_t connection, uint64_t number,
+                         uint64_t rtt_ns)
 {
     struct probe *probe = argument;
 
+    (void)connection;
     atomic_store_explicit(&probe->last_peer, peer, memory_order_relaxed);
     if (probe->options->is_load)
         return;
@@ -127,6 +131,68 @@ static const struct load_events load_events = {
     .on_echo = on_load_echo,
     .on_fault = on_load_fault,
     .on_count = on_load_count,
+    .order = order_of_probe,
+};
+
+/* --- What is recorded ------------------------------------------------------------------------ */
+
+/* Nobody reads what would be recorded. What is under way returns: it is not lost. */
+static void finish_without_record(struct probe *probe)
+{
+    int going_on = LOAD_GO_ON;
+
+    if (recorder_has_failed(&probe->recorder))
+        (void)atomic_compare_exchange_strong(&probe->order, &going_on, LOAD_FINISH);
+}
+
+static void on_recorded_echo(void *argument, const char *peer, uint64_t connection, uint64_t number,
+                             uint64_t rtt_ns)
+{
+    struct probe *probe = argument;
+
+    recorder_echo(&probe->recorder, connection, number, rtt_ns);
+    finish_without_record(probe);
+    on_load_echo(argument, peer, connection, number, rtt_ns);
+}
+
+static void on_recorded_fault(void *argument, uint64_t connection, uint64_t number,
+                              const struct fault *fault)
+{
+    struct probe *probe = argument;
+
+    recorder_fault(&probe->recorder, connection, number, fault);
+    finish_without_record(probe);
+    on_load_fault(argument, connection, number, fault);
+}
+
+static void on_recorded_failed(void *argument, uint64_t connection, uint64_t number,
+                               enum fault_kind kind)
+{
+    struct probe *probe = argument;
+
+    recorder_failed(&probe->recorder, connection, number, kind);
+}
+
+static void on_recorded_count(void *argument, const struct tally *tally)
+{
+    struct probe *probe = argument;
+
+    on_load_count(argument, tally);
+    if (!recorder_has_intervals(&probe->recorder))
+        return;
+    pthread_mutex_lock(&probe->mutex);
+    tally_merge(&probe->recorder.interval, tally);
+    pthread_mutex_unlock(&probe->mutex);
+}
+
+/* A run that records nothing has the others, and no branch for it. */
+static const struct load_events recorded_events = {
+    .on_open = on_load_open,
+    .on_identity = on_load_identity,
+    .on_echo = on_recorded_echo,
+    .on_fault = on_recorded_fault,
+    .on_failed = on_recorded_failed,
+    .on_count = on_recorded_count,
     .order = order_of_probe,
 };
 
@@ -184,6 +250,28 @@ static void on_probe_progress(evutil_socket_t fd, short what, void *argument)
     pthread_mutex_unlock(&probe->mutex);
 }
 
+static void on_interval_over(evutil_socket_t fd, short what, void *argument)
+{
+    struct probe *probe = argument;
+
+    (void)fd;
+    (void)what;
+    pthread_mutex_lock(&probe->mutex);
+    recorder_interval(&probe->recorder, clock_now_ns() - probe->begin_ns);
+    pthread_mutex_unlock(&probe->mutex);
+    finish_without_record(probe);
+}
+
+static int watch_intervals(struct probe *probe)
+{
+    const struct timeval length = clock_timeval(RECORDER_INTERVAL_MS);
+
+    if (!recorder_has_intervals(&probe->recorder))
+        return 0;
+    probe->interval = event_new(probe->base, -1, EV_PERSIST, on_interval_over, probe);
+    return probe->interval == NULL ? -1 : event_add(probe->interval, &length);
+}
+
 static void on_thread_ended(evutil_socket_t fd, short what, void *argument)
 {
     struct probe *probe = argument;
@@ -220,7 +308,8 @@ static int prepare_probe(struct probe *probe)
     probe->ended =
         event_new(probe->base, probe->pipe[0], EV_READ | EV_PERSIST, on_thread_ended, probe);
     if (probe->progress == NULL || probe->deadline == NULL || probe->ended == NULL ||
-        event_add(probe->progress, &progress) < 0 || event_add(probe->ended, NULL) < 0 ||
+        watch_intervals(probe) < 0 || event_add(probe->progress, &progress) < 0 ||
+        event_add(probe->ended, NULL) < 0 ||
         (probe->options->deadline_ms > 0 && event_add(probe->deadline, &deadline) < 0))
         return -1;
     probe->step = "watch for signals";
@@ -238,6 +327,7 @@ static void clean_up_probe(struct probe *probe)
     signals_fini(&probe->signals);
     free_event(probe->progress);
     free_event(probe->deadline);
+    free_event(probe->interval);
     free_event(probe->ended);
     if (probe->base != NULL)
         event_base_free(probe->base);
@@ -298,7 +388,7 @@ static struct load_plan plan_of(struct probe *probe, const struct target *target
         .is_churn = options->churn,
         .first_number = index + 1,
         .number_step = options->threads,
-        .events = &load_events,
+        .events = recorder_is_wanted(options) ? &recorded_events : &load_events,
         .argument = probe,
     };
 }
@@ -385,6 +475,8 @@ static void note_no_connection(struct probe *probe, const struct target *target,
     tally->longest_outage_ns = elapsed_ns;
     tally->downtime_ns = elapsed_ns * probe->options->connections;
     report_fault(&probe->report, 0, 0, &fault);
+    if (recorder_is_wanted(probe->options))
+        recorder_fault(&probe->recorder, 0, 0, &fault);
 }
 
 /* Connections that never came about are no loss of the path. */
@@ -408,7 +500,8 @@ static int status_of_tally(const struct tally *tally)
  */
 static uint64_t files_of_run(const struct options *options)
 {
-    return 3 + 2 + 4 * (1 + options->threads) + options->connections;
+    return 3 + 2 + 4 * (1 + options->threads) + options->connections +
+           (recorder_is_wanted(options) ? RECORDER_FILES : 0);
 }
 
 static int refuse_files(const struct options *options)
@@ -428,8 +521,13 @@ static int refuse_files(const struct options *options)
 static int refuse_step(struct probe *probe, const struct target *target, uint64_t elapsed_ns,
                        int failure)
 {
-    (void)snprintf(probe->refusal, sizeof probe->refusal, "cannot %s: %s%s", probe->step,
-                   strerror(failure), target_hint(target, failure));
+    struct error error = {""};
+    const bool is_recorded =
+        recorder_close(&probe->recorder, &probe->tally, elapsed_ns, &error) == 0;
+
+    (void)snprintf(probe->refusal, sizeof probe->refusal, "cannot %s: %s%s%s%s", probe->step,
+                   strerror(failure), target_hint(target, failure), is_recorded ? "" : "; ",
+                   error.text);
     if (probe->tally.sent == 0)
         return report_failure(probe->options, EXIT_STATUS_SYSTEM, probe->refusal);
     probe->report.refusal = probe->refusal;
@@ -439,19 +537,29 @@ static int refuse_step(struct probe *probe, const struct target *target, uint64_
 /* Say what came of a run that ended as it should. */
 static int report_run(struct probe *probe, const struct target *target, uint64_t elapsed_ns)
 {
+    struct error error = {""};
+    int status;
+
     note_no_connection(probe, target, elapsed_ns);
-    return report_messages(&probe->report, &probe->tally, elapsed_ns,
-                           status_of_tally(&probe->tally));
+    status = status_of_tally(&probe->tally);
+    if (recorder_close(&probe->recorder, &probe->tally, elapsed_ns, &error) < 0) {
+        status = EXIT_STATUS_SYSTEM;
+        probe->report.refusal = error.text;
+    }
+    return report_messages(&probe->report, &probe->tally, elapsed_ns, status);
 }
 
 int probe_run(const struct options *options, const struct target *target)
 {
     static struct probe probe; /* large, and one to a process */
+    struct error error = {""};
     uint64_t elapsed_ns;
     int failure, status;
 
     if (process_file_limit() < files_of_run(options))
         return refuse_files(options);
+    if (recorder_open(&probe.recorder, options, &error) < 0)
+        return report_failure(options, EXIT_STATUS_SYSTEM, error.text);
     probe.options = options;
     probe.pipe[0] = probe.pipe[1] = -1;
     (void)pthread_mutex_init(&probe.mutex, NULL);

@@ -32,7 +32,7 @@ static bool read_address(struct socket_source *source)
 /* Tell whether an interface may be named so. Whether there is one, its use tells. */
 static bool is_interface_name(const char *text)
 {
-    return text[0] != '\0' && strlen(text) < IF_NAMESIZE && strpbrk(text, "/: ") == NULL;
+    return text[0] != '\0' && strlen(text) < IF_NAMESIZE && strpbrk(text, "/:[] ") == NULL;
 }
 
 int socket_plan_parse_source(const char *text, void *member, struct error *error)

@@ -122,6 +122,19 @@ START_TEST(values_between_two_are_counted_once)
 }
 END_TEST
 
+START_TEST(what_does_not_exceed_a_quantile_is_its_share)
+{
+    histogram = (struct histogram){0};
+    ck_assert_uint_eq(histogram_count_through(&histogram, UINT64_MAX), 0);
+    for (uint64_t value = 1; value <= 100; value++)
+        histogram_add(&histogram, value);
+    ck_assert_uint_eq(histogram_count_through(&histogram, 0), 0);
+    ck_assert_uint_eq(histogram_count_through(&histogram, 25), 25);
+    ck_assert_uint_eq(histogram_count_through(&histogram, histogram_quantile(&histogram, 0.9)), 90);
+    ck_assert_uint_eq(histogram_count_through(&histogram, UINT64_MAX), 100);
+}
+END_TEST
+
 START_TEST(what_lies_between_bounds_adds_up)
 {
     static const uint64_t factors[] = {7, 3, 5}; /* bounds that lie within steps */
@@ -151,6 +164,7 @@ int main(void)
     tcase_add_test(values, an_empty_one_says_nothing);
     tcase_add_test(values, a_value_beyond_the_limit_counts_as_the_limit);
     tcase_add_test(values, values_between_two_are_counted_once);
+    tcase_add_test(values, what_does_not_exceed_a_quantile_is_its_share);
     tcase_add_test(values, what_lies_between_bounds_adds_up);
     return support_run(suite);
 }
