@@ -34,7 +34,8 @@ struct datagram_echo {
     struct datagram_pool *pool;
     struct datagram_batch *batch; /* holds answers that wait; else NULL */
     struct log *log;
-    struct log_limiter failures; /* lines about them */
+    /* Lines about answers that failed, also held ones, and about receiving. */
+    struct log_limiter unsent, unsent_later, unreceived;
     struct counters *counters;
     datagram_echo_callback *on_over;
     void *owner;
@@ -77,9 +78,9 @@ void datagram_echo_count_overflow(struct datagram_echo *echo)
     note_overflow(echo, datagram_control_overflow(echo->fd));
 }
 
-static void note_failure(struct datagram_echo *echo, int failure)
+static void note_failure(struct datagram_echo *echo, struct log_limiter *limiter, int failure)
 {
-    log_write_limited(echo->log, &echo->failures, LOG_LEVEL_WARNING,
+    log_write_limited(echo->log, limiter, LOG_LEVEL_WARNING,
                       &(const struct log_field){.name = "listener", .text = echo->name}, 1,
                       "datagrams at %s fail: %s", echo->name, strerror(failure));
 }
@@ -153,7 +154,7 @@ static bool send_answers(struct datagram_echo *echo)
     count(echo, COUNTER_DATAGRAM_BYTES_OUT, tally.bytes);
     count(echo, COUNTER_DATAGRAMS_FAILED, tally.failed);
     if (tally.failed > 0)
-        note_failure(echo, tally.failure);
+        note_failure(echo, &echo->unsent, tally.failure);
     switch (outcome) {
     case DATAGRAM_SENT:
         datagram_pool_give_batch(echo->pool, echo->batch);
@@ -210,7 +211,7 @@ static void handle_receive_failure(struct datagram_echo *echo, int failure)
     if (failure == EAGAIN || failure == EINTR)
         return;
     count(echo, COUNTER_DATAGRAMS_FAILED, 1);
-    note_failure(echo, failure);
+    note_failure(echo, &echo->unreceived, failure);
     pause_shortly(echo);
 }
 
@@ -343,7 +344,9 @@ static void on_idle(evutil_socket_t fd, short what, void *argument)
 
 static void on_impair_failure(void *argument, int failure)
 {
-    note_failure(argument, failure);
+    struct datagram_echo *echo = argument;
+
+    note_failure(echo, &echo->unsent_later, failure);
 }
 
 /* Make what misbehaves, where that is asked for. Return 0, or -1 with errno ENOMEM. */

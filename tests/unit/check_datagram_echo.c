@@ -589,6 +589,42 @@ static unsigned fill(void)
     return count;
 }
 
+#if defined IPV6_MTU && defined IPV6_DONTFRAG
+/* Connect the echo to its client, so that it hears who refuses, and keep its datagrams small. */
+static void restrict_echo(void)
+{
+    const int most = 1280, on = 1; /* the least MTU of IPv6 */
+    struct sockaddr_in6 client;
+    socklen_t length = sizeof client;
+
+    ck_assert_int_eq(getsockname(scene.client, (struct sockaddr *)&client, &length), 0);
+    ck_assert_int_eq(connect(scene.fd, (struct sockaddr *)&client, length), 0);
+    ck_assert_int_eq(setsockopt(scene.fd, IPPROTO_IPV6, IPV6_MTU, &most, sizeof most), 0);
+    ck_assert_int_eq(setsockopt(scene.fd, IPPROTO_IPV6, IPV6_DONTFRAG, &on, sizeof on), 0);
+}
+
+static bool has_failed_twice(void *argument)
+{
+    (void)argument;
+    return counted(COUNTER_DATAGRAMS_FAILED) == 2;
+}
+
+START_TEST(an_answer_that_fails_hides_no_failure_to_receive)
+{
+    start("::1", "::1");
+    restrict_echo();
+    ck_assert(ask(scene.client, 0, 2000)); /* more than its answer may have */
+    expect_count(COUNTER_DATAGRAMS_FAILED, 1);
+    ck_assert(ask(scene.client, 0, 10));
+    support_close(&scene.client);
+    support_loop_until(has_failed_twice, NULL);
+    support_assert_matches(support_log_text(),
+                           "datagrams at udp://test fail: Message too long\n"
+                           "[^\n]* datagrams at udp://test fail: Connection refused\n");
+}
+END_TEST
+#endif
+
 START_TEST(a_full_send_buffer_drops_nothing_and_turns_no_loop)
 {
     unsigned count;
@@ -798,6 +834,9 @@ static void add_drops(TCase *tests)
     tcase_add_test(tests, what_the_kernel_dropped_is_counted);
     tcase_add_test(tests, what_the_kernel_dropped_last_is_counted_at_the_end);
     tcase_add_test(tests, an_error_of_one_peer_harms_no_other);
+#if defined IPV6_MTU && defined IPV6_DONTFRAG
+    tcase_add_test(tests, an_answer_that_fails_hides_no_failure_to_receive);
+#endif
     tcase_add_test(tests, a_full_send_buffer_drops_nothing_and_turns_no_loop);
     tcase_add_test(tests, a_socket_that_waits_leaves_the_batch_to_others);
 }
