@@ -6,6 +6,8 @@ _echod() {
     local options='
         --listen --backlog --workers --max-connections
         --high-water --low-water --max-queued --udp-receive-buffer
+        --accept-rate --accept-rate-per-source --max-connections-per-source
+        --source-prefix-v4 --source-prefix-v6 --allow --deny --refuse-with
         --handshake-timeout --write-timeout --idle-timeout --lifetime --linger-timeout
         --drain-timeout
         --cert --key --client-ca --client-auth --tls-min --alpn --ciphers
@@ -23,6 +25,8 @@ _echod() {
         proxy proxy-from handshake-timeout
         cert key client-ca client-auth tls-min alpn ciphers
         idle-timeout lifetime write-timeout high-water low-water max-connections backlog
+        accept-rate accept-rate-per-source max-connections-per-source
+        source-prefix-v4 source-prefix-v6 allow deny refuse-with
         keepalive user-timeout nodelay fastopen v6only device mark freebind
         mode owner group
         low-ports rate udp-receive-buffer
@@ -64,6 +68,7 @@ _echod() {
         ;;
     --log-target) words='stderr syslog' ;;
     --client-auth) words='auto off request require' ;;
+    --refuse-with) words='reset close' ;;
     --tls-min) words='1.2 1.3' ;;
     --log-level) words='error warning info debug' ;;
     --log-format) words='text json' ;;

@@ -7,6 +7,8 @@ function __echod_addresses
         printf "$before%s=\n" name log identify proxy proxy-from handshake-timeout \
             cert key client-ca client-auth tls-min alpn ciphers \
             idle-timeout lifetime write-timeout high-water low-water \
+            accept-rate accept-rate-per-source max-connections-per-source \
+            source-prefix-v4 source-prefix-v6 allow deny refuse-with \
             max-connections backlog keepalive user-timeout nodelay fastopen v6only device mark \
             freebind mode owner group low-ports rate udp-receive-buffer \
             delay jitter corrupt seed bandwidth chunk stall-after close-after reset-after \
@@ -32,6 +34,14 @@ complete -c echod -l high-water -x -d 'pause reading at so much echo'
 complete -c echod -l low-water -x -a auto -d 'read on at so much echo'
 complete -c echod -l max-queued -x -d 'limit of what waits for all'
 complete -c echod -l udp-receive-buffer -x -a auto -d 'what a udp:// socket may hold unread'
+complete -c echod -l accept-rate -x -d 'clients let in by each listener'
+complete -c echod -l accept-rate-per-source -x -d 'and from each source'
+complete -c echod -l max-connections-per-source -x -d 'refuse a source with this many'
+complete -c echod -l source-prefix-v4 -x -d 'bits that tell IPv4 sources apart'
+complete -c echod -l source-prefix-v6 -x -d 'bits that tell IPv6 sources apart'
+complete -c echod -l allow -x -d 'refuse who comes from elsewhere'
+complete -c echod -l deny -x -d 'refuse who comes from there'
+complete -c echod -l refuse-with -x -a 'reset close' -d 'how a client is refused'
 complete -c echod -l handshake-timeout -x -d 'end who sends no PROXY header for so long'
 complete -c echod -l write-timeout -x -d 'end who takes nothing for so long'
 complete -c echod -l idle-timeout -x -d 'end who is silent for so long'

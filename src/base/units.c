@@ -308,3 +308,33 @@ void units_format_interval(uint64_t microseconds, char text[UNITS_TEXT_SIZE])
 {
     format_durations(microseconds, interval_units, LENGTH(interval_units), text);
 }
+
+/* The first unit of time that needs no more decimals than are read. */
+void units_format_rate(double per_second, char text[UNITS_TEXT_SIZE])
+{
+    static const struct unit periods[] = {{"/s", 1}, {"/m", 60}, {"/h", 3600}};
+    uint64_t millionths = 0;
+    size_t period = 0;
+
+    for (; period < LENGTH(periods); period++) {
+        const double exact = per_second * (double)periods[period].factor * 1e6;
+
+        millionths = (uint64_t)(exact + 0.5);
+        if (exact - (double)millionths < 1e-3 && (double)millionths - exact < 1e-3)
+            break;
+    }
+    if (period == LENGTH(periods))
+        period--;
+    (void)snprintf(text, UNITS_TEXT_SIZE, "%" PRIu64, millionths / 1000000);
+    if (millionths % 1000000 != 0) {
+        size_t length = strlen(text);
+
+        length += (size_t)snprintf(text + length, UNITS_TEXT_SIZE - length, ".%06" PRIu64,
+                                   millionths % 1000000);
+        while (text[length - 1] == '0')
+            text[--length] = '\0';
+    }
+    if (millionths != 0)
+        (void)snprintf(text + strlen(text), UNITS_TEXT_SIZE - strlen(text), "%s",
+                       periods[period].name);
+}

@@ -65,4 +65,7 @@ void units_format_duration(uint64_t milliseconds, char text[UNITS_TEXT_SIZE]);
 /* Write microseconds as units_parse_interval reads them: "1s500us", "0". */
 void units_format_interval(uint64_t microseconds, char text[UNITS_TEXT_SIZE]);
 
+/* Write how often a second as units_parse_rate reads it: "5/s", "0.5/s", "1/m", "0". */
+void units_format_rate(double per_second, char text[UNITS_TEXT_SIZE]);
+
 #endif

@@ -3,6 +3,7 @@
 #include "echod/client_group.h"
 
 #include "echod/connection.h"
+#include "echod/gate.h"
 #include "echod/identify.h"
 #include "echod/tls_context.h"
 
@@ -65,6 +66,13 @@ struct client_group *client_group_new(struct client_group_list *list,
         .is_current = true,
         .older = list->newest,
     };
+    group->connections.gate = (struct gate){
+        .admission = stats->admission,
+        .counters = group->connections.counters,
+        .log = list->log,
+        .label = stats->label,
+    };
+    gate_set_options(&group->connections.gate, &options->admission);
     memcpy(group->connections.listener_name, options->name, sizeof options->name);
     if (connection_init_group(&group->connections) < 0) {
         tls_context_unref(tls);
@@ -92,6 +100,15 @@ static void free_groups(struct client_group_list *list, bool are_current_ones_fr
         tls_context_unref(group->connections.tls);
         free(group);
     }
+}
+
+bool client_group_list_counts_sources(const struct client_group_list *list)
+{
+    for (const struct client_group *group = list->newest; group != NULL; group = group->older) {
+        if (group->is_current && group->connections.gate.counts_sources)
+            return true;
+    }
+    return false;
 }
 
 void client_group_list_sweep(struct client_group_list *list)

@@ -53,6 +53,9 @@ struct client_group *client_group_new(struct client_group_list *list,
                                       const struct listener_options *options,
                                       struct tls_context *tls, struct listener_stats *stats);
 
+/* Tell whether any group that clients come into counts them by source. */
+bool client_group_list_counts_sources(const struct client_group_list *list);
+
 /* Free the groups that nobody is in, and nobody comes into. In no callback of a connection. */
 void client_group_list_sweep(struct client_group_list *list);
 

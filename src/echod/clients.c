@@ -4,6 +4,7 @@
 
 #include "base/descriptor.h"
 #include "echod/connection.h"
+#include "echod/gate.h"
 #include "echod/timers.h"
 
 #include <errno.h>
@@ -76,17 +77,19 @@ static void close_both(int input_fd, int output_fd)
 }
 
 uint64_t clients_serve(struct clients *clients, struct client_group *group, int input_fd,
-                       int output_fd, const union peer *peer)
+                       int output_fd, const union peer *peer, struct admission_source *known)
 {
     struct connection *connection = connection_new(&group->connections, input_fd, output_fd, peer);
     uint64_t id = 0;
     int failure;
 
     if (connection == NULL) {
+        gate_let_out(&group->connections.gate, known);
         close_both(input_fd, output_fd);
         errno = ENOMEM;
         return 0;
     }
+    connection_count_for(connection, known);
     id = table_insert(clients->table, connection);
     if (id != 0 && connection_start(connection, id) == 0) {
         atomic_fetch_add(&clients->limit->open, 1);
@@ -99,6 +102,31 @@ uint64_t clients_serve(struct clients *clients, struct client_group *group, int 
     connection_free(connection);
     errno = failure;
     return 0;
+}
+
+int clients_accept(struct clients *clients, struct client_group *group, int fd,
+                   const union peer *peer)
+{
+    const bool is_proxied = group->connections.proxy_versions != 0;
+    struct gate *gate = &group->connections.gate;
+    struct admission_source *known = NULL;
+
+    if (!is_proxied && !gate_lets_in(gate, peer, &known)) {
+        gate_refuse(gate, fd);
+        return 0;
+    }
+    return clients_serve(clients, group, fd, fd, peer, known) == 0 ? -1 : 0;
+}
+
+void clients_recount(struct clients *clients)
+{
+    struct connection *connection;
+    struct table_cursor cursor = {0};
+
+    if (!client_group_list_counts_sources(&clients->groups))
+        return;
+    while ((connection = table_next(clients->table, &cursor)) != NULL)
+        connection_recount(connection);
 }
 
 int clients_serve_passed(struct clients *clients, struct endpoint *endpoint)
@@ -117,7 +145,7 @@ int clients_serve_passed(struct clients *clients, struct endpoint *endpoint)
         (void)getpeername(input_fd, (struct sockaddr *)&address, &length);
     peer = peer_make((struct sockaddr *)&address);
     endpoint->input_fd = endpoint->output_fd = -1; /* the connection's now */
-    id = clients_serve(clients, group, input_fd, output_fd, &peer);
+    id = clients_serve(clients, group, input_fd, output_fd, &peer, NULL);
     group->is_current = false;
     if (id == 0)
         return -1;

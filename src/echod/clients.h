@@ -59,10 +59,21 @@ void clients_fini(struct clients *clients);
 
 /*
  * Serve a client. Its descriptors, which may be the same one, become the connection's; on failure
- * they are closed. Return its id, or 0 with errno.
+ * they are closed. It counts for the source that is known, or NULL. Return its id, or 0 with errno.
  */
 uint64_t clients_serve(struct clients *clients, struct client_group *group, int input_fd,
-                       int output_fd, const union peer *peer);
+                       int output_fd, const union peer *peer, struct admission_source *known);
+
+/*
+ * Serve a client that was accepted, or refuse it. Behind a proxy that is done when its header has
+ * come. The descriptor becomes the connection's, or is closed.
+ * Return 0, or -1 with errno if it could not be served.
+ */
+int clients_accept(struct clients *clients, struct client_group *group, int fd,
+                   const union peer *peer) __attribute__((warn_unused_result));
+
+/* Count those that are there for their sources, if that is to be done since the options changed. */
+void clients_recount(struct clients *clients);
 
 /* Serve the client that an endpoint has, in a group of its own. Return 0, or -1 with errno. */
 int clients_serve_passed(struct clients *clients, struct endpoint *endpoint)

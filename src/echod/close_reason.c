@@ -24,6 +24,8 @@ const char *close_reason_name(enum close_reason reason)
         return "untrusted proxy";
     case CLOSE_INVALID:
         return "bad PROXY header";
+    case CLOSE_REFUSED:
+        return "refused";
     case CLOSE_HANDSHAKE:
         return "handshake timeout";
     case CLOSE_IDENTIFIED:

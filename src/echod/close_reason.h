@@ -15,6 +15,7 @@ enum close_reason {
     CLOSE_LIFETIME,           /* --lifetime is over */
     CLOSE_UNTRUSTED,          /* no PROXY header is taken from its address */
     CLOSE_INVALID,            /* its PROXY header was wrong, or missing */
+    CLOSE_REFUSED,            /* its source, which its header names, may not come in */
     CLOSE_HANDSHAKE,          /* not done with that when --handshake-timeout was over */
     CLOSE_IDENTIFIED,         /* it was told who we are, which is all that its listener does */
     CLOSE_TLS,                /* it broke the protocol, or no agreement was found */

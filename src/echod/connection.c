@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "echod/channel.h"
 #include "echod/connection_state.h"
+#include "echod/gate.h"
 #include "echod/greet.h"
 #include "echod/handshake.h"
 #include "echod/serve.h"
@@ -104,6 +105,11 @@ static void on_handshake_over(enum handshake_outcome outcome, void *argument)
     case HANDSHAKE_UNTRUSTED:
         refuse(connection, COUNTER_PROXY_UNTRUSTED, CLOSE_UNTRUSTED);
         return;
+    case HANDSHAKE_REFUSED: /* the gate has counted it */
+        if (connection->group->gate.resets)
+            channel_reset_when_closed(&connection->transfer.channel);
+        connection_end(connection, CLOSE_REFUSED);
+        return;
     case HANDSHAKE_TLS:
         serve_tls_refuse(connection);
         return;
@@ -119,8 +125,9 @@ static void on_handshake_over(enum handshake_outcome outcome, void *argument)
 /* Let a handshake come before the echo. Return 0, or -1 if there is no memory for it. */
 static int begin_handshake(struct connection *connection)
 {
-    connection->handshake = handshake_new(connection->group, &connection->transfer.channel,
-                                          &connection->peer, on_handshake_over, connection);
+    connection->handshake =
+        handshake_new(connection->group, &connection->transfer.channel, &connection->peer,
+                      &connection->known, on_handshake_over, connection);
     return connection->handshake == NULL ? -1 : 0;
 }
 
@@ -141,6 +148,31 @@ struct connection *connection_new(struct connection_group *group, int input_fd, 
     }
     group->count++;
     return connection;
+}
+
+void connection_count_for(struct connection *connection, struct admission_source *known)
+{
+    connection->known = known;
+}
+
+/* Return whom a connection comes from, or NULL if it is a proxy's own, or not known yet. */
+static const union peer *source_of(const struct connection *connection)
+{
+    const struct handshake *handshake = connection->handshake;
+
+    if (connection->group->proxy_versions == 0)
+        return &connection->peer;
+    if (handshake == NULL || handshake_via(handshake) == NULL)
+        return NULL;
+    return handshake_source(handshake);
+}
+
+void connection_recount(struct connection *connection)
+{
+    const union peer *source = source_of(connection);
+
+    if (source != NULL)
+        gate_recount(&connection->group->gate, source, &connection->known);
 }
 
 int connection_start(struct connection *connection, uint64_t id)
@@ -167,6 +199,7 @@ void connection_free(struct connection *connection)
     timeout_cancel(&group->closing, &connection->closing);
     handshake_free(connection->handshake);
     stream_impair_free(connection->impair);
+    gate_let_out(&group->gate, connection->known);
     transfer_fini(&connection->transfer);
     channel_close(&connection->transfer.channel);
     group->count--;

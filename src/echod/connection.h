@@ -41,6 +41,12 @@ int connection_init_group(struct connection_group *group) __attribute__((warn_un
 struct connection *connection_new(struct connection_group *group, int input_fd, int output_fd,
                                   const union peer *peer);
 
+/* Let it count for a source, which gate_lets_in has given, until it is freed. NULL is fine. */
+void connection_count_for(struct connection *connection, struct admission_source *known);
+
+/* Count it for its source under the limits of now, if it is known where it comes from. */
+void connection_recount(struct connection *connection);
+
 /*
  * Begin to echo under this id.
  * Return 0, or -1 with errno if the loop has no memory for it; free the connection then.

@@ -13,6 +13,7 @@
 #include "echod/counters.h"
 #include "echod/deadlines.h"
 #include "echod/echo.h"
+#include "echod/gate.h"
 #include "echod/identify.h"
 #include "echod/impair.h"
 #include "echod/listener_options.h"
@@ -85,6 +86,7 @@ struct connection_group {
     unsigned proxy_versions;                /* of the header that each begins with; 0: with none */
     struct network_list proxy_from;         /* who may send it; empty: anybody */
     struct identify_plan identify;          /* what each is told before its echo, if anything */
+    struct gate gate;                       /* who is let in */
     struct impair impair;                   /* what they do wrong on purpose */
     _Atomic uint64_t *impaired_count; /* connections of the listener that did, of all workers */
     struct tls_context *tls;          /* NULL: they are plain; it outlives the group */

@@ -88,7 +88,7 @@ static void log_closed(const struct connection *connection)
     struct connection_group *group = connection->group;
     struct tls_facts tls;
 
-    if (group->logs < LISTENER_LOG_CLOSED ||
+    if (group->logs < LISTENER_LOG_CLOSED || connection->reason == CLOSE_REFUSED ||
         (connection->is_refused && !log_limiter_passes(&group->tls_failures)))
         return;
     connection_log_closed(&facts, way_of(connection, &tls), connection->reason,

@@ -34,8 +34,9 @@ struct connection {
     uint64_t started_ms; /* clock_now_ms */
     union peer peer;
     struct transfer transfer;
-    struct handshake *handshake;  /* NULL: its listener asks for none */
-    struct stream_impair *impair; /* NULL: it behaves */
+    struct admission_source *known; /* that it counts for, or NULL */
+    struct handshake *handshake;    /* NULL: its listener asks for none */
+    struct stream_impair *impair;   /* NULL: it behaves */
     enum connection_state state;
     enum close_reason reason;         /* from draining on */
     enum close_reason overdue_reason; /* what it becomes if the closing deadline passes */

@@ -26,6 +26,20 @@ static const struct counter_name names[COUNTER_COUNT] = {
     [COUNTER_HANDSHAKES_OVERDUE] =
         {COUNTER_OF_CONNECTIONS, "handshakes_overdue", "handshakes_overdue",
          "Clients that were closed because their header or handshake took too long."},
+    [COUNTER_REFUSED_NETWORK] =
+        {COUNTER_OF_CONNECTIONS, "refused_network", "refused_network",
+         "Clients that were refused because their address is not allowed, or is denied."},
+    [COUNTER_REFUSED_SOURCE_FULL] =
+        {COUNTER_OF_CONNECTIONS, "refused_source_full", "refused_source_full",
+         "Clients that were refused because their source had as many connections as it may."},
+    [COUNTER_REFUSED_SOURCE_RATE] =
+        {COUNTER_OF_CONNECTIONS, "refused_source_rate", "refused_source_rate",
+         "Clients that were refused because their source comes too often."},
+    [COUNTER_REFUSED_RATE] = {COUNTER_OF_CONNECTIONS, "refused_rate", "refused_rate",
+                              "Clients that were refused because too many come in all."},
+    [COUNTER_SOURCES_UNKNOWN] =
+        {COUNTER_OF_CONNECTIONS, "sources_unknown", "sources_unknown",
+         "Clients that were let in without being counted for their source."},
     [COUNTER_IDENTITY_BYTES] = {COUNTER_OF_CONNECTIONS, "identity_out", "identity_out_bytes",
                                 "Bytes of identities that the system has taken."},
     [COUNTER_TLS_HANDSHAKES] = {COUNTER_OF_CONNECTIONS, "tls_handshakes", "tls_handshakes",
@@ -111,6 +125,8 @@ static const struct counter_name names[COUNTER_COUNT] = {
     [COUNTER_ENDED + CLOSE_INVALID] = {COUNTER_OF_ENDS, "bad_proxy_header",
                                        "ended_bad_proxy_header",
                                        "Connections whose PROXY header was wrong, or missing."},
+    [COUNTER_ENDED + CLOSE_REFUSED] = {COUNTER_OF_ENDS, "refused", "ended_refused",
+                                       "Connections whose header names a client that was refused."},
     [COUNTER_ENDED + CLOSE_HANDSHAKE] = {COUNTER_OF_ENDS, "handshake_timeout",
                                          "ended_handshake_timeout",
                                          "Connections whose header or handshake took too long."},

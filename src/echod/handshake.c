@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/network.h"
 #include "base/proxy_header.h"
+#include "echod/gate.h"
 #include "echod/proxy_reader.h"
 
 #include <errno.h>
@@ -21,8 +22,9 @@ struct handshake {
     struct timeout deadline;
     struct proxy_reader reader;
     union peer peer, source;
-    struct proxy_facts *facts; /* for the identity; or NULL */
-    bool has_source;           /* which is not the peer */
+    struct admission_source **known; /* the caller's */
+    struct proxy_facts *facts;       /* for the identity; or NULL */
+    bool has_source;                 /* which is not the peer */
     bool is_overdue;
     const char *error; /* while it is reported */
 };
@@ -148,7 +150,10 @@ static void take_header(struct handshake *handshake, const struct proxy_header *
     handshake->has_source = header->has_addresses;
     if (header->has_addresses)
         handshake->source = peer_make((const struct sockaddr *)&header->source);
-    if (handshake->group->tls != NULL)
+    if (!gate_lets_in(&handshake->group->gate, handshake->has_source ? &handshake->source : NULL,
+                      handshake->known))
+        finish(handshake, HANDSHAKE_REFUSED);
+    else if (handshake->group->tls != NULL)
         start_tls(handshake);
     else
         finish(handshake, HANDSHAKE_DONE);
@@ -248,7 +253,8 @@ void handshake_on_overdue(struct timeout *timeout)
 }
 
 struct handshake *handshake_new(struct connection_group *group, struct channel *channel,
-                                const union peer *peer, handshake_callback *on_over, void *argument)
+                                const union peer *peer, struct admission_source **known,
+                                handshake_callback *on_over, void *argument)
 {
     struct handshake *handshake = calloc(1, sizeof *handshake);
 
@@ -256,6 +262,7 @@ struct handshake *handshake_new(struct connection_group *group, struct channel *
         return NULL;
     handshake->group = group;
     handshake->channel = channel;
+    handshake->known = known;
     handshake->on_over = on_over;
     handshake->argument = argument;
     handshake->peer = *peer;

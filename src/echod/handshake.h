@@ -20,6 +20,7 @@ enum handshake_outcome {
     HANDSHAKE_ENDED,     /* the client said FIN before its first byte */
     HANDSHAKE_INVALID,   /* handshake_error says what is wrong with its header */
     HANDSHAKE_UNTRUSTED, /* no header is taken from its address, by --listen's proxy-from */
+    HANDSHAKE_REFUSED,   /* the gate does not let in whom its header names */
     HANDSHAKE_TLS,       /* that of TLS failed, and handshake_error says why */
     HANDSHAKE_OVERDUE,   /* it took longer than --handshake-timeout */
     HANDSHAKE_FAILED,    /* errno says why: an error of the socket, or ENOMEM */
@@ -30,12 +31,13 @@ typedef void handshake_callback(enum handshake_outcome outcome, void *argument);
 
 /*
  * Begin on a channel that stays the caller's; `peer` is who is connected to it. No byte behind the
- * handshake is taken from its socket. The caller frees the handshake first.
+ * handshake is taken from its socket. Where a header says for whom that is, the group's gate is
+ * asked, and `known` gets what the caller hands back to it. The caller frees the handshake first.
  * Return NULL with errno ENOMEM.
  */
 struct handshake *handshake_new(struct connection_group *group, struct channel *channel,
-                                const union peer *peer, handshake_callback *on_over,
-                                void *argument);
+                                const union peer *peer, struct admission_source **known,
+                                handshake_callback *on_over, void *argument);
 
 /* Tell it that the channel's socket can be read or written, as long as it lasts. */
 void handshake_on_socket(struct handshake *handshake);

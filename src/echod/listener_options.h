@@ -9,6 +9,7 @@
 #include "base/address.h"
 #include "base/error.h"
 #include "base/network.h"
+#include "echod/admission_options.h"
 #include "echod/impair.h"
 #include "echod/privileges.h"
 #include "echod/tls_options.h"
@@ -46,7 +47,8 @@ struct listener_options {
     uint64_t low_water_bytes; /* SETTING_AUTO: see listener_options_low_water_bytes */
     uint64_t max_connections; /* of this listener; SETTING_AUTO: only the global limit counts */
 
-    struct tls_options tls; /* of one that speaks TLS */
+    struct admission_options admission; /* who may come in */
+    struct tls_options tls;             /* of one that speaks TLS */
 
     /* Sockets. */
     uint64_t backlog;

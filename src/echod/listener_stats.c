@@ -2,11 +2,14 @@
 
 #include "echod/listener_stats.h"
 
+#include "echod/admission_options.h"
+
 #include <errno.h>
 #include <stdalign.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Return what is counted of an endpoint's listener, or NULL. */
 static struct listener_stats *find(const struct listener_stats_list *list,
@@ -30,7 +33,17 @@ static struct listener_stats **end_of(struct listener_stats_list *list)
     return end;
 }
 
-/* Begin to count an endpoint's listener. Return 0, or -1 with errno ENOMEM. */
+/* Make what lets clients in. Return NULL with errno. */
+static struct admission *make_admission(void)
+{
+    struct source_seed seed;
+
+    if (getentropy(seed.words, sizeof seed.words) < 0)
+        return NULL;
+    return admission_new(&seed);
+}
+
+/* Begin to count an endpoint's listener. Return 0, or -1 with errno. */
 static int add(struct listener_stats_list *list, const struct endpoint *endpoint)
 {
     /* A multiple of the alignment, as aligned_alloc wants it, since struct counters is one. */
@@ -43,6 +56,10 @@ static int add(struct listener_stats_list *list, const struct endpoint *endpoint
     memset(stats, 0, size);
     (void)snprintf(stats->label, sizeof stats->label, "%s", endpoint_label(endpoint));
     stats->is_of_datagrams = endpoint->kind == ENDPOINT_DATAGRAM;
+    if (!stats->is_of_datagrams && (stats->admission = make_admission()) == NULL) {
+        free(stats);
+        return -1;
+    }
     *end_of(list) = stats;
     return 0;
 }
@@ -53,8 +70,28 @@ static void free_from(struct listener_stats **link)
         struct listener_stats *stats = *link;
 
         *link = stats->next;
+        admission_free(stats->admission);
         free(stats);
     }
+}
+
+/* Take the memory that an endpoint's limits need. Return 0, or -1 with errno ENOMEM. */
+static int reserve(const struct listener_stats *stats, const struct endpoint *endpoint)
+{
+    const struct admission_limits limits =
+        admission_options_limits(&endpoint->next_options.admission);
+
+    if (stats->admission == NULL || !admission_limits_sources(&limits))
+        return 0;
+    return admission_reserve(stats->admission);
+}
+
+/* Find what is counted of an endpoint's listener, or begin to count. Return 0, or -1 with errno. */
+static int prepare(struct listener_stats_list *list, const struct endpoint *endpoint)
+{
+    if (find(list, endpoint) == NULL && add(list, endpoint) < 0)
+        return -1;
+    return reserve(find(list, endpoint), endpoint);
 }
 
 int listener_stats_find(struct listener_stats_list *list, struct endpoint_list *endpoints)
@@ -62,9 +99,11 @@ int listener_stats_find(struct listener_stats_list *list, struct endpoint_list *
     struct listener_stats **added = end_of(list);
 
     for (size_t i = 0; i < endpoints->count; i++) {
-        if (find(list, &endpoints->items[i]) == NULL && add(list, &endpoints->items[i]) < 0) {
+        if (prepare(list, &endpoints->items[i]) < 0) {
+            const int failure = errno;
+
             free_from(added); /* of a listener that never comes there is nothing to tell */
-            errno = ENOMEM;
+            errno = failure;
             return -1;
         }
     }

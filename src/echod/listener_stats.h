@@ -9,6 +9,7 @@
 #define ECHOD_LISTENER_STATS_H
 
 #include "base/address.h"
+#include "echod/admission.h"
 #include "echod/counters.h"
 #include "echod/endpoint.h"
 
@@ -21,9 +22,10 @@ struct listener_stats {
     struct listener_stats *next;
     char label[ADDRESS_TEXT_SIZE]; /* the name, or else the address */
     bool is_of_datagrams;
-    _Atomic uint64_t open;     /* connections, of all workers */
-    _Atomic uint64_t max;      /* that there may be */
-    _Atomic uint64_t impaired; /* connections that were accepted to misbehave: their ordinals */
+    _Atomic uint64_t open;       /* connections, of all workers */
+    _Atomic uint64_t max;        /* that there may be */
+    _Atomic uint64_t impaired;   /* connections that were accepted to misbehave: their ordinals */
+    struct admission *admission; /* who may come in, of all workers; NULL for datagrams */
     struct counters by_worker[];
 };
 
@@ -35,8 +37,8 @@ struct listener_stats_list {
 
 /*
  * Give each endpoint what is counted of its listener, or begin to count; it stays where it is for
- * as long as the list. Of an endpoint that has a next name, it is that one's. Return 0, or -1 with
- * errno ENOMEM, and nothing has changed.
+ * as long as the list. Of an endpoint that has a next name, it is that one's. Memory that
+ * its limits need is taken as well. Return 0, or -1 with errno, and nothing has changed.
  */
 int listener_stats_find(struct listener_stats_list *list, struct endpoint_list *endpoints)
     __attribute__((warn_unused_result));

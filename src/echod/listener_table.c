@@ -2,6 +2,7 @@
 
 #include "echod/listener_table.h"
 
+#include "echod/admission_options.h"
 #include "echod/listener_options.h"
 #include "echod/listener_values.h"
 #include "echod/tls_options.h"
@@ -24,6 +25,7 @@
 
 static const char *const logs[] = {"off", "closed", "all", NULL};      /* enum listener_log */
 static const char *const proxies[] = {"off", "v1", "v2", "any", NULL}; /* enum listener_proxy */
+static const char *const refusals[] = {"reset", "close", NULL};        /* enum admission_refusal */
 static const char *const client_auths[] = {"auto", "off", "request", "require", NULL};
 static const char *const tls_mins[] = {"1.2", "1.3", NULL};           /* enum tls_min */
 static const char *const identities[] = {"off",  "line",      "json", /* enum listener_identify */
@@ -108,6 +110,68 @@ static const struct listener_row table[] = {
       .maximum = 65535,
       .help = "clients that may wait to be accepted, as far as the system allows"},
      TCP | UNIX},
+    {{.name = "accept-rate",
+      .type = SETTING_PARSED,
+      MEMBER(admission.accept_rate),
+      .argument = "N/s",
+      .parse = listener_parse_rate,
+      .section = "Who may come in, instead of the global settings:",
+      .help = "let in no more clients than this: 0.5/s, 300/m, 5k/s; 0: without limit (default: "
+              "0)"},
+     ACCEPTED},
+    {{.name = "accept-rate-per-source",
+      .type = SETTING_PARSED,
+      MEMBER(admission.accept_rate_per_source),
+      .argument = "N/s",
+      .parse = listener_parse_rate,
+      .help = "let in no more clients than this from each source; 0: without limit (default: 0)"},
+     ACCEPTED},
+    {{.name = "max-connections-per-source",
+      .type = SETTING_COUNT,
+      MEMBER(admission.max_connections_per_source),
+      .argument = "N",
+      .maximum = 100000000,
+      .help = "refuse a client whose source has this many connections here; 0: without limit "
+              "(default: 0)"},
+     ACCEPTED},
+    {{.name = "source-prefix-v4",
+      .type = SETTING_COUNT,
+      MEMBER(admission.source_prefix_v4),
+      .argument = "BITS",
+      .minimum = 1,
+      .maximum = 32,
+      .help = "IPv4 addresses with so many bits in common are one source (default: 32)"},
+     ACCEPTED},
+    {{.name = "source-prefix-v6",
+      .type = SETTING_COUNT,
+      MEMBER(admission.source_prefix_v6),
+      .argument = "BITS",
+      .minimum = 1,
+      .maximum = 128,
+      .help = "IPv6 addresses with so many bits in common are one source (default: 64)"},
+     ACCEPTED},
+    {{.name = "allow",
+      .type = SETTING_PARSED,
+      MEMBER(admission.allow),
+      .argument = "CIDR[;CIDR]",
+      .parse = listener_parse_networks,
+      .help = "refuse clients from elsewhere: up to 16 networks or addresses, "
+              "10.0.0.0/8;2001:db8::1 (default: everybody may come)"},
+     ACCEPTED},
+    {{.name = "deny",
+      .type = SETTING_PARSED,
+      MEMBER(admission.deny),
+      .argument = "CIDR[;CIDR]",
+      .parse = listener_parse_networks,
+      .help = "refuse clients from there, also where they are allowed (default: nobody)"},
+     ACCEPTED},
+    {{.name = "refuse-with",
+      .type = SETTING_CHOICE,
+      MEMBER(admission.refuse_with),
+      .argument = "reset|close",
+      .choices = refusals,
+      .help = "reset or close the connection of a client that is refused (default: reset)"},
+     ACCEPTED},
     {{.name = "identify",
       .type = SETTING_CHOICE,
       MEMBER(identify),
@@ -425,6 +489,8 @@ static const struct listener_row table[] = {
       .help = "cut this share of the answers (default: 0%)"},
      UDP | PASSED},
 };
+
+_Static_assert(sizeof table / sizeof table[0] <= 64, "listener_options has a bit for each row");
 
 const struct listener_row *listener_table(void)
 {

@@ -4,6 +4,8 @@
 
 #include "base/clock.h"
 #include "base/descriptor.h"
+#include "echod/admission.h"
+#include "echod/admission_options.h"
 #include "echod/socket_options.h"
 #include "echod/timers.h"
 
@@ -38,6 +40,16 @@ static void pause_or_resume(struct client_listener *listener)
         listener_pause(listener->listener);
     else if (was_paused)
         listener_resume(listener->listener);
+}
+
+/* Set those of the next options of its endpoint, which all workers have together. */
+static void set_limits(struct client_listener *listener, const struct endpoint *endpoint)
+{
+    const struct listener_options *options = &endpoint->next_options;
+    const struct admission_limits limits = admission_options_limits(&options->admission);
+
+    atomic_store(&listener->stats->max, options->max_connections);
+    admission_set_limits(listener->stats->admission, &limits);
 }
 
 /* Of another worker's clients no one tells: look now and then. */
@@ -171,7 +183,7 @@ int listeners_add(struct listeners *listeners, struct endpoint *endpoint)
     }
     if (listeners->cpu >= 0 && endpoint->is_group)
         prefer_clients_of(*fd, listeners->cpu);
-    atomic_store(&listener->stats->max, endpoint->next_options.max_connections);
+    set_limits(listener, endpoint);
     listeners->first = listener;
     *fd = -1; /* the listener's now */
     return 0;
@@ -253,7 +265,7 @@ static int change(struct client_listener *listener, const struct endpoint *endpo
     listener->group = group;
     listener->stats = endpoint->stats;
     listener_set_name(listener->listener, listener->stats->label, counters_of(listener));
-    atomic_store(&listener->stats->max, endpoint->next_options.max_connections);
+    set_limits(listener, endpoint);
     if (!endpoint->is_passed)
         change_socket(listener, endpoint);
     return 0;

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/settings.h"
+#include "echod/admission_options.h"
 #include "echod/listen.h"
 #include "echod/pidfile.h"
 #include "echod/privileges.h"
@@ -55,6 +56,8 @@ struct options {
     uint64_t low_water_bytes; /* SETTING_AUTO: see listener_options_low_water_bytes */
     uint64_t max_queued_bytes;
     uint64_t udp_receive_buffer_bytes; /* SETTING_AUTO: up to 4 MiB, as far as the system allows */
+
+    struct admission_options admission; /* of each listener */
 
     uint64_t handshake_timeout_ms;
     uint64_t write_timeout_ms;

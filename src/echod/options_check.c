@@ -56,6 +56,7 @@ struct listener_options options_listener_defaults(const struct options *options)
         .low_water_bytes = options->low_water_bytes,
         .handshake_timeout_ms = options->handshake_timeout_ms,
         .backlog = options->backlog,
+        .admission = options->admission,
         .receive_buffer_bytes = options->udp_receive_buffer_bytes,
         .tls = options->tls,
     };

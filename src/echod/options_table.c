@@ -2,6 +2,8 @@
 
 #include "echod/options_table.h"
 
+#include "echod/admission_options.h"
+#include "echod/listener_values.h"
 #include "echod/tls_options.h"
 
 #include <stddef.h>
@@ -16,6 +18,7 @@ static const char *const log_targets[] = {"stderr", "syslog", NULL};
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
 
+static const char *const refusals[] = {"reset", "close", NULL}; /* enum admission_refusal */
 static const char *const client_auths[] = {"auto", "off", "request", "require", NULL};
 static const char *const tls_mins[] = {"1.2", "1.3", NULL};
 
@@ -138,6 +141,86 @@ static const struct setting table[] = {
         .has_auto = true,
         .help = "what may wait to be received by a udp:// socket, or auto: what the system allows, "
                 "up to 4MiB",
+    },
+    {
+        .name = "accept-rate",
+        .section = "Who may come in, by each listener:",
+        .type = SETTING_PARSED,
+        .offset = offsetof(struct options, admission.accept_rate),
+        .argument = "N/s",
+        .fallback = "0",
+        .parse = listener_parse_rate,
+        .format = admission_format_rate,
+        .help = "let in no more clients than this through each listener: 0.5/s, 300/m, 5k/s; 0: "
+                "without limit",
+    },
+    {
+        .name = "accept-rate-per-source",
+        .type = SETTING_PARSED,
+        .offset = offsetof(struct options, admission.accept_rate_per_source),
+        .argument = "N/s",
+        .fallback = "0",
+        .parse = listener_parse_rate,
+        .format = admission_format_rate,
+        .help = "and no more than this from each source; 0: without limit",
+    },
+    {
+        .name = "max-connections-per-source",
+        .type = SETTING_COUNT,
+        .offset = offsetof(struct options, admission.max_connections_per_source),
+        .argument = "N",
+        .fallback = "0",
+        .maximum = 100000000,
+        .help = "refuse a client whose source has this many connections by the same listener; 0: "
+                "without limit",
+    },
+    {
+        .name = "source-prefix-v4",
+        .type = SETTING_COUNT,
+        .offset = offsetof(struct options, admission.source_prefix_v4),
+        .argument = "BITS",
+        .fallback = "32",
+        .minimum = 1,
+        .maximum = 32,
+        .help = "IPv4 addresses that have so many bits in common are one source",
+    },
+    {
+        .name = "source-prefix-v6",
+        .type = SETTING_COUNT,
+        .offset = offsetof(struct options, admission.source_prefix_v6),
+        .argument = "BITS",
+        .fallback = "64",
+        .minimum = 1,
+        .maximum = 128,
+        .help = "IPv6 addresses that have so many bits in common are one source",
+    },
+    {
+        .name = "allow",
+        .type = SETTING_PARSED,
+        .offset = offsetof(struct options, admission.allow),
+        .argument = "CIDR[;CIDR]",
+        .parse = listener_parse_networks,
+        .format = admission_format_networks,
+        .help = "refuse clients from elsewhere: up to 16 networks or addresses, "
+                "10.0.0.0/8;2001:db8::1",
+    },
+    {
+        .name = "deny",
+        .type = SETTING_PARSED,
+        .offset = offsetof(struct options, admission.deny),
+        .argument = "CIDR[;CIDR]",
+        .parse = listener_parse_networks,
+        .format = admission_format_networks,
+        .help = "refuse clients from there, also where they are allowed",
+    },
+    {
+        .name = "refuse-with",
+        .type = SETTING_CHOICE,
+        .offset = offsetof(struct options, admission.refuse_with),
+        .argument = "reset|close",
+        .fallback = "reset",
+        .choices = refusals,
+        .help = "how a client is told that it is refused: the connection is reset, or closed",
     },
     {
         .name = "handshake-timeout",

@@ -1,7 +1,7 @@
 /*
  * source_key: who counts as one source: an IPv4 address or an IPv6 network, as a key of tables.
  * Pure: knows addresses, but keeps none.
- * Called by source_rate.
+ * Called by source_rate and admission.
  */
 #ifndef ECHOD_SOURCE_KEY_H
 #define ECHOD_SOURCE_KEY_H

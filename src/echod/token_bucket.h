@@ -1,7 +1,7 @@
 /*
  * token_bucket: how often something may happen in a second.
  * Pure: knows no clock, and not what happens.
- * Called by source_rate.
+ * Called by source_rate and admission.
  */
 #ifndef ECHOD_TOKEN_BUCKET_H
 #define ECHOD_TOKEN_BUCKET_H

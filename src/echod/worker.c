@@ -98,7 +98,7 @@ static int on_client(struct client_listener *listener, int fd, const struct sock
     struct worker *worker = owner;
     const union peer peer = peer_make(address);
 
-    return clients_serve(&worker->clients, listener->group, fd, fd, &peer) == 0 ? -1 : 0;
+    return clients_accept(&worker->clients, listener->group, fd, &peer);
 }
 
 /* --- Datagrams ------------------------------------------------------------------------------- */
@@ -209,6 +209,7 @@ static void change(void *argument)
     const int status = change_endpoints(worker);
 
     client_group_list_sweep(&worker->clients.groups); /* no callback of theirs is under way */
+    clients_recount(&worker->clients);
     listeners_update(&worker->listeners);
     worker->is_changing = status == 0;
     if (status < 0)

@@ -12,12 +12,14 @@ import harness
 SHIPPED = os.path.join(harness.HERE, "../../packaging/echod.conf.in")
 DEFAULTS = ["listen tcp://127.0.0.1:13265", "backlog 4096", "workers 1", "max-connections auto",
             "high-water 256KiB", "low-water auto", "max-queued 256MiB", "udp-receive-buffer auto",
+            "accept-rate 0", "accept-rate-per-source 0", "max-connections-per-source 0",
+            "source-prefix-v4 32", "source-prefix-v6 64", "refuse-with reset",
             "handshake-timeout 10s", "write-timeout 30s",
             "idle-timeout 0", "lifetime 0", "linger-timeout 2s", "drain-timeout 5s",
             "client-auth auto", "tls-min 1.2",
             "pin-workers no", "no-shortcuts no", "log-target stderr", "log-level info",
             "log-format text"]
-UNSET = ["cert", "key", "client-ca", "alpn", "ciphers", "user", "group", "pid-file"]
+UNSET = ["allow", "deny", "cert", "key", "client-ca", "alpn", "ciphers", "user", "group", "pid-file"]
 OTHERS = """\
 listen tcp://[::1]:7
 listen "unix:///run/a b#\\"\\\\"
@@ -29,6 +31,14 @@ high-water 1234567
 low-water 1MiB
 max-queued 1GiB
 udp-receive-buffer 1024KiB
+accept-rate 5k
+accept-rate-per-source 1/m
+max-connections-per-source 7
+source-prefix-v4 24
+source-prefix-v6 56
+allow 10.0.0.0/8;::1/128
+deny 10.1.2.3
+refuse-with close
 handshake-timeout 0.5
 write-timeout 1m30s
 idle-timeout 1d2h3m4s5ms
@@ -226,7 +236,9 @@ class CheckTest(ConfigTestCase):
             "listen tcp://[::1]:7", 'listen "unix:///run/a b#\\"\\\\"', "listen tcp://localhost:8",
             "backlog 17", "workers auto", "max-connections 9", "high-water 1234567",
             "low-water 1MiB", "max-queued 1GiB", "udp-receive-buffer 1MiB",
-            "handshake-timeout 500ms", "write-timeout 1m30s",
+            "accept-rate 5000/s", "accept-rate-per-source 1/m", "max-connections-per-source 7",
+            "source-prefix-v4 24", "source-prefix-v6 56", "allow 10.0.0.0/8;::1", "deny 10.1.2.3",
+            "refuse-with close", "handshake-timeout 500ms", "write-timeout 1m30s",
             "idle-timeout 1d2h3m4s5ms", "lifetime 250ms", "linger-timeout 0", "drain-timeout 9s",
             "cert a.pem;b.pem", 'key "a b.key;c"', "client-ca ca.pem", "client-auth request",
             "tls-min 1.3", "alpn h2;http/1.1", "ciphers HIGH:!aNULL",

@@ -232,7 +232,8 @@ class FailedAllocations(harness.TestCase):
                   "listen tcp://localhost:0,name=named"]
         after = [f"listen {TCP},idle-timeout=5m", f"listen {OTHER_TCP}", "workers 2",
                  f"listen unix://{self.directory}/s", "listen tcp://localhost:0",
-                 "listen udp://127.0.0.1:0", "idle-timeout 2h", "max-connections 100"]
+                 "listen udp://127.0.0.1:0", "idle-timeout 2h", "max-connections 100",
+                 "max-connections-per-source 50"]
         self.configure(*before)
         with self.start(config=self.config, listen=None, ready=1) as echod:
             client = echod.connect()

@@ -125,6 +125,8 @@ class MistakeTest(harness.TestCase):
         """A number that is too small or too large is answered with the range."""
         for name, value in (("backlog", "0"), ("backlog", "65536"), ("workers", "0"),
                             ("workers", "1025"), ("max-connections", "0"), ("high-water", "0"),
+                            ("source-prefix-v4", "0"), ("source-prefix-v4", "33"),
+                            ("source-prefix-v6", "129"),
                             ("high-water", "2GiB"), ("low-water", "2GiB"), ("max-queued", "0"),
                             ("max-queued", "2048TiB"), ("idle-timeout", "366d")):
             self.expect_usage_error(f"--{name}", value, names=[f"--{name}", f'"{value}"', " to "])

@@ -110,7 +110,7 @@ static uint64_t serve_one(void)
     const int fd = new_socket();
     const union peer peer = peer_make(&(const struct sockaddr){.sa_family = AF_UNIX});
 
-    return clients_serve(&scene.clients, scene.group, fd, fd, &peer);
+    return clients_serve(&scene.clients, scene.group, fd, fd, &peer, NULL);
 }
 
 static bool has_gone(void *argument)
@@ -124,6 +124,37 @@ static void expect_open(unsigned count)
     ck_assert_uint_eq(atomic_load(&scene.limit.open), count);
     ck_assert_uint_eq(atomic_load(&stats()->open), count);
 }
+
+/* Let a client come from an address. */
+static int accept_one(void)
+{
+    const struct sockaddr_in address = support_loopback(5000);
+    const union peer peer = peer_make((const struct sockaddr *)&address);
+
+    return clients_accept(&scene.clients, scene.group, new_socket(), &peer);
+}
+
+START_TEST(a_client_counts_for_its_source_from_its_beginning_to_its_end)
+{
+    const struct admission_limits limits = {.connections_per_source = 1, .prefixes = {32, 64}};
+    unsigned one = 1;
+
+    ck_assert_int_eq(admission_reserve(stats()->admission), 0);
+    admission_set_limits(stats()->admission, &limits);
+    support_memory_fail(1, 1);
+    ck_assert_int_eq(accept_one(), -1); /* it is not served, and does not count */
+    support_memory_fail(0, 0);
+    ck_assert_int_eq(accept_one(), 0);
+    expect_open(1);
+    ck_assert_int_eq(accept_one(), 0); /* it is refused */
+    expect_open(1);
+    ck_assert_uint_eq(counters_get(&stats()->by_worker[WORKER], COUNTER_REFUSED_SOURCE_FULL), 1);
+    support_close(&scene.ends[1]);
+    support_loop_until(has_gone, &one);
+    ck_assert_int_eq(accept_one(), 0);
+    expect_open(1);
+}
+END_TEST
 
 START_TEST(clients_count_as_long_as_they_are_there)
 {
@@ -232,6 +263,7 @@ int main(void)
 
     tcase_add_checked_fixture(clients, setup, teardown);
     tcase_add_test(clients, clients_count_as_long_as_they_are_there);
+    tcase_add_test(clients, a_client_counts_for_its_source_from_its_beginning_to_its_end);
     tcase_add_test(clients, a_client_that_there_is_no_memory_for_leaves_nothing);
     tcase_add_test(clients, all_are_ended_together);
     tcase_add_test(clients, the_end_of_one_that_was_passed_is_told);

@@ -57,7 +57,10 @@ START_TEST(every_option_is_read)
     parse("name=a.b_c-9,log=closed,idle-timeout=1h,lifetime=2m,write-timeout=3,high-water=2KiB,"
           "low-water=1KiB,max-connections=6,backlog=7,keepalive=90,user-timeout=1s,nodelay=off,"
           "fastopen=8,v6only=no,device=eth0,mark=9,freebind,proxy=v2,"
-          "proxy-from=10.0.0.0/8;2001:db8::/32;127.0.0.1,handshake-timeout=4s",
+          "proxy-from=10.0.0.0/8;2001:db8::/32;127.0.0.1,handshake-timeout=4s,"
+          "accept-rate=300/m,accept-rate-per-source=0.5/s,max-connections-per-source=8,"
+          "source-prefix-v4=24,source-prefix-v6=56,allow=10.0.0.0/8;::1,deny=10.0.0.1,"
+          "refuse-with=close",
           ADDRESS_TCP);
     ck_assert_str_eq(options.name, "a.b_c-9");
     ck_assert_uint_eq(options.log, LISTENER_LOG_CLOSED);
@@ -80,6 +83,14 @@ START_TEST(every_option_is_read)
     ck_assert_uint_eq(options.proxy_from.count, 3);
     ck_assert_uint_eq(options.proxy_from.items[1].prefix_length, 32);
     ck_assert_uint_eq(options.handshake_timeout_ms, 4000);
+    ck_assert_double_eq_tol(options.admission.accept_rate, 5, 1e-9);
+    ck_assert_double_eq_tol(options.admission.accept_rate_per_source, 0.5, 1e-9);
+    ck_assert_uint_eq(options.admission.max_connections_per_source, 8);
+    ck_assert_uint_eq(options.admission.source_prefix_v4, 24);
+    ck_assert_uint_eq(options.admission.source_prefix_v6, 56);
+    ck_assert_uint_eq(options.admission.allow.count, 2);
+    ck_assert_uint_eq(options.admission.deny.count, 1);
+    ck_assert_uint_eq(options.admission.refuse_with, ADMISSION_REFUSAL_CLOSE);
 }
 END_TEST
 

@@ -262,6 +262,35 @@ static const struct {
     {"1/", 0, EINVAL},   {"-1/s", 0, EINVAL},
 };
 
+/* What is written is read back as the same. */
+static const struct {
+    const char *text, *written;
+} written_rates[] = {
+    {"0", "0"},
+    {"1000", "1000/s"},
+    {"0.5/s", "0.5/s"},
+    {"30/m", "0.5/s"},
+    {"1/m", "1/m"},
+    {"7200/h", "2/s"},
+    {"1/h", "1/h"},
+    {"0.1/h", "0.1/h"},
+    {"1.5M", "1500000/s"},
+    {"100/m", "100/m"},
+    {"0.000001/s", "0.000001/s"},
+    {"1000M", "1000000000/s"},
+};
+
+START_TEST(a_rate_is_written)
+{
+    char text[UNITS_TEXT_SIZE];
+    double rate = -1;
+
+    ck_assert_int_eq(units_parse_rate(written_rates[_i].text, &rate), 0);
+    units_format_rate(rate, text);
+    ck_assert_str_eq(text, written_rates[_i].written);
+}
+END_TEST
+
 START_TEST(an_interval_is_read_or_refused)
 {
     check_form(units_parse_interval, &intervals[_i]);
@@ -424,6 +453,7 @@ static Suite *units_suite(void)
     tcase_add_loop_test(parse, a_duration_is_read_or_refused, 0, COUNT_OF(durations));
     tcase_add_loop_test(parse, an_interval_is_read_or_refused, 0, COUNT_OF(intervals));
     tcase_add_loop_test(parse, a_rate_is_read_or_refused, 0, COUNT_OF(rates));
+    tcase_add_loop_test(parse, a_rate_is_written, 0, COUNT_OF(written_rates));
     tcase_add_loop_test(parse, a_percent_is_read_or_refused, 0, COUNT_OF(percents));
     tcase_add_test(format, an_interval_is_written_from_large_to_small);
     tcase_add_loop_test(format, a_size_is_written_with_the_largest_unit_that_divides_it, 0,
