@@ -36,9 +36,9 @@ const struct wire_kind *wire_plain(void);
 
 /*
  * Return the kind that speaks TLS 1.3, with a suite that every server has and these groups, and
- * believes any certificate. The process ignores SIGPIPE from then on. With `resumes`, a wire that is
- * opened again offers the session of its last connection. Return NULL if OpenSSL fails, or knows no
- * such group. Only where there is OpenSSL.
+ * believes any certificate. The process ignores SIGPIPE from then on. With `resumes`, a wire that
+ * is opened again offers the session of its last connection. Return NULL if OpenSSL fails, or knows
+ * no such group. Only where there is OpenSSL.
  */
 const struct wire_kind *wire_tls(bool resumes, const char *groups);
 
