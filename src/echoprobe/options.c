@@ -508,6 +508,11 @@ bool options_ask_for_plugin(int argument_count, char *arguments[])
     return false;
 }
 
+bool options_have_no_echo(const struct options *options)
+{
+    return options->identify && options->target.scheme == ADDRESS_UDP;
+}
+
 const char *options_check(const struct options *options)
 {
     if (options->half_close)

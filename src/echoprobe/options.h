@@ -85,6 +85,9 @@ void options_free(struct options *options);
 /* Tell whether a command line that could not be read asks for the convention of plugins. */
 bool options_ask_for_plugin(int argument_count, char *arguments[]);
 
+/* Tell whether answers are identities alone, which do not tell what they answer. */
+bool options_have_no_echo(const struct options *options);
+
 /* Return the name of the check that is asked for, without dashes, or NULL. */
 const char *options_check(const struct options *options);
 

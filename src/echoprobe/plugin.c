@@ -154,6 +154,8 @@ int plugin_print_messages(const struct options *options, const char *peer,
         (void)printf("; %s: ", fault_name(first->kind));
         print_text(first->text);
     }
+    if (options_have_no_echo(options) && tally_is_uncertain(tally))
+        (void)fputs("; identities do not tell what they answer: uncertain", stdout);
     print_ending(options, certificate);
     if (tally->received > 0)
         (void)printf(" | rtt=%.6fs", (double)median_ns(tally) / 1e9);

@@ -345,7 +345,7 @@ void report_interim(struct report *report, const struct tally *tally, uint64_t e
 {
     clear_line(report);
     print_time(report, stderr);
-    summary_print_interim(stderr, tally, elapsed_ns);
+    summary_print_interim(stderr, report->options, tally, elapsed_ns);
 }
 
 void report_interim_check(struct report *report, uint64_t elapsed_ns)

@@ -257,6 +257,8 @@ void report_json_messages(const struct report_json *json, const struct tally *ta
     print_rtt(tally);
     (void)fputs(", ", stdout);
     print_histogram(&tally->rtt_ns);
+    if (options_have_no_echo(options))
+        (void)printf(", \"uncertain\": %s", tally_is_uncertain(tally) ? "true" : "false");
     print_backends(json->backends);
     if (json->error != NULL) {
         (void)fputs(", \"error\": ", stdout);

@@ -141,13 +141,11 @@ static void print_round_trips(FILE *stream, const struct tally *tally)
 }
 
 /* An answer to one that is lost, or a second one, counts for another that is under way. */
-static void print_doubts(const struct options *options, const struct tally *tally)
+static void print_doubts(FILE *stream, const struct options *options, const struct tally *tally)
 {
-    const uint64_t known = tally->unsent + tally->faults[FAULT_REFUSED]; /* lost for sure */
-
-    if (options->identify && options->target.scheme == ADDRESS_UDP &&
-        (tally->lost > known || tally->duplicated > 0))
-        (void)puts("identities do not tell what they answer: times and loss are uncertain");
+    if (options_have_no_echo(options) && tally_is_uncertain(tally))
+        (void)fputs("identities do not tell what they answer: times and loss are uncertain\n",
+                    stream);
 }
 
 static void print_handshakes(FILE *stream, const struct tally *tally)
@@ -285,17 +283,19 @@ void summary_print(const struct options *options, const char *name, const struct
     print_closed(tally);
     print_handshakes(stdout, tally);
     print_round_trips(stdout, tally);
-    print_doubts(options, tally);
+    print_doubts(stdout, options, tally);
     if (backends != NULL)
         summary_print_backends(options, backends);
     if (options->is_load)
         print_load(options, tally, elapsed_ns);
 }
 
-void summary_print_interim(FILE *stream, const struct tally *tally, uint64_t elapsed_ns)
+void summary_print_interim(FILE *stream, const struct options *options, const struct tally *tally,
+                           uint64_t elapsed_ns)
 {
     (void)fprintf(stream, "after %.1f s: ", seconds(elapsed_ns));
     print_counts(stream, tally);
     print_handshakes(stream, tally);
     print_round_trips(stream, tally);
+    print_doubts(stream, options, tally);
 }

@@ -26,7 +26,8 @@ void summary_print(const struct options *options, const char *name, const struct
 void summary_print_backends(const struct options *options, const struct backends *backends);
 
 /* Print how a run goes: counts and round trips up to now. */
-void summary_print_interim(FILE *stream, const struct tally *tally, uint64_t elapsed_ns);
+void summary_print_interim(FILE *stream, const struct options *options, const struct tally *tally,
+                           uint64_t elapsed_ns);
 
 /* Write a number with a unit and a prefix of powers of 1000: "3.53 MB/s". */
 void summary_format_per_second(double number, const char *unit, char text[SUMMARY_TEXT_SIZE]);

@@ -33,6 +33,13 @@ void tally_merge(struct tally *tally, const struct tally *other)
     tally->jitter_count += other->jitter_count;
 }
 
+bool tally_is_uncertain(const struct tally *tally)
+{
+    const uint64_t known = tally->unsent + tally->faults[FAULT_REFUSED]; /* lost for sure */
+
+    return tally->lost > known || tally->duplicated > 0;
+}
+
 double tally_per_second(const struct tally *tally, uint64_t elapsed_ns)
 {
     return elapsed_ns == 0 ? 0 : (double)tally->received * 1e9 / (double)elapsed_ns;

@@ -10,6 +10,7 @@
 #include "base/histogram.h"
 #include "echoprobe/fault.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* One of zeros is empty. */
@@ -33,6 +34,12 @@ struct tally {
 
 /* Add what another has counted. */
 void tally_merge(struct tally *tally, const struct tally *other);
+
+/*
+ * Where an answer does not tell which message it answers: tell whether one may have counted for
+ * another, since one was lost and may have come late, or was answered twice.
+ */
+bool tally_is_uncertain(const struct tally *tally);
 
 /* Return how many messages were received in a second. */
 double tally_per_second(const struct tally *tally, uint64_t elapsed_ns);

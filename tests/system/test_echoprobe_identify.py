@@ -174,6 +174,27 @@ class DatagramTest(harness.ProbeTestCase):
         self.assertIn("unidentified: an answer of 1024 bytes is no identity: the service may echo",
                       result.output)
 
+    def test_what_is_uncertain_is_said(self):
+        """One answer of three comes, and nobody knows to which."""
+        def answer(server, _, client, number):
+            if number == 1:
+                server.sendto(IDENTITY, client)
+
+        def answer_all(server, _, client, number):
+            server.sendto(IDENTITY, client)
+
+        doubt = "identities do not tell what they answer: "
+        arguments = ("--identify", "-c", "3", "-i", "1ms", "-W", "200ms")
+        self.expect(UdpServer(answer), arguments, rf"(?m)^{doubt}times and loss are uncertain$")
+        self.expect(UdpServer(answer), (*arguments, "--json"), '"uncertain": true, "identity": "echod=1')
+        self.expect(UdpServer(answer), (*arguments, "--plugin"), f"no answer within 200ms; {doubt}uncertain")
+        for more in ((), ("--json",), ("--plugin",)):
+            with UdpServer(answer_all) as server:
+                result = probe(*arguments[:-1], "1m", *more, server.address)
+            self.assertEqual(result.status, 0, result.text)
+            self.assertNotIn("answer: ", result.output)
+            self.assertEqual('"uncertain": false' in result.output, more == ("--json",))
+
     def test_who_does_not_ask_is_told_what_came(self):
         with Echod(listen="udp://127.0.0.1:0,identify=line") as server:
             for size in ("64", "1000"):
