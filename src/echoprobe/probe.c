@@ -544,7 +544,8 @@ static int report_run(struct probe *probe, const struct target *target, uint64_t
     status = status_of_tally(&probe->tally);
     if (recorder_close(&probe->recorder, &probe->tally, elapsed_ns, &error) < 0) {
         status = EXIT_STATUS_SYSTEM;
-        probe->report.refusal = error.text;
+        (void)snprintf(probe->refusal, sizeof probe->refusal, "%s", error.text);
+        probe->report.refusal = probe->refusal;
     }
     return report_messages(&probe->report, &probe->tally, elapsed_ns, status);
 }
