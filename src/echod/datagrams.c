@@ -282,10 +282,10 @@ struct datagrams *datagrams_new(struct event_base *base, size_t worker, const st
         .worker = worker,
         .self = self,
         .log = log,
-        .pool = {.queued_bytes = queued_bytes},
         .on_event = on_event,
         .owner = owner,
     };
+    datagrams->pool.queued_bytes = queued_bytes;
     return datagrams;
 }
 
