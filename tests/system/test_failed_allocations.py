@@ -230,10 +230,9 @@ class FailedAllocations(harness.TestCase):
     def check_reload(self, number, count):
         before = [f"listen {TCP}", "workers 2", "idle-timeout 1h", "log-level info",
                   "listen tcp://localhost:0,name=named"]
-        after = [f"listen {TCP},idle-timeout=5m", f"listen {OTHER_TCP}", "workers 2",
-                 f"listen unix://{self.directory}/s", "listen tcp://localhost:0",
-                 "listen udp://127.0.0.1:0", "idle-timeout 2h", "max-connections 100",
-                 "max-connections-per-source 50"]
+        after = [f"listen {TCP},idle-timeout=5m", f"listen {OTHER_TCP},max-connections-per-source=50",
+                 "workers 2", f"listen unix://{self.directory}/s", "listen tcp://localhost:0",
+                 "listen udp://127.0.0.1:0", "idle-timeout 2h", "max-connections 100"]
         self.configure(*before)
         with self.start(config=self.config, listen=None, ready=1) as echod:
             client = echod.connect()
