@@ -20,7 +20,8 @@
 #endif
 
 enum {
-    TURN_SIZE = 256 << 10,   /* received for one client before the others have their turn */
+    TURN_SIZE = 256 << 10, /* received for one client before the others have their turn */
+    READ_SIZE = 66 << 10,  /* received at once: four full records, as many as are echoed at once */
     RESERVE_SIZE = 64 << 10, /* a session and its bufferevent are less than half of that */
 };
 
@@ -289,6 +290,14 @@ static int explain_write(struct tls_session *session, int result)
     return -1;
 }
 
+/* From now on much may come at once. Who is shaking hands, or idle, has no such buffer. */
+static void finish_shaking(struct tls_session *session)
+{
+    session->is_agreed = true;
+    if (SSL_get_read_ahead(session->ssl))
+        SSL_set_default_read_buffer_len(session->ssl, READ_SIZE);
+}
+
 enum tls_shaking tls_session_shake(struct tls_session *session)
 {
     int result;
@@ -296,7 +305,7 @@ enum tls_shaking tls_session_shake(struct tls_session *session)
     forget_errors();
     result = SSL_do_handshake(session->ssl);
     if (result == 1) {
-        session->is_agreed = true;
+        finish_shaking(session);
         return TLS_SHAKING_DONE;
     }
     (void)explain(session, result);
