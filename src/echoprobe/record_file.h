@@ -7,7 +7,6 @@
 
 #include "base/error.h"
 
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>

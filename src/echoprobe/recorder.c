@@ -2,14 +2,14 @@
 
 #include "echoprobe/recorder.h"
 
-#include "base/escape.h"
+#include "base/line.h"
 #include "echoprobe/hgrm.h"
 
 #include <inttypes.h>
 #include <string.h>
 #include <time.h>
 
-enum { ROW_SIZE = 256 + FAULT_TEXT_SIZE * ESCAPE_SIZE, TIME_SIZE = 32 };
+enum { TIME_SIZE = 32 };
 
 bool recorder_is_wanted(const struct options *options)
 {
@@ -98,37 +98,35 @@ static void write_csv(struct record_file *file, const struct row *row, const cha
                                  row->fault == NULL ? "" : row->fault) >= 0);
 }
 
-static void append_string(char line[ROW_SIZE], const char *text)
+/* Return the member with what is said about a row, or nothing. */
+static const char *text_member(const struct row *row, struct line *line)
 {
-    size_t length = strlen(line);
-
-    line[length++] = '"';
-    while (*text != '\0' && length + ESCAPE_SIZE + sizeof "\"" < ROW_SIZE) {
-        text += escape_character(ESCAPE_JSON, text, line + length);
-        length += strlen(line + length);
+    line->length = 0;
+    if (row->text != NULL) {
+        line_append_text(line, ", \"text\": \"");
+        line_append_escaped(line, ESCAPE_JSON, row->text, 1);
+        line_append_text(line, "\"");
     }
-    line[length++] = '"';
-    line[length] = '\0';
+    return line_text(line);
 }
 
 static void write_json(struct record_file *file, const struct row *row, const char *now,
                        uint64_t size)
 {
-    char line[ROW_SIZE], rtt[TIME_SIZE] = "null";
+    const char *const quote = row->fault == NULL ? "" : "\"";
+    char rtt[TIME_SIZE] = "null";
+    struct line text;
 
     if (row->has_returned)
         (void)snprintf(rtt, sizeof rtt, "%.3f", (double)row->rtt_ns / 1e3);
-    (void)snprintf(line, sizeof line,
-                   "{\"type\": \"message\", \"time\": %s, \"connection\": %" PRIu64
-                   ", \"sequence\": %" PRIu64 ", \"size_bytes\": %" PRIu64
-                   ", \"rtt_us\": %s, \"fault\": %s%s%s",
-                   now, row->connection, row->number + 1, size, rtt, row->fault == NULL ? "" : "\"",
-                   row->fault == NULL ? "null" : row->fault, row->fault == NULL ? "" : "\"");
-    if (row->text != NULL) {
-        (void)strncat(line, ", \"text\": ", sizeof line - strlen(line) - 1);
-        append_string(line, row->text);
-    }
-    record_file_end_line(file, fprintf(file->stream, "%s}\n", line) >= 0);
+    record_file_end_line(file,
+                         fprintf(file->stream,
+                                 "{\"type\": \"message\", \"time\": %s, \"connection\": %" PRIu64
+                                 ", \"sequence\": %" PRIu64 ", \"size_bytes\": %" PRIu64
+                                 ", \"rtt_us\": %s, \"fault\": %s%s%s%s}\n",
+                                 now, row->connection, row->number + 1, size, rtt, quote,
+                                 row->fault == NULL ? "null" : row->fault, quote,
+                                 text_member(row, &text)) >= 0);
 }
 
 static void write_row(struct recorder *recorder, const struct row *row)
