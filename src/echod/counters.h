@@ -11,6 +11,7 @@
 
 #include <stdalign.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /* What each counts, the help in its row of the table says. */
@@ -75,12 +76,23 @@ enum counter_kind {
     COUNTER_OF_ENDS,         /* of connections, by their reason */
 };
 
+/* What counters of one meaning are together for a monitoring system, which adds them up. */
+struct counter_metric {
+    const char *name;     /* as Prometheus has it, without "_total": "echod_connections_refused" */
+    const char *unit;     /* NULL, or "bytes": the name ends in it */
+    const char *label;    /* NULL, or what tells the counters apart: "reason" */
+    bool is_of_datagrams; /* or else of connections: a listener has one of them */
+    const char *help;     /* what they count, as a sentence */
+};
+
 /* A row of the table, in the order of enum counter. */
 struct counter_name {
     enum counter_kind kind;
     const char *text; /* in a line of the log: "in" */
     const char *json; /* as a fact in JSON: "in_bytes" */
     const char *help; /* what it counts, as a sentence */
+    const struct counter_metric *metric;
+    const char *label_value; /* of the metric's label, as "source_full", or NULL */
 };
 
 /* Return the row of a counter. */
