@@ -10,12 +10,13 @@ class Echod < Formula
 
   depends_on "pkgconf" => :build
   depends_on "libevent"
+  depends_on "libmicrohttpd"
   depends_on :linux
   depends_on "openssl@3"
 
   def install
     system "./configure", "--disable-silent-rules", "--sysconfdir=#{etc}", "--with-openssl",
-           "--without-systemdsystemunitdir", "--without-sysusersdir", *std_configure_args
+           "--with-libmicrohttpd", "--without-systemdsystemunitdir", "--without-sysusersdir", *std_configure_args
     system "make"
     system "make", "install"
   end
