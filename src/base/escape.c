@@ -72,6 +72,7 @@ static bool is_plain(enum escape_form form, char character)
             return false;
         break;
     case ESCAPE_JSON:
+    case ESCAPE_LABEL:
         if (character == '"' || character == '\\')
             return false;
         break;
@@ -88,22 +89,34 @@ size_t escape_plain_length(enum escape_form form, const char *text, size_t most)
     return length;
 }
 
+/* Tell whether a character is escaped by its code, of each of its bytes. */
+static bool is_coded(enum escape_form form, const char *text, size_t length)
+{
+    return form != ESCAPE_JSON && (length == 0 || is_escaped(form, text));
+}
+
+/* Tell whether a character of a form that has quotes around it would end it, or escape the next. */
+static bool is_quoted(enum escape_form form, char character)
+{
+    return (form == ESCAPE_JSON || form == ESCAPE_LABEL) && (character == '"' || character == '\\');
+}
+
 size_t escape_character(enum escape_form form, const char *text, char escaped[ESCAPE_SIZE])
 {
     const unsigned first = (unsigned char)text[0];
     const size_t length = utf8_length(text);
 
-    if (form == ESCAPE_JSON && length == 0) {
-        (void)snprintf(escaped, ESCAPE_SIZE, "\\ufffd");
-    } else if (form == ESCAPE_JSON && (first == '"' || first == '\\')) {
-        (void)snprintf(escaped, ESCAPE_SIZE, "\\%c", text[0]);
-    } else if (form == ESCAPE_JSON && first < 0x20) {
-        (void)snprintf(escaped, ESCAPE_SIZE, "\\u%04x", first);
-    } else if (form != ESCAPE_JSON && (length == 0 || is_escaped(form, text))) {
-        (void)snprintf(escaped, ESCAPE_SIZE, "\\x%02x", first);
+    if (is_coded(form, text, length)) {
+        (void)snprintf(escaped, ESCAPE_SIZE, form == ESCAPE_LABEL ? "\\\\x%02x" : "\\x%02x", first);
         return 1;
-    } else {
-        (void)snprintf(escaped, ESCAPE_SIZE, "%.*s", (int)length, text);
     }
+    if (form == ESCAPE_JSON && length == 0)
+        (void)snprintf(escaped, ESCAPE_SIZE, "\\ufffd");
+    else if (form == ESCAPE_JSON && first < 0x20)
+        (void)snprintf(escaped, ESCAPE_SIZE, "\\u%04x", first);
+    else if (is_quoted(form, text[0]))
+        (void)snprintf(escaped, ESCAPE_SIZE, "\\%c", text[0]);
+    else
+        (void)snprintf(escaped, ESCAPE_SIZE, "%.*s", (int)length, text);
     return length == 0 ? 1 : length;
 }

@@ -9,9 +9,10 @@
 #include <stddef.h>
 
 enum escape_form {
-    ESCAPE_TEXT, /* control characters and bytes that are not UTF-8 are \xNN */
-    ESCAPE_WORD, /* so are spaces of any width and the backslash: it can be read back */
-    ESCAPE_JSON, /* what JSON demands (RFC 8259, 7); U+FFFD stands for a byte that is not UTF-8 */
+    ESCAPE_TEXT,  /* control characters and bytes that are not UTF-8 are \xNN */
+    ESCAPE_WORD,  /* so are spaces of any width and the backslash: it can be read back */
+    ESCAPE_JSON,  /* what JSON demands (RFC 8259, 7); U+FFFD stands for a byte that is not UTF-8 */
+    ESCAPE_LABEL, /* of a metric: as Prometheus demands for what ESCAPE_TEXT makes of it */
 };
 
 enum { ESCAPE_SIZE = sizeof "\\ufffd" }; /* of the longest that escape_character writes */

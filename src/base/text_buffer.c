@@ -2,8 +2,6 @@
 
 #include "base/text_buffer.h"
 
-#include "base/escape.h"
-
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -98,20 +96,25 @@ void text_buffer_printf(struct text_buffer *buffer, const char *format, ...)
         buffer->length += (size_t)length;
 }
 
-void text_buffer_append_json(struct text_buffer *buffer, const char *text)
+void text_buffer_append_escaped(struct text_buffer *buffer, enum escape_form form, const char *text)
 {
-    text_buffer_append(buffer, "\"", 1);
     while (*text != '\0') {
-        const size_t plain = escape_plain_length(ESCAPE_JSON, text, SIZE_MAX);
+        const size_t plain = escape_plain_length(form, text, SIZE_MAX);
         char escaped[ESCAPE_SIZE];
 
         text_buffer_append(buffer, text, plain);
         text += plain;
         if (*text == '\0')
-            break;
-        text += escape_character(ESCAPE_JSON, text, escaped);
+            return;
+        text += escape_character(form, text, escaped);
         text_buffer_append_text(buffer, escaped);
     }
+}
+
+void text_buffer_append_json(struct text_buffer *buffer, const char *text)
+{
+    text_buffer_append(buffer, "\"", 1);
+    text_buffer_append_escaped(buffer, ESCAPE_JSON, text);
     text_buffer_append(buffer, "\"", 1);
 }
 

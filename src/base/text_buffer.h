@@ -6,6 +6,8 @@
 #ifndef BASE_TEXT_BUFFER_H
 #define BASE_TEXT_BUFFER_H
 
+#include "base/escape.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -27,6 +29,10 @@ void text_buffer_append_number(struct text_buffer *buffer, uint64_t number);
 /* Append what printf would write. */
 void text_buffer_printf(struct text_buffer *buffer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* Append text from anywhere, escaped (base/escape.h). */
+void text_buffer_append_escaped(struct text_buffer *buffer, enum escape_form form,
+                                const char *text);
 
 /* Append text from anywhere as a string of JSON, in its quotes (ESCAPE_JSON of base/escape.h). */
 void text_buffer_append_json(struct text_buffer *buffer, const char *text);

@@ -1,5 +1,5 @@
 /*
- * check_escape: what stands for each character, in a line of text and in a JSON string.
+ * check_escape: what stands for each character, in a line of text, a JSON string and a label.
  * Tests no line; check_log does.
  * Run by make check.
  */
@@ -140,6 +140,27 @@ START_TEST(json_shows_what_a_string_may_hold)
 }
 END_TEST
 
+/* A text and how it stands in a label of a metric. */
+static const struct {
+    const char *text, *shown;
+} label_escapes[] = {
+    {"tcp://[::]:7", "tcp://[::]:7"},
+    {"\"quoted\" and \\ and 'this'", "\\\"quoted\\\" and \\\\ and 'this'"},
+    {"a\nb\x1b[1m", "a\\\\x0ab\\\\x1b[1m"},
+    {"Gr\xc3\xbc\xc3\x9f \xf0\x9f\x98\x80", "Gr\xc3\xbc\xc3\x9f \xf0\x9f\x98\x80"},
+    {"\xc2\x9b|\xff|\xe2\x82", "\\\\xc2\\\\x9b|\\\\xff|\\\\xe2\\\\x82"},
+    {"", ""},
+};
+
+START_TEST(a_label_ends_where_it_should)
+{
+    char shown[SHOWN_SIZE];
+
+    escape(ESCAPE_LABEL, label_escapes[_i].text, shown);
+    ck_assert_str_eq(shown, label_escapes[_i].shown);
+}
+END_TEST
+
 /* Write a code point as UTF-8 (RFC 3629, 3). Return its length. */
 static size_t encode(unsigned point, char text[5])
 {
@@ -201,9 +222,10 @@ static Suite *escape_suite(void)
     tcase_add_loop_test(escapes, text_shows_what_could_forge_a_line, 0, COUNT_OF(text_escapes));
     tcase_add_loop_test(escapes, a_word_has_no_space, 0, COUNT_OF(word_escapes));
     tcase_add_loop_test(escapes, json_shows_what_a_string_may_hold, 0, COUNT_OF(json_escapes));
+    tcase_add_loop_test(escapes, a_label_ends_where_it_should, 0, COUNT_OF(label_escapes));
     tcase_add_test(escapes, every_character_stays_whole);
     tcase_add_loop_test(escapes, plain_text_is_what_stands_for_itself, ESCAPE_TEXT,
-                        ESCAPE_JSON + 1);
+                        ESCAPE_LABEL + 1);
     return suite;
 }
 
