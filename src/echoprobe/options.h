@@ -1,5 +1,5 @@
 /*
- * options: what echoprobe was asked to do, as plain data, and the one table that reads it.
+ * options: what echoprobe was asked to do, as plain data.
  * Acts on nothing: probe does.
  * Called by main to read them, by report, plugin and options_fit about the check that is asked for.
  */
