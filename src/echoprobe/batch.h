@@ -2,7 +2,7 @@
  * batch: many datagrams in one system call, or one after the other where that is not there or is
  * refused.
  * Knows nothing of what they hold.
- * Called by datagram, and by load, which makes room for one.
+ * Called by datagram, and by loads, which makes room for one.
  */
 #ifndef ECHOPROBE_BATCH_H
 #define ECHOPROBE_BATCH_H

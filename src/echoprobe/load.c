@@ -4,19 +4,13 @@
 
 #include "base/clock.h"
 #include "base/units.h"
-#include "echoprobe/batch.h"
 #include "echoprobe/flow.h"
-#include "echoprobe/stream.h"
 
 #include <errno.h>
 #include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { TICK_MS = 10 };
-
-static const uint64_t exact_below_ns = UINT64_C(100000000); /* shorter periods need exact timers */
 
 struct load {
     const struct load_plan *plan;
@@ -25,7 +19,7 @@ struct load {
     uint64_t *scheduled; /* of each flow: how many of its messages were sent or given up */
     size_t starting;     /* flows whose first attempt to connect is under way */
     bool has_connected;  /* one of these attempts succeeded */
-    bool is_running, is_finishing;
+    bool is_running, is_finishing, is_over;
     const char *step; /* that the system may refuse now, as "cannot" goes on */
     int failure;      /* errno of what it refused; 0: nothing */
     uint64_t count;   /* messages that are due in all; UINT64_MAX: no limit */
@@ -33,11 +27,9 @@ struct load {
     uint64_t begin_ns;
     uint64_t next_due; /* the first message of the schedule that was not looked at */
     uint64_t expired_ns;
-    struct event *tick, *schedule;
+    struct event *schedule;
     struct tally tally; /* since the last on_count */
     uint64_t under_way;
-    struct stream_scratch scratch;
-    struct batch batch; /* large, but used only as far as there are datagrams */
 };
 
 /* --- Schedule -------------------------------------------------------------------------------- */
@@ -202,12 +194,18 @@ static bool is_complete(const struct load *load)
     return is_over(load, clock_now_ns()) && (!is_on_schedule || load->left == 0);
 }
 
+static void end(struct load *load)
+{
+    load->is_over = true;
+    (void)event_base_loopbreak(load->flows_plan.base);
+}
+
 static void end_if_done(struct load *load)
 {
     if (is_complete(load))
         load->is_finishing = true;
     if (load->is_finishing && has_settled(load))
-        (void)event_base_loopbreak(load->flows_plan.base);
+        end(load);
 }
 
 static void begin(struct load *load)
@@ -230,17 +228,13 @@ static void obey(struct load *load, enum load_order order, uint64_t now_ns)
         load->is_finishing = true;
     }
     if (order == LOAD_BREAK || load->failure != 0)
-        (void)event_base_loopbreak(load->flows_plan.base);
+        end(load);
 }
 
-static void on_tick(evutil_socket_t fd, short what, void *argument)
+void load_tick(struct load *load, uint64_t now_ns)
 {
-    struct load *load = argument;
     const enum load_order order = load->plan->events->order(load->plan->argument);
-    const uint64_t now_ns = clock_now_ns();
 
-    (void)fd;
-    (void)what;
     /* Look at each flow ten times in a time-out, and at the clock more often. */
     if (now_ns - load->expired_ns >= load->plan->timeout_ns / 10) {
         load->expired_ns = now_ns;
@@ -363,20 +357,6 @@ static const struct flow_events flow_events = {
 
 /* --- Construction and destruction ------------------------------------------------------------ */
 
-static struct event_base *make_base(bool needs_exact_timer)
-{
-    struct event_config *config = event_config_new();
-    struct event_base *base = NULL;
-
-    if (config == NULL)
-        return NULL;
-    if (event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK) == 0 &&
-        (!needs_exact_timer || event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER) == 0))
-        base = event_base_new_with_config(config);
-    event_config_free(config);
-    return base;
-}
-
 static int open_flows(struct load *load)
 {
     const size_t count = load->plan->connections;
@@ -390,10 +370,9 @@ static int open_flows(struct load *load)
     return 0;
 }
 
-static int prepare_load(struct load *load)
+static int prepare_load(struct load *load, const struct load_shared *shared)
 {
     const struct load_plan *plan = load->plan;
-    const struct timeval tick = clock_timeval(TICK_MS);
 
     load->left = load->count = count_of(plan);
     load->flows = calloc(plan->connections, sizeof(struct flow *));
@@ -407,71 +386,77 @@ static int prepare_load(struct load *load)
         .retry_ms = plan->retry_ms,
         .is_churn = plan->is_churn,
         .has_schedule = plan->period_ns > 0,
-        .base = make_base(plan->period_ns > 0 && plan->period_ns < exact_below_ns),
-        .scratch = &load->scratch,
-        .batch = &load->batch,
+        .base = shared->base,
+        .scratch = shared->scratch,
+        .batch = shared->batch,
         .tally = &load->tally,
         .next_number = plan->first_number,
         .number_step = plan->number_step,
         .events = &flow_events,
         .argument = load,
     };
-    load->step = "make an event loop";
     errno = ENOMEM;
-    if (load->flows == NULL || load->scheduled == NULL || load->flows_plan.base == NULL)
+    if (load->flows == NULL || load->scheduled == NULL)
         return -1;
-    load->tick = event_new(load->flows_plan.base, -1, EV_PERSIST, on_tick, load);
-    load->schedule = evtimer_new(load->flows_plan.base, on_schedule, load);
-    if (load->tick == NULL || load->schedule == NULL || event_add(load->tick, &tick) < 0)
+    load->schedule = evtimer_new(shared->base, on_schedule, load);
+    if (load->schedule == NULL)
         return -1;
     load->step = "open a socket";
     return open_flows(load);
 }
 
-static void clean_up_load(struct load *load)
+static void free_load(struct load *load)
 {
     for (size_t i = 0; load->flows != NULL && i < load->plan->connections; i++)
         flow_free(load->flows[i]);
-    if (load->tick != NULL)
-        event_free(load->tick);
     if (load->schedule != NULL)
         event_free(load->schedule);
-    if (load->flows_plan.base != NULL)
-        event_base_free(load->flows_plan.base);
     free(load->scheduled);
     free(load->flows);
     free(load);
 }
 
-int load_run(const struct load_plan *plan, const char **step)
+struct load *load_start(const struct load_plan *plan, const struct load_shared *shared,
+                        const char **step)
 {
     struct load *load = calloc(1, sizeof *load);
-    uint64_t now_ns;
-    int failure = 0;
+    int failure;
 
     *step = "begin";
     if (load == NULL)
-        return -1;
+        return NULL;
     load->plan = plan;
-    if (prepare_load(load) < 0) {
+    load->step = *step;
+    if (prepare_load(load, shared) < 0) {
         failure = errno;
-    } else {
-        load->step = "wait for events";
-        if (plan->target->is_datagram)
-            on_flow_open(load, &(struct opening){.peer = plan->target->places[0].text});
-        if (load->starting == 0)
-            begin(load);
-        if (event_base_dispatch(load->flows_plan.base) < 0)
-            failure = errno;
-        if (failure == 0)
-            failure = load->failure;
-        now_ns = clock_now_ns();
-        for (size_t i = 0; i < plan->connections; i++)
-            flow_end(load->flows[i], now_ns);
-        publish(load);
+        *step = load->step;
+        free_load(load);
+        errno = failure;
+        return NULL;
     }
-    *step = load->step;
-    clean_up_load(load);
+    if (plan->target->is_datagram)
+        on_flow_open(load, &(struct opening){.peer = plan->target->places[0].text});
+    if (load->starting == 0)
+        begin(load);
+    return load;
+}
+
+bool load_is_over(const struct load *load)
+{
+    return load->is_over;
+}
+
+int load_end(struct load *load, const char **step)
+{
+    const uint64_t now_ns = clock_now_ns();
+    const int failure = load->failure;
+
+    for (size_t i = 0; i < load->plan->connections; i++)
+        flow_end(load->flows[i], now_ns);
+    publish(load);
+    if (failure != 0)
+        *step = load->step;
+    free_load(load);
     errno = failure;
     return failure == 0 ? 0 : -1;
 }

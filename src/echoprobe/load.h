@@ -1,7 +1,7 @@
 /*
- * load: one thread: an event base, its flows, and when the next message is due.
+ * load: the messages to one target from one thread: its flows, and when the next message is due.
  * Prints nothing and knows no signals; probe and report do.
- * Called by probe.
+ * Called by loads; probe plans it.
  */
 #ifndef ECHOPROBE_LOAD_H
 #define ECHOPROBE_LOAD_H
@@ -14,6 +14,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+struct batch;
+struct event_base;
+struct load;
+struct stream_scratch;
 
 enum load_order {
     LOAD_GO_ON,
@@ -60,11 +65,32 @@ struct load_plan {
     void *argument;
 };
 
+/* What the loads of a thread share. Outlives them. */
+struct load_shared {
+    struct event_base *base;
+    struct stream_scratch *scratch;
+    struct batch *batch;
+};
+
 /*
- * Send, verify and count until the plan or an order ends it. Blocks.
- * Return 0, or -1 with errno if the system refused what it cannot do without; `step` says what that
+ * Begin to send, verify and count until the plan or an order ends it, in the loop of `base`. The
+ * plan must outlive the load; load_end ends it.
+ * Return NULL with errno if the system refused what it cannot do without; `step` says what that
  * was, as "cannot" goes on.
  */
-int load_run(const struct load_plan *plan, const char **step) __attribute__((warn_unused_result));
+struct load *load_start(const struct load_plan *plan, const struct load_shared *shared,
+                        const char **step);
+
+/* Look at what is over, at the orders and at the clock: to be called a hundred times a second. */
+void load_tick(struct load *load, uint64_t now_ns);
+
+/* Tell whether it has come to its end, after which the loop was broken. */
+bool load_is_over(const struct load *load);
+
+/*
+ * Give up what is under way, report it, and free the load. Not from an event.
+ * Return 0, or -1 with errno if the system refused something before, and `step` as above.
+ */
+int load_end(struct load *load, const char **step) __attribute__((warn_unused_result));
 
 #endif

@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/process.h"
 #include "echoprobe/backends.h"
-#include "echoprobe/load.h"
+#include "echoprobe/loads.h"
 #include "echoprobe/recorder.h"
 #include "echoprobe/report.h"
 #include "echoprobe/signals.h"
@@ -27,7 +27,7 @@ struct thread {
     struct probe *probe;
     struct load_plan plan;
     pthread_t handle;
-    int failure;      /* errno of load_run, 0: none */
+    int failure;      /* errno of loads_run, 0: none */
     const char *step; /* that failed */
 };
 
@@ -201,7 +201,7 @@ static void *run_thread(void *argument)
     struct thread *thread = argument;
     const char byte = 0;
 
-    if (load_run(&thread->plan, &thread->step) < 0) {
+    if (loads_run(&thread->plan, 1, &thread->step) < 0) {
         thread->failure = errno;
         atomic_store(&thread->probe->order, LOAD_BREAK);
     }

@@ -1,7 +1,7 @@
 /*
  * stream: one TCP or Unix connection: bytes of the pattern go out, behind the target's preface if
  * it has one, and what comes back is verified. Knows positions in the stream, but no messages and
- * no time-outs; flow does. Called by flow and flow_stream, by load for what streams share, and by
+ * no time-outs; flow does. Called by flow and flow_stream, by loads for what streams share, and by
  * the checks of a path.
  */
 #ifndef ECHOPROBE_STREAM_H

@@ -1,0 +1,155 @@
+#include <config.h>
+
+#include "echoprobe/loads.h"
+
+#include "base/clock.h"
+#include "echoprobe/batch.h"
+#include "echoprobe/stream.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+enum { TICK_MS = 10 };
+
+static const uint64_t exact_below_ns = UINT64_C(100000000); /* shorter periods need exact timers */
+
+struct loads {
+    const struct load_plan *plans;
+    size_t count, running;
+    struct load **items; /* NULL where one has ended */
+    struct load_shared shared;
+    struct event *tick;
+    const char *step; /* that the system may refuse now, as "cannot" goes on */
+    int failure;      /* errno of what it refused; 0: nothing */
+    struct stream_scratch scratch;
+    struct batch batch; /* large, but used only as far as there are datagrams */
+};
+
+static void on_tick(evutil_socket_t fd, short what, void *argument)
+{
+    const struct loads *loads = argument;
+    const uint64_t now_ns = clock_now_ns();
+
+    (void)fd;
+    (void)what;
+    for (size_t i = 0; i < loads->count; i++) {
+        if (loads->items[i] != NULL)
+            load_tick(loads->items[i], now_ns);
+    }
+}
+
+static bool needs_exact_timers(const struct loads *loads)
+{
+    for (size_t i = 0; i < loads->count; i++) {
+        if (loads->plans[i].period_ns > 0 && loads->plans[i].period_ns < exact_below_ns)
+            return true;
+    }
+    return false;
+}
+
+static struct event_base *make_base(bool needs_exact_timer)
+{
+    struct event_config *config = event_config_new();
+    struct event_base *base = NULL;
+
+    if (config == NULL)
+        return NULL;
+    if (event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK) == 0 &&
+        (!needs_exact_timer || event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER) == 0))
+        base = event_base_new_with_config(config);
+    event_config_free(config);
+    return base;
+}
+
+static int prepare_loads(struct loads *loads)
+{
+    const struct timeval tick = clock_timeval(TICK_MS);
+
+    loads->step = "make an event loop";
+    errno = ENOMEM;
+    loads->shared = (struct load_shared){.base = make_base(needs_exact_timers(loads)),
+                                         .scratch = &loads->scratch,
+                                         .batch = &loads->batch};
+    loads->items = calloc(loads->count, sizeof(struct load *));
+    if (loads->items == NULL || loads->shared.base == NULL)
+        return -1;
+    loads->tick = event_new(loads->shared.base, -1, EV_PERSIST, on_tick, loads);
+    return loads->tick == NULL ? -1 : event_add(loads->tick, &tick);
+}
+
+static int start_loads(struct loads *loads)
+{
+    for (; loads->running < loads->count; loads->running++) {
+        const size_t i = loads->running;
+
+        loads->items[i] = load_start(&loads->plans[i], &loads->shared, &loads->step);
+        if (loads->items[i] == NULL)
+            return -1;
+    }
+    return 0;
+}
+
+static void end_load(struct loads *loads, size_t index)
+{
+    if (load_end(loads->items[index], &loads->step) < 0 && loads->failure == 0)
+        loads->failure = errno;
+    loads->items[index] = NULL;
+    loads->running--;
+}
+
+static void end_those_that_are_over(struct loads *loads)
+{
+    for (size_t i = 0; i < loads->count; i++) {
+        if (loads->items[i] != NULL && load_is_over(loads->items[i]))
+            end_load(loads, i);
+    }
+}
+
+/* Each load that comes to its end breaks the loop. */
+static int turn_loop(struct loads *loads)
+{
+    end_those_that_are_over(loads);
+    while (loads->running > 0 && loads->failure == 0) {
+        loads->step = "wait for events";
+        if (event_base_dispatch(loads->shared.base) < 0)
+            return -1;
+        end_those_that_are_over(loads);
+    }
+    return 0;
+}
+
+static void clean_up_loads(struct loads *loads)
+{
+    for (size_t i = 0; loads->items != NULL && i < loads->count; i++) {
+        if (loads->items[i] != NULL)
+            end_load(loads, i);
+    }
+    if (loads->tick != NULL)
+        event_free(loads->tick);
+    if (loads->shared.base != NULL)
+        event_base_free(loads->shared.base);
+    free(loads->items);
+}
+
+int loads_run(const struct load_plan *plans, size_t count, const char **step)
+{
+    struct loads *loads = calloc(1, sizeof *loads);
+    int failure = 0;
+
+    *step = "begin";
+    if (loads == NULL)
+        return -1;
+    loads->plans = plans;
+    loads->count = count;
+    if (prepare_loads(loads) < 0 || start_loads(loads) < 0 || turn_loop(loads) < 0)
+        failure = errno;
+    *step = loads->step;
+    clean_up_loads(loads);
+    if (failure == 0)
+        failure = loads->failure;
+    free(loads);
+    errno = failure;
+    return failure == 0 ? 0 : -1;
+}
