@@ -1,7 +1,7 @@
 /*
  * backends: which backends answered, by their identities, and how often.
  * Prints nothing; summary and report_json do.
- * Called by probe and check to count, by report, summary and report_json to read.
+ * Called by account and check to count, by report, summary and report_json to read.
  */
 #ifndef ECHOPROBE_BACKENDS_H
 #define ECHOPROBE_BACKENDS_H

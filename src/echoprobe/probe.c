@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "base/process.h"
-#include "echoprobe/backends.h"
+#include "echoprobe/account.h"
 #include "echoprobe/loads.h"
 #include "echoprobe/recorder.h"
 #include "echoprobe/report.h"
@@ -43,157 +43,10 @@ struct probe {
     const char *step;                    /* that the system may refuse now, as "cannot" goes on */
     char refusal[ERROR_TEXT_SIZE + 256]; /* a sentence, once it has */
     uint64_t begin_ns;
-    atomic_int order;                /* enum load_order */
-    _Atomic(const char *) last_peer; /* that a message came back from; NULL: none yet */
-
-    pthread_mutex_t mutex; /* guards what follows */
-    struct report report;
-    struct tally tally;
-    struct backends backends;
-    struct recorder recorder; /* of this only `interval` */
-};
-
-/* --- Threads of load ------------------------------------------------------------------------- */
-
-/* Nobody reads what a run goes on to say. */
-static void break_without_output(struct probe *probe)
-{
-    if (probe->report.output_failure != 0)
-        atomic_store(&probe->order, LOAD_BREAK);
-}
-
-static void on_load_open(void *argument, const struct opening *opening)
-{
-    struct probe *probe = argument;
-
-    pthread_mutex_lock(&probe->mutex);
-    report_open(&probe->report, opening);
-    break_without_output(probe);
-    pthread_mutex_unlock(&probe->mutex);
-}
-
-static void on_load_identity(void *argument, const char *identity)
-{
-    struct probe *probe = argument;
-
-    pthread_mutex_lock(&probe->mutex);
-    backends_add(&probe->backends, identity);
-    report_identity(&probe->report, identity);
-    break_without_output(probe);
-    pthread_mutex_unlock(&probe->mutex);
-}
-
-static void on_load_echo(void *argument, const char *peer, uint64_t connection, uint64_t number,
-                         uint64_t rtt_ns)
-{
-    struct probe *probe = argument;
-
-    (void)connection;
-    atomic_store_explicit(&probe->last_peer, peer, memory_order_relaxed);
-    if (probe->options->is_load)
-        return;
-    pthread_mutex_lock(&probe->mutex);
-    report_echo(&probe->report, peer, number, rtt_ns);
-    break_without_output(probe);
-    pthread_mutex_unlock(&probe->mutex);
-}
-
-static void on_load_fault(void *argument, uint64_t connection, uint64_t number,
-                          const struct fault *fault)
-{
-    struct probe *probe = argument;
-
-    pthread_mutex_lock(&probe->mutex);
-    report_fault(&probe->report, connection, number, fault);
-    break_without_output(probe);
-    pthread_mutex_unlock(&probe->mutex);
-}
-
-static void on_load_count(void *argument, const struct tally *tally)
-{
-    struct probe *probe = argument;
-
-    pthread_mutex_lock(&probe->mutex);
-    tally_merge(&probe->tally, tally);
-    pthread_mutex_unlock(&probe->mutex);
-}
-
-static enum load_order order_of_probe(void *argument)
-{
-    struct probe *probe = argument;
-
-    return (enum load_order)atomic_load(&probe->order);
-}
-
-static const struct load_events load_events = {
-    .on_open = on_load_open,
-    .on_identity = on_load_identity,
-    .on_echo = on_load_echo,
-    .on_fault = on_load_fault,
-    .on_count = on_load_count,
-    .order = order_of_probe,
-};
-
-/* --- What is recorded ------------------------------------------------------------------------ */
-
-/* Nobody reads what would be recorded. What is under way returns: it is not lost. */
-static void finish_without_record(struct probe *probe)
-{
-    int going_on = LOAD_GO_ON;
-
-    if (recorder_has_failed(&probe->recorder))
-        (void)atomic_compare_exchange_strong(&probe->order, &going_on, LOAD_FINISH);
-}
-
-static void on_recorded_echo(void *argument, const char *peer, uint64_t connection, uint64_t number,
-                             uint64_t rtt_ns)
-{
-    struct probe *probe = argument;
-
-    recorder_echo(&probe->recorder, connection, number, rtt_ns);
-    finish_without_record(probe);
-    on_load_echo(argument, peer, connection, number, rtt_ns);
-}
-
-static void on_recorded_fault(void *argument, uint64_t connection, uint64_t number,
-                              const struct fault *fault)
-{
-    struct probe *probe = argument;
-
-    recorder_fault(&probe->recorder, connection, number, fault);
-    finish_without_record(probe);
-    on_load_fault(argument, connection, number, fault);
-}
-
-static void on_recorded_failed(void *argument, uint64_t connection, uint64_t number,
-                               enum fault_kind kind)
-{
-    struct probe *probe = argument;
-
-    recorder_failed(&probe->recorder, connection, number, kind);
-}
-
-static void on_recorded_count(void *argument, const struct tally *tally)
-{
-    struct probe *probe = argument;
-
-    on_load_count(argument, tally);
-    if (!recorder_has_intervals(&probe->recorder))
-        return;
-    pthread_mutex_lock(&probe->mutex);
-    tally_merge(&probe->recorder.interval, tally);
-    pthread_mutex_unlock(&probe->mutex);
-}
-
-/* A run that records nothing has the others, and no branch for it. */
-static const struct load_events recorded_events = {
-    .on_open = on_load_open,
-    .on_identity = on_load_identity,
-    .on_echo = on_recorded_echo,
-    .on_fault = on_recorded_fault,
-    .on_failed = on_recorded_failed,
-    .on_count = on_recorded_count,
-    .order = order_of_probe,
+    atomic_int order; /* enum load_order */
+    pthread_mutex_t lines;
+    struct recorder recorder;
+    struct account account;
 };
 
 static void *run_thread(void *argument)
@@ -225,9 +78,7 @@ static void on_query(void *argument)
 {
     struct probe *probe = argument;
 
-    pthread_mutex_lock(&probe->mutex);
-    report_interim(&probe->report, &probe->tally, clock_now_ns() - probe->begin_ns);
-    pthread_mutex_unlock(&probe->mutex);
+    account_tell_interim(&probe->account, clock_now_ns() - probe->begin_ns);
 }
 
 static void on_probe_deadline(evutil_socket_t fd, short what, void *argument)
@@ -245,9 +96,7 @@ static void on_probe_progress(evutil_socket_t fd, short what, void *argument)
 
     (void)fd;
     (void)what;
-    pthread_mutex_lock(&probe->mutex);
-    report_progress(&probe->report, &probe->tally, clock_now_ns() - probe->begin_ns);
-    pthread_mutex_unlock(&probe->mutex);
+    account_tell_progress(&probe->account, clock_now_ns() - probe->begin_ns);
 }
 
 static void on_interval_over(evutil_socket_t fd, short what, void *argument)
@@ -256,10 +105,7 @@ static void on_interval_over(evutil_socket_t fd, short what, void *argument)
 
     (void)fd;
     (void)what;
-    pthread_mutex_lock(&probe->mutex);
-    recorder_interval(&probe->recorder, clock_now_ns() - probe->begin_ns);
-    pthread_mutex_unlock(&probe->mutex);
-    finish_without_record(probe);
+    account_record_interval(&probe->account, clock_now_ns() - probe->begin_ns);
 }
 
 static int watch_intervals(struct probe *probe)
@@ -388,8 +234,8 @@ static struct load_plan plan_of(struct probe *probe, const struct target *target
         .is_churn = options->churn,
         .first_number = index + 1,
         .number_step = options->threads,
-        .events = recorder_is_wanted(options) ? &recorded_events : &load_events,
-        .argument = probe,
+        .events = account_events(&probe->account),
+        .argument = &probe->account,
     };
 }
 
@@ -439,9 +285,6 @@ static int run_probe(struct probe *probe, const struct target *target)
     probe->threads = calloc((size_t)probe->options->threads, sizeof *probe->threads);
     if (probe->threads == NULL || prepare_probe(probe) < 0)
         return errno;
-    report_begin(&probe->report, probe->options, target);
-    if (probe->options->identify)
-        probe->report.backends = &probe->backends;
     probe->begin_ns = clock_now_ns();
     probe->step = "start a thread";
     if (start_threads(probe, target) < 0) {
@@ -463,10 +306,10 @@ static int run_probe(struct probe *probe, const struct target *target)
 static void note_no_connection(struct probe *probe, const struct target *target,
                                uint64_t elapsed_ns)
 {
-    struct tally *tally = &probe->tally;
+    struct tally *tally = &probe->account.tally;
     struct fault fault;
 
-    if (tally->sent > 0 || tally->connects_failed > 0 || probe->report.output_failure != 0)
+    if (tally->sent > 0 || tally->connects_failed > 0 || probe->account.report.output_failure != 0)
         return;
     fault_set(&fault, FAULT_CONNECT, 0, 0, "%s: no connection yet when it had to end",
               target->places[0].text);
@@ -474,9 +317,7 @@ static void note_no_connection(struct probe *probe, const struct target *target,
     tally->sent = tally->lost = tally->unsent = tally->outages = 1;
     tally->longest_outage_ns = elapsed_ns;
     tally->downtime_ns = elapsed_ns * probe->options->connections;
-    report_fault(&probe->report, 0, 0, &fault);
-    if (recorder_is_wanted(probe->options))
-        recorder_fault(&probe->recorder, 0, 0, &fault);
+    account_note_fault(&probe->account, &fault);
 }
 
 /* Connections that never came about are no loss of the path. */
@@ -521,33 +362,37 @@ static int refuse_files(const struct options *options)
 static int refuse_step(struct probe *probe, const struct target *target, uint64_t elapsed_ns,
                        int failure)
 {
+    struct account *account = &probe->account;
     struct error error = {""};
-    const bool is_recorded =
-        recorder_close(&probe->recorder, &probe->tally, elapsed_ns, &error) == 0;
+    bool is_recorded;
 
+    account_record_end(account, elapsed_ns);
+    is_recorded = recorder_close(&probe->recorder, &error) == 0;
     (void)snprintf(probe->refusal, sizeof probe->refusal, "cannot %s: %s%s%s%s", probe->step,
                    strerror(failure), target_hint(target, failure), is_recorded ? "" : "; ",
                    error.text);
-    if (probe->tally.sent == 0)
+    if (account->tally.sent == 0)
         return report_failure(probe->options, EXIT_STATUS_SYSTEM, probe->refusal);
-    probe->report.refusal = probe->refusal;
-    return report_messages(&probe->report, &probe->tally, elapsed_ns, EXIT_STATUS_SYSTEM);
+    account->report.refusal = probe->refusal;
+    return report_messages(&account->report, &account->tally, elapsed_ns, EXIT_STATUS_SYSTEM);
 }
 
 /* Say what came of a run that ended as it should. */
 static int report_run(struct probe *probe, const struct target *target, uint64_t elapsed_ns)
 {
+    struct account *account = &probe->account;
     struct error error = {""};
     int status;
 
     note_no_connection(probe, target, elapsed_ns);
-    status = status_of_tally(&probe->tally);
-    if (recorder_close(&probe->recorder, &probe->tally, elapsed_ns, &error) < 0) {
+    status = status_of_tally(&account->tally);
+    account_record_end(account, elapsed_ns);
+    if (recorder_close(&probe->recorder, &error) < 0) {
         status = EXIT_STATUS_SYSTEM;
         (void)snprintf(probe->refusal, sizeof probe->refusal, "%s", error.text);
-        probe->report.refusal = probe->refusal;
+        account->report.refusal = probe->refusal;
     }
-    return report_messages(&probe->report, &probe->tally, elapsed_ns, status);
+    return report_messages(&account->report, &account->tally, elapsed_ns, status);
 }
 
 int probe_run(const struct options *options, const struct target *target)
@@ -563,14 +408,15 @@ int probe_run(const struct options *options, const struct target *target)
         return report_failure(options, EXIT_STATUS_SYSTEM, error.text);
     probe.options = options;
     probe.pipe[0] = probe.pipe[1] = -1;
-    (void)pthread_mutex_init(&probe.mutex, NULL);
+    (void)pthread_mutex_init(&probe.lines, NULL);
+    account_init(&probe.account, options, target,
+                 &(struct account_shared){&probe.recorder, &probe.order, &probe.lines});
     failure = run_probe(&probe, target);
     elapsed_ns = clock_now_ns() - probe.begin_ns;
-    if (atomic_load(&probe.last_peer) != NULL)
-        probe.report.peer = atomic_load(&probe.last_peer);
     status = failure == 0 ? report_run(&probe, target, elapsed_ns)
                           : refuse_step(&probe, target, elapsed_ns, failure);
     clean_up_probe(&probe);
-    (void)pthread_mutex_destroy(&probe.mutex);
+    account_fini(&probe.account);
+    (void)pthread_mutex_destroy(&probe.lines);
     return status;
 }

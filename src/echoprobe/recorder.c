@@ -85,8 +85,8 @@ static void write_time(char text[TIME_SIZE])
 }
 
 /* Each line is one call, so that those of several threads do not mix. */
-static void write_csv(struct record_file *file, const struct row *row, const char *now,
-                      uint64_t size)
+static void write_csv(struct record_file *file, const struct recorder_part *part,
+                      const struct row *row, const char *now)
 {
     char rtt[TIME_SIZE] = "";
 
@@ -94,7 +94,7 @@ static void write_csv(struct record_file *file, const struct row *row, const cha
         (void)snprintf(rtt, sizeof rtt, "%.3f", (double)row->rtt_ns / 1e3);
     record_file_end_line(file,
                          fprintf(file->stream, "%s,%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%s,%s\n",
-                                 now, row->connection, row->number + 1, size, rtt,
+                                 now, row->connection, row->number + 1, part->size_bytes, rtt,
                                  row->fault == NULL ? "" : row->fault) >= 0);
 }
 
@@ -110,8 +110,8 @@ static const char *text_member(const struct row *row, struct line *line)
     return line_text(line);
 }
 
-static void write_json(struct record_file *file, const struct row *row, const char *now,
-                       uint64_t size)
+static void write_json(struct record_file *file, const struct recorder_part *part,
+                       const struct row *row, const char *now)
 {
     const char *const quote = row->fault == NULL ? "" : "\"";
     char rtt[TIME_SIZE] = "null";
@@ -124,43 +124,46 @@ static void write_json(struct record_file *file, const struct row *row, const ch
                                  "{\"type\": \"message\", \"time\": %s, \"connection\": %" PRIu64
                                  ", \"sequence\": %" PRIu64 ", \"size_bytes\": %" PRIu64
                                  ", \"rtt_us\": %s, \"fault\": %s%s%s%s}\n",
-                                 now, row->connection, row->number + 1, size, rtt, quote,
-                                 row->fault == NULL ? "null" : row->fault, quote,
+                                 now, row->connection, row->number + 1, part->size_bytes, rtt,
+                                 quote, row->fault == NULL ? "null" : row->fault, quote,
                                  text_member(row, &text)) >= 0);
 }
 
-static void write_row(struct recorder *recorder, const struct row *row)
+static void write_row(struct recorder *recorder, const struct recorder_part *part,
+                      const struct row *row)
 {
     char now[TIME_SIZE];
 
     write_time(now);
     if (record_file_is_open(&recorder->csv))
-        write_csv(&recorder->csv, row, now, recorder->options->size_bytes);
+        write_csv(&recorder->csv, part, row, now);
     if (record_file_is_open(&recorder->lines) && !recorder->options->is_load)
-        write_json(&recorder->lines, row, now, recorder->options->size_bytes);
+        write_json(&recorder->lines, part, row, now);
 }
 
-void recorder_echo(struct recorder *recorder, uint64_t connection, uint64_t number, uint64_t rtt_ns)
+void recorder_echo(struct recorder *recorder, const struct recorder_part *part, uint64_t connection,
+                   uint64_t number, uint64_t rtt_ns)
 {
-    write_row(recorder, &(struct row){.connection = connection,
-                                      .number = number,
-                                      .has_returned = true,
-                                      .rtt_ns = rtt_ns});
+    write_row(
+        recorder, part,
+        &(struct row){
+            .connection = connection, .number = number, .has_returned = true, .rtt_ns = rtt_ns});
 }
 
-void recorder_fault(struct recorder *recorder, uint64_t connection, uint64_t number,
-                    const struct fault *fault)
+void recorder_fault(struct recorder *recorder, const struct recorder_part *part,
+                    uint64_t connection, uint64_t number, const struct fault *fault)
 {
-    write_row(recorder, &(struct row){.connection = connection,
-                                      .number = number,
-                                      .fault = fault_name(fault->kind),
-                                      .text = fault->text});
+    write_row(recorder, part,
+              &(struct row){.connection = connection,
+                            .number = number,
+                            .fault = fault_name(fault->kind),
+                            .text = fault->text});
 }
 
-void recorder_failed(struct recorder *recorder, uint64_t connection, uint64_t number,
-                     enum fault_kind kind)
+void recorder_failed(struct recorder *recorder, const struct recorder_part *part,
+                     uint64_t connection, uint64_t number, enum fault_kind kind)
 {
-    write_row(recorder,
+    write_row(recorder, part,
               &(struct row){.connection = connection, .number = number, .fault = fault_name(kind)});
 }
 
@@ -212,12 +215,12 @@ static void write_counts(struct record_file *file, const char *type, const struc
     record_file_end_line(file, fflush(file->stream) == 0);
 }
 
-void recorder_interval(struct recorder *recorder, uint64_t elapsed_ns)
+void recorder_interval(struct recorder *recorder, struct recorder_part *part, uint64_t elapsed_ns)
 {
-    write_counts(&recorder->lines, "interval", &recorder->interval, elapsed_ns,
-                 elapsed_ns - recorder->interval_ns);
-    recorder->interval_ns = elapsed_ns;
-    memset(&recorder->interval, 0, sizeof recorder->interval);
+    write_counts(&recorder->lines, "interval", &part->interval, elapsed_ns,
+                 elapsed_ns - part->interval_ns);
+    part->interval_ns = elapsed_ns;
+    memset(&part->interval, 0, sizeof part->interval);
 }
 
 /* --- End ------------------------------------------------------------------------------------- */
@@ -227,11 +230,11 @@ bool recorder_has_failed(const struct recorder *recorder)
     return atomic_load(&recorder->csv.failure) != 0 || atomic_load(&recorder->lines.failure) != 0;
 }
 
-/* Write what stands at the end of each. */
-static void write_ends(struct recorder *recorder, const struct tally *tally, uint64_t elapsed_ns)
+void recorder_end(struct recorder *recorder, struct recorder_part *part, const struct tally *tally,
+                  uint64_t elapsed_ns)
 {
-    if (recorder_has_intervals(recorder) && recorder->interval.sent > 0)
-        recorder_interval(recorder, elapsed_ns);
+    if (recorder_has_intervals(recorder) && part->interval.sent > 0)
+        recorder_interval(recorder, part, elapsed_ns);
     if (record_file_is_open(&recorder->lines))
         write_counts(&recorder->lines, "summary", tally, elapsed_ns, elapsed_ns);
     if (record_file_is_open(&recorder->histogram)) {
@@ -240,9 +243,7 @@ static void write_ends(struct recorder *recorder, const struct tally *tally, uin
     }
 }
 
-int recorder_close(struct recorder *recorder, const struct tally *tally, uint64_t elapsed_ns,
-                   struct error *error)
+int recorder_close(struct recorder *recorder, struct error *error)
 {
-    write_ends(recorder, tally, elapsed_ns);
     return close_all(recorder, error);
 }

@@ -2,7 +2,7 @@
  * report: what the user sees: lines while it runs, and in the end a summary, a JSON object or a
  * plugin's line.
  * Writes none of the latter itself; summary, report_json and plugin do.
- * Called by probe and check, by one thread at a time, and by main about what keeps them from
+ * Called by account, probe and check, by one thread at a time, and by main about what keeps them from
  * running.
  */
 #ifndef ECHOPROBE_REPORT_H

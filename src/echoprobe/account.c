@@ -1,0 +1,238 @@
+#include <config.h>
+
+#include "echoprobe/account.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void account_init(struct account *account, const struct options *options,
+                  const struct target *target, const struct account_shared *shared)
+{
+    account->options = options;
+    account->shared = *shared;
+    account->part.size_bytes = options->size_bytes;
+    (void)pthread_mutex_init(&account->mutex, NULL);
+    report_begin(&account->report, options, target);
+    if (options->identify)
+        account->report.backends = &account->backends;
+}
+
+void account_fini(struct account *account)
+{
+    (void)pthread_mutex_destroy(&account->mutex);
+}
+
+/* --- What is told ---------------------------------------------------------------------------- */
+
+/* Nobody reads what a run goes on to say. */
+static void break_without_output(const struct account *account)
+{
+    if (account->report.output_failure != 0)
+        atomic_store(account->shared.order, LOAD_BREAK);
+}
+
+static void begin_telling(const struct account *account)
+{
+    pthread_mutex_lock(account->shared.lines);
+}
+
+static void end_telling(const struct account *account)
+{
+    break_without_output(account);
+    pthread_mutex_unlock(account->shared.lines);
+}
+
+/* Keep who answers: the text is the load's, which may end before the account does. */
+static void keep_peer(struct account *account, const char *peer)
+{
+    (void)snprintf(account->peer, sizeof account->peer, "%s", peer);
+    account->report.peer = account->peer;
+}
+
+static void on_load_open(void *argument, const struct opening *opening)
+{
+    struct account *account = argument;
+    struct opening kept = *opening;
+
+    begin_telling(account);
+    atomic_store_explicit(&account->last_peer, NULL, memory_order_relaxed);
+    if (!account->report.has_begun)
+        keep_peer(account, opening->peer);
+    kept.peer = account->peer;
+    report_open(&account->report, &kept);
+    end_telling(account);
+}
+
+static void on_load_identity(void *argument, const char *identity)
+{
+    struct account *account = argument;
+
+    begin_telling(account);
+    backends_add(&account->backends, identity);
+    report_identity(&account->report, identity);
+    end_telling(account);
+}
+
+/* Another one answers than did last, as far as this thread knows. */
+static void note_peer(struct account *account, const char *peer)
+{
+    begin_telling(account);
+    keep_peer(account, peer);
+    atomic_store_explicit(&account->last_peer, peer, memory_order_relaxed);
+    end_telling(account);
+}
+
+static void on_load_echo(void *argument, const char *peer, uint64_t connection, uint64_t number,
+                         uint64_t rtt_ns)
+{
+    struct account *account = argument;
+
+    (void)connection;
+    if (atomic_load_explicit(&account->last_peer, memory_order_relaxed) != peer)
+        note_peer(account, peer);
+    if (account->options->is_load)
+        return;
+    begin_telling(account);
+    report_echo(&account->report, peer, number, rtt_ns);
+    end_telling(account);
+}
+
+static void on_load_fault(void *argument, uint64_t connection, uint64_t number,
+                          const struct fault *fault)
+{
+    struct account *account = argument;
+
+    begin_telling(account);
+    report_fault(&account->report, connection, number, fault);
+    end_telling(account);
+}
+
+static void on_load_count(void *argument, const struct tally *tally)
+{
+    struct account *account = argument;
+
+    pthread_mutex_lock(&account->mutex);
+    tally_merge(&account->tally, tally);
+    pthread_mutex_unlock(&account->mutex);
+}
+
+static enum load_order order_of_run(void *argument)
+{
+    const struct account *account = argument;
+
+    return (enum load_order)atomic_load(account->shared.order);
+}
+
+static const struct load_events load_events = {
+    .on_open = on_load_open,
+    .on_identity = on_load_identity,
+    .on_echo = on_load_echo,
+    .on_fault = on_load_fault,
+    .on_count = on_load_count,
+    .order = order_of_run,
+};
+
+void account_tell_interim(struct account *account, uint64_t elapsed_ns)
+{
+    pthread_mutex_lock(account->shared.lines);
+    pthread_mutex_lock(&account->mutex);
+    report_interim(&account->report, &account->tally, elapsed_ns);
+    pthread_mutex_unlock(&account->mutex);
+    pthread_mutex_unlock(account->shared.lines);
+}
+
+void account_tell_progress(struct account *account, uint64_t elapsed_ns)
+{
+    pthread_mutex_lock(account->shared.lines);
+    pthread_mutex_lock(&account->mutex);
+    report_progress(&account->report, &account->tally, elapsed_ns);
+    pthread_mutex_unlock(&account->mutex);
+    pthread_mutex_unlock(account->shared.lines);
+}
+
+/* --- What is recorded ------------------------------------------------------------------------ */
+
+/* Nobody reads what would be recorded. What is under way returns: it is not lost. */
+static void finish_without_record(const struct account *account)
+{
+    int going_on = LOAD_GO_ON;
+
+    if (recorder_has_failed(account->shared.recorder))
+        (void)atomic_compare_exchange_strong(account->shared.order, &going_on, LOAD_FINISH);
+}
+
+static void on_recorded_echo(void *argument, const char *peer, uint64_t connection, uint64_t number,
+                             uint64_t rtt_ns)
+{
+    struct account *account = argument;
+
+    recorder_echo(account->shared.recorder, &account->part, connection, number, rtt_ns);
+    finish_without_record(account);
+    on_load_echo(argument, peer, connection, number, rtt_ns);
+}
+
+static void on_recorded_fault(void *argument, uint64_t connection, uint64_t number,
+                              const struct fault *fault)
+{
+    struct account *account = argument;
+
+    recorder_fault(account->shared.recorder, &account->part, connection, number, fault);
+    finish_without_record(account);
+    on_load_fault(argument, connection, number, fault);
+}
+
+static void on_recorded_failed(void *argument, uint64_t connection, uint64_t number,
+                               enum fault_kind kind)
+{
+    struct account *account = argument;
+
+    recorder_failed(account->shared.recorder, &account->part, connection, number, kind);
+}
+
+static void on_recorded_count(void *argument, const struct tally *tally)
+{
+    struct account *account = argument;
+
+    on_load_count(argument, tally);
+    if (!recorder_has_intervals(account->shared.recorder))
+        return;
+    pthread_mutex_lock(&account->mutex);
+    tally_merge(&account->part.interval, tally);
+    pthread_mutex_unlock(&account->mutex);
+}
+
+/* A run that records nothing has the others, and no branch for it. */
+static const struct load_events recorded_events = {
+    .on_open = on_load_open,
+    .on_identity = on_load_identity,
+    .on_echo = on_recorded_echo,
+    .on_fault = on_recorded_fault,
+    .on_failed = on_recorded_failed,
+    .on_count = on_recorded_count,
+    .order = order_of_run,
+};
+
+const struct load_events *account_events(const struct account *account)
+{
+    return recorder_is_wanted(account->options) ? &recorded_events : &load_events;
+}
+
+void account_record_interval(struct account *account, uint64_t elapsed_ns)
+{
+    pthread_mutex_lock(&account->mutex);
+    recorder_interval(account->shared.recorder, &account->part, elapsed_ns);
+    pthread_mutex_unlock(&account->mutex);
+    finish_without_record(account);
+}
+
+void account_note_fault(struct account *account, const struct fault *fault)
+{
+    report_fault(&account->report, 0, 0, fault);
+    if (recorder_is_wanted(account->options))
+        recorder_fault(account->shared.recorder, &account->part, 0, 0, fault);
+}
+
+void account_record_end(struct account *account, uint64_t elapsed_ns)
+{
+    recorder_end(account->shared.recorder, &account->part, &account->tally, elapsed_ns);
+}
