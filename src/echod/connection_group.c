@@ -4,7 +4,7 @@
 
 int connection_pool_init(struct connection_pool *pool)
 {
-    pool->queued_bytes = 0;
+    pool->queued_bytes = (struct gauge){0};
     pool->deadlines = (struct deadlines){0};
     pool->tls_reserve.memory = NULL;
     return echo_scratch_init(&pool->scratch);

@@ -13,6 +13,7 @@
 #include "echod/counters.h"
 #include "echod/deadlines.h"
 #include "echod/echo.h"
+#include "echod/gauge.h"
 #include "echod/gate.h"
 #include "echod/identify.h"
 #include "echod/impair.h"
@@ -61,7 +62,7 @@ struct connection_service {
 struct connection_pool {
     struct echo_scratch scratch;
     struct tls_reserve tls_reserve;
-    uint64_t queued_bytes;      /* output that waits, and answers of datagrams that are held back */
+    struct gauge queued_bytes;  /* output that waits, and answers of datagrams that are held back */
     struct deadlines deadlines; /* of those that misbehave; nothing as long as there are none */
 };
 

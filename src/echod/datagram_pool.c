@@ -29,17 +29,17 @@ void datagram_pool_give_batch(struct datagram_pool *pool, struct datagram_batch 
 int datagram_pool_hold(struct datagram_pool *pool, size_t bytes)
 {
     if (pool->held_bytes + bytes > DATAGRAM_POOL_HELD_BYTES || pool->queued_bytes == NULL ||
-        *pool->queued_bytes + bytes > pool->max_queued_bytes)
+        gauge_get(pool->queued_bytes) + bytes > pool->max_queued_bytes)
         return -1;
     pool->held_bytes += bytes;
-    *pool->queued_bytes += bytes;
+    gauge_change(pool->queued_bytes, bytes, 0);
     return 0;
 }
 
 void datagram_pool_release(struct datagram_pool *pool, size_t bytes)
 {
     pool->held_bytes -= bytes;
-    *pool->queued_bytes -= bytes;
+    gauge_change(pool->queued_bytes, 0, bytes);
 }
 
 int datagram_pool_join(struct datagram_pool *pool, struct datagram_pool_member *member,

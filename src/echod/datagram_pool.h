@@ -9,6 +9,7 @@
 
 #include "echod/datagram_batch.h"
 #include "echod/datagram_guard.h"
+#include "echod/gauge.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -27,7 +28,7 @@ struct datagram_pool {
     struct datagram_batch *spare;    /* used by whoever's turn it is */
     struct datagram_ports own_ports; /* of all members */
     size_t held_bytes;               /* of all answers that are held back, with what is kept */
-    uint64_t *queued_bytes;          /* of the worker, these among them; not owned */
+    struct gauge *queued_bytes;      /* of the worker, these among them; not owned */
     uint64_t max_queued_bytes;
 };
 

@@ -270,7 +270,7 @@ size_t datagrams_count(const struct datagrams *datagrams)
 /* --- Construction and destruction ------------------------------------------------------------ */
 
 struct datagrams *datagrams_new(struct event_base *base, size_t worker, const struct self *self,
-                                uint64_t *queued_bytes, struct log *log,
+                                struct gauge *queued_bytes, struct log *log,
                                 datagrams_callback *on_event, void *owner)
 {
     struct datagrams *datagrams = malloc(sizeof *datagrams);

@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct gauge; /* echod/gauge.h */
+
 struct datagrams;
 
 /* What a set tells its owner, from the loop. */
@@ -31,7 +33,7 @@ typedef void datagrams_callback(enum datagrams_event event, void *owner);
  * queued bytes. Everything that is handed in must outlive it. Return NULL with errno.
  */
 struct datagrams *datagrams_new(struct event_base *base, size_t worker, const struct self *self,
-                                uint64_t *queued_bytes, struct log *log,
+                                struct gauge *queued_bytes, struct log *log,
                                 datagrams_callback *on_event, void *owner);
 
 /* Hold no more back while so much is queued in the worker; before that, nothing is. */

@@ -35,10 +35,7 @@ struct handshake {
 /* A header that waits for its end counts as output does: both are a client's bytes that we hold. */
 static void account_reader(struct handshake *handshake, size_t size_before)
 {
-    struct connection_pool *pool = handshake->group->pool;
-
-    pool->queued_bytes += handshake->reader.size;
-    pool->queued_bytes -= size_before;
+    gauge_change(&handshake->group->pool->queued_bytes, handshake->reader.size, size_before);
 }
 
 static void release_reader(struct handshake *handshake)
@@ -179,7 +176,7 @@ static void go_on(struct handshake *handshake)
     if (handshake->is_overdue) {
         finish(handshake, HANDSHAKE_OVERDUE);
     } else if (handshake->reader.size > PROXY_READER_LEAST_SIZE &&
-               group->pool->queued_bytes > group->limits.max_queued_bytes) {
+               gauge_get(&group->pool->queued_bytes) > group->limits.max_queued_bytes) {
         errno = ENOMEM;
         finish(handshake, HANDSHAKE_FAILED);
     }

@@ -65,8 +65,7 @@ static inline size_t settle(struct transfer *transfer, size_t added_bytes, size_
     const size_t sent = expected - queued;
 
     transfer->queued_bytes = queued;
-    group->pool->queued_bytes += added_bytes;
-    group->pool->queued_bytes -= sent;
+    gauge_change(&group->pool->queued_bytes, added_bytes, sent);
     if (output == 0)
         timeout_cancel(&group->write_stall, &transfer->write_stall);
     else if (sent > 0 || !timeout_is_armed(&transfer->write_stall))
@@ -103,7 +102,7 @@ void transfer_note_sent(struct transfer *transfer)
 void transfer_forget(struct transfer *transfer, size_t count)
 {
     transfer->queued_bytes -= count;
-    transfer->group->pool->queued_bytes -= count;
+    gauge_change(&transfer->group->pool->queued_bytes, 0, count);
 }
 
 /* Tell whether output that waits must not grow: on this connection, or on all of them together. */
@@ -112,8 +111,8 @@ static bool is_output_high(const struct transfer *transfer, uint64_t mark_bytes)
     const struct connection_group *group = transfer->group;
     const size_t queued = transfer->queued_bytes;
 
-    return queued > 0 &&
-           (queued >= mark_bytes || group->pool->queued_bytes >= group->limits.max_queued_bytes);
+    return queued > 0 && (queued >= mark_bytes ||
+                          gauge_get(&group->pool->queued_bytes) >= group->limits.max_queued_bytes);
 }
 
 /* The shortcut needs an empty output: it pauses at the first byte that waits. */
@@ -165,8 +164,8 @@ static uint64_t output_room(const struct transfer *transfer)
     const struct connection_limits *limits = &group->limits;
     uint64_t room_bytes = 0;
 
-    if (group->pool->queued_bytes < limits->max_queued_bytes)
-        room_bytes = limits->max_queued_bytes - group->pool->queued_bytes;
+    if (gauge_get(&group->pool->queued_bytes) < limits->max_queued_bytes)
+        room_bytes = limits->max_queued_bytes - gauge_get(&group->pool->queued_bytes);
     return room_bytes < limits->high_water_bytes ? room_bytes : limits->high_water_bytes;
 }
 
@@ -265,5 +264,5 @@ void transfer_fini(struct transfer *transfer)
 
     timeout_cancel(&group->idle, &transfer->idle);
     timeout_cancel(&group->write_stall, &transfer->write_stall);
-    group->pool->queued_bytes -= transfer->queued_bytes;
+    gauge_change(&group->pool->queued_bytes, 0, transfer->queued_bytes);
 }

@@ -218,7 +218,8 @@ START_TEST(a_shortage_at_any_moment_ends_cleanly)
         serve_one(&shortages[_i], nth + 1);
         has_failed = support_memory_has_failed();
         support_memory_fail(0, 0);
-        ck_assert_msg(scene.pool.queued_bytes == 0, "allocation %lu left bytes queued", nth + 1);
+        ck_assert_msg(gauge_get(&scene.pool.queued_bytes) == 0, "allocation %lu left bytes queued",
+                      nth + 1);
         ck_assert(has_failed || nth > 4); /* something did fail before */
     }
     ck_assert_int_ne((int)scene.clients[0].reason, CLOSE_NO_MEMORY);

@@ -25,7 +25,7 @@ START_TEST(an_abort_ends_at_once_in_every_state)
     descriptors = support_descriptor_count();
     connection_abort(client->connection, CLOSE_STOP);
     ck_assert_uint_eq(client->ends, 1);
-    ck_assert_uint_eq(scene.pool.queued_bytes, 0);
+    ck_assert_uint_eq(gauge_get(&scene.pool.queued_bytes), 0);
     if (_i / SOCKET_COUNT < FIRST_CLOSING) /* on its way out it may keep the reason why it went */
         ck_assert_int_eq((int)client->reason, CLOSE_STOP);
     support_loop_settle();
@@ -56,7 +56,7 @@ START_TEST(a_connection_that_is_freed_calls_nobody)
     descriptors = support_descriptor_count();
     connection_free(client->connection);
     client->connection = NULL;
-    ck_assert_uint_eq(scene.pool.queued_bytes, 0);
+    ck_assert_uint_eq(gauge_get(&scene.pool.queued_bytes), 0);
     support_loop_settle();
     ck_assert_uint_eq(support_descriptor_count(), descriptors - 1);
     support_loop_until(client_sees_end, client);

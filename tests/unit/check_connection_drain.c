@@ -146,7 +146,7 @@ static struct client *join_half_closed(enum transport transport)
     struct client *client = client_join(transport);
 
     client_become_half_closed(client);
-    ck_assert_uint_gt(scene.pool.queued_bytes, 0);
+    ck_assert_uint_gt(gauge_get(&scene.pool.queued_bytes), 0);
     ck_assert_uint_eq(client->ends, 0);
     return client;
 }

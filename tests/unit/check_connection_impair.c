@@ -165,7 +165,7 @@ START_TEST(little_messages_cost_little_memory)
         support_loop_once();
     }
     support_loop_settle();
-    ck_assert_uint_eq(scene.pool.queued_bytes, 2000);
+    ck_assert_uint_eq(gauge_get(&scene.pool.queued_bytes), 2000);
     ck_assert_uint_le(support_memory_bytes() - before, 16384);
 }
 END_TEST
@@ -561,7 +561,7 @@ START_TEST(each_lack_of_memory_is_survived)
         is_good = is_served();
         has_failed = support_memory_has_failed();
         support_memory_fail(0, 0);
-        ck_assert_uint_eq(scene.pool.queued_bytes, 0);
+        ck_assert_uint_eq(gauge_get(&scene.pool.queued_bytes), 0);
         ck_assert(is_good || has_failed);
     }
 }

@@ -58,7 +58,7 @@ START_TEST(many_small_messages_that_wait_cost_little_memory)
     limits.high_water_bytes = 20000;
     scene_use_limits(&limits);
     client = client_join(UNIX_PAIR);
-    while (scene.pool.queued_bytes < limits.high_water_bytes) {
+    while (gauge_get(&scene.pool.queued_bytes) < limits.high_water_bytes) {
         client_send(client, 1);
         support_loop_once();
     }
@@ -100,7 +100,7 @@ static bool is_group_full(void *argument)
     scene_look();
     for (int i = 0; i < scene.count; i++)
         client_send(&scene.clients[i], SUPPORT_PAYLOAD_ROOM);
-    return scene.pool.queued_bytes >= scene.group.limits.max_queued_bytes;
+    return gauge_get(&scene.pool.queued_bytes) >= scene.group.limits.max_queued_bytes;
 }
 
 START_TEST(all_together_queue_no_more_than_the_groups_share)
@@ -152,10 +152,11 @@ START_TEST(a_client_that_waited_for_the_group_gets_everything_once_it_reads)
     hog = client_join(UNIX_PAIR);
     support_loop_until(client_is_paused, hog);
     client = client_join((enum transport)_i);
-    hogs_bytes = scene.pool.queued_bytes;
-    while (scene.pool.queued_bytes < limits.max_queued_bytes) {
+    hogs_bytes = gauge_get(&scene.pool.queued_bytes);
+    while (gauge_get(&scene.pool.queued_bytes) < limits.max_queued_bytes) {
         /* The kernel may take megabytes before anything waits with us. */
-        client_send(client, scene.pool.queued_bytes > hogs_bytes ? 1000 : 16 * READ_BYTES);
+        client_send(client,
+                    gauge_get(&scene.pool.queued_bytes) > hogs_bytes ? 1000 : 16 * READ_BYTES);
         support_loop_settle();
         scene_look();
     }

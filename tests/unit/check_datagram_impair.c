@@ -29,7 +29,7 @@ enum {
 
 static struct {
     struct datagram_pool pool;
-    uint64_t queued_bytes; /* of the worker */
+    struct gauge queued_bytes; /* of the worker */
     struct datagram_limits limits;
     struct counters counters;
     struct datagram_echo *echo;
@@ -85,7 +85,7 @@ static void teardown(void)
 {
     datagram_echo_free(scene.echo);
     datagram_pool_fini(&scene.pool);
-    ck_assert_uint_eq(scene.queued_bytes, 0);
+    ck_assert_uint_eq(gauge_get(&scene.queued_bytes), 0);
     support_close(&scene.client);
 }
 
@@ -349,12 +349,12 @@ START_TEST(what_is_held_counts_in_all_that_is_queued)
 {
     start(&(struct impair){.delay_ms = LONG_MS});
     scene.pool.max_queued_bytes = 5 * LARGE;
-    scene.queued_bytes = 2 * LARGE;
+    gauge_change(&scene.queued_bytes, 2 * LARGE, 0);
     (void)ask_large(4);
     ck_assert_uint_eq(counted(COUNTER_IMPAIR_OVERFLOWED), 2);
-    ck_assert_uint_ge(scene.queued_bytes, 4 * LARGE);
-    ck_assert_uint_le(scene.queued_bytes, 5 * LARGE);
-    scene.queued_bytes -= 2 * LARGE;
+    ck_assert_uint_ge(gauge_get(&scene.queued_bytes), 4 * LARGE);
+    ck_assert_uint_le(gauge_get(&scene.queued_bytes), 5 * LARGE);
+    gauge_change(&scene.queued_bytes, 0, 2 * LARGE);
     ck_assert_uint_eq(ask_large(2), 6);
     ck_assert_uint_eq(counted(COUNTER_IMPAIR_OVERFLOWED), 2);
 }

@@ -26,7 +26,7 @@ static struct {
     struct listener_stats_list stats;
     int worker_fds[ENDPOINTS][WORKERS];
     int clients[ENDPOINTS]; /* each is connected to an endpoint */
-    uint64_t queued_bytes;
+    struct gauge queued_bytes;
     int drained, idle;
     bool is_short_of_entropy;
 } scene;

@@ -193,7 +193,7 @@ static void fill(int fd)
 static bool is_identity_queued(void *nothing)
 {
     (void)nothing;
-    return scene.pool.queued_bytes > 0;
+    return gauge_get(&scene.pool.queued_bytes) > 0;
 }
 
 /* Make a client that takes not even the identity. */
@@ -220,7 +220,7 @@ START_TEST(a_client_that_never_reads_has_the_write_timeout)
     client = join_stuck(_i == 0 ? LISTENER_IDENTIFY_LINE : LISTENER_IDENTIFY_ONLY, &limits);
     connection_report(client->connection, LOG_LEVEL_INFO);
     client_await_end(client, CLOSE_WRITE_STALL);
-    ck_assert_uint_eq(scene.pool.queued_bytes, 0);
+    ck_assert_uint_eq(gauge_get(&scene.pool.queued_bytes), 0);
     ck_assert_uint_eq(scene_count_of(COUNTER_BYTES_OUT), 0);
     support_assert_matches(support_log_text(), "connection 1 [^ ]+ greeting, in=0 out=0");
 }
@@ -274,7 +274,7 @@ START_TEST(without_a_linger_time_the_end_is_at_once)
     client = join_stuck(LISTENER_IDENTIFY_LINE, &limits);
     connection_close(client->connection, CLOSE_DRAIN);
     ck_assert_uint_eq(client->ends, 1);
-    ck_assert_uint_eq(scene.pool.queued_bytes, 0);
+    ck_assert_uint_eq(gauge_get(&scene.pool.queued_bytes), 0);
 }
 END_TEST
 

@@ -35,7 +35,7 @@ static bool is_taken(void *argument)
 {
     (void)argument;
     scene_look();
-    return scene.pool.queued_bytes > 0;
+    return gauge_get(&scene.pool.queued_bytes) > 0;
 }
 
 static struct client *join_behind_proxy(int number)

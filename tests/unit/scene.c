@@ -48,9 +48,9 @@ void scene_look(void)
     scene.bytes_in = in;
     scene.bytes_out = out;
     scene.looked_ms = clock_now_ms();
-    support_assert(scene.pool.queued_bytes <=
+    support_assert(gauge_get(&scene.pool.queued_bytes) <=
                    (uint64_t)scene.count * (limits->high_water_bytes + READ_BYTES));
-    support_assert(scene.pool.queued_bytes <=
+    support_assert(gauge_get(&scene.pool.queued_bytes) <=
                    limits->max_queued_bytes + (uint64_t)scene.count * READ_BYTES);
 }
 
@@ -165,7 +165,7 @@ void scene_teardown(void)
         connection_free(scene.clients[i].connection);
         client_hang_up(&scene.clients[i]);
     }
-    ck_assert_uint_eq(scene.pool.queued_bytes, 0);
+    ck_assert_uint_eq(gauge_get(&scene.pool.queued_bytes), 0);
     ck_assert_uint_eq(scene.group.count, 0);
     connection_group_fini(&scene.group);
     connection_pool_fini(&scene.pool);
@@ -360,7 +360,7 @@ bool client_is_paused(void *argument)
 
     scene_look();
     client_send(client, READ_BYTES);
-    return scene.pool.queued_bytes >= pause_mark(client);
+    return gauge_get(&scene.pool.queued_bytes) >= pause_mark(client);
 }
 
 bool client_is_paused_or_ended(void *argument)
@@ -517,5 +517,5 @@ void scene_start_without_memory(void)
     while (!begins_without(nth))
         nth++;
     ck_assert_uint_gt(nth, 1);
-    ck_assert_uint_eq(scene.pool.queued_bytes, 0);
+    ck_assert_uint_eq(gauge_get(&scene.pool.queued_bytes), 0);
 }
