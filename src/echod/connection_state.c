@@ -2,6 +2,7 @@
 
 #include "echod/connection_state.h"
 
+#include "base/clock.h"
 #include "echod/connection_log.h"
 
 #include <stdlib.h>
@@ -114,6 +115,8 @@ void connection_end(struct connection *connection, enum close_reason reason)
     connection->reason = reason;
     log_closed(connection);
     counters_add(group->counters, counters_of_end(reason), 1);
+    buckets_count(&group->counters->ages, counters_age_bounds(),
+                  clock_now_ms() - connection->started_ms);
     group->on_end(connection, group->owner);
 }
 

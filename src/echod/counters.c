@@ -270,3 +270,16 @@ const struct counter_name *counters_name(enum counter which)
 {
     return &names[which];
 }
+
+/* From a probe of a balancer to a connection that somebody forgot. */
+const struct buckets_bounds *counters_age_bounds(void)
+{
+    enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR };
+    static const uint64_t ages_ms[] = {10,      100,        1 * SECOND,  10 * SECOND,
+                                       MINUTE,  5 * MINUTE, 15 * MINUTE, HOUR,
+                                       DAY / 4, DAY,        7 * DAY};
+    static const struct buckets_bounds bounds = {ages_ms, sizeof ages_ms / sizeof *ages_ms};
+
+    _Static_assert(sizeof ages_ms / sizeof *ages_ms < BUCKETS_MAX, "one bucket has the rest");
+    return &bounds;
+}

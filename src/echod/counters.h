@@ -7,6 +7,7 @@
 #ifndef ECHOD_COUNTERS_H
 #define ECHOD_COUNTERS_H
 
+#include "base/buckets.h"
 #include "echod/close_reason.h"
 
 #include <stdalign.h>
@@ -104,7 +105,11 @@ const struct counter_name *counters_name(enum counter which);
  */
 struct counters {
     alignas(64) _Atomic uint64_t values[COUNTER_COUNT];
+    struct buckets ages; /* of connections at their end, in milliseconds */
 };
+
+/* Return the bounds of the ages. */
+const struct buckets_bounds *counters_age_bounds(void);
 
 /* Add to a counter, from the one thread that writes. */
 static inline void counters_add(struct counters *counters, enum counter which, uint64_t amount)

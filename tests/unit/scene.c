@@ -36,6 +36,18 @@ static uint64_t count_ends(void)
     return count;
 }
 
+/* Return how many ages have been counted: each connection has one. */
+static uint64_t count_ages(void)
+{
+    struct buckets_reading reading = {{0}, 0};
+    uint64_t count = 0;
+
+    buckets_read(&scene.counters.ages, &reading);
+    for (size_t i = 0; i < BUCKETS_MAX; i++)
+        count += reading.counts[i];
+    return count;
+}
+
 void scene_look(void)
 {
     const struct connection_limits *limits = &scene.group.limits;
@@ -70,6 +82,7 @@ static void on_end(struct connection *connection, void *owner)
     client->ended_ms = clock_now_ms();
     client->connection = NULL;
     ck_assert_uint_eq(count_ends(), scene.ends);
+    ck_assert_uint_eq(count_ages(), scene.ends);
     ck_assert_uint_gt(scene_count_of(counters_of_end(client->reason)), 0);
     connection_free(connection);
 }
