@@ -2,6 +2,7 @@
 
 #include "echod/worker.h"
 
+#include "base/clock.h"
 #include "echod/clients.h"
 #include "echod/datagrams.h"
 #include "echod/mailbox.h"
@@ -22,7 +23,7 @@
 enum { CHANGE_RETRY_MS = 100 };
 
 /* What the owner may ask for. */
-enum request { DRAIN, STOP, REPORT, PING, CHANGE, REQUEST_COUNT };
+enum request { DRAIN, STOP, REPORT, PING, LAG, CHANGE, REQUEST_COUNT };
 
 struct worker {
     struct worker_place place;
@@ -43,6 +44,7 @@ struct worker {
     struct event *change_retry;
     atomic_bool is_reporting;
     atomic_bool is_pinged;
+    struct loop_lag lag;
     bool is_draining;
     bool is_idle;     /* no datagram comes any more */
     bool is_changing; /* it has the next options, and closes what is leaving */
@@ -180,6 +182,13 @@ static void answer_ping(void *argument)
     atomic_store(&worker->is_pinged, false);
 }
 
+static void answer_lag(void *argument)
+{
+    struct worker *worker = argument;
+
+    loop_lag_answer(&worker->lag, clock_now_ns());
+}
+
 /* Take over the global options. What is a listener's own, listeners_change does. */
 static void set_options(struct worker *worker, const struct options *options,
                         uint64_t max_queued_bytes)
@@ -236,8 +245,8 @@ static void start_change(void *argument)
 }
 
 static mailbox_function *const answers[REQUEST_COUNT] = {
-    [DRAIN] = start_draining, [STOP] = stop_at_once,   [REPORT] = start_report,
-    [PING] = answer_ping,     [CHANGE] = start_change,
+    [DRAIN] = start_draining, [STOP] = stop_at_once, [REPORT] = start_report,
+    [PING] = answer_ping,     [LAG] = answer_lag,    [CHANGE] = start_change,
 };
 
 static void post(struct worker *worker, enum request request)
@@ -268,6 +277,23 @@ bool worker_ping(struct worker *worker)
     if (has_answered)
         post(worker, PING);
     return has_answered || atomic_load(&worker->is_over);
+}
+
+void worker_measure_lag(struct worker *worker)
+{
+    if (loop_lag_ask(&worker->lag, clock_now_ns()))
+        post(worker, LAG);
+}
+
+void worker_read(const struct worker *worker, struct worker_reading *reading)
+{
+    const bool is_over = atomic_load(&worker->is_over);
+
+    *reading = (struct worker_reading){
+        .queued_bytes = gauge_get(&worker->clients.pool.queued_bytes),
+        .lag_ns = is_over ? 0 : loop_lag_latest_ns(&worker->lag, clock_now_ns()),
+    };
+    buckets_read(&worker->lag.all, &reading->lags);
 }
 
 void worker_change(struct worker *worker, const struct options *options, uint64_t max_queued_bytes)

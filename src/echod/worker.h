@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "echod/capacity.h"
 #include "echod/listeners.h"
+#include "echod/loop_lag.h"
 #include "echod/options.h"
 #include "echod/self.h"
 #include "echod/sockets.h"
@@ -82,5 +83,21 @@ bool worker_ping(struct worker *worker);
  * before it tells WORKER_CHANGED; not after worker_drain and worker_stop.
  */
 void worker_change(struct worker *worker, const struct options *options, uint64_t max_queued_bytes);
+
+/*
+ * Ask the worker, from the one thread that measures, to say when its loop comes to it (loop_lag).
+ * Nothing is asked while the last question waits.
+ */
+void worker_measure_lag(struct worker *worker);
+
+/* What a worker is like at a moment. */
+struct worker_reading {
+    uint64_t queued_bytes; /* for its clients, that have yet to leave */
+    uint64_t lag_ns;       /* how long its loop keeps waiting whatever comes; 0: it has finished */
+    struct buckets_reading lags; /* all that were measured; in the bounds of loop_lag */
+};
+
+/* Read that, from any thread. */
+void worker_read(const struct worker *worker, struct worker_reading *reading);
 
 #endif

@@ -120,6 +120,63 @@ START_TEST(a_worker_that_has_finished_hangs_nobody_up)
 }
 END_TEST
 
+static uint64_t lag_count(const struct worker_reading *reading)
+{
+    uint64_t count = 0;
+
+    for (size_t i = 0; i < BUCKETS_MAX; i++)
+        count += reading->lags.counts[i];
+    return count;
+}
+
+static bool has_measured(void *argument)
+{
+    struct worker_reading reading;
+
+    worker_read(scene.worker, &reading);
+    return lag_count(&reading) == *(const uint64_t *)argument;
+}
+
+START_TEST(a_loop_that_stands_lags_more_and_more)
+{
+    struct worker_reading first, second;
+    uint64_t count = 1;
+
+    worker_read(scene.worker, &first);
+    ck_assert_uint_eq(first.lag_ns, 0);
+    worker_measure_lag(scene.worker);
+    worker_measure_lag(scene.worker); /* while the first waits */
+    worker_read(scene.worker, &first);
+    worker_read(scene.worker, &second);
+    ck_assert_uint_gt(second.lag_ns, first.lag_ns);
+    ck_assert_uint_eq(lag_count(&second), 0);
+
+    ck_assert_int_eq(worker_start(scene.worker), 0);
+    support_loop_until(has_measured, &count);
+    worker_read(scene.worker, &first);
+    ck_assert_uint_ge(first.lag_ns, second.lag_ns);
+    ck_assert_uint_eq(first.lags.sum, first.lag_ns);
+    count = 2;
+    worker_measure_lag(scene.worker);
+    support_loop_until(has_measured, &count);
+    worker_stop(scene.worker);
+}
+END_TEST
+
+START_TEST(a_worker_that_has_finished_does_not_lag)
+{
+    struct worker_reading reading;
+
+    ck_assert_int_eq(worker_start(scene.worker), 0);
+    worker_drain(scene.worker);
+    support_loop_until(has_finished, NULL);
+    worker_measure_lag(scene.worker);
+    worker_read(scene.worker, &reading);
+    ck_assert_uint_eq(reading.lag_ns, 0);
+    ck_assert_uint_eq(reading.queued_bytes, 0);
+}
+END_TEST
+
 static bool has_changed(void *argument)
 {
     return atomic_load(&scene.changed) == *(const int *)argument;
@@ -148,12 +205,17 @@ static Suite *worker_suite(void)
 {
     Suite *suite = suite_create("worker");
     TCase *ping = support_case(suite, "ping");
+    TCase *lag = support_case(suite, "lag");
     TCase *reload = support_case(suite, "reload");
 
     tcase_add_checked_fixture(ping, setup, teardown);
     tcase_add_test(ping, a_worker_whose_loop_does_not_turn_answers_no_ping);
     tcase_add_test(ping, every_message_has_room_while_the_loop_does_not_turn);
     tcase_add_test(ping, a_worker_that_has_finished_hangs_nobody_up);
+
+    tcase_add_checked_fixture(lag, setup, teardown);
+    tcase_add_test(lag, a_loop_that_stands_lags_more_and_more);
+    tcase_add_test(lag, a_worker_that_has_finished_does_not_lag);
 
     tcase_add_checked_fixture(reload, setup, teardown);
     tcase_add_test(reload, a_reload_leaves_no_memory_behind);
