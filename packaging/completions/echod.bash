@@ -12,7 +12,7 @@ _echod() {
         --drain-timeout
         --cert --key --client-ca --client-auth --tls-min --alpn --ciphers
         --pin-workers --no-shortcuts
-        --user --group --pid-file
+        --user --group --pid-file --admin
         --log-target --log-level --log-format
         --config --no-config --check
         --help --version
@@ -34,6 +34,8 @@ _echod() {
         bandwidth chunk stall-after close-after reset-after truncate-fin accept-delay refuse
         drop duplicate reorder truncate
     '
+
+    local admin_options='mode owner group v6only device mark freebind'
 
     COMPREPLY=()
     # bash splits words at = and at colons.
@@ -57,6 +59,12 @@ _echod() {
         words='tcp:// tls:// udp:// unix:/// tls+unix:/// fd:// tls+fd:// systemd:// tls+systemd:// stdio:'
         # shellcheck disable=SC2086 # these are several
         [[ $word != *,* ]] || words=$(printf "${word%,*},%s= " $listen_options)
+        ;;
+    --admin)
+        compopt -o nospace
+        words='tcp:// unix:///'
+        # shellcheck disable=SC2086 # these are several
+        [[ $word != *,* ]] || words=$(printf "${word%,*},%s= " $admin_options)
         ;;
     -w | --workers | --max-connections | --low-water | --udp-receive-buffer) words=auto ;;
     --user) words=$(compgen -u) ;;

@@ -25,6 +25,18 @@ function __echod_addresses
     end
 end
 
+function __echod_admin_addresses
+    set -l before (commandline -ct | string match -r '^.*,')
+    if test -n "$before"
+        printf "$before%s=\n" mode owner group v6only device mark freebind
+        return
+    end
+    printf '%s\n' tcp:// unix:///
+    set -l path (commandline -ct | string replace -fr '^(--admin=)?unix://(?=/)' '')
+    set -l files $path*
+    test -n "$path" -a -n "$files"; and printf 'unix://%s\n' $files
+end
+
 complete -c echod -f
 complete -c echod -s l -l listen -x -a '(__echod_addresses)' -d 'serve here'
 complete -c echod -l backlog -x -d 'clients that may wait to be accepted'
@@ -60,6 +72,7 @@ complete -c echod -l no-shortcuts -d 'use the buffers of libevent alone'
 complete -c echod -l user -x -a '(__fish_complete_users)' -d 'become this user'
 complete -c echod -l group -x -a '(__fish_complete_groups)' -d 'become this group'
 complete -c echod -l pid-file -r -F -d 'write the process number there'
+complete -c echod -l admin -x -a '(__echod_admin_addresses)' -d 'answer operators here'
 complete -c echod -l log-target -x -a 'stderr syslog' -d 'where to log'
 complete -c echod -l log-level -x -a 'error warning info debug' -d 'lowest level that is logged'
 complete -c echod -l log-format -x -a 'text json' -d 'form of log lines'

@@ -1,7 +1,7 @@
 /*
  * http_server: answers requests of HTTP/1.1 and 1.0 at one listening socket, with libmicrohttpd.
  * Bounds what a client can take: connections, time, memory. Knows no resource and no event loop.
- * Called by admin and by whatever answers requests, all in one thread.
+ * Called by admin and by whatever answers requests, all in one thread; options_check asks for it.
  */
 #ifndef BASE_HTTP_SERVER_H
 #define BASE_HTTP_SERVER_H

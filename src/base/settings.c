@@ -105,12 +105,13 @@ static void print_word(const char *word, FILE *stream)
 static void print_line(const struct setting *setting, const char *value,
                        const struct origin *origin, FILE *stream)
 {
-    const char *place = origin->place;
+    const char *place;
 
     if (value == NULL) {
         (void)fprintf(stream, "# %s is not set\n", setting->name);
         return;
     }
+    place = origin->place;
     if (origin->kind == ORIGIN_DEFAULT)
         place = "default";
     else if (origin->kind == ORIGIN_COMMAND_LINE)
@@ -130,9 +131,12 @@ static void print_list(const struct setting *setting, const void *list, FILE *st
 {
     char text[SETTING_VALUE_SIZE];
     const struct origin *origin;
+    size_t count = 0;
 
-    for (size_t i = 0; (origin = setting->list->format(list, i, text)) != NULL; i++)
+    for (; (origin = setting->list->format(list, count, text)) != NULL; count++)
         print_line(setting, text, origin, stream);
+    if (count == 0)
+        print_line(setting, NULL, NULL, stream);
 }
 
 void settings_print(const struct setting *table, const void *options, const struct origin *origins,

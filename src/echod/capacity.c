@@ -57,7 +57,7 @@ static uint64_t needed_files(const struct capacity *capacity)
 {
     const uint64_t of_loop = 5, of_pipe = 2;
 
-    return 3 + 3 + of_loop +
+    return 3 + 3 + of_loop + capacity->admin_file_count +
            capacity->worker_count * (of_loop + of_pipe + capacity->endpoint_count);
 }
 

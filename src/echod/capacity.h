@@ -17,7 +17,8 @@ enum { CAPACITY_ANY_CPU = -1 };
 /* What needs descriptors. */
 struct capacity {
     size_t worker_count;
-    size_t endpoint_count; /* each worker has a socket of each */
+    size_t endpoint_count;   /* each worker has a socket of each */
+    size_t admin_file_count; /* of who answers operators, and of these */
 };
 
 /* Return how many workers these options ask for, at least one. */

@@ -23,7 +23,8 @@
 
 /* Give up what is not needed once everything is bound, and hand over what stays. */
 static int drop_privileges(const struct options *options, const struct sockets *sockets,
-                           struct log *log, struct error *error)
+                           const struct sockets *admin_sockets, struct log *log,
+                           struct error *error)
 {
     const uid_t uid = privileges_uid(&options->user);
     const gid_t gid = privileges_gid(&options->user, &options->group);
@@ -31,6 +32,7 @@ static int drop_privileges(const struct options *options, const struct sockets *
     if (!options->user.is_given && !options->group.is_given)
         return 0;
     sockets_hand_over(sockets, uid, gid, log);
+    sockets_hand_over(admin_sockets, uid, gid, log);
     if (privileges_drop(&options->user, &options->group, error) < 0)
         return -1;
     if (getuid() == 0)
@@ -49,27 +51,32 @@ static int serve(struct options *options, const struct passed *passed, struct su
 {
     const size_t worker_count = capacity_worker_count(options);
     int status = EXIT_STATUS_SYSTEM;
-    struct sockets sockets;
+    struct sockets sockets, admin_sockets;
     struct pidfile pidfile;
     struct error error;
 
     if (sockets_open(&sockets, &options->listen, worker_count, passed, log, log_error, log) < 0)
         return status;
-    if (pidfile_open(&pidfile, options->pid_file, &error) < 0)
+    if (sockets_open(&admin_sockets, &options->admin, 1, passed, log, log_error, log) < 0)
         goto close_sockets;
-    if (drop_privileges(options, &sockets, log, &error) < 0)
+    if (pidfile_open(&pidfile, options->pid_file, &error) < 0)
+        goto close_admin_sockets;
+    if (drop_privileges(options, &sockets, &admin_sockets, log, &error) < 0)
         goto close_pidfile;
     passed_warn_of_rest(passed, log);
-    status = server_run(options, &sockets, worker_count, supervise, log);
-    sockets_close(&sockets);
+    status = server_run(options, &sockets, &admin_sockets, worker_count, supervise, log);
     pidfile_close(&pidfile);
+    sockets_close(&admin_sockets);
+    sockets_close(&sockets);
     return status;
 
 close_pidfile:
     pidfile_close(&pidfile);
+close_admin_sockets:
+    sockets_close(&admin_sockets);
+    log_error(&error, log);
 close_sockets:
     sockets_close(&sockets);
-    log_error(&error, log);
     return status;
 }
 

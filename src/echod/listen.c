@@ -97,6 +97,34 @@ void listen_list_free(void *list)
     listen_list_init(list);
 }
 
+bool listen_list_is_equal(const struct listen_list *list, const struct listen_list *other)
+{
+    if (list->count != other->count)
+        return false;
+    for (size_t i = 0; i < list->count; i++) {
+        if (!address_is_equal(&list->items[i].address, &other->items[i].address) ||
+            strcmp(list->items[i].options_text, other->items[i].options_text) != 0)
+            return false;
+    }
+    return true;
+}
+
+int listen_list_copy(struct listen_list *list, const struct listen_list *other)
+{
+    struct listen *items = NULL;
+
+    if (other->count > 0) {
+        items = malloc(other->count * sizeof *items);
+        if (items == NULL)
+            return -1;
+        memcpy(items, other->items, other->count * sizeof *items);
+    }
+    free(list->items);
+    *list = *other;
+    list->items = items;
+    return 0;
+}
+
 void listen_list_resolve(struct listen_list *list, const struct listener_options *defaults)
 {
     for (size_t i = 0; i < list->count; i++) {

@@ -1,7 +1,7 @@
 /*
  * listen: the addresses to listen on, each with its options and with where it was written.
  * Opens nothing; sockets does.
- * Called by options, which fills the list; read by sockets, lookup and main.
+ * Called by options and admin_address, which fill lists; read by sockets, lookup and main.
  */
 #ifndef ECHOD_LISTEN_H
 #define ECHOD_LISTEN_H
@@ -26,6 +26,7 @@ struct listen_list {
     struct listen *items; /* owned; NULL while count is 0 */
     size_t count;
     bool is_provisional; /* the next one that is added replaces all of these */
+    const char *setting; /* whose value it is, for errors; NULL: listen */
 };
 
 /*
@@ -39,6 +40,13 @@ void listen_list_make_provisional(void *list);
 const struct origin *listen_list_format(const void *list, size_t index,
                                         char text[SETTING_VALUE_SIZE]);
 void listen_list_free(void *list);
+
+/* Tell whether two lists were written alike. */
+bool listen_list_is_equal(const struct listen_list *list, const struct listen_list *other);
+
+/* Let a list be a copy of another. Return 0, or -1 with errno ENOMEM, and it is as it was. */
+int listen_list_copy(struct listen_list *list, const struct listen_list *other)
+    __attribute__((warn_unused_result));
 
 /* Give each listener, where its own options say nothing, these. */
 void listen_list_resolve(struct listen_list *list, const struct listener_options *defaults);

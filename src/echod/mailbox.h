@@ -1,7 +1,7 @@
 /*
  * mailbox: functions that any thread hands in, run in order in one thread's loop.
  * Knows nothing of who sends what, and allocates no message: each belongs to its sender.
- * Called by reload, server and worker, which share nothing else.
+ * Called by admin, reload, server and worker, which share nothing else.
  */
 #ifndef ECHOD_MAILBOX_H
 #define ECHOD_MAILBOX_H

@@ -121,6 +121,7 @@ static int check(const struct options *options, int status)
 {
     status = options_worse(status, options_check_pid_file(options, print_error, NULL));
     status = options_worse(status, check_addresses(&options->listen));
+    status = options_worse(status, check_addresses(&options->admin));
     if (status != EXIT_STATUS_STOPPED)
         return status;
     options_print(options, stdout);

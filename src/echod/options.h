@@ -48,6 +48,7 @@ struct options {
     struct origin *origins;  /* where each value came from, in the order of the table; owned */
 
     struct listen_list listen;
+    struct listen_list admin; /* where operators are answered, from admin_address; empty: nowhere */
     uint64_t backlog;
     uint64_t workers;         /* SETTING_AUTO: one for each CPU that the process may use */
     uint64_t max_connections; /* SETTING_AUTO: what the descriptor limit allows */

@@ -2,6 +2,7 @@
 
 #include "echod/options_check.h"
 
+#include "base/http_server.h"
 #include "echod/options_table.h"
 #include "echod/tls_options.h"
 
@@ -238,6 +239,24 @@ static int check_address(const struct checking *checking, size_t index)
     return 0;
 }
 
+/* Check that this echod can answer operators where it was asked to. */
+static int check_admin(const struct checking *checking)
+{
+    const struct listen_list *list = &checking->options->admin;
+    struct error name = {""}, error = {""};
+
+    if (list->count == 0 || http_server_is_available())
+        return 0;
+    options_name_value("admin", &list->items[0].origin, &name);
+    error_set(
+        &error,
+        "%s: this echod was built without libmicrohttpd, and answers no operator; install one "
+        "that does, or leave it out",
+        name.text);
+    checking->on_error(&error, checking->argument);
+    return options_status_of(&list->items[0].origin, &list->items[0].origin);
+}
+
 /* Check that no listener before it has the name of this one. */
 static int check_name(const struct checking *checking, size_t index)
 {
@@ -265,6 +284,7 @@ int options_check(const struct options *options, options_error_callback *on_erro
     const struct listen_list *list = &options->listen;
     int status = options_worse(check_marks(&checking), check_user(&checking));
 
+    status = options_worse(status, check_admin(&checking));
     for (size_t i = 0; i < list->count; i++) {
         status = options_worse(status, check_address(&checking, i));
         status = options_worse(status, check_marks_of(&checking, &list->items[i]));

@@ -63,6 +63,7 @@ static int read_file(struct reading *reading, const char *path)
 
     reading->is_out_of_memory |= status < 0 && errno == ENOMEM;
     reading->options->listen.is_provisional = true; /* the command line replaces them */
+    reading->options->admin.is_provisional = true;
     return status;
 }
 
@@ -190,6 +191,20 @@ static void on_kept(const struct setting *setting, const char *wanted, const cha
     report(&error, reading);
 }
 
+/* Keep where operators are answered, and say so. Return 0, or -1 with errno ENOMEM. */
+static int keep_admin(struct options *options, const struct options *current,
+                      struct reading *reading)
+{
+    struct error error = {""};
+
+    if (listen_list_is_equal(&options->admin, &current->admin))
+        return 0;
+    error_set(&error, "admin: other addresses take effect when echod is restarted; until then they "
+                      "are those that it was started with");
+    report(&error, reading);
+    return listen_list_copy(&options->admin, &current->admin);
+}
+
 /* Tell whether any value is the file's. */
 static bool is_file_used(const struct options *options)
 {
@@ -225,7 +240,8 @@ int options_read_again(struct options *options, const struct options *current,
     if (options_read(options, current->argument_count, current->arguments, on_error, argument) != 0)
         return -1;
     warn_of_empty_file(options, current, &warnings);
-    if (settings_keep_fixed(options_table(), options, current, on_kept, &warnings) == 0)
+    if (settings_keep_fixed(options_table(), options, current, on_kept, &warnings) == 0 &&
+        keep_admin(options, current, &warnings) == 0)
         return 0;
     on_error(&error, argument);
     return -1;

@@ -2,6 +2,7 @@
 
 #include "echod/options_table.h"
 
+#include "echod/admin_address.h"
 #include "echod/admission_options.h"
 #include "echod/listener_values.h"
 #include "echod/tls_options.h"
@@ -41,6 +42,14 @@ static int parse_help_topic(const char *text, void *member, struct error *error)
 static const struct setting_list listens = {
     .init = listen_list_init,
     .add = listen_list_add,
+    .make_provisional = listen_list_make_provisional,
+    .format = listen_list_format,
+    .free = listen_list_free,
+};
+
+static const struct setting_list admins = {
+    .init = admin_address_init,
+    .add = admin_address_add,
     .make_provisional = listen_list_make_provisional,
     .format = listen_list_format,
     .free = listen_list_free,
@@ -394,6 +403,17 @@ static const struct setting table[] = {
         .size = PIDFILE_PATH_SIZE,
         .is_fixed = true,
         .help = "write the number of the process there, and lock the file until the end",
+    },
+    {
+        .name = "admin",
+        .section = "For operators:",
+        .type = SETTING_LIST,
+        .offset = offsetof(struct options, admin),
+        .list = &admins,
+        .argument = "ADDRESS",
+        .help = "answer HTTP there: tcp://HOST:PORT, HOST:PORT, unix:///PATH; may be given several "
+                "times. Who may read it sees every client, and by a Unix socket acts: its mode is "
+                "0600, or what ,mode=MODE says",
     },
     {
         .name = "log-target",

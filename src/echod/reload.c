@@ -33,6 +33,7 @@ static struct capacity capacity_of(const struct reload *reload)
     return (struct capacity){
         .worker_count = reload->worker_count,
         .endpoint_count = sockets_count_staying(reload->sockets),
+        .admin_file_count = reload->admin_file_count,
     };
 }
 

@@ -38,6 +38,7 @@ struct reload {
     struct log *log;
     struct worker **workers;
     size_t worker_count;
+    size_t admin_file_count; /* as in struct capacity */
 
     enum reload_state state;
     bool is_wanted;      /* another HUP came meanwhile */

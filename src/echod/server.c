@@ -2,7 +2,10 @@
 
 #include "echod/server.h"
 
+#include "base/clock.h"
 #include "base/units.h"
+#include "echod/admin.h"
+#include "echod/admin_view.h"
 #include "echod/capacity.h"
 #include "echod/libevent_log.h"
 #include "echod/listener_stats.h"
@@ -33,6 +36,7 @@ struct worker_messages {
 struct server {
     struct options *options;
     struct sockets *sockets;
+    const struct sockets *admin_sockets;
     struct supervise *supervise;
     struct log *log;
     struct event_base *base;
@@ -46,6 +50,8 @@ struct server {
     struct self self;
     struct reload reload;
     struct tls_watch tls_watch;
+    struct admin_view view;
+    struct admin *admin; /* NULL: nobody is answered */
     size_t finished_count;
     bool is_stop_requested; /* by a signal */
     bool is_draining;
@@ -89,6 +95,7 @@ static void drain(struct server *server)
     if (server->is_draining)
         return;
     server->is_draining = true;
+    atomic_store(&server->view.state, ADMIN_DRAINING);
     reload_stop(&server->reload);
     units_format_duration(server->options->drain_timeout_ms, timeout);
     log_write(server->log, LOG_LEVEL_INFO, "draining: %" PRIu64 " %s, at most %s", count,
@@ -106,6 +113,7 @@ static void stop(struct server *server)
         return;
     server->is_draining = true;
     server->is_stopping = true;
+    atomic_store(&server->view.state, ADMIN_DRAINING);
     reload_stop(&server->reload);
     log_write(server->log, LOG_LEVEL_INFO, "stopping: %" PRIu64 " %s %s ended at once", count,
               connections_word(count), count == 1 ? "is" : "are");
@@ -360,6 +368,38 @@ static int start_workers(struct server *server)
     return 0;
 }
 
+/* --- Operators ------------------------------------------------------------------------------- */
+
+/* Let operators be answered, if that was asked for. Return 0, or -1 after a line in the log. */
+static int start_admin(struct server *server)
+{
+    server->view = (struct admin_view){
+        .log = server->log,
+        .stats = &server->stats,
+        .limit = &server->limit,
+        .workers = server->workers,
+        .worker_count = server->worker_count,
+        .self = &server->self,
+        .started = time(NULL),
+        .started_ms = clock_now_ms(),
+    };
+    if (server->admin_sockets->endpoints.count == 0)
+        return 0;
+    server->admin = admin_new(server->admin_sockets, &server->view);
+    if (server->admin != NULL && admin_start(server->admin) == 0)
+        return 0;
+    log_failure(server, "operators cannot be answered");
+    return -1;
+}
+
+static void log_admin(const struct server *server)
+{
+    const struct endpoint_list *endpoints = &server->admin_sockets->endpoints;
+
+    for (size_t i = 0; i < endpoints->count; i++)
+        endpoint_log(&endpoints->items[i], "operators are answered at", server->log);
+}
+
 /* --- Service --------------------------------------------------------------------------------- */
 
 /* Serve until all workers have finished. */
@@ -370,8 +410,10 @@ static void serve(struct server *server)
         server->exit_status = EXIT_STATUS_SYSTEM;
         return;
     }
+    atomic_store(&server->view.state, ADMIN_RUNNING);
     mask_signals(SIG_UNBLOCK);
     log_endpoints(server);
+    log_admin(server);
     supervise_tell_ready(server->supervise);
     if (event_base_dispatch(server->base) < 0) {
         log_failure(server, "the event loop failed");
@@ -420,6 +462,7 @@ static int init_reload(struct server *server)
         .log = server->log,
         .workers = server->workers,
         .worker_count = server->worker_count,
+        .admin_file_count = admin_file_count(server->admin_sockets->endpoints.count),
     };
     if (reload_init(&server->reload) == 0)
         return 0;
@@ -440,24 +483,32 @@ static int start_tls_watch(struct server *server)
 /* Make the workers, serve, and say what has been counted. */
 static void run(struct server *server)
 {
-    if (make_workers(server) < 0 || init_reload(server) < 0 || start_tls_watch(server) < 0) {
+    if (make_workers(server) < 0 || init_reload(server) < 0 || start_tls_watch(server) < 0 ||
+        start_admin(server) < 0) {
         server->exit_status = EXIT_STATUS_SYSTEM;
     } else {
         serve(server);
         totals_log(&server->stats, server->log);
     }
+    admin_free(server->admin);
     free_workers(server);
     tls_watch_stop(&server->tls_watch);
     reload_fini(&server->reload);
 }
 
-int server_run(struct options *options, struct sockets *sockets, size_t worker_count,
+int server_run(struct options *options, struct sockets *sockets,
+               const struct sockets *admin_sockets, size_t worker_count,
                struct supervise *supervise, struct log *log)
 {
-    const struct capacity capacity = {worker_count, sockets_count_staying(sockets)};
+    const struct capacity capacity = {
+        .worker_count = worker_count,
+        .endpoint_count = sockets_count_staying(sockets),
+        .admin_file_count = admin_file_count(admin_sockets->endpoints.count),
+    };
     struct server server = {
         .options = options,
         .sockets = sockets,
+        .admin_sockets = admin_sockets,
         .supervise = supervise,
         .log = log,
         .worker_count = worker_count,

@@ -31,9 +31,11 @@ void server_end_on_stop(void);
  * USR1 logs the totals and a line for each connection, HUP replaces the options by what their file
  * says now, if nothing is wrong with it. A client that was passed is served to its end, which then
  * drains the rest. The service manager hears of all of it.
+ * At the admin sockets, of which there may be none, operators are answered all the while.
  * Return the exit status of the process; a failure has been logged.
  */
-int server_run(struct options *options, struct sockets *sockets, size_t worker_count,
+int server_run(struct options *options, struct sockets *sockets,
+               const struct sockets *admin_sockets, size_t worker_count,
                struct supervise *supervise, struct log *log);
 
 #endif

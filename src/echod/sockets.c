@@ -17,12 +17,13 @@
 static void locate(const struct listen_list *addresses, size_t index, const struct error *cause,
                    struct error *error)
 {
+    const char *setting = addresses->setting == NULL ? "listen" : addresses->setting;
     const struct origin *origin = &addresses->items[index].origin;
 
     if (origin->kind == ORIGIN_FILE)
-        error_set(error, "%s: listen %s", origin->place, cause->text);
+        error_set(error, "%s: %s %s", origin->place, setting, cause->text);
     else
-        error_set(error, "--listen %s", cause->text);
+        error_set(error, "--%s %s", setting, cause->text);
 }
 
 /* --- The list -------------------------------------------------------------------------------- */

@@ -1,7 +1,7 @@
 /*
  * timers: timers of libevent where the loop may have no memory for them.
  * Keeps no time.
- * Called by clients, listeners, worker, reload, datagram_echo and datagram_impair.
+ * Called by admin, clients, listeners, worker, reload, datagram_echo and datagram_impair.
  */
 #ifndef ECHOD_TIMERS_H
 #define ECHOD_TIMERS_H

@@ -19,7 +19,8 @@ DEFAULTS = ["listen tcp://127.0.0.1:13265", "backlog 4096", "workers 1", "max-co
             "client-auth auto", "tls-min 1.2",
             "pin-workers no", "no-shortcuts no", "log-target stderr", "log-level info",
             "log-format text"]
-UNSET = ["allow", "deny", "cert", "key", "client-ca", "alpn", "ciphers", "user", "group", "pid-file"]
+UNSET = ["allow", "deny", "cert", "key", "client-ca", "alpn", "ciphers", "user", "group", "pid-file",
+         "admin"]
 OTHERS = """\
 listen tcp://[::1]:7
 listen "unix:///run/a b#\\"\\\\"
@@ -57,6 +58,7 @@ no-shortcuts yes
 user root
 group 0
 pid-file /run/e.pid
+admin 127.0.0.1:9
 log-target syslog
 log-level debug
 log-format json
@@ -243,6 +245,7 @@ class CheckTest(ConfigTestCase):
             "cert a.pem;b.pem", 'key "a b.key;c"', "client-ca ca.pem", "client-auth request",
             "tls-min 1.3", "alpn h2;http/1.1", "ciphers HIGH:!aNULL",
             "pin-workers yes", "no-shortcuts yes", "user root", "group 0", "pid-file /run/e.pid",
+            "admin tcp://127.0.0.1:9",
             "log-target syslog", "log-level debug", "log-format json"])
 
     def test_a_wrong_file_prints_nothing_but_errors(self):

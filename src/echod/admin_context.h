@@ -1,0 +1,30 @@
+/*
+ * admin_context: what a handler of the admin endpoint works with, as plain data.
+ * Called by admin, which makes it, and by admin_routes and the handlers.
+ */
+#ifndef ECHOD_ADMIN_CONTEXT_H
+#define ECHOD_ADMIN_CONTEXT_H
+
+#include "base/http_server.h"
+#include "echod/admin_view.h"
+#include "echod/mailbox.h"
+
+#include <event2/event.h>
+
+/* There is one for each address; all but `host` is the same. Stays until the thread ends. */
+struct admin_context {
+    const struct admin_view *view;
+    struct event_base *base; /* of the admin thread's loop */
+    struct mailbox *mailbox; /* of the same: where workers post what was asked for */
+    const char *host;        /* of the address as it was written; empty for a Unix socket */
+};
+
+/*
+ * Answer a request, exactly once: at once, or later in the admin thread. `rest` is what stands in
+ * the path for the "*" of the route, decoded, and is gone when this returns, as is all that is read
+ * of the request. Unknown parameters and clients who may not do this have been refused.
+ */
+typedef void admin_handler(struct http_request *request, const struct admin_context *context,
+                           const char *rest);
+
+#endif
