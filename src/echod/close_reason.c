@@ -40,6 +40,8 @@ const char *close_reason_name(enum close_reason reason)
         return "TLS error";
     case CLOSE_TRUNCATED:
         return "client closed without close_notify";
+    case CLOSE_OPERATOR:
+        return "closed by an operator";
     case CLOSE_DRAIN:
         return "drained";
     case CLOSE_STOP:

@@ -23,6 +23,7 @@ enum close_reason {
     CLOSE_ON_PURPOSE,         /* close-after of its listener */
     CLOSE_RESET_ON_PURPOSE,   /* reset-after */
     CLOSE_REFUSED_ON_PURPOSE, /* refuse */
+    CLOSE_OPERATOR,           /* an operator ended it */
     CLOSE_DRAIN,              /* still here when --drain-timeout was over */
     CLOSE_STOP,               /* echod stopped at once */
     CLOSE_NO_MEMORY,          /* no memory to hold its bytes */

@@ -32,6 +32,12 @@ void connection_abort(struct connection *connection, enum close_reason reason)
     connection_end(connection, reason);
 }
 
+void connection_reset(struct connection *connection, enum close_reason reason)
+{
+    channel_reset_when_closed(&connection->transfer.channel);
+    connection_end(connection, reason);
+}
+
 /* --- Deadlines ------------------------------------------------------------------------------- */
 
 static void on_idle(struct timeout *timeout)
@@ -180,7 +186,7 @@ int connection_start(struct connection *connection, uint64_t id)
     struct connection_group *group = connection->group;
 
     connection->id = id;
-    connection->started_ms = clock_now_ms();
+    connection->started_ms = connection->transfer.moved_ms = clock_now_ms();
     if (group->begin(connection) < 0)
         return -1;
     timeout_touch(&group->lifetime, &connection->lifetime);
@@ -230,6 +236,35 @@ static const struct connection_service *choose_service(const struct connection_g
     if (group->tls != NULL)
         return serve_tls();
     return group->limits.has_shortcuts ? serve_by_shortcut() : serve_canonically();
+}
+
+/* While its handshake lasts, that alone knows for whom a proxy speaks. */
+void connection_look(const struct connection *connection, struct snapshot *snapshot)
+{
+    const struct transfer *transfer = &connection->transfer;
+    const union peer *via =
+        connection->handshake == NULL ? NULL : handshake_via(connection->handshake);
+    const uint64_t now_ms = clock_now_ms();
+
+    *snapshot = (struct snapshot){
+        .id = connection->id,
+        .listener = connection->group->gate.label,
+        .peer = via == NULL ? connection->peer : *handshake_source(connection->handshake),
+        .has_via = via != NULL,
+        .state = connection->state,
+        .age_ms = now_ms - connection->started_ms,
+        .idle_ms = now_ms - transfer->moved_ms,
+        .bytes_in = transfer->bytes_in,
+        .bytes_out = transfer->bytes_out,
+        .queued_bytes = transfer->queued_bytes,
+    };
+    if (via != NULL)
+        snapshot->via = *via;
+}
+
+bool connection_describe_tls(const struct connection *connection, struct tls_facts *facts)
+{
+    return connection->handshake != NULL && handshake_tls(connection->handshake, facts) != NULL;
 }
 
 void connection_report(const struct connection *connection, enum log_level level)

@@ -20,6 +20,7 @@
 #include "echod/close_reason.h"
 #include "echod/connection_group.h"
 #include "echod/peer.h"
+#include "echod/snapshot.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -70,6 +71,9 @@ void connection_close(struct connection *connection, enum close_reason reason);
 /* End at once. What is queued is lost. */
 void connection_abort(struct connection *connection, enum close_reason reason);
 
+/* The same, and let the client see a reset, where there is such a thing. */
+void connection_reset(struct connection *connection, enum close_reason reason);
+
 uint64_t connection_id(const struct connection *connection);
 
 /* Return why the connection ended, once it has. */
@@ -80,6 +84,12 @@ enum close_reason connection_reason(const struct connection *connection);
  * listener does no more than to tell its identity.
  */
 bool connection_is_complete(const struct connection *connection);
+
+/* Tell what it is like now. */
+void connection_look(const struct connection *connection, struct snapshot *snapshot);
+
+/* Tell what was agreed with TLS. Return false if nothing was, or not yet. */
+bool connection_describe_tls(const struct connection *connection, struct tls_facts *facts);
 
 /* Write one line about the connection as it is now: state, bytes, age. */
 void connection_report(const struct connection *connection, enum log_level level);

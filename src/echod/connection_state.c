@@ -5,29 +5,9 @@
 #include "base/clock.h"
 #include "echod/connection_log.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* --- Log ------------------------------------------------------------------------------------- */
-
-static const char *state_name(enum connection_state state)
-{
-    switch (state) {
-    case CONNECTION_HANDSHAKE:
-        return "handshake";
-    case CONNECTION_GREETING:
-        return "greeting";
-    case CONNECTION_OPEN:
-        return "open";
-    case CONNECTION_DRAINING:
-        return "draining";
-    case CONNECTION_LINGERING:
-        return "lingering";
-    case CONNECTION_ENDED:
-        return "ended";
-    }
-    abort(); /* no such state */
-}
 
 static struct connection_facts facts_of(const struct connection *connection)
 {

@@ -13,20 +13,12 @@
 #include "echod/connection_group.h"
 #include "echod/handshake.h"
 #include "echod/peer.h"
+#include "echod/state.h"
 #include "echod/stream_impair.h"
 #include "echod/transfer.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-
-enum connection_state {
-    CONNECTION_HANDSHAKE,
-    CONNECTION_GREETING,
-    CONNECTION_OPEN,
-    CONNECTION_DRAINING,
-    CONNECTION_LINGERING,
-    CONNECTION_ENDED,
-};
 
 struct connection {
     struct connection_group *group;

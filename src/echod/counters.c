@@ -255,6 +255,9 @@ static const struct counter_name names[COUNTER_COUNT] = {
                                                   "ended_refused_on_purpose",
                                                   "Connections that a listener refused on purpose.",
                                                   &ended, "refused_on_purpose"},
+    [COUNTER_ENDED +
+        CLOSE_OPERATOR] = {COUNTER_OF_ENDS, "closed_by_operator", "ended_closed_by_operator",
+                           "Connections that an operator ended.", &ended, "closed_by_operator"},
     [COUNTER_ENDED + CLOSE_DRAIN] = {COUNTER_OF_ENDS, "drained", "ended_drained",
                                      "Connections that were left when a drain was over.", &ended,
                                      "drained"},

@@ -18,6 +18,7 @@ struct mailbox {
     pthread_mutex_t mutex; /* guards what follows, and the messages that wait */
     struct mailbox_message *first;
     struct mailbox_message **end; /* where the next one is put */
+    bool is_closed;
 };
 
 /* Take out the first message, of which function and argument are copied. */
@@ -38,16 +39,22 @@ static bool take_message(struct mailbox *mailbox, struct mailbox_message *taken)
     return message != NULL;
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *argument)
+static void run_messages(struct mailbox *mailbox)
 {
     struct mailbox_message message;
+
+    while (take_message(mailbox, &message))
+        message.function(message.argument);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *argument)
+{
     char bytes[64];
 
     (void)what;
     while (read(fd, bytes, sizeof bytes) > 0)
         continue;
-    while (take_message(argument, &message))
-        message.function(message.argument);
+    run_messages(argument);
 }
 
 static void close_pipe(const int fds[2])
@@ -106,17 +113,21 @@ void mailbox_free(struct mailbox *mailbox)
     free(mailbox);
 }
 
-/* Put a message at the end, unless it waits already. */
-static void append(struct mailbox *mailbox, struct mailbox_message *message)
+/* Put a message at the end, unless it waits already. Return false if the mailbox is closed. */
+static bool append(struct mailbox *mailbox, struct mailbox_message *message)
 {
+    bool is_closed;
+
     (void)pthread_mutex_lock(&mailbox->mutex);
-    if (!message->is_waiting) {
+    is_closed = mailbox->is_closed;
+    if (!is_closed && !message->is_waiting) {
         message->is_waiting = true;
         message->next = NULL;
         *mailbox->end = message;
         mailbox->end = &message->next;
     }
     (void)pthread_mutex_unlock(&mailbox->mutex);
+    return !is_closed;
 }
 
 /* A full pipe is as good: its reader has yet to look. Any other failure must pass, or who posts
@@ -131,8 +142,18 @@ static void wake(const struct mailbox *mailbox)
     }
 }
 
-void mailbox_post(struct mailbox *mailbox, struct mailbox_message *message)
+bool mailbox_post(struct mailbox *mailbox, struct mailbox_message *message)
 {
-    append(mailbox, message);
+    if (!append(mailbox, message))
+        return false;
     wake(mailbox);
+    return true;
+}
+
+void mailbox_close(struct mailbox *mailbox)
+{
+    (void)pthread_mutex_lock(&mailbox->mutex);
+    mailbox->is_closed = true;
+    (void)pthread_mutex_unlock(&mailbox->mutex);
+    run_messages(mailbox);
 }

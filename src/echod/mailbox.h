@@ -34,7 +34,12 @@ void mailbox_free(struct mailbox *mailbox);
 /*
  * Hand in a message, from any thread. One that waits already is left where it is: it will be run
  * after this call all the same. It may be handed in again from its own function.
+ * Return false if the mailbox is closed: it will not be run.
  */
-void mailbox_post(struct mailbox *mailbox, struct mailbox_message *message);
+bool mailbox_post(struct mailbox *mailbox, struct mailbox_message *message);
+
+/* Run what waits, in the loop's thread, though the loop does not turn any more, and take no more.
+ */
+void mailbox_close(struct mailbox *mailbox);
 
 #endif

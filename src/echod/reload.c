@@ -164,7 +164,7 @@ static void post_looked_up(void *argument)
 {
     struct reload *reload = argument;
 
-    mailbox_post(reload->mailbox, &reload->looked_up);
+    (void)mailbox_post(reload->mailbox, &reload->looked_up);
 }
 
 /* The C library may wait for ever, such as for a lock that it kept when memory was short. */

@@ -206,7 +206,7 @@ static void on_worker_event(enum worker_event event, unsigned worker_index, void
 {
     struct server *server = owner;
 
-    mailbox_post(server->mailbox, &server->messages[worker_index].events[event]);
+    (void)mailbox_post(server->mailbox, &server->messages[worker_index].events[event]);
 }
 
 /* --- Questions of the service manager -------------------------------------------------------- */

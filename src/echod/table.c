@@ -3,7 +3,6 @@
 #include "echod/table.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 
 /* A slot is used, free (in the list of free slots), or retired (neither). */
@@ -172,19 +171,33 @@ size_t table_count(const struct table *table)
     return table->count;
 }
 
-void *table_next(const struct table *table, struct table_cursor *cursor)
+bool table_step(const struct table *table, struct table_cursor *cursor, struct table_entry *entry)
 {
     if (cursor->capacity == 0)
         cursor->capacity = table->capacity;
     while (cursor->slot < cursor->capacity) {
         const uint64_t place = cursor->slot + (uint64_t)cursor->split++ * cursor->capacity;
 
-        if (place >= table->capacity) {
-            cursor->slot++;
-            cursor->split = 0;
-        } else if (table->slots[place].is_used) {
-            return table->slots[place].content.value;
+        if (place < table->capacity) {
+            const struct slot *slot = &table->slots[place];
+
+            entry->id = slot_id(table, slot);
+            entry->value = slot->is_used ? slot->content.value : NULL;
+            return true;
         }
+        cursor->slot++;
+        cursor->split = 0;
+    }
+    return false;
+}
+
+void *table_next(const struct table *table, struct table_cursor *cursor)
+{
+    struct table_entry entry;
+
+    while (table_step(table, cursor, &entry)) {
+        if (entry.value != NULL)
+            return entry.value;
     }
     return NULL;
 }

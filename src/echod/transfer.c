@@ -2,6 +2,7 @@
 
 #include "echod/transfer.h"
 
+#include "base/clock.h"
 #include "echod/counters.h"
 #include "echod/echo.h"
 #include "echod/echo_tls.h"
@@ -37,13 +38,19 @@ bool transfer_has_stalled(struct transfer *transfer)
     return false;
 }
 
+static void note_moved(struct transfer *transfer)
+{
+    transfer->moved_ms = clock_now_ms();
+    timeout_postpone(&transfer->group->idle, &transfer->idle);
+}
+
 void transfer_count_received(struct transfer *transfer, size_t count)
 {
     if (count == 0)
         return;
     transfer->bytes_in += count;
     counters_add(transfer->group->counters, COUNTER_BYTES_IN, count);
-    timeout_postpone(&transfer->group->idle, &transfer->idle);
+    note_moved(transfer);
 }
 
 static void count_sent(struct transfer *transfer, size_t count)
@@ -81,7 +88,7 @@ static inline void account(struct transfer *transfer, size_t added_bytes, size_t
     if (sent == 0)
         return;
     count_sent(transfer, sent);
-    timeout_postpone(&transfer->group->idle, &transfer->idle);
+    note_moved(transfer);
 }
 
 static void account_output(struct transfer *transfer, size_t added_bytes)

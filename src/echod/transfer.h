@@ -21,6 +21,7 @@ struct transfer {
     struct connection_group *group;
     struct channel channel;
     uint64_t bytes_in, bytes_out;
+    uint64_t moved_ms;        /* clock_now_ms when they last grew; before that the caller's */
     size_t queued_bytes;      /* of output, when that was last accounted */
     int unacknowledged_bytes; /* when the write time-out was last armed */
     bool is_streaming;        /* echo_socket's */

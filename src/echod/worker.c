@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "echod/clients.h"
 #include "echod/datagrams.h"
+#include "echod/inquiries.h"
 #include "echod/mailbox.h"
 #include "echod/peer.h"
 #include "echod/timers.h"
@@ -39,6 +40,7 @@ struct worker {
     struct clients clients;
     struct listeners listeners;
     struct datagrams *datagrams;
+    struct inquiries inquiries;
 
     struct event *drain_deadline;
     struct event *change_retry;
@@ -251,7 +253,7 @@ static mailbox_function *const answers[REQUEST_COUNT] = {
 
 static void post(struct worker *worker, enum request request)
 {
-    mailbox_post(worker->mailbox, &worker->requests[request]);
+    (void)mailbox_post(worker->mailbox, &worker->requests[request]);
 }
 
 void worker_drain(struct worker *worker)
@@ -303,6 +305,22 @@ void worker_change(struct worker *worker, const struct options *options, uint64_
     post(worker, CHANGE);
 }
 
+static void on_asked(void *argument)
+{
+    struct inquiry *inquiry = argument;
+    struct worker *worker = inquiry->worker;
+
+    inquiries_add(&worker->inquiries, inquiry);
+}
+
+void worker_ask(struct worker *worker, struct inquiry *inquiry)
+{
+    inquiry->worker = worker;
+    inquiry->asked = (struct mailbox_message){on_asked, inquiry, NULL, false};
+    if (!mailbox_post(worker->mailbox, &inquiry->asked))
+        inquiry_report(inquiry);
+}
+
 /* --- Thread ---------------------------------------------------------------------------------- */
 
 /* Keep the calling thread on a CPU. Return 0, or -1 with errno. */
@@ -333,6 +351,8 @@ static void *run(void *argument)
     /* The descriptors of what was freed last are closed in one more turn. */
     if (status == 0)
         (void)event_base_loop(worker->base, EVLOOP_NONBLOCK);
+    mailbox_close(worker->mailbox);
+    inquiries_end(&worker->inquiries);
     atomic_store(&worker->is_over, true);
     worker->on_event(status < 0 ? WORKER_FAILED : WORKER_FINISHED, worker->place.index,
                      worker->owner);
@@ -439,6 +459,7 @@ static void connect_parts(struct worker *worker)
         .on_client = on_client,
         .owner = worker,
     };
+    worker->inquiries = (struct inquiries){.base = worker->base};
 }
 
 /* Make all parts. Return 0, or -1 with errno; worker_free frees what was made. */
@@ -453,6 +474,9 @@ static int make_parts(struct worker *worker)
         return -1;
     worker->mailbox = mailbox_new(worker->base);
     if (worker->mailbox == NULL)
+        return -1;
+    worker->inquiries.table = worker->clients.table;
+    if (inquiries_init(&worker->inquiries) < 0)
         return -1;
     errno = ENOMEM;
     worker->datagrams =
@@ -498,6 +522,7 @@ void worker_free(struct worker *worker)
     listeners_fini(&worker->listeners);
     datagrams_free(worker->datagrams);
     clients_fini(&worker->clients);
+    inquiries_fini(&worker->inquiries);
     timers_free(worker->drain_deadline);
     timers_free(worker->change_retry);
     mailbox_free(worker->mailbox);

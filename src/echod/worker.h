@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "echod/capacity.h"
+#include "echod/inquiry.h"
 #include "echod/listeners.h"
 #include "echod/loop_lag.h"
 #include "echod/options.h"
@@ -99,5 +100,11 @@ struct worker_reading {
 
 /* Read that, from any thread. */
 void worker_read(const struct worker *worker, struct worker_reading *reading);
+
+/*
+ * Ask the worker, from any thread, and as often as there are inquiries. It answers each, at the
+ * latest when it has finished; what it did not get to by then, it has not found.
+ */
+void worker_ask(struct worker *worker, struct inquiry *inquiry);
 
 #endif

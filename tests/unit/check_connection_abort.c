@@ -10,6 +10,7 @@
 #include "scene.h"
 #include "support.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 
@@ -31,6 +32,47 @@ START_TEST(an_abort_ends_at_once_in_every_state)
     support_loop_settle();
     ck_assert_uint_eq(support_descriptor_count(), descriptors - 1);
     support_loop_until(client_sees_end, client);
+}
+END_TEST
+
+START_TEST(a_reset_ends_at_once_and_the_client_sees_it)
+{
+    struct client *client = client_join(_i == 0 ? TCP_PAIR : TCP_SHORTCUT);
+
+    client_exchange(client, 10);
+    connection_reset(client->connection, CLOSE_OPERATOR);
+    ck_assert_uint_eq(client->ends, 1);
+    ck_assert_int_eq((int)client->reason, CLOSE_OPERATOR);
+    support_loop_until(client_sees_end, client);
+    ck_assert_int_eq(client->error, ECONNRESET);
+}
+END_TEST
+
+/* Before the first byte idle is as long as the age; from then on it is shorter. */
+START_TEST(a_look_tells_how_a_connection_stands)
+{
+    struct client *client = client_join(scene_socket_of(_i));
+    struct snapshot snapshot;
+
+    scene.group.gate.label = "public";
+    (void)support_loop_for(50);
+    connection_look(client->connection, &snapshot);
+    ck_assert_uint_eq(snapshot.id, 1);
+    ck_assert_str_eq(snapshot.listener, "public");
+    ck_assert_int_eq(snapshot.state, CONNECTION_OPEN);
+    ck_assert_uint_ge(snapshot.age_ms, 40);
+    ck_assert_uint_eq(snapshot.idle_ms, snapshot.age_ms);
+    client_exchange(client, 10);
+    connection_look(client->connection, &snapshot);
+    ck_assert_uint_eq(snapshot.bytes_in, 10);
+    ck_assert_uint_eq(snapshot.bytes_out, 10);
+    ck_assert_uint_lt(snapshot.idle_ms, snapshot.age_ms);
+    client_become_paused(client);
+    connection_look(client->connection, &snapshot);
+    ck_assert_uint_gt(snapshot.queued_bytes, 0);
+    ck_assert_uint_eq(snapshot.queued_bytes, snapshot.bytes_in - snapshot.bytes_out);
+    ck_assert(!snapshot.has_via);
+    connection_abort(client->connection, CLOSE_STOP);
 }
 END_TEST
 
@@ -176,6 +218,8 @@ static Suite *connection_abort_suite(void)
     test_case = scene_case(suite, "abrupt");
     tcase_add_loop_test(test_case, an_abort_ends_at_once_in_every_state, 0,
                         COUNT_OF(client_states) * SOCKET_COUNT);
+    tcase_add_loop_test(test_case, a_reset_ends_at_once_and_the_client_sees_it, 0, 2);
+    tcase_add_loop_test(test_case, a_look_tells_how_a_connection_stands, 0, SOCKET_COUNT);
     tcase_add_test(test_case, an_abort_closes_both_pipes);
     tcase_add_loop_test(test_case, a_connection_that_is_freed_calls_nobody, 0,
                         COUNT_OF(client_states) * SOCKET_COUNT);

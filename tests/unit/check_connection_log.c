@@ -119,6 +119,7 @@ static const struct {
     {CLOSE_LIFETIME, "lifetime over"},
     {CLOSE_UNTRUSTED, "untrusted proxy"},
     {CLOSE_HANDSHAKE, "handshake timeout"},
+    {CLOSE_OPERATOR, "closed by an operator"},
     {CLOSE_DRAIN, "drained"},
     {CLOSE_STOP, "stopped"},
     {CLOSE_NO_MEMORY, "out of memory"},

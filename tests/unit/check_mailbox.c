@@ -48,7 +48,7 @@ static void teardown(void)
 
 static void post(int number)
 {
-    mailbox_post(scene.mailbox, &scene.messages[number]);
+    ck_assert(mailbox_post(scene.mailbox, &scene.messages[number]));
 }
 
 START_TEST(messages_run_in_order_each_once)
@@ -141,6 +141,19 @@ START_TEST(messages_that_wait_are_not_run_when_the_mailbox_is_freed)
 }
 END_TEST
 
+START_TEST(a_mailbox_that_is_closed_has_run_what_waited_and_takes_no_more)
+{
+    post(0);
+    post(1);
+    mailbox_close(scene.mailbox);
+    ck_assert_int_eq(scene.count, 2);
+    ck_assert(!mailbox_post(scene.mailbox, &scene.messages[2]));
+    mailbox_close(scene.mailbox);
+    support_loop_settle();
+    ck_assert_int_eq(scene.count, 2);
+}
+END_TEST
+
 START_TEST(without_memory_no_mailbox_is_made)
 {
     struct mailbox *mailbox = NULL;
@@ -196,7 +209,7 @@ static void *run_sender(void *argument)
         struct counted *counted = &sender->messages[i];
 
         *counted = (struct counted){{on_counted, counted, NULL, false}, sender, i};
-        mailbox_post(scene.mailbox, &counted->message);
+        support_assert(mailbox_post(scene.mailbox, &counted->message));
     }
     return NULL;
 }
@@ -292,6 +305,7 @@ static Suite *mailbox_suite(void)
     tcase_add_test(loop, a_message_may_post_the_next);
     tcase_add_test(loop, a_message_may_post_itself);
     tcase_add_test(loop, messages_that_wait_are_not_run_when_the_mailbox_is_freed);
+    tcase_add_test(loop, a_mailbox_that_is_closed_has_run_what_waited_and_takes_no_more);
     tcase_add_test(loop, without_memory_no_mailbox_is_made);
 
     tcase_add_checked_fixture(threads, setup, teardown);

@@ -456,6 +456,34 @@ START_TEST(a_million_operations_agree_with_a_model)
 }
 END_TEST
 
+START_TEST(steps_tell_ids_and_take_one_slot_each_however_few_are_used)
+{
+    enum { COUNT = 500, STAYS = 77, SLOTS = 512 };
+    struct table *table = new_table(2, 5);
+    uint64_t ids[COUNT];
+    struct table_cursor cursor = {0};
+    struct table_entry entry;
+    unsigned steps = 0, found = 0;
+
+    for (int i = 0; i < COUNT; i++)
+        ids[i] = insert(table, &things[i]);
+    for (int i = 0; i < COUNT; i++) {
+        if (i != STAYS)
+            ck_assert_ptr_nonnull(table_remove(table, ids[i]));
+    }
+    for (; table_step(table, &cursor, &entry); steps++) {
+        if (entry.value == NULL)
+            continue;
+        found++;
+        ck_assert_ptr_eq(entry.value, &things[STAYS]);
+        ck_assert_uint_eq(entry.id, ids[STAYS]);
+    }
+    ck_assert_uint_eq(steps, SLOTS);
+    ck_assert_uint_eq(found, 1);
+    table_free(table);
+}
+END_TEST
+
 static Suite *table_suite(void)
 {
     Suite *suite = suite_create("table");
@@ -480,6 +508,7 @@ static Suite *table_suite(void)
     tcase_add_test(next, next_visits_each_once);
     tcase_add_test(next, next_may_remove_what_it_visits);
     tcase_add_test(next, next_visits_what_stays_once_while_others_come_and_go);
+    tcase_add_test(next, steps_tell_ids_and_take_one_slot_each_however_few_are_used);
     tcase_add_loop_test(model, a_million_operations_agree_with_a_model, 1, 4);
     return suite;
 }

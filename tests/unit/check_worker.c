@@ -1,17 +1,20 @@
 /*
- * check_worker: a worker answers a ping when its loop has turned, and not before; it keeps nothing
- * of options that it no longer has.
+ * check_worker: a worker answers a ping when its loop has turned, and not before; who asks it about
+ * connections gets an answer, whatever becomes of it; it keeps nothing of options that it no longer
+ * has.
  * Serves no client: tests/system does.
  * Run by make check.
  */
 #include <config.h>
 
 #include "echod/worker.h"
+#include "echod/inspection.h"
 #include "echod/options_reader.h"
 
 #include "support.h"
 
 #include <stdatomic.h>
+#include <string.h>
 
 static struct {
     struct options options;
@@ -177,6 +180,127 @@ START_TEST(a_worker_that_has_finished_does_not_lag)
 }
 END_TEST
 
+/* Asking. */
+
+static struct {
+    struct mailbox *mailbox;
+    struct inspector inspector;
+    struct inspection *inspection;
+    unsigned told, overs;
+} asker;
+
+static void on_result(const struct inquiry_result *result, void *owner)
+{
+    (void)result;
+    (void)owner;
+    asker.told++;
+}
+
+static void on_over(enum inspection_outcome outcome, uint64_t next, size_t worker, void *owner)
+{
+    (void)owner;
+    (void)worker;
+    ck_assert_int_eq(outcome, INSPECTION_DONE);
+    ck_assert_uint_eq(next, 0);
+    asker.overs++;
+    inspection_drop(asker.inspection);
+    asker.inspection = NULL;
+}
+
+static const struct inspection_events events = {on_result, on_over};
+
+static void setup_asker(void)
+{
+    setup();
+    memset(&asker, 0, sizeof asker);
+    asker.mailbox = mailbox_new(support_base());
+    ck_assert_ptr_nonnull(asker.mailbox);
+    asker.inspector = (struct inspector){
+        .workers = &scene.worker,
+        .worker_count = 1,
+        .base = support_base(),
+        .mailbox = asker.mailbox,
+        .patience_ms = 60000,
+    };
+}
+
+static void teardown_asker(void)
+{
+    worker_stop(scene.worker);
+    teardown();
+    inspector_fini(&asker.inspector);
+    mailbox_free(asker.mailbox);
+}
+
+static void ask(void)
+{
+    const struct snapshot_filter any = {.listener = ""};
+
+    asker.inspection = inspection_list(&asker.inspector, &any, 0, 10, &events, NULL);
+    ck_assert_ptr_nonnull(asker.inspection);
+}
+
+static bool has_asked(void *argument)
+{
+    (void)argument;
+    return asker.inspection == NULL;
+}
+
+/* Return our end of a connection to the worker. */
+static int connect_to_worker(void)
+{
+    struct address address;
+    struct sockaddr_in socket_address;
+    struct error error = {""};
+    const int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(address_parse(scene.sockets.endpoints.items[0].name, &address, &error), 0);
+    socket_address = support_loopback(address.port);
+    ck_assert_int_eq(connect(fd, (struct sockaddr *)&socket_address, sizeof socket_address), 0);
+    return fd;
+}
+
+static bool tells_of_one(void *argument)
+{
+    (void)argument;
+    asker.told = 0;
+    ask();
+    support_loop_until(has_asked, NULL);
+    return asker.told == 1;
+}
+
+START_TEST(a_worker_tells_of_its_connections)
+{
+    int fd;
+
+    ck_assert_int_eq(worker_start(scene.worker), 0);
+    fd = connect_to_worker();
+    support_loop_until(tells_of_one, NULL);
+    asker.inspection = inspection_of_one(&asker.inspector, INQUIRY_RESET, 1, &events, NULL);
+    support_loop_until(has_asked, NULL);
+    ck_assert_uint_eq(asker.told, 2);
+    ask();
+    support_loop_until(has_asked, NULL);
+    ck_assert_uint_eq(asker.told, 2);
+    support_close(&fd);
+}
+END_TEST
+
+/* Who asks comes before its end, at its end, or after it. */
+START_TEST(a_worker_that_finishes_answers_who_asks)
+{
+    ck_assert_int_eq(worker_start(scene.worker), 0);
+    for (int i = 0; i < 20; i++) {
+        ask();
+        if (i == _i)
+            worker_drain(scene.worker);
+        support_loop_until(has_asked, NULL);
+    }
+    ck_assert_uint_eq(asker.overs, 20);
+}
+END_TEST
+
 static bool has_changed(void *argument)
 {
     return atomic_load(&scene.changed) == *(const int *)argument;
@@ -206,6 +330,7 @@ static Suite *worker_suite(void)
     Suite *suite = suite_create("worker");
     TCase *ping = support_case(suite, "ping");
     TCase *lag = support_case(suite, "lag");
+    TCase *asking = support_case(suite, "asking");
     TCase *reload = support_case(suite, "reload");
 
     tcase_add_checked_fixture(ping, setup, teardown);
@@ -216,6 +341,9 @@ static Suite *worker_suite(void)
     tcase_add_checked_fixture(lag, setup, teardown);
     tcase_add_test(lag, a_loop_that_stands_lags_more_and_more);
     tcase_add_test(lag, a_worker_that_has_finished_does_not_lag);
+    tcase_add_checked_fixture(asking, setup_asker, teardown_asker);
+    tcase_add_test(asking, a_worker_tells_of_its_connections);
+    tcase_add_loop_test(asking, a_worker_that_finishes_answers_who_asks, 0, 3);
 
     tcase_add_checked_fixture(reload, setup, teardown);
     tcase_add_test(reload, a_reload_leaves_no_memory_behind);
