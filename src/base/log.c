@@ -43,7 +43,7 @@ struct log {
     pthread_cond_t queue_emptied;
     size_t
         wake_length; /* from so many bytes that wait on, wake the thread; SIZE_MAX: it is awake */
-    uint64_t dropped;
+    _Atomic uint64_t dropped;      /* changed with the mutex, and read without */
     uint64_t dropped_since_report; /* because the queue was full */
     bool is_stopping;
     struct log_queue queue;
@@ -271,14 +271,9 @@ bool log_is_enabled(const struct log *log, enum log_level level)
            (unsigned)level <= atomic_load_explicit(&log->level, memory_order_relaxed);
 }
 
-uint64_t log_dropped_count(struct log *log)
+uint64_t log_dropped_count(const struct log *log)
 {
-    uint64_t dropped;
-
-    (void)pthread_mutex_lock(&log->mutex);
-    dropped = log->dropped;
-    (void)pthread_mutex_unlock(&log->mutex);
-    return dropped;
+    return atomic_load_explicit(&log->dropped, memory_order_relaxed);
 }
 
 /* --- Construction and destruction ------------------------------------------------------------ */

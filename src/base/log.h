@@ -91,7 +91,8 @@ void log_write_limited(struct log *log, struct log_limiter *limiter, enum log_le
 void log_write_text(struct log *log, enum log_level level, const struct log_field *fields,
                     size_t field_count, const char *text);
 
-/* Return how many lines were dropped: because the queue was full or writing failed. */
-uint64_t log_dropped_count(struct log *log);
+/* Return how many lines were dropped, without waiting: because the queue was full or writing
+ * failed. */
+uint64_t log_dropped_count(const struct log *log);
 
 #endif

@@ -3,6 +3,7 @@
 #include "echod/listener_stats.h"
 
 #include "echod/admission_options.h"
+#include "echod/tls_notes.h"
 
 #include <errno.h>
 #include <stdalign.h>
@@ -110,6 +111,30 @@ int listener_stats_find(struct listener_stats_list *list, struct endpoint_list *
     for (size_t i = 0; i < endpoints->count; i++)
         endpoints->items[i].stats = find(list, &endpoints->items[i]);
     return 0;
+}
+
+/* Return when the first certificate ends of the endpoints that are one listener, or 0. */
+static uint64_t first_end(const struct listener_stats *stats, const struct endpoint_list *endpoints)
+{
+    uint64_t first_s = 0;
+
+    for (size_t i = 0; i < endpoints->count; i++) {
+        const struct endpoint *endpoint = &endpoints->items[i];
+        uint64_t end_s;
+
+        if (endpoint->stats != stats || endpoint->tls == NULL)
+            continue;
+        end_s = tls_notes_first_end(endpoint->tls);
+        first_s = first_s == 0 || end_s < first_s ? end_s : first_s;
+    }
+    return first_s;
+}
+
+void listener_stats_note_certificates(const struct listener_stats_list *list,
+                                      const struct endpoint_list *endpoints)
+{
+    for (struct listener_stats *stats = list->first; stats != NULL; stats = stats->next)
+        atomic_store(&stats->certificate_end_s, first_end(stats, endpoints));
 }
 
 uint64_t listener_stats_sum(const struct listener_stats *stats, size_t worker_count,

@@ -22,9 +22,11 @@ struct listener_stats {
     struct listener_stats *next;
     char label[ADDRESS_TEXT_SIZE]; /* the name, or else the address */
     bool is_of_datagrams;
-    _Atomic uint64_t open;       /* connections, of all workers */
-    _Atomic uint64_t max;        /* that there may be */
-    _Atomic uint64_t impaired;   /* connections that were accepted to misbehave: their ordinals */
+    _Atomic uint64_t open;     /* connections, of all workers */
+    _Atomic uint64_t max;      /* that there may be */
+    _Atomic uint64_t impaired; /* connections that were accepted to misbehave: their ordinals */
+    /* When the first of its certificates ends, in seconds since 1970; 0: it has none. */
+    _Atomic uint64_t certificate_end_s;
     struct admission *admission; /* who may come in, of all workers; NULL for datagrams */
     struct counters by_worker[];
 };
@@ -42,6 +44,11 @@ struct listener_stats_list {
  */
 int listener_stats_find(struct listener_stats_list *list, struct endpoint_list *endpoints)
     __attribute__((warn_unused_result));
+
+/* Note when the certificates of these endpoints end; of listeners without one, that there is none.
+ */
+void listener_stats_note_certificates(const struct listener_stats_list *list,
+                                      const struct endpoint_list *endpoints);
 
 /* Add up a counter of one listener, over the workers, or of all. */
 uint64_t listener_stats_sum(const struct listener_stats *stats, size_t worker_count,

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <time.h>
 
 enum {
     /* Longer than several hosts take whose first name server is away (resolv.conf(5)). */
@@ -49,8 +50,10 @@ static void drop(struct reload *reload)
     reload->state = RELOAD_NONE;
 }
 
-static void refuse(const struct reload *reload)
+static void refuse(struct reload *reload)
 {
+    atomic_fetch_add(&reload->outcomes.refused, 1);
+    atomic_store(&reload->outcomes.is_last_refused, true);
     log_write(reload->log, LOG_LEVEL_WARNING, "HUP: the configuration is not changed");
     supervise_tell_reload_failed(reload->supervise);
 }
@@ -257,6 +260,12 @@ static void log_sockets(const struct reload *reload)
     }
 }
 
+static void note_options(struct reload *reload)
+{
+    atomic_store(&reload->outcomes.options_since_s, (uint64_t)time(NULL));
+    atomic_store(&reload->outcomes.is_last_refused, false);
+}
+
 /* All workers have the new options: forget the old ones, and close what is leaving. */
 static void finish(struct reload *reload)
 {
@@ -266,6 +275,9 @@ static void finish(struct reload *reload)
     *reload->options = reload->next;
     reload->next = (struct options){0};
     drop(reload);
+    listener_stats_note_certificates(reload->stats, &reload->sockets->endpoints);
+    note_options(reload);
+    atomic_fetch_add(&reload->outcomes.done, 1);
     if (!reload->is_over)
         supervise_tell_ready(reload->supervise);
     log_write(reload->log, LOG_LEVEL_INFO, "HUP: the configuration of %s is in effect",
@@ -274,6 +286,7 @@ static void finish(struct reload *reload)
 
 int reload_init(struct reload *reload)
 {
+    note_options(reload);
     reload->looked_up = (struct mailbox_message){on_looked_up, reload, NULL, false};
     reload->lookup_deadline = evtimer_new(reload->base, on_lookup_deadline, reload);
     return reload->lookup_deadline == NULL ? -1 : 0;

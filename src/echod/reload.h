@@ -17,13 +17,22 @@
 #include "echod/worker.h"
 
 #include <event2/event.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum reload_state {
     RELOAD_NONE,
     RELOAD_LOOKUP, /* the hosts of the next options are looked up */
     RELOAD_CHANGE, /* the workers change to them */
+};
+
+/* How reloads went, for any thread to read. */
+struct reload_outcomes {
+    _Atomic uint64_t done, refused;
+    atomic_bool is_last_refused;
+    _Atomic uint64_t options_since_s; /* when those in effect were read, in seconds since 1970 */
 };
 
 /* Set the members up to the state, and leave the rest zero. All of them outlive it. */
@@ -49,6 +58,7 @@ struct reload {
     struct mailbox_message looked_up;
     unsigned long first_new_number; /* of the endpoints that came */
     size_t changed_count;           /* of workers */
+    struct reload_outcomes outcomes;
 };
 
 /* Prepare the members that the caller leaves. Return 0, or -1 with errno ENOMEM. */

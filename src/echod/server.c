@@ -345,6 +345,7 @@ static int make_workers(struct server *server)
         log_failure(server, "the workers cannot be made");
         return -1;
     }
+    listener_stats_note_certificates(&server->stats, &server->sockets->endpoints);
     for (size_t i = 0; i < count; i++) {
         server->workers[i] = new_worker(server, i);
         if (server->workers[i] == NULL) {

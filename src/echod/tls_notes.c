@@ -72,6 +72,27 @@ static void format_end(const struct telling *telling, const X509 *certificate,
                   left_s / DAY_S == 1 ? "" : "s");
 }
 
+/* Return the earlier of the two, as seconds since 1970. */
+static uint64_t earlier(uint64_t end_s, const X509 *certificate)
+{
+    const int64_t other_s = certificate_seconds_left(certificate, 0);
+
+    return other_s < 0 ? 0 : (uint64_t)other_s < end_s ? (uint64_t)other_s : end_s;
+}
+
+uint64_t tls_notes_first_end(const struct tls_context *context)
+{
+    const struct certificate *certificate;
+    uint64_t end_s = UINT64_MAX;
+
+    for (size_t i = 0; (certificate = tls_context_certificate(context, i)) != NULL; i++) {
+        end_s = earlier(end_s, certificate->leaf);
+        for (int j = 0; j < sk_X509_num(certificate->chain); j++)
+            end_s = earlier(end_s, sk_X509_value(certificate->chain, j));
+    }
+    return end_s;
+}
+
 /* Tell whose a certificate is, for whom it is, and when it ends. */
 static void tell_certificate(const struct telling *telling, const struct certificate *certificate)
 {

@@ -10,6 +10,7 @@
 #include "base/log_format.h"
 #include "echod/tls_context.h"
 
+#include <stdint.h>
 #include <time.h>
 
 enum { TLS_NOTE_FIELDS = 6 };
@@ -31,5 +32,11 @@ void tls_notes_tell(const struct tls_context *context, const char *listener,
 /* Warn of no more than what ends soon at this time, or has ended. */
 void tls_notes_tell_ends(const struct tls_context *context, const char *listener, time_t now,
                          tls_note_callback *on_note, void *argument);
+
+/*
+ * Return when the first of its certificates ends, or of the issuers that are shown with them, in
+ * seconds since 1970.
+ */
+uint64_t tls_notes_first_end(const struct tls_context *context);
 
 #endif

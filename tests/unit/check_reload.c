@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -219,6 +220,19 @@ static void expect_refusals(unsigned count)
 {
     ck_assert_uint_eq(support_count(support_log_text(), "HUP: the configuration is not changed"),
                       count);
+    ck_assert_uint_eq(atomic_load(&scene.reload.outcomes.refused), count);
+}
+
+/* What any thread may read of the reloads that were done, and of the last one. */
+static void expect_done(unsigned count, bool is_last_refused)
+{
+    const struct reload_outcomes *outcomes = &scene.reload.outcomes;
+    const uint64_t now_s = (uint64_t)time(NULL), since_s = atomic_load(&outcomes->options_since_s);
+
+    ck_assert_uint_eq(atomic_load(&outcomes->done), count);
+    ck_assert_int_eq(atomic_load(&outcomes->is_last_refused), is_last_refused);
+    ck_assert_uint_le(since_s, now_s);
+    ck_assert_uint_ge(since_s, now_s - 100);
 }
 
 /* --- Tests ----------------------------------------------------------------------------------- */
@@ -240,6 +254,8 @@ START_TEST(all_workers_change_before_it_is_in_effect)
     ck_assert_uint_eq(scene.sockets.endpoints.count, 2);
     ck_assert_str_eq(scene.sockets.endpoints.items[0].options.name, "after");
     ck_assert_str_eq(scene.sockets.endpoints.items[0].stats->label, "after");
+    expect_refusals(0);
+    expect_done(1, false);
     support_assert_matches(support_log_text(),
                            "listening on tcp://\\[::1\\]:.*HUP: the configuration of /tmp/.* is in "
                            "effect\n$");
@@ -254,6 +270,8 @@ START_TEST(what_is_wrong_with_the_file_is_said)
     expect_nothing_changed();
     support_assert_matches(support_log_text(), "error: .*:2: \"no-such-setting\" is no setting.*"
                                                "HUP: the configuration is not changed\n$");
+    expect_refusals(1);
+    expect_done(0, true);
 }
 END_TEST
 
@@ -370,6 +388,7 @@ START_TEST(a_hup_during_a_reload_is_answered_afterwards)
     let_workers_change();
     ck_assert_int_eq(scene.lookups_freed, 4);
     expect_refusals(2);
+    expect_done(2, false);
 }
 END_TEST
 

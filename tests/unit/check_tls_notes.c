@@ -13,6 +13,7 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <sys/stat.h>
 
 enum { MAX_NOTES = 8, TEXT_SIZE = 1000 };
@@ -21,6 +22,7 @@ static struct {
     struct listener_options options;
     char notes[MAX_NOTES][TEXT_SIZE]; /* "warning: TEXT", and facts as "; NAME=VALUE" */
     int count;
+    uint64_t first_end_s;
 } scene;
 
 static void setup(void)
@@ -60,6 +62,7 @@ static const char *tell(const struct issued *issued, X509 *behind)
     ck_assert_msg(context != NULL, "%s", error.text);
     scene.count = 0;
     tls_notes_tell(context, "tls://[::]:7", on_note, &scene);
+    scene.first_end_s = tls_notes_first_end(context);
     tls_context_unref(context);
     return path;
 }
@@ -165,6 +168,29 @@ START_TEST(a_certificate_that_is_never_shown_is_a_warning)
 }
 END_TEST
 
+/* It is so many seconds from now, or was when the certificate was made. */
+static void expect_first_end(uint64_t seconds)
+{
+    const uint64_t then_s = (uint64_t)time(NULL) + seconds;
+
+    ck_assert_uint_le(scene.first_end_s, then_s);
+    ck_assert_uint_ge(scene.first_end_s, then_s - 100);
+}
+
+START_TEST(the_first_end_is_that_of_the_certificate)
+{
+    struct issued by =
+        issuer_make((struct issuer_wish){.common_name = "by", .end_s = 9000, .is_ca = true});
+    struct issued issued =
+        issuer_make((struct issuer_wish){.common_name = "a", .end_s = 8000, .issuer = &by});
+
+    (void)tell(&issued, by.certificate);
+    expect_first_end(8000);
+    issuer_free(&issued);
+    issuer_free(&by);
+}
+END_TEST
+
 START_TEST(issuers_are_looked_at_as_well)
 {
     struct issued by = issuer_make(
@@ -177,6 +203,7 @@ START_TEST(issuers_are_looked_at_as_well)
                  issuer_write("ca.pem", past.certificate, NULL, by.certificate));
     (void)tell(&issued, by.certificate);
     ck_assert_int_eq(scene.count, 4);
+    expect_first_end(5000);
     support_assert_matches(scene.notes[1], "^warning: issuer in the chain of tls://\\[::\\]:7: "
                                            "CN=by ends .*Z, within a day; renew it; address=");
     support_assert_matches(scene.notes[2], "^warning: client CA of .*: CN=past ended .*Z; renew");
@@ -328,6 +355,7 @@ static Suite *tls_notes_suite(void)
     tcase_add_loop_test(notes, a_certificate_that_is_never_shown_is_a_warning, 0,
                         (int)(sizeof doubles / sizeof doubles[0]));
     tcase_add_test(notes, issuers_are_looked_at_as_well);
+    tcase_add_test(notes, the_first_end_is_that_of_the_certificate);
     tcase_add_test(notes, a_chain_out_of_order_is_a_warning);
     tcase_add_loop_test(notes, a_key_that_others_may_read_is_a_warning, 0,
                         (int)(sizeof modes / sizeof modes[0]));
