@@ -12,26 +12,29 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Return what is counted of an endpoint's listener, or NULL. */
-static struct listener_stats *find(const struct listener_stats_list *list,
-                                   const struct endpoint *endpoint)
-{
-    struct listener_stats *stats = list->first;
+/* The links of a list: any thread may follow those that are published. */
+typedef _Atomic(struct listener_stats *) listener_link;
 
-    while (stats != NULL && (strcmp(stats->label, endpoint_label(endpoint)) != 0 ||
-                             stats->is_of_datagrams != (endpoint->kind == ENDPOINT_DATAGRAM)))
+static bool is_of(const struct listener_stats *stats, const struct endpoint *endpoint)
+{
+    return strcmp(stats->label, endpoint_label(endpoint)) == 0 &&
+           stats->is_of_datagrams == (endpoint->kind == ENDPOINT_DATAGRAM);
+}
+
+/* Return what is counted of an endpoint's listener, from this one on, or NULL. */
+static struct listener_stats *find(struct listener_stats *stats, const struct endpoint *endpoint)
+{
+    while (stats != NULL && !is_of(stats, endpoint))
         stats = stats->next;
     return stats;
 }
 
-/* Return the place behind the last listener of a list. */
-static struct listener_stats **end_of(struct listener_stats_list *list)
+/* Return the place behind the last listener. */
+static listener_link *end_of(listener_link *link)
 {
-    struct listener_stats **end = &list->first;
-
-    while (*end != NULL)
-        end = &(*end)->next;
-    return end;
+    while (*link != NULL)
+        link = &((struct listener_stats *)*link)->next;
+    return link;
 }
 
 /* Make what lets clients in. Return NULL with errno. */
@@ -44,35 +47,48 @@ static struct admission *make_admission(void)
     return admission_new(&seed);
 }
 
-/* Begin to count an endpoint's listener. Return 0, or -1 with errno. */
-static int add(struct listener_stats_list *list, const struct endpoint *endpoint)
+/*
+ * Begin to count an endpoint's listener: add it behind `added`. Return NULL with errno.
+ */
+static struct listener_stats *add(listener_link *added, size_t worker_count,
+                                  const struct endpoint *endpoint)
 {
     /* A multiple of the alignment, as aligned_alloc wants it, since struct counters is one. */
-    const size_t size =
-        sizeof(struct listener_stats) + list->worker_count * sizeof(struct counters);
+    const size_t size = sizeof(struct listener_stats) + worker_count * sizeof(struct counters);
     struct listener_stats *stats = aligned_alloc(alignof(struct listener_stats), size);
 
     if (stats == NULL)
-        return -1;
+        return NULL;
     memset(stats, 0, size);
     (void)snprintf(stats->label, sizeof stats->label, "%s", endpoint_label(endpoint));
     stats->is_of_datagrams = endpoint->kind == ENDPOINT_DATAGRAM;
     if (!stats->is_of_datagrams && (stats->admission = make_admission()) == NULL) {
         free(stats);
-        return -1;
+        return NULL;
     }
-    *end_of(list) = stats;
-    return 0;
+    *end_of(added) = stats;
+    return stats;
 }
 
-static void free_from(struct listener_stats **link)
+static void free_places(struct listener_place *place)
 {
-    while (*link != NULL) {
-        struct listener_stats *stats = *link;
+    while (place != NULL) {
+        struct listener_place *before = place->before;
 
-        *link = stats->next;
+        free(place);
+        place = before;
+    }
+}
+
+static void free_from(struct listener_stats *stats)
+{
+    while (stats != NULL) {
+        struct listener_stats *next = stats->next;
+
         admission_free(stats->admission);
+        free_places(stats->place);
         free(stats);
+        stats = next;
     }
 }
 
@@ -88,19 +104,24 @@ static int reserve(const struct listener_stats *stats, const struct endpoint *en
 }
 
 /* Find what is counted of an endpoint's listener, or begin to count. Return 0, or -1 with errno. */
-static int prepare(struct listener_stats_list *list, const struct endpoint *endpoint)
+static int prepare(const struct listener_stats_list *list, listener_link *added,
+                   const struct endpoint *endpoint)
 {
-    if (find(list, endpoint) == NULL && add(list, endpoint) < 0)
-        return -1;
-    return reserve(find(list, endpoint), endpoint);
+    struct listener_stats *stats = find(list->first, endpoint);
+
+    if (stats == NULL)
+        stats = find(*added, endpoint);
+    if (stats == NULL)
+        stats = add(added, list->worker_count, endpoint);
+    return stats == NULL ? -1 : reserve(stats, endpoint);
 }
 
 int listener_stats_find(struct listener_stats_list *list, struct endpoint_list *endpoints)
 {
-    struct listener_stats **added = end_of(list);
+    listener_link added = NULL; /* nobody sees these before all are there */
 
     for (size_t i = 0; i < endpoints->count; i++) {
-        if (prepare(list, &endpoints->items[i]) < 0) {
+        if (prepare(list, &added, &endpoints->items[i]) < 0) {
             const int failure = errno;
 
             free_from(added); /* of a listener that never comes there is nothing to tell */
@@ -108,10 +129,13 @@ int listener_stats_find(struct listener_stats_list *list, struct endpoint_list *
             return -1;
         }
     }
+    *end_of(&list->first) = added;
     for (size_t i = 0; i < endpoints->count; i++)
-        endpoints->items[i].stats = find(list, &endpoints->items[i]);
+        endpoints->items[i].stats = find(list->first, &endpoints->items[i]);
     return 0;
 }
+
+/* --- Certificates ---------------------------------------------------------------------------- */
 
 /* Return when the first certificate ends of the endpoints that are one listener, or 0. */
 static uint64_t first_end(const struct listener_stats *stats, const struct endpoint_list *endpoints)
@@ -137,6 +161,86 @@ void listener_stats_note_certificates(const struct listener_stats_list *list,
         atomic_store(&stats->certificate_end_s, first_end(stats, endpoints));
 }
 
+/* --- Places ---------------------------------------------------------------------------------- */
+
+/* Tell whether an endpoint is a listener's, and stays. */
+static bool is_place_of(const struct endpoint *endpoint, const struct listener_stats *stats)
+{
+    return endpoint->stats == stats && !endpoint->is_leaving;
+}
+
+static struct listener_place *new_place(size_t address_size)
+{
+    return calloc(1, sizeof(struct listener_place) + address_size);
+}
+
+/* Make the place of a listener that is gone: people still want to know where it was. */
+static struct listener_place *make_last_place(const struct listener_place *before)
+{
+    const size_t size = strlen(before->addresses) + 1;
+    struct listener_place *place = new_place(size);
+
+    if (place == NULL)
+        return NULL;
+    place->is_tls = before->is_tls;
+    memcpy(place->addresses, before->addresses, size);
+    return place;
+}
+
+/* Make the place of a listener that has so many endpoints. Return NULL without memory. */
+static struct listener_place *make_place(const struct listener_stats *stats, size_t count,
+                                         const struct endpoint_list *endpoints)
+{
+    struct listener_place *place = new_place(count * (ADDRESS_TEXT_SIZE + sizeof ", "));
+    char *end = place == NULL ? NULL : place->addresses;
+
+    for (size_t i = 0; end != NULL && i < endpoints->count; i++) {
+        const struct endpoint *endpoint = &endpoints->items[i];
+
+        if (!is_place_of(endpoint, stats))
+            continue;
+        if (place->is_open)
+            end = stpcpy(end, ", ");
+        end = stpcpy(end, endpoint->name);
+        place->is_open = true;
+        place->is_tls = endpoint->address.is_tls;
+    }
+    return place;
+}
+
+static bool is_same_place(const struct listener_place *place, const struct listener_place *other)
+{
+    return place->is_open == other->is_open && place->is_tls == other->is_tls &&
+           strcmp(place->addresses, other->addresses) == 0;
+}
+
+static void note_place(struct listener_stats *stats, const struct endpoint_list *endpoints)
+{
+    struct listener_place *before = stats->place, *place;
+    size_t count = 0;
+
+    for (size_t i = 0; i < endpoints->count; i++)
+        count += is_place_of(&endpoints->items[i], stats);
+    if (count == 0 && (before == NULL || !before->is_open))
+        return;
+    place = count == 0 ? make_last_place(before) : make_place(stats, count, endpoints);
+    if (place == NULL || (before != NULL && is_same_place(before, place))) {
+        free(place);
+        return;
+    }
+    place->before = before;
+    stats->place = place;
+}
+
+void listener_stats_note_places(const struct listener_stats_list *list,
+                                const struct endpoint_list *endpoints)
+{
+    for (struct listener_stats *stats = list->first; stats != NULL; stats = stats->next)
+        note_place(stats, endpoints);
+}
+
+/* --- Sums ------------------------------------------------------------------------------------ */
+
 uint64_t listener_stats_sum(const struct listener_stats *stats, size_t worker_count,
                             enum counter which)
 {
@@ -158,5 +262,6 @@ uint64_t listener_stats_total(const struct listener_stats_list *list, enum count
 
 void listener_stats_fini(struct listener_stats_list *list)
 {
-    free_from(&list->first);
+    free_from(list->first);
+    list->first = NULL;
 }

@@ -17,10 +17,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Where a listener is now, or was last. Never changes, and stays as long as the list. */
+struct listener_place {
+    struct listener_place *before; /* that which it replaced, which a reader may have still */
+    bool is_open;                  /* or else nobody listens there any more */
+    bool is_tls;
+    char addresses[]; /* "tcp://127.0.0.1:7, tcp://[::1]:7" */
+};
+
 /* Of all listeners of one label together: a name may have several addresses. */
 struct listener_stats {
-    struct listener_stats *next;
-    char label[ADDRESS_TEXT_SIZE]; /* the name, or else the address */
+    _Atomic(struct listener_stats *) next;
+    _Atomic(struct listener_place *) place; /* NULL: it is about to come */
+    char label[ADDRESS_TEXT_SIZE];          /* the name, or else the address */
     bool is_of_datagrams;
     _Atomic uint64_t open;     /* connections, of all workers */
     _Atomic uint64_t max;      /* that there may be */
@@ -31,9 +40,9 @@ struct listener_stats {
     struct counters by_worker[];
 };
 
-/* All zero: empty. */
+/* All zero: empty. Any thread may follow it; what is in it once stays. */
 struct listener_stats_list {
-    struct listener_stats *first;
+    _Atomic(struct listener_stats *) first;
     size_t worker_count; /* set it before the first listener_stats_find */
 };
 
@@ -49,6 +58,13 @@ int listener_stats_find(struct listener_stats_list *list, struct endpoint_list *
  */
 void listener_stats_note_certificates(const struct listener_stats_list *list,
                                       const struct endpoint_list *endpoints);
+
+/*
+ * Note where the listeners are by now. Of one that there is no memory for, it is as before; the
+ * next call finds it.
+ */
+void listener_stats_note_places(const struct listener_stats_list *list,
+                                const struct endpoint_list *endpoints);
 
 /* Add up a counter of one listener, over the workers, or of all. */
 uint64_t listener_stats_sum(const struct listener_stats *stats, size_t worker_count,

@@ -271,6 +271,7 @@ static void finish(struct reload *reload)
 {
     log_sockets(reload);
     sockets_finish_change(reload->sockets);
+    listener_stats_note_places(reload->stats, &reload->sockets->endpoints);
     options_free(reload->options);
     *reload->options = reload->next;
     reload->next = (struct options){0};

@@ -346,6 +346,7 @@ static int make_workers(struct server *server)
         return -1;
     }
     listener_stats_note_certificates(&server->stats, &server->sockets->endpoints);
+    listener_stats_note_places(&server->stats, &server->sockets->endpoints);
     for (size_t i = 0; i < count; i++) {
         server->workers[i] = new_worker(server, i);
         if (server->workers[i] == NULL) {

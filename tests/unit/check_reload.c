@@ -262,6 +262,38 @@ START_TEST(all_workers_change_before_it_is_in_effect)
 }
 END_TEST
 
+START_TEST(it_is_noted_where_listeners_are_and_where_they_were)
+{
+    const struct endpoint *endpoints;
+    const struct listener_stats *a, *b;
+    char second[ADDRESS_TEXT_SIZE];
+
+    start_with("listen tcp://127.0.0.1:0,name=a\nlisten tcp://127.0.0.1:0,name=b\n");
+    listener_stats_note_places(&scene.stats, &scene.sockets.endpoints);
+    endpoints = scene.sockets.endpoints.items;
+    memcpy(second, endpoints[1].name, sizeof second);
+    a = endpoints[0].stats;
+    b = endpoints[1].stats;
+    ck_assert_str_eq(a->place->addresses, endpoints[0].name);
+    ck_assert(a->place->is_open && b->place->is_open && !a->place->is_tls);
+    write_file("listen tcp://127.0.0.1:0,name=b\n");
+    for (int i = 0; i < 2; i++) { /* the second changes nothing */
+        const struct listener_place *place = b->place;
+
+        reload_request(&scene.reload);
+        end_lookup();
+        let_workers_change();
+        ck_assert_str_eq(b->place->addresses, scene.sockets.endpoints.items[0].name);
+        ck_assert(b->place->is_open);
+        ck_assert(i == 0 || b->place == place);
+        ck_assert(!a->place->is_open);
+        ck_assert_str_eq(a->place->addresses, a->place->before->addresses);
+        ck_assert_str_eq(b->place->before->addresses, second);
+        scene.changes = 0;
+    }
+}
+END_TEST
+
 START_TEST(what_is_wrong_with_the_file_is_said)
 {
     start_with("listen tcp://127.0.0.1:0\n");
@@ -421,6 +453,7 @@ static Suite *reload_suite(void)
 
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, all_workers_change_before_it_is_in_effect);
+    tcase_add_test(tests, it_is_noted_where_listeners_are_and_where_they_were);
     tcase_add_test(tests, what_is_wrong_with_the_file_is_said);
     tcase_add_test(tests, without_a_file_there_is_nothing_to_read);
     tcase_add_test(tests, an_address_in_use_leaves_nothing_behind);
