@@ -2,11 +2,13 @@
 
 #include "echod/admin.h"
 
+#include "base/clock.h"
 #include "base/http_server.h"
 #include "echod/admin_context.h"
 #include "echod/admin_routes.h"
 #include "echod/mailbox.h"
 #include "echod/timers.h"
+#include "echod/worker.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -32,9 +34,11 @@ struct door {
 };
 
 struct admin {
+    const struct admin_view *view;
     struct event_base *base;
     struct mailbox *mailbox;
     struct mailbox_message stop;
+    struct event *lag_timer;
     struct door *doors;
     size_t door_count;
     pthread_t thread;
@@ -76,6 +80,18 @@ static void on_request(struct http_request *request, void *owner)
     admin_routes_answer(request, owner);
 }
 
+/* What the workers' loops are like is asked all the time, so that it is known when somebody asks.
+ */
+static void on_lag_timer(evutil_socket_t fd, short what, void *argument)
+{
+    const struct admin *admin = argument;
+
+    (void)fd;
+    (void)what;
+    for (size_t i = 0; i < admin->view->worker_count; i++)
+        worker_measure_lag(admin->view->workers[i]);
+}
+
 static void on_stop(void *argument)
 {
     struct admin *admin = argument;
@@ -110,11 +126,10 @@ static void fini_door(struct door *door)
 }
 
 /* Serve at an endpoint. Return 0, or -1 with errno; fini_door frees what was made. */
-static int init_door(struct door *door, const struct admin *admin, const struct endpoint *endpoint,
-                     const struct admin_view *view)
+static int init_door(struct door *door, const struct admin *admin, const struct endpoint *endpoint)
 {
     door->context =
-        (struct admin_context){view, admin->base, admin->mailbox, endpoint->address.host};
+        (struct admin_context){admin->view, admin->base, admin->mailbox, endpoint->address.host};
     door->server = http_server_new(endpoint->worker_fds[0], &limits, on_request, &door->context);
     if (door->server == NULL)
         return -1;
@@ -141,9 +156,18 @@ static struct event_base *new_base(void)
     return base;
 }
 
+/* Begin to measure the workers' loops. Return 0, or -1 with errno ENOMEM. */
+static int start_lag_timer(struct admin *admin)
+{
+    const struct timeval interval = clock_timeval(ADMIN_LAG_INTERVAL_MS);
+
+    errno = ENOMEM;
+    admin->lag_timer = event_new(admin->base, -1, EV_PERSIST, on_lag_timer, admin);
+    return admin->lag_timer == NULL ? -1 : event_add(admin->lag_timer, &interval);
+}
+
 /* Make all parts. Return 0, or -1 with errno; admin_free frees what was made. */
-static int make_parts(struct admin *admin, const struct sockets *sockets,
-                      const struct admin_view *view)
+static int make_parts(struct admin *admin, const struct sockets *sockets)
 {
     errno = ENOMEM;
     admin->base = new_base();
@@ -153,12 +177,14 @@ static int make_parts(struct admin *admin, const struct sockets *sockets,
     if (admin->mailbox == NULL)
         return -1;
     admin->stop = (struct mailbox_message){on_stop, admin, NULL, false};
+    if (start_lag_timer(admin) < 0)
+        return -1;
     admin->doors = calloc(sockets->endpoints.count, sizeof *admin->doors);
     if (admin->doors == NULL)
         return -1;
     for (size_t i = 0; i < sockets->endpoints.count; i++) {
         admin->door_count++;
-        if (init_door(&admin->doors[i], admin, &sockets->endpoints.items[i], view) < 0)
+        if (init_door(&admin->doors[i], admin, &sockets->endpoints.items[i]) < 0)
             return -1;
     }
     return 0;
@@ -171,7 +197,8 @@ struct admin *admin_new(const struct sockets *sockets, const struct admin_view *
 
     if (admin == NULL)
         return NULL;
-    if (make_parts(admin, sockets, view) == 0)
+    admin->view = view;
+    if (make_parts(admin, sockets) == 0)
         return admin;
     failure = errno;
     admin_free(admin);
@@ -190,6 +217,7 @@ void admin_free(struct admin *admin)
     for (size_t i = 0; i < admin->door_count; i++)
         fini_door(&admin->doors[i]);
     free(admin->doors);
+    timers_free(admin->lag_timer);
     mailbox_free(admin->mailbox);
     if (admin->base != NULL)
         event_base_free(admin->base);

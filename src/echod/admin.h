@@ -27,6 +27,8 @@ enum {
     ADMIN_IDLE_TIMEOUT_MS = 60 * 1000,
 };
 
+enum { ADMIN_LAG_INTERVAL_MS = 100 }; /* between two looks at the workers' loops */
+
 /*
  * Make what answers at these sockets, each of which listens and has one worker; nothing happens
  * before admin_start. Both have to outlive it. Return NULL with errno.

@@ -5,6 +5,7 @@
 #include "echod/admin_answer.h"
 #include "echod/admin_guard.h"
 #include "echod/admin_health.h"
+#include "echod/admin_status.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -25,6 +26,7 @@ struct admin_route {
 static const struct admin_route routes[] = {
     {.method = "GET", .path = "/healthz", .handler = admin_health_answer_live},
     {.method = "GET", .path = "/readyz", .handler = admin_health_answer_ready},
+    {.method = "GET", .path = "/status", .handler = admin_status_answer},
 };
 
 enum { ROUTE_COUNT = sizeof routes / sizeof routes[0] };

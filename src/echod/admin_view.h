@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "echod/connection_limit.h"
 #include "echod/listener_stats.h"
+#include "echod/reload.h"
 #include "echod/self.h"
 #include "echod/worker.h"
 
@@ -27,10 +28,10 @@ struct admin_view {
     struct worker *const *workers;
     size_t worker_count;
     const struct self *self;
-    time_t started;           /* when, of the wall clock ... */
-    uint64_t started_ms;      /* ... and of clock_now_ms */
-    _Atomic unsigned state;   /* enum admin_state */
-    _Atomic uint64_t reloads; /* that are in effect */
+    const struct reload_outcomes *reloads;
+    time_t started;         /* when, of the wall clock ... */
+    uint64_t started_ms;    /* ... and of clock_now_ms */
+    _Atomic unsigned state; /* enum admin_state */
 };
 
 #endif

@@ -2,7 +2,7 @@
  * reload: other options while echod serves, from a HUP until all workers have them, or until it is
  * clear that something is wrong and nothing has changed.
  * Ends no connection and stops no worker.
- * Called by server, in whose loop all of it happens.
+ * Called by server, in whose loop all of it happens; admin_view tells how it went.
  */
 #ifndef ECHOD_RELOAD_H
 #define ECHOD_RELOAD_H

@@ -382,6 +382,7 @@ static int start_admin(struct server *server)
         .workers = server->workers,
         .worker_count = server->worker_count,
         .self = &server->self,
+        .reloads = &server->reload.outcomes,
         .started = time(NULL),
         .started_ms = clock_now_ms(),
     };
