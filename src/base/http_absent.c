@@ -9,6 +9,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
+const char *http_server_library_version(void)
+{
+    return "";
+}
+
 bool http_server_is_available(void)
 {
     return false;

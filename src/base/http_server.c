@@ -72,6 +72,11 @@ struct http_request {
     unsigned status;
 };
 
+const char *http_server_library_version(void)
+{
+    return MHD_get_version();
+}
+
 bool http_server_is_available(void)
 {
     return true;

@@ -39,6 +39,9 @@ struct http_limits {
  */
 bool http_server_is_available(void);
 
+/* Return which libmicrohttpd this is: "0.9.75"; empty: there is none. */
+const char *http_server_library_version(void);
+
 /*
  * Serve at a socket that listens, is non-blocking and stays the caller's; it has to stay open until
  * http_server_free. Return NULL with errno.

@@ -6,6 +6,7 @@
 #include "echod/admin_guard.h"
 #include "echod/admin_health.h"
 #include "echod/admin_status.h"
+#include "echod/metrics.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -27,6 +28,7 @@ static const struct admin_route routes[] = {
     {.method = "GET", .path = "/healthz", .handler = admin_health_answer_live},
     {.method = "GET", .path = "/readyz", .handler = admin_health_answer_ready},
     {.method = "GET", .path = "/status", .handler = admin_status_answer},
+    {.method = "GET", .path = "/metrics", .handler = metrics_answer},
 };
 
 enum { ROUTE_COUNT = sizeof routes / sizeof routes[0] };

@@ -54,8 +54,7 @@ struct listener_stats_list {
 int listener_stats_find(struct listener_stats_list *list, struct endpoint_list *endpoints)
     __attribute__((warn_unused_result));
 
-/* Note when the certificates of these endpoints end; of listeners without one, that there is none.
- */
+/* Note when the certificates of these endpoints end: of who has none, that there is none. */
 void listener_stats_note_certificates(const struct listener_stats_list *list,
                                       const struct endpoint_list *endpoints);
 

@@ -36,6 +36,11 @@ struct ssl_ctx_st *tls_context_ssl(const struct tls_context *context)
     return NULL;
 }
 
+const char *tls_context_library_version(void)
+{
+    return "";
+}
+
 void tls_notes_tell(const struct tls_context *context, const char *listener,
                     tls_note_callback *on_note, void *argument)
 {

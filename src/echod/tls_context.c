@@ -368,3 +368,8 @@ const STACK_OF(X509) * tls_context_client_ca(const struct tls_context *context)
 {
     return context->client_ca;
 }
+
+const char *tls_context_library_version(void)
+{
+    return OpenSSL_version(OPENSSL_VERSION_STRING);
+}

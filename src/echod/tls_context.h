@@ -48,4 +48,7 @@ const struct certificate *tls_context_certificate(const struct tls_context *cont
 /* Return the client CAs, or NULL if no client is asked for a certificate. */
 const struct stack_st_X509 *tls_context_client_ca(const struct tls_context *context);
 
+/* Return which OpenSSL this is: "3.0.17"; empty: there is none. */
+const char *tls_context_library_version(void);
+
 #endif
