@@ -7,6 +7,7 @@
 #include "echod/admin_health.h"
 #include "echod/admin_status.h"
 #include "echod/metrics.h"
+#include "echod/admin_page.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -25,6 +26,7 @@ struct admin_route {
 };
 
 static const struct admin_route routes[] = {
+    {.method = "GET", .path = "/", .handler = admin_page_answer},
     {.method = "GET", .path = "/healthz", .handler = admin_health_answer_live},
     {.method = "GET", .path = "/readyz", .handler = admin_health_answer_ready},
     {.method = "GET", .path = "/status", .handler = admin_status_answer},
