@@ -58,14 +58,22 @@ bool admin_guard_may_act(const struct http_request *request)
     return peer.is_local;
 }
 
+/*
+ * A browser comes to a Unix socket as well, through ssh or socat. What is typed for a tool's sake
+ * has no dot, and for such a name no name server of the Internet answers.
+ */
+static bool is_typed(const struct http_request *request, const char *header)
+{
+    return admin_guard_may_act(request) && strchr(header, '.') == NULL;
+}
+
 bool admin_guard_check(struct http_request *request, const char *host)
 {
     const char *header = http_request_header(request, "Host");
     const char *origin = http_request_header(request, "Origin");
 
     /* Without a Host it is HTTP/1.0, which no browser speaks. */
-    if (!admin_guard_may_act(request) && header != NULL &&
-        !admin_guard_is_host_ours(header, host)) {
+    if (header != NULL && !admin_guard_is_host_ours(header, host) && !is_typed(request, header)) {
         admin_answer_error(request, 403,
                            "\"%s\" is no name of this host; ask with its address, localhost, or "
                            "the name that --admin was given.",

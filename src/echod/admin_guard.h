@@ -12,8 +12,9 @@
 #include <stdbool.h>
 
 /*
- * Answer a request with an error, and return false, if over TCP its Host is neither an address, a
- * name of the loopback nor `host`, or if it comes from a page whose origin is another one.
+ * Answer a request with an error, and return false, if its Host is neither an address, a name of
+ * the loopback nor `host`, nor, at a Unix socket, a name without a dot, or if it comes from a page
+ * whose origin is another one.
  */
 bool admin_guard_check(struct http_request *request, const char *host);
 

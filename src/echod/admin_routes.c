@@ -5,9 +5,9 @@
 #include "echod/admin_answer.h"
 #include "echod/admin_guard.h"
 #include "echod/admin_health.h"
+#include "echod/admin_page.h"
 #include "echod/admin_status.h"
 #include "echod/metrics.h"
-#include "echod/admin_page.h"
 
 #include <stdbool.h>
 #include <stdio.h>

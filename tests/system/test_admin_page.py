@@ -53,13 +53,13 @@ class Document(html.parser.HTMLParser):
             self.contents[self.open[-1]].append(data)
 
 
-def ask(path, method):
+def ask(path, method, **headers):
     """Ask for the page at a Unix socket; return the answer and its body."""
     connection = http.client.HTTPConnection("localhost")
     connection.sock = socket.socket(socket.AF_UNIX)
     connection.sock.connect(path)
     try:
-        connection.request(method, "/")
+        connection.request(method, "/", headers=headers)
         answer = connection.getresponse()
         return answer, answer.read()
     finally:
@@ -79,6 +79,9 @@ class Page(harness.TestCase):
             with harness.Echod("--admin", f"unix://{path}"):
                 cls.answer, body = ask(path, "GET")
                 cls.head, cls.head_body = ask(path, "HEAD")
+                cls.status_of_host = {
+                    name: ask(path, "GET", Host=name)[0].status
+                    for name in ("localhost:9265", "127.0.0.1", "echod", "elsewhere.example:9265")}
         cls.text = body.decode()
         cls.document = Document(cls.text)
 
@@ -91,6 +94,10 @@ class Page(harness.TestCase):
         self.assertLess(len(self.text.encode()), SIZE_MAX)
         self.assertEqual((self.head.status, self.head_body), (200, b""))
         self.assertEqual(self.head.getheader("Content-Length"), str(len(self.text.encode())))
+
+    def test_foreign_name_leads_nobody_through_a_forwarded_port(self):
+        self.assertEqual(self.status_of_host, {"localhost:9265": 200, "127.0.0.1": 200, "echod": 200,
+                                               "elsewhere.example:9265": 403})
 
     def test_policy_lets_in_this_script_and_this_style_alone(self):
         policy = self.answer.getheader("Content-Security-Policy")

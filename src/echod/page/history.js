@@ -6,11 +6,8 @@ const RATE_MS = 5000; // a rate is that of so long
 
 const sum = (values) => values.reduce((total, value) => total + value, 0);
 
-// The bytes of connections and of datagrams.
-const bytesIn = ({bytes, listeners}) =>
-    bytes.in + sum(listeners.map(({counters}) => counters.datagram_in_bytes ?? 0));
-const bytesOut = ({bytes, listeners}) =>
-    bytes.out + sum(listeners.map(({counters}) => counters.datagram_out_bytes ?? 0));
+const bytesIn = ({bytes}) => bytes.in;
+const bytesOut = ({bytes}) => bytes.out;
 
 // How much a number grew in a second, by the clock of the service, or NaN.
 function growth(before, now, pick) {
