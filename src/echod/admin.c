@@ -37,6 +37,7 @@ struct admin {
     const struct admin_view *view;
     struct event_base *base;
     struct mailbox *mailbox;
+    struct inspector inspector;
     struct mailbox_message stop;
     struct event *lag_timer;
     struct door *doors;
@@ -126,18 +127,26 @@ static void fini_door(struct door *door)
 }
 
 /* Serve at an endpoint. Return 0, or -1 with errno; fini_door frees what was made. */
-static int init_door(struct door *door, const struct admin *admin, const struct endpoint *endpoint)
+static int init_door(struct door *door, struct admin *admin, const struct endpoint *endpoint)
 {
-    door->context =
-        (struct admin_context){admin->view, admin->base, admin->mailbox, endpoint->address.host};
+    door->timer = evtimer_new(admin->base, on_due, door);
+    if (door->timer == NULL)
+        return -1;
+    door->context = (struct admin_context){
+        .view = admin->view,
+        .base = admin->base,
+        .mailbox = admin->mailbox,
+        .inspector = &admin->inspector,
+        .due = door->timer,
+        .host = endpoint->address.host,
+    };
     door->server = http_server_new(endpoint->worker_fds[0], &limits, on_request, &door->context);
     if (door->server == NULL)
         return -1;
     errno = ENOMEM;
     door->readable =
         event_new(admin->base, http_server_fd(door->server), EV_READ | EV_PERSIST, on_due, door);
-    door->timer = evtimer_new(admin->base, on_due, door);
-    if (door->readable == NULL || door->timer == NULL || event_add(door->readable, NULL) < 0)
+    if (door->readable == NULL || event_add(door->readable, NULL) < 0)
         return -1;
     return 0;
 }
@@ -176,6 +185,13 @@ static int make_parts(struct admin *admin, const struct sockets *sockets)
     admin->mailbox = mailbox_new(admin->base);
     if (admin->mailbox == NULL)
         return -1;
+    admin->inspector = (struct inspector){
+        .workers = admin->view->workers,
+        .worker_count = admin->view->worker_count,
+        .base = admin->base,
+        .mailbox = admin->mailbox,
+        .patience_ms = ADMIN_WORKER_TIMEOUT_MS,
+    };
     admin->stop = (struct mailbox_message){on_stop, admin, NULL, false};
     if (start_lag_timer(admin) < 0)
         return -1;
@@ -211,9 +227,10 @@ void admin_free(struct admin *admin)
     if (admin == NULL)
         return;
     if (admin->is_started) {
-        mailbox_post(admin->mailbox, &admin->stop);
+        (void)mailbox_post(admin->mailbox, &admin->stop);
         (void)pthread_join(admin->thread, NULL);
     }
+    inspector_fini(&admin->inspector); /* it answers what waits, at the doors */
     for (size_t i = 0; i < admin->door_count; i++)
         fini_door(&admin->doors[i]);
     free(admin->doors);

@@ -1,6 +1,6 @@
 /*
  * admin: a thread that answers operators: an event base, a mailbox, and an HTTP server for each
- * address. Touches no connection and no worker.
+ * address. Touches no connection.
  * Knows no resource; admin_routes does.
  * Called by server.
  */
@@ -25,6 +25,7 @@ enum {
     ADMIN_MAX_BODY_BYTES = 4096,
     ADMIN_REQUEST_TIMEOUT_MS = 10 * 1000,
     ADMIN_IDLE_TIMEOUT_MS = 60 * 1000,
+    ADMIN_WORKER_TIMEOUT_MS = 5 * 1000, /* so long a worker has to answer before it is told */
 };
 
 enum { ADMIN_LAG_INTERVAL_MS = 100 }; /* between two looks at the workers' loops */
@@ -41,7 +42,7 @@ int admin_start(struct admin *admin) __attribute__((warn_unused_result));
 
 /*
  * Answer nobody any more: stop the thread, if it was started, and free everything. The workers have
- * to be there still. NULL is fine.
+ * to be there still, and their threads to have ended. NULL is fine.
  */
 void admin_free(struct admin *admin);
 

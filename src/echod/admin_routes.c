@@ -3,6 +3,7 @@
 #include "echod/admin_routes.h"
 
 #include "echod/admin_answer.h"
+#include "echod/admin_connections.h"
 #include "echod/admin_guard.h"
 #include "echod/admin_health.h"
 #include "echod/admin_page.h"
@@ -22,7 +23,7 @@ struct admin_route {
     const char *path;   /* a "*" in it stands for anything but nothing */
     bool is_action;     /* only for who came by a Unix socket */
     admin_handler *handler;
-    const char *parameters[8]; /* that its query may have; NULL ends them */
+    const char *parameters[9]; /* that its query may have; NULL ends them */
 };
 
 static const struct admin_route routes[] = {
@@ -31,6 +32,17 @@ static const struct admin_route routes[] = {
     {.method = "GET", .path = "/readyz", .handler = admin_health_answer_ready},
     {.method = "GET", .path = "/status", .handler = admin_status_answer},
     {.method = "GET", .path = "/metrics", .handler = metrics_answer},
+    {.method = "GET",
+     .path = "/connections",
+     .handler = admin_connections_answer_list,
+     .parameters = {"limit", "after", "listener", "peer", "state", "min_idle", "min_age",
+                    "min_queued"}},
+    {.method = "GET", .path = "/connections/*", .handler = admin_connections_answer_one},
+    {.method = "DELETE",
+     .path = "/connections/*",
+     .is_action = true,
+     .handler = admin_connections_end_one,
+     .parameters = {"abort"}},
 };
 
 enum { ROUTE_COUNT = sizeof routes / sizeof routes[0] };

@@ -53,12 +53,6 @@ static void free_inspection(struct inspection *inspection)
     free(inspection);
 }
 
-void inspector_fini(struct inspector *inspector)
-{
-    while (inspector->first != NULL)
-        free_inspection(inspector->first);
-}
-
 void inspection_drop(struct inspection *inspection)
 {
     if (inspection == NULL)
@@ -90,6 +84,19 @@ static void on_deadline(evutil_socket_t fd, short what, void *argument)
     while (!inspection->questions[worker].is_pending)
         worker++;
     end(inspection, INSPECTION_OVERDUE, 0, worker);
+}
+
+void inspector_fini(struct inspector *inspector)
+{
+    struct inspection *inspection;
+
+    while ((inspection = inspector->first) != NULL) {
+        inspection->pending = 0; /* nobody has them any more */
+        if (inspection->events != NULL)
+            end(inspection, INSPECTION_ENDED, 0, 0);
+        else
+            free_inspection(inspection);
+    }
 }
 
 /* --- Answers --------------------------------------------------------------------------------- */

@@ -24,7 +24,7 @@ struct inspection;
 
 /* Who asks. Set the members up to the list, and leave the rest zero. */
 struct inspector {
-    struct worker **workers; /* outlive it */
+    struct worker *const *workers; /* outlive it */
     size_t worker_count;
     struct event_base *base; /* of the asker's loop */
     struct mailbox *mailbox; /* of the same */
@@ -33,12 +33,16 @@ struct inspector {
     struct inspection *first;
 };
 
-/* Forget all inspections, once no worker can answer any more: their threads have ended. */
+/*
+ * Let all inspections be over, once no worker can answer any more: their threads have ended.
+ * Nothing may be asked in these callbacks.
+ */
 void inspector_fini(struct inspector *inspector);
 
 enum inspection_outcome {
     INSPECTION_DONE,
     INSPECTION_OVERDUE, /* a worker did not answer in time */
+    INSPECTION_ENDED,   /* by inspector_fini */
 };
 
 /* All are called in the loop, and the inspection may be dropped in the last one only. */

@@ -303,6 +303,13 @@ free_base:
 
 /* --- Workers --------------------------------------------------------------------------------- */
 
+/* Who asked them has an answer then; until then operators are answered. */
+static void join_workers(const struct server *server)
+{
+    for (size_t i = 0; i < server->worker_count && server->workers != NULL; i++)
+        worker_join(server->workers[i]);
+}
+
 static void free_workers(struct server *server)
 {
     for (size_t i = 0; i < server->worker_count && server->workers != NULL; i++)
@@ -493,6 +500,7 @@ static void run(struct server *server)
         serve(server);
         totals_log(&server->stats, server->log);
     }
+    join_workers(server);
     admin_free(server->admin);
     free_workers(server);
     tls_watch_stop(&server->tls_watch);

@@ -1,7 +1,7 @@
 /*
  * state: the states that a connection goes through, and their names.
  * Pure; how it goes from one to the next, connection_state decides.
- * Called by connection_state, by snapshot, and by admin_connections, which read and write names.
+ * Called by connection_state, by snapshot, and by admin_connections, which reads and writes names.
  */
 #ifndef ECHOD_STATE_H
 #define ECHOD_STATE_H

@@ -512,13 +512,20 @@ struct worker *worker_new(const struct worker_place *place, const struct options
     return NULL;
 }
 
+void worker_join(struct worker *worker)
+{
+    if (worker == NULL || !worker->is_started)
+        return;
+    (void)pthread_join(worker->thread, NULL);
+    worker->is_started = false;
+}
+
 /* The base comes after everything that is in its loop. */
 void worker_free(struct worker *worker)
 {
     if (worker == NULL)
         return;
-    if (worker->is_started)
-        (void)pthread_join(worker->thread, NULL);
+    worker_join(worker);
     listeners_fini(&worker->listeners);
     datagrams_free(worker->datagrams);
     clients_fini(&worker->clients);

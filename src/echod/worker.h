@@ -56,7 +56,10 @@ struct worker *worker_new(const struct worker_place *place, const struct options
 /* Start the thread. Return 0, or -1 with errno from pthread_create. */
 int worker_start(struct worker *worker) __attribute__((warn_unused_result));
 
-/* Wait for the thread, if it was started, and free the worker. NULL is fine. */
+/* Wait for the thread, if it was started: then all who asked have their answer. NULL is fine. */
+void worker_join(struct worker *worker);
+
+/* Do that, and free the worker. NULL is fine. */
 void worker_free(struct worker *worker);
 
 /*
