@@ -243,10 +243,17 @@ static int start_connecting(struct connector *connector)
 static void on_start_failed(evutil_socket_t fd, short what, void *argument)
 {
     struct connector *connector = argument;
+    struct fault fault;
 
     (void)fd;
     (void)what;
-    connect_next(connector, connector->failure);
+    if (connector->target->count > 0) {
+        connect_next(connector, connector->failure);
+        return;
+    }
+    fault_set(&fault, FAULT_CONNECT, 0, 0, "%s", connector->target->problem);
+    close_connection(connector);
+    connector->events->on_failed(connector->argument, &fault);
 }
 
 /* What fails at once is reported from the loop, too, as the rest is. */
@@ -274,6 +281,8 @@ static int begin(struct connector *connector)
         if (connector->preface == NULL)
             return -1;
     }
+    if (connector->target->count == 0)
+        return fail_later(connector, 0);
     if (start_connecting(connector) == 0)
         return 0;
     return is_shortage(errno) ? -1 : fail_later(connector, errno);

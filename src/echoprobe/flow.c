@@ -26,7 +26,9 @@ static void on_flow_retry(evutil_socket_t fd, short what, void *argument)
 
     (void)fd;
     (void)what;
-    if (!flow->plan->is_churn && flow->datagram == NULL && flow_stream_open(flow) < 0)
+    if (flow->plan->target->is_datagram)
+        flow_datagram_retry(flow);
+    else if (!flow->plan->is_churn && flow_stream_open(flow) < 0)
         flow->plan->events->on_refused(flow->plan->argument, errno);
     else
         flow_state_announce_room(flow);
@@ -34,9 +36,9 @@ static void on_flow_retry(evutil_socket_t fd, short what, void *argument)
 
 static int open_first(struct flow *flow)
 {
+    flow->was_started = flow->plan->is_churn || flow->plan->is_lasting;
     if (flow->plan->target->is_datagram)
-        return flow_datagram_open(flow);
-    flow->was_started = flow->plan->is_churn;
+        return flow_datagram_begin(flow);
     return flow->plan->is_churn ? 0 : flow_stream_open(flow);
 }
 
@@ -49,6 +51,7 @@ struct flow *flow_new(struct flow_plan *plan, size_t index)
         return NULL;
     flow->plan = plan;
     flow->index = index;
+    flow->target = plan->target;
     flow->peer = plan->target->places[0].text;
     flow->retry = evtimer_new(plan->base, on_flow_retry, flow);
     errno = ENOMEM;
@@ -93,13 +96,52 @@ const char *flow_peer(const struct flow *flow)
 
 bool flow_has_room(const struct flow *flow)
 {
-    if (!messages_have_room(&flow->messages) || evtimer_pending(flow->retry, NULL))
+    if (!messages_have_room(&flow->messages) || evtimer_pending(flow->retry, NULL) ||
+        flow->is_leaving)
         return false;
     if (flow->datagram != NULL)
         return true;
     if (flow->plan->is_churn)
         return flow->messages.first == flow->messages.next;
     return flow->stream != NULL && stream_is_open(flow->stream);
+}
+
+bool flow_uses_target(const struct flow *flow, const struct target *target)
+{
+    return flow->target == target;
+}
+
+/* Tell whether it has an open connection, or a socket. */
+static bool is_somewhere(const struct flow *flow)
+{
+    return flow->datagram != NULL || (flow->stream != NULL && stream_is_open(flow->stream));
+}
+
+static void stay(struct flow *flow)
+{
+    if (!flow->is_leaving)
+        return;
+    flow->is_leaving = false;
+    flow_state_announce_room(flow);
+}
+
+void flow_follow_target(struct flow *flow)
+{
+    const struct messages *messages = &flow->messages;
+
+    if (flow->target == flow->plan->target)
+        return;
+    if (!is_somewhere(flow) || target_has_place(flow->plan->target, flow->peer)) {
+        stay(flow);
+        return;
+    }
+    flow->is_leaving = true;
+    if (messages->first < messages->next)
+        return;
+    if (flow->datagram != NULL)
+        flow_datagram_replace(flow);
+    else
+        flow_stream_replace(flow);
 }
 
 void flow_queue(struct flow *flow, uint64_t due_ns)

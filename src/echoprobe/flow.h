@@ -36,6 +36,12 @@ bool flow_has_room(const struct flow *flow);
 /* Queue a message, of which there must be room; its round trip counts from `due_ns`. */
 void flow_queue(struct flow *flow, uint64_t due_ns);
 
+/* Tell whether its connection or socket, or its peer's text, is still of this state of a target. */
+bool flow_uses_target(const struct flow *flow, const struct target *target);
+
+/* Leave a place that the plan's target has no more, once nothing is under way there. */
+void flow_follow_target(struct flow *flow);
+
 /* Send what was queued. */
 void flow_send(struct flow *flow);
 

@@ -6,9 +6,11 @@
 #include "echoprobe/datagram.h"
 #include "echoprobe/flow_state.h"
 #include "echoprobe/messages.h"
+#include "echoprobe/opening.h"
 #include "echoprobe/tally.h"
 #include "echoprobe/target.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -85,16 +87,63 @@ static const struct datagram_events flow_datagram_events = {
     .on_turn = on_datagram_turn,
 };
 
-int flow_datagram_open(struct flow *flow)
+/* Make a socket. Return 0, or -1 with errno. */
+static int open_socket(struct flow *flow)
 {
     struct flow_plan *plan = flow->plan;
 
+    flow->target = plan->target;
+    flow->peer = plan->target->places[0].text;
+    flow->is_leaving = false;
     flow->connection = plan->next_number;
     flow->datagram = datagram_new(plan->base, plan->batch, plan->target, plan->pattern,
                                   plan->next_number, plan->size, &flow_datagram_events, flow);
     plan->next_number += plan->number_step;
+    if (flow->datagram == NULL)
+        return -1;
+    datagram_settle(flow->datagram, flow->messages.first);
+    return 0;
+}
+
+int flow_datagram_begin(struct flow *flow)
+{
     flow->was_started = true;
-    return flow->datagram == NULL ? -1 : 0;
+    if (flow->plan->target->count > 0)
+        return open_socket(flow);
+    flow_state_retry_later(flow);
+    return 0;
+}
+
+void flow_datagram_retry(struct flow *flow)
+{
+    struct flow_plan *plan = flow->plan;
+    const char *reason = plan->target->problem;
+
+    if (flow->datagram != NULL) {
+        flow_state_announce_room(flow);
+        return;
+    }
+    if (plan->target->count > 0) {
+        if (open_socket(flow) == 0) {
+            plan->events->on_open(plan->argument, &(struct opening){.peer = flow->peer});
+            flow_state_announce_room(flow);
+            return;
+        }
+        reason = strerror(errno);
+    }
+    plan->tally->connects_failed++;
+    plan->tally->faults[FAULT_CONNECT]++;
+    flow_state_retry_later(flow);
+    plan->events->on_down(plan->argument, flow, reason);
+}
+
+/* What comes back now comes too late. */
+void flow_datagram_replace(struct flow *flow)
+{
+    datagram_free(flow->datagram);
+    flow->datagram = NULL;
+    flow->messages.last_rtt_ns = 0;
+    flow_state_retry_later(flow);
 }
 
 void flow_datagram_send(struct flow *flow)

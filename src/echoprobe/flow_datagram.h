@@ -9,8 +9,14 @@
 
 #include "echoprobe/flow_plan.h"
 
-/* Open the socket. Return 0, or -1 with errno. */
-int flow_datagram_open(struct flow *flow) __attribute__((warn_unused_result));
+/* Open the socket, or wait for a place to send to. Return 0, or -1 with errno. */
+int flow_datagram_begin(struct flow *flow) __attribute__((warn_unused_result));
+
+/* A pause is over: open the socket, if there is none, or go on with it. */
+void flow_datagram_retry(struct flow *flow);
+
+/* Close the socket, on which nothing is under way, and open another one a little later. */
+void flow_datagram_replace(struct flow *flow);
 
 /* Send what was queued. */
 void flow_datagram_send(struct flow *flow);

@@ -26,7 +26,7 @@ struct flow_events {
     /* The first attempt to connect succeeded or failed; once for each flow, not for churn or UDP.
      */
     void (*on_started)(void *argument, struct flow *flow, bool is_open);
-    /* A connection was made, to this peer; not for UDP. */
+    /* A connection was made, to this peer; for UDP it is the first of a lasting run, or another. */
     void (*on_open)(void *argument, const struct opening *opening);
     /* A connection or a datagram says who answers. */
     void (*on_identity)(void *argument, const char *identity);
@@ -53,6 +53,7 @@ struct flow_plan {
     uint64_t timeout_ns; /* a message is lost, and an attempt to connect has failed, after it */
     uint64_t retry_ms;   /* until the next attempt after a connection failed or broke */
     bool is_churn;       /* a new connection for each message */
+    bool is_lasting;     /* a place that is not there yet may come: the first attempt is like all */
     bool has_schedule;   /* messages are due at times of their own */
 
     struct event_base *base;

@@ -20,6 +20,8 @@ struct stream;
 
 struct flow {
     struct flow_plan *plan;
+    const struct target *target; /* as the last connection or socket was begun to it */
+    bool is_leaving;             /* the target has this place no more: begin nothing there */
     size_t index;
     const char *peer;
     struct stream *stream;

@@ -194,6 +194,9 @@ int flow_stream_open(struct flow *flow)
 {
     struct flow_plan *plan = flow->plan;
 
+    flow->target = plan->target;
+    flow->peer = plan->target->places[0].text; /* until another one answers */
+    flow->is_leaving = false;
     flow->stream_sequence = flow->messages.first;
     flow->opened_ns = clock_now_ns();
     flow->connection = plan->next_number;

@@ -16,9 +16,10 @@ struct load {
     const struct load_plan *plan;
     struct flow_plan flows_plan;
     struct flow **flows;
-    uint64_t *scheduled; /* of each flow: how many of its messages were sent or given up */
-    size_t starting;     /* flows whose first attempt to connect is under way */
-    bool has_connected;  /* one of these attempts succeeded */
+    struct target_state *states; /* of the target, which the load owns, the newest first */
+    uint64_t *scheduled;         /* of each flow: how many of its messages were sent or given up */
+    size_t starting;             /* flows whose first attempt to connect is under way */
+    bool has_connected;          /* one of these attempts succeeded */
     bool is_running, is_finishing, is_over;
     const char *step; /* that the system may refuse now, as "cannot" goes on */
     int failure;      /* errno of what it refused; 0: nothing */
@@ -166,6 +167,8 @@ static void on_schedule(evutil_socket_t fd, short what, void *argument)
 
 static void publish(struct load *load)
 {
+    if (tally_is_empty(&load->tally))
+        return;
     load->under_way += load->tally.sent;
     load->under_way -= load->tally.received + load->tally.lost + load->tally.corrupted;
     load->plan->events->on_count(load->plan->argument, &load->tally);
@@ -231,10 +234,63 @@ static void obey(struct load *load, enum load_order order, uint64_t now_ns)
         end(load);
 }
 
+/* --- Another address ------------------------------------------------------------------------- */
+
+static bool is_in_use(const struct load *load, const struct target *target)
+{
+    for (size_t i = 0; i < load->plan->connections; i++) {
+        if (flow_uses_target(load->flows[i], target))
+            return true;
+    }
+    return false;
+}
+
+/* Let go the older states that no flow stands on any more. */
+static void free_unused_states(struct load *load)
+{
+    struct target_state **link = &load->states->older;
+
+    while (*link != NULL) {
+        struct target_state *state = *link;
+
+        if (is_in_use(load, &state->target)) {
+            link = &state->older;
+            continue;
+        }
+        *link = state->older;
+        free(state);
+    }
+}
+
+/* Take over what the name stands for now, if that is new. */
+static void take_new_state(struct load *load)
+{
+    struct target_state *state = target_slot_take(load->plan->slot);
+
+    if (state == NULL)
+        return;
+    state->older = load->states;
+    load->states = state;
+    load->flows_plan.target = &state->target;
+}
+
+static void follow_target(struct load *load)
+{
+    if (load->plan->slot == NULL)
+        return;
+    take_new_state(load);
+    if (load->states == NULL)
+        return;
+    for (size_t i = 0; i < load->plan->connections; i++)
+        flow_follow_target(load->flows[i]);
+    free_unused_states(load);
+}
+
 void load_tick(struct load *load, uint64_t now_ns)
 {
     const enum load_order order = load->plan->events->order(load->plan->argument);
 
+    follow_target(load);
     /* Look at each flow ten times in a time-out, and at the clock more often. */
     if (now_ns - load->expired_ns >= load->plan->timeout_ns / 10) {
         load->expired_ns = now_ns;
@@ -361,7 +417,8 @@ static int open_flows(struct load *load)
 {
     const size_t count = load->plan->connections;
 
-    load->starting = load->plan->is_churn || load->plan->target->is_datagram ? 0 : count;
+    if (!load->plan->is_churn && !load->plan->is_lasting && !load->flows_plan.target->is_datagram)
+        load->starting = count;
     for (size_t i = 0; i < count; i++) {
         load->flows[i] = flow_new(&load->flows_plan, i);
         if (load->flows[i] == NULL)
@@ -385,6 +442,7 @@ static int prepare_load(struct load *load, const struct load_shared *shared)
         .timeout_ns = plan->timeout_ns,
         .retry_ms = plan->retry_ms,
         .is_churn = plan->is_churn,
+        .is_lasting = plan->is_lasting,
         .has_schedule = plan->period_ns > 0,
         .base = shared->base,
         .scratch = shared->scratch,
@@ -395,6 +453,8 @@ static int prepare_load(struct load *load, const struct load_shared *shared)
         .events = &flow_events,
         .argument = load,
     };
+    if (plan->target == NULL)
+        take_new_state(load);
     errno = ENOMEM;
     if (load->flows == NULL || load->scheduled == NULL)
         return -1;
@@ -409,6 +469,12 @@ static void free_load(struct load *load)
 {
     for (size_t i = 0; load->flows != NULL && i < load->plan->connections; i++)
         flow_free(load->flows[i]);
+    while (load->states != NULL) {
+        struct target_state *older = load->states->older;
+
+        free(load->states);
+        load->states = older;
+    }
     if (load->schedule != NULL)
         event_free(load->schedule);
     free(load->scheduled);
@@ -434,8 +500,8 @@ struct load *load_start(const struct load_plan *plan, const struct load_shared *
         errno = failure;
         return NULL;
     }
-    if (plan->target->is_datagram)
-        on_flow_open(load, &(struct opening){.peer = plan->target->places[0].text});
+    if (load->flows_plan.target->is_datagram && load->flows_plan.target->count > 0)
+        on_flow_open(load, &(struct opening){.peer = load->flows_plan.target->places[0].text});
     if (load->starting == 0)
         begin(load);
     return load;

@@ -10,6 +10,7 @@
 #include "echoprobe/pattern.h"
 #include "echoprobe/tally.h"
 #include "echoprobe/target.h"
+#include "echoprobe/target_slot.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -48,7 +49,8 @@ struct load_events {
 };
 
 struct load_plan {
-    const struct target *target;
+    const struct target *target; /* NULL: the first that comes by the slot */
+    struct target_slot *slot;    /* by which the target comes when it has changed; NULL: never */
     const struct pattern *pattern;
     size_t connections;
     size_t size;
@@ -60,6 +62,7 @@ struct load_plan {
     uint64_t duration_ns; /* in which they are due; 0: no limit */
     bool counts_from_due; /* round trips begin when a message was due, not when it was sent */
     bool is_churn;
+    bool is_lasting;                    /* goes on, also where nobody is there at the start */
     uint64_t first_number, number_step; /* numbers for connections that no other thread uses */
     const struct load_events *events;
     void *argument;
@@ -73,8 +76,8 @@ struct load_shared {
 };
 
 /*
- * Begin to send, verify and count until the plan or an order ends it, in the loop of `base`. The
- * plan must outlive the load; load_end ends it.
+ * Begin to send, verify and count until the plan or an order ends it, in the loop of `base`. There
+ * has to be a target, in the plan or in its slot. The plan must outlive the load; load_end ends it.
  * Return NULL with errno if the system refused what it cannot do without; `step` says what that
  * was, as "cannot" goes on.
  */

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "echoprobe/batch.h"
 #include "echoprobe/stream.h"
+#include "echoprobe/target_slot.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -15,10 +16,15 @@ enum { TICK_MS = 10 };
 
 static const uint64_t exact_below_ns = UINT64_C(100000000); /* shorter periods need exact timers */
 
+struct item {
+    struct load *load; /* NULL: not yet, or not any more */
+    bool has_begun;
+};
+
 struct loads {
     const struct load_plan *plans;
     size_t count, running;
-    struct load **items; /* NULL where one has ended */
+    struct item *items; /* one for each plan */
     struct load_shared shared;
     struct event *tick;
     const char *step; /* that the system may refuse now, as "cannot" goes on */
@@ -27,18 +33,82 @@ struct loads {
     struct batch batch; /* large, but used only as far as there are datagrams */
 };
 
+/* --- Loads --------------------------------------------------------------------------------------
+ */
+
+static int start_load(struct loads *loads, size_t index)
+{
+    struct item *item = &loads->items[index];
+
+    item->has_begun = true;
+    item->load = load_start(&loads->plans[index], &loads->shared, &loads->step);
+    return item->load == NULL ? -1 : 0;
+}
+
+static bool has_target(const struct load_plan *plan)
+{
+    return plan->target != NULL || target_slot_is_full(plan->slot);
+}
+
+/* Start what waits for the first look-up of its target, or give that up. */
+static void start_when_it_can(struct loads *loads, size_t index)
+{
+    const struct load_plan *plan = &loads->plans[index];
+
+    if (plan->events->order(plan->argument) != LOAD_GO_ON) {
+        loads->items[index].has_begun = true;
+        loads->running--;
+        (void)event_base_loopbreak(loads->shared.base);
+    } else if (has_target(plan) && start_load(loads, index) < 0) {
+        loads->failure = errno;
+        loads->running--;
+        (void)event_base_loopbreak(loads->shared.base);
+    }
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *argument)
 {
-    const struct loads *loads = argument;
+    struct loads *loads = argument;
     const uint64_t now_ns = clock_now_ns();
 
     (void)fd;
     (void)what;
     for (size_t i = 0; i < loads->count; i++) {
-        if (loads->items[i] != NULL)
-            load_tick(loads->items[i], now_ns);
+        if (loads->items[i].load != NULL)
+            load_tick(loads->items[i].load, now_ns);
+        else if (!loads->items[i].has_begun)
+            start_when_it_can(loads, i);
     }
 }
+
+static int start_loads(struct loads *loads)
+{
+    loads->running = loads->count;
+    for (size_t i = 0; i < loads->count; i++) {
+        if (has_target(&loads->plans[i]) && start_load(loads, i) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static void end_load(struct loads *loads, size_t index)
+{
+    if (load_end(loads->items[index].load, &loads->step) < 0 && loads->failure == 0)
+        loads->failure = errno;
+    loads->items[index].load = NULL;
+    loads->running--;
+}
+
+static void end_those_that_are_over(struct loads *loads)
+{
+    for (size_t i = 0; i < loads->count; i++) {
+        if (loads->items[i].load != NULL && load_is_over(loads->items[i].load))
+            end_load(loads, i);
+    }
+}
+
+/* --- The thread ----------------------------------------------------------------------------------
+ */
 
 static bool needs_exact_timers(const struct loads *loads)
 {
@@ -72,39 +142,11 @@ static int prepare_loads(struct loads *loads)
     loads->shared = (struct load_shared){.base = make_base(needs_exact_timers(loads)),
                                          .scratch = &loads->scratch,
                                          .batch = &loads->batch};
-    loads->items = calloc(loads->count, sizeof(struct load *));
+    loads->items = calloc(loads->count, sizeof *loads->items);
     if (loads->items == NULL || loads->shared.base == NULL)
         return -1;
     loads->tick = event_new(loads->shared.base, -1, EV_PERSIST, on_tick, loads);
     return loads->tick == NULL ? -1 : event_add(loads->tick, &tick);
-}
-
-static int start_loads(struct loads *loads)
-{
-    for (; loads->running < loads->count; loads->running++) {
-        const size_t i = loads->running;
-
-        loads->items[i] = load_start(&loads->plans[i], &loads->shared, &loads->step);
-        if (loads->items[i] == NULL)
-            return -1;
-    }
-    return 0;
-}
-
-static void end_load(struct loads *loads, size_t index)
-{
-    if (load_end(loads->items[index], &loads->step) < 0 && loads->failure == 0)
-        loads->failure = errno;
-    loads->items[index] = NULL;
-    loads->running--;
-}
-
-static void end_those_that_are_over(struct loads *loads)
-{
-    for (size_t i = 0; i < loads->count; i++) {
-        if (loads->items[i] != NULL && load_is_over(loads->items[i]))
-            end_load(loads, i);
-    }
 }
 
 /* Each load that comes to its end breaks the loop. */
@@ -123,7 +165,7 @@ static int turn_loop(struct loads *loads)
 static void clean_up_loads(struct loads *loads)
 {
     for (size_t i = 0; loads->items != NULL && i < loads->count; i++) {
-        if (loads->items[i] != NULL)
+        if (loads->items[i].load != NULL)
             end_load(loads, i);
     }
     if (loads->tick != NULL)

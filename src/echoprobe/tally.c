@@ -33,6 +33,19 @@ void tally_merge(struct tally *tally, const struct tally *other)
     tally->jitter_count += other->jitter_count;
 }
 
+bool tally_is_empty(const struct tally *tally)
+{
+    uint64_t all = tally->sent | tally->received | tally->lost | tally->corrupted | tally->late |
+                   tally->duplicated | tally->reordered | tally->connects | tally->connects_failed |
+                   tally->closed | tally->resumed | tally->outages | tally->downtime_ns |
+                   tally->longest_outage_ns | tally->rtt_ns.count | tally->handshake_ns.count |
+                   tally->jitter_count;
+
+    for (int kind = 0; kind < FAULT_KINDS; kind++)
+        all |= tally->faults[kind];
+    return all == 0;
+}
+
 bool tally_is_uncertain(const struct tally *tally)
 {
     const uint64_t known = tally->unsent + tally->faults[FAULT_REFUSED]; /* lost for sure */

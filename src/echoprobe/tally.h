@@ -35,6 +35,9 @@ struct tally {
 /* Add what another has counted. */
 void tally_merge(struct tally *tally, const struct tally *other);
 
+/* Tell whether nothing was counted since it was empty. */
+bool tally_is_empty(const struct tally *tally);
+
 /*
  * Where an answer does not tell which message it answers: tell whether one may have counted for
  * another, since one was lost and may have come late, or was answered twice.

@@ -61,38 +61,90 @@ static void add_path(struct target *target, const struct address *address)
     add_place(target, &place, length);
 }
 
-int target_resolve(struct target *target, const struct address *address, int family,
-                   struct error *error)
+void target_init(struct target *target, const struct address *address)
 {
-    const struct addrinfo hints = {
-        .ai_family = family,
-        .ai_socktype = address->scheme == ADDRESS_UDP ? SOCK_DGRAM : SOCK_STREAM,
-        .ai_flags = AI_NUMERICSERV,
-    };
-    struct addrinfo *found;
-    char port[sizeof "65535"];
-    int status;
-
     *target = (struct target){.is_datagram = address->scheme == ADDRESS_UDP};
     if (address->scheme != ADDRESS_UNIX)
         target->port = address->port;
     address_format(address, target->name);
+}
+
+/* Return 0, or an EAI_* of getaddrinfo(3). */
+static int find(const struct address *address, int family, int flags, struct addrinfo **found)
+{
+    const struct addrinfo hints = {
+        .ai_family = family,
+        .ai_socktype = address->scheme == ADDRESS_UDP ? SOCK_DGRAM : SOCK_STREAM,
+        .ai_flags = AI_NUMERICSERV | flags,
+    };
+    char port[sizeof "65535"];
+
+    (void)snprintf(port, sizeof port, "%u", (unsigned)address->port);
+    return getaddrinfo(address->host, port, &hints, found);
+}
+
+bool target_needs_lookup(const struct address *address)
+{
+    struct addrinfo *found;
+
+    if (address->scheme == ADDRESS_UNIX)
+        return false;
+    if (find(address, AF_UNSPEC, AI_NUMERICHOST, &found) != 0)
+        return true;
+    freeaddrinfo(found);
+    return false;
+}
+
+int target_look_up(struct target *target, const struct address *address, int family,
+                   struct error *error)
+{
+    struct addrinfo *found;
+    int status;
+
     if (address->scheme == ADDRESS_UNIX) {
+        target->count = 0;
         add_path(target, address);
         return 0;
     }
-    (void)snprintf(port, sizeof port, "%u", (unsigned)address->port);
-    status = getaddrinfo(address->host, port, &hints, &found);
+    status = find(address, family, 0, &found);
     if (status != 0) {
         error_set(error, "%s: %s", address->host,
                   status == EAI_SYSTEM ? strerror(errno) : gai_strerror(status));
         errno = status == EAI_MEMORY ? ENOMEM : EINVAL;
         return -1;
     }
+    target->count = 0;
     for (const struct addrinfo *each = found; each != NULL; each = each->ai_next)
         add_place(target, each->ai_addr, each->ai_addrlen);
     freeaddrinfo(found);
     return 0;
+}
+
+int target_resolve(struct target *target, const struct address *address, int family,
+                   struct error *error)
+{
+    target_init(target, address);
+    return target_look_up(target, address, family, error);
+}
+
+bool target_has_place(const struct target *target, const char *text)
+{
+    for (size_t i = 0; i < target->count; i++) {
+        if (strcmp(target->places[i].text, text) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool target_has_same_places(const struct target *target, const struct target *other)
+{
+    if (target->count != other->count)
+        return false;
+    for (size_t i = 0; i < target->count; i++) {
+        if (!target_has_place(other, target->places[i].text))
+            return false;
+    }
+    return true;
 }
 
 static int prepare_socket(int fd, bool is_tcp)

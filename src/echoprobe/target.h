@@ -1,7 +1,7 @@
 /*
  * target: whom echoprobe speaks to: an address resolved, sockets to it, and what is said first.
  * Sends nothing.
- * Called by main to resolve, by stream and datagram for sockets.
+ * Called by start and resolver to resolve, by stream and datagram for sockets.
  */
 #ifndef ECHOPROBE_TARGET_H
 #define ECHOPROBE_TARGET_H
@@ -27,13 +27,31 @@ struct target {
     struct tls_setup *tls;       /* NULL: its connections are plain; not the target's own */
     bool is_identified;          /* it says who it is: a connection begins so, a datagram is that */
     unsigned port;               /* 0: a Unix socket */
-    size_t count;                /* of what the name stands for, at least 1 */
+    char problem[ERROR_TEXT_SIZE]; /* why the name stands for nothing, as a sentence */
+    size_t count; /* of what the name stands for; 0: nothing, where that may change */
     struct {
         struct sockaddr_storage address;
         socklen_t length;
         char text[ADDRESS_TEXT_SIZE];
     } places[TARGET_ADDRESSES]; /* in the order in which to try them */
 };
+
+/* Begin a target that is not resolved yet: its name stands for nothing. */
+void target_init(struct target *target, const struct address *address);
+
+/* Tell whether a name has to be looked up, which may take long. */
+bool target_needs_lookup(const struct address *address);
+
+/*
+ * Look up what the name of a target stands for, and put that in the place of what it stood for.
+ * Returns as target_resolve does, and where it fails leaves the target as it was.
+ */
+int target_look_up(struct target *target, const struct address *address, int family,
+                   struct error *error) __attribute__((warn_unused_result));
+
+/* Tell whether a target has a place of this text; whether two have the same, in any order. */
+bool target_has_place(const struct target *target, const char *text);
+bool target_has_same_places(const struct target *target, const struct target *other);
 
 /*
  * Resolve an address; `family` is AF_UNSPEC, AF_INET or AF_INET6. Blocks while names are looked up.
