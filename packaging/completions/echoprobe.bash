@@ -4,7 +4,7 @@
 _echoprobe() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} words
     local options='
-        --count --interval --size --timeout --deadline
+        --targets --count --interval --size --timeout --deadline
         --ipv4 --ipv6 --bind --tos --ttl --proxy --proxy-source --identify
         --ca --cert --key --insecure --sni --alpn --resume --cert-days --quiet --timestamps
         --connections --duration --window --rate --stream --churn --threads
@@ -27,7 +27,7 @@ _echoprobe() {
     case $before in
     -i | --interval | -s | --size | --window) words=auto ;;
     --proxy) words='v1 v2' ;;
-    --ca | --cert | --key | --csv | --json-lines | --histogram)
+    --ca | --cert | --key | --targets | --csv | --json-lines | --histogram)
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
         return

@@ -11,6 +11,7 @@ function __echoprobe_addresses
 end
 
 complete -c echoprobe -f -a '(__echoprobe_addresses)'
+complete -c echoprobe -l targets -r -F -d 'probe the targets that a file names'
 complete -c echoprobe -s c -s n -l count -x -d 'stop after so many echoes'
 complete -c echoprobe -s i -l interval -x -a auto -d 'time between messages'
 complete -c echoprobe -s s -l size -x -a auto -d 'bytes of a message'

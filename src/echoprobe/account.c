@@ -3,23 +3,68 @@
 #include "echoprobe/account.h"
 
 #include <stdio.h>
-#include <string.h>
+#include <time.h>
 
-void account_init(struct account *account, const struct options *options,
-                  const struct target *target, const struct account_shared *shared)
+void account_init(struct account *account, const struct account_target *target,
+                  const struct account_shared *shared)
 {
-    account->options = options;
+    account->name = target->name;
+    account->options = target->options;
     account->shared = *shared;
-    account->part.size_bytes = options->size_bytes;
+    account->part.name = target->name;
+    account->part.size_bytes = target->options->size_bytes;
     (void)pthread_mutex_init(&account->mutex, NULL);
-    report_begin(&account->report, options, target);
-    if (options->identify)
+    report_begin(&account->report, target->options, target->target);
+    account->report.name = target->name;
+    if (target->name != NULL)
+        account->report.shows_progress = false; /* there is one line for it */
+    if (target->options->identify)
         account->report.backends = &account->backends;
 }
 
 void account_fini(struct account *account)
 {
     (void)pthread_mutex_destroy(&account->mutex);
+}
+
+/* --- How it is now --------------------------------------------------------------------------- */
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void account_note_address(struct account *account, const struct target *target)
+{
+    struct account_state *state = &account->state;
+
+    if (target->count == 0)
+        return;
+    pthread_mutex_lock(&account->mutex);
+    if (state->has_address)
+        state->address_changes++;
+    state->has_address = true;
+    pthread_mutex_unlock(&account->mutex);
+}
+
+void account_note_lookup_failure(struct account *account)
+{
+    pthread_mutex_lock(&account->mutex);
+    account->state.lookup_failures++;
+    pthread_mutex_unlock(&account->mutex);
+}
+
+bool account_is_up(struct account *account)
+{
+    bool is_up;
+
+    pthread_mutex_lock(&account->mutex);
+    is_up = account->state.is_up;
+    pthread_mutex_unlock(&account->mutex);
+    return is_up;
 }
 
 /* --- What is told ---------------------------------------------------------------------------- */
@@ -49,6 +94,14 @@ static void keep_peer(struct account *account, const char *peer)
     account->report.peer = account->peer;
 }
 
+static void note_certificate(struct account *account, const struct tls_certificate *certificate)
+{
+    pthread_mutex_lock(&account->mutex);
+    account->state.has_certificate = true;
+    account->state.certificate = *certificate;
+    pthread_mutex_unlock(&account->mutex);
+}
+
 static void on_load_open(void *argument, const struct opening *opening)
 {
     struct account *account = argument;
@@ -61,6 +114,8 @@ static void on_load_open(void *argument, const struct opening *opening)
     kept.peer = account->peer;
     report_open(&account->report, &kept);
     end_telling(account);
+    if (opening->tls != NULL)
+        note_certificate(account, &opening->tls->first);
 }
 
 static void on_load_identity(void *argument, const char *identity)
@@ -107,12 +162,24 @@ static void on_load_fault(void *argument, uint64_t connection, uint64_t number,
     end_telling(account);
 }
 
+/* A hundredth of a second in which anything came back was well, whatever else was in it. */
+static void note_state(struct account_state *state, const struct tally *tally)
+{
+    if (tally->received > 0) {
+        state->is_up = true;
+        state->last_answer_ms = now_ms();
+    } else if (tally->lost + tally->corrupted + tally->connects_failed > 0) {
+        state->is_up = false;
+    }
+}
+
 static void on_load_count(void *argument, const struct tally *tally)
 {
     struct account *account = argument;
 
     pthread_mutex_lock(&account->mutex);
     tally_merge(&account->tally, tally);
+    note_state(&account->state, tally);
     pthread_mutex_unlock(&account->mutex);
 }
 

@@ -14,9 +14,11 @@
 #include "echoprobe/report.h"
 #include "echoprobe/tally.h"
 #include "echoprobe/target.h"
+#include "echoprobe/tls_facts.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /* What the accounts of a run share. */
@@ -26,7 +28,18 @@ struct account_shared {
     pthread_mutex_t *lines; /* guards what the accounts tell: their reports and backends */
 };
 
+/* How it is now. */
+struct account_state {
+    bool is_up;              /* what came last is an answer that was right */
+    uint64_t last_answer_ms; /* since 1970; 0: none yet */
+    bool has_address;        /* of those whose names are looked up */
+    uint64_t address_changes, lookup_failures;
+    bool has_certificate;
+    struct tls_certificate certificate; /* of the last connection, the one that ends first */
+};
+
 struct account {
+    const char *name; /* of one of several targets; NULL: there is one */
     const struct options *options;
     struct account_shared shared;
     struct report report;
@@ -36,16 +49,31 @@ struct account {
 
     pthread_mutex_t mutex; /* guards what follows */
     struct tally tally;
+    struct account_state state;
     struct recorder_part part; /* of this only `interval` */
 };
 
-/* Begin, with an account of zeros. The options, the target and what is shared must outlive it. */
-void account_init(struct account *account, const struct options *options,
-                  const struct target *target, const struct account_shared *shared);
+/* Whom an account is of: one of several targets has a name. All of it must outlive the account. */
+struct account_target {
+    const char *name; /* NULL: there is one */
+    const struct options *options;
+    const struct target *target;
+};
+
+/* Begin, with an account of zeros. What is shared must outlive it. */
+void account_init(struct account *account, const struct account_target *target,
+                  const struct account_shared *shared);
 void account_fini(struct account *account);
 
 /* Return what a load reports to, with the account as argument. */
 const struct load_events *account_events(const struct account *account);
+
+/* The name of the target was looked up, and stands for something else; or could not be. */
+void account_note_address(struct account *account, const struct target *target);
+void account_note_lookup_failure(struct account *account);
+
+/* Tell whether somebody answers. */
+bool account_is_up(struct account *account);
 
 /* Say on standard error how it goes; renew the live line; record the interval that ends now. */
 void account_tell_interim(struct account *account, uint64_t elapsed_ns);

@@ -1,7 +1,7 @@
 /*
  * check: one check of a path, from its start to its verdict: an event base, signals, the deadline.
  * Knows no check itself; half_close, hold, idle_timeout and mtu are some.
- * Called by main with a kind, and by the checks to say what they found.
+ * Called by start with a kind, and by the checks to say what they found.
  */
 #ifndef ECHOPROBE_CHECK_H
 #define ECHOPROBE_CHECK_H

@@ -1,7 +1,7 @@
 /*
  * half_close: sends --size bytes and FIN: all of them must return, then the other end's FIN.
  * Stays with one connection; flow has many.
- * Called by main for check, which runs it.
+ * Called by start for check, which runs it.
  */
 #ifndef ECHOPROBE_HALF_CLOSE_H
 #define ECHOPROBE_HALF_CLOSE_H

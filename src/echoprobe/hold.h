@@ -1,6 +1,6 @@
 /*
  * hold: one connection is silent for --hold, and must echo again afterwards.
- * Called by main for check, which runs it.
+ * Called by start for check, which runs it.
  */
 #ifndef ECHOPROBE_HOLD_H
 #define ECHOPROBE_HOLD_H

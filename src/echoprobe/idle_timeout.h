@@ -1,7 +1,7 @@
 /*
  * idle_timeout: searches the longest silence after which a path still carries an echo.
  * Leaves what a silence is to silence, and the order of the search to bisect.
- * Called by main for check, which runs it.
+ * Called by start for check, which runs it.
  */
 #ifndef ECHOPROBE_IDLE_TIMEOUT_H
 #define ECHOPROBE_IDLE_TIMEOUT_H

@@ -7,11 +7,14 @@
 #include "echoprobe/options_rows.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define KIB UINT64_C(1024)
 
 enum {
+    ECHO_PORT = 7, /* RFC 862 */
     PLUGIN_COUNT = 5,
     PLUGIN_INTERVAL_US = 200000,
     PLUGIN_DEADLINE_MS = 10000, /* as other plugins have it */
@@ -56,20 +59,125 @@ static void resolve_auto(struct options *options)
         options->window = options->stream ? 16 : 1;
 }
 
-int options_parse(struct options *options, int argument_count, char *arguments[],
-                  struct error *error)
+static int read_command_line(struct options *options, int argument_count, char *arguments[],
+                             struct error *error)
 {
     *options = (struct options){0};
     if (settings_set_defaults(options_rows(), options, error) < 0 ||
         command_line_parse(options_rows(), options, NULL, argument_count, arguments, error) < 0)
         return -1;
-    if (options->show_help || options->show_version)
-        return 0;
+    return 0;
+}
+
+/* Check that the values fit together, and settle what was left open. */
+static int complete(struct options *options, struct error *error)
+{
     options->is_load = asks_for_load(options);
+    options->is_lasting |= options->targets != NULL || options->metrics.is_set;
     if (options_fit(options, error) < 0)
         return -1;
     resolve_auto(options);
     return 0;
+}
+
+int options_parse(struct options *options, int argument_count, char *arguments[],
+                  struct error *error)
+{
+    if (read_command_line(options, argument_count, arguments, error) < 0)
+        return -1;
+    if (options->show_help || options->show_version)
+        return 0;
+    return complete(options, error);
+}
+
+/* --- One of several targets ------------------------------------------------------------------- */
+
+static void leave_out_tls(struct tls_plan *tls)
+{
+    free(tls->ca);
+    free(tls->certificate);
+    free(tls->key);
+    free(tls->server_name);
+    *tls = (struct tls_plan){0};
+}
+
+static void leave_out_useless(struct options *options)
+{
+    if (!options->target.is_tls)
+        leave_out_tls(&options->tls);
+    if (options->target.scheme == ADDRESS_UDP)
+        options->proxy = (struct preface_plan){0};
+    if (options->target.scheme != ADDRESS_UNIX)
+        return;
+    options->ipv4 = options->ipv6 = false;
+    options->sockets = (struct socket_plan){0};
+}
+
+/* Set what a target's own option says: "interval=5s". */
+static int set_own(struct options *options, char *word, struct error *error)
+{
+    static const struct origin origin = {.kind = ORIGIN_FILE};
+    char *value = strchr(word, '=');
+    const struct setting *setting;
+
+    if (value != NULL)
+        *value++ = '\0';
+    setting = settings_find(options_rows(), word);
+    if (setting == NULL || setting->is_command) {
+        error_set(error, "\"%s\" is no option of a target; write for example interval=5s", word);
+        errno = EINVAL;
+        return -1;
+    }
+    return settings_set(options_rows(), setting, options, NULL, value, &origin, error);
+}
+
+/* Read "ADDRESS[,OPTION[=VALUE]]...", which is changed. */
+static int read_target(struct options *options, char *text, struct error *error)
+{
+    char *rest = text;
+
+    errno = EINVAL;
+    if (address_parse_target(strsep(&rest, ","), ECHO_PORT, &options->target, error) < 0)
+        return -1;
+    leave_out_useless(options);
+    while (rest != NULL) {
+        if (set_own(options, strsep(&rest, ","), error) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int options_parse_target(struct options *options, int argument_count, char *arguments[],
+                         const char *text, struct error *error)
+{
+    char *copy;
+    int status;
+
+    if (read_command_line(options, argument_count, arguments, error) < 0)
+        return -1;
+    free(options->targets);
+    options->targets = NULL;
+    options->is_lasting = true;
+    copy = strdup(text);
+    if (copy == NULL) {
+        error_set(error, "there is not enough memory");
+        return -1;
+    }
+    status = read_target(options, copy, error);
+    free(copy);
+    return status < 0 ? -1 : complete(options, error);
+}
+
+bool options_have_target(const struct options *options)
+{
+    return options->target.host[0] != '\0' || options->target.path[0] != '\0';
+}
+
+int options_family(const struct options *options)
+{
+    if (options->ipv4)
+        return AF_INET;
+    return options->ipv6 ? AF_INET6 : socket_plan_family(&options->sockets);
 }
 
 void options_free(struct options *options)

@@ -1,7 +1,8 @@
 /*
  * options: what echoprobe was asked to do, as plain data.
  * Acts on nothing: probe does.
- * Called by main to read them, by report, plugin and options_fit about the check that is asked for.
+ * Called by main and targets to read them, by report, plugin and options_fit about the check that
+ * is asked for.
  */
 #ifndef ECHOPROBE_OPTIONS_H
 #define ECHOPROBE_OPTIONS_H
@@ -33,10 +34,19 @@ struct threshold {
     uint64_t loss_millionths;
 };
 
-/* Owned by main and not changed once it was read; options_free it. After options_parse no
- * SETTING_AUTO is left. */
+/* Where what is counted is served. */
+struct metrics_plan {
+    bool is_set;
+    struct address address;
+};
+
+/* Owned by main and targets and not changed once it was read; options_free it. After options_parse
+ * no SETTING_AUTO is left. */
 struct options {
-    struct address target;
+    struct address target; /* all zeros where `targets` names them */
+    char *targets;         /* a file that names several; NULL: there is one */
+    struct metrics_plan metrics;
+    bool is_lasting; /* a target that is down is tried on, whatever it is at the start */
     bool show_help, show_version;
     bool ipv4, ipv6;
     struct socket_plan sockets;
@@ -78,6 +88,20 @@ struct options {
  */
 int options_parse(struct options *options, int argument_count, char *arguments[],
                   struct error *error) __attribute__((warn_unused_result));
+
+/*
+ * Read the same command line, which names a file of targets, for one of these: `text` is its
+ * address with the options of its own, "tls://HOST:PORT,interval=5s". What is of no use to it, such
+ * as --ca without TLS, is left out. Returns as options_parse does.
+ */
+int options_parse_target(struct options *options, int argument_count, char *arguments[],
+                         const char *text, struct error *error) __attribute__((warn_unused_result));
+
+/* Tell whether there is a target, or else a file of them. */
+bool options_have_target(const struct options *options);
+
+/* Return the family that the target's addresses are to have; AF_UNSPEC: any. */
+int options_family(const struct options *options);
 
 /* Free what they own, also if they could not be read. */
 void options_free(struct options *options);

@@ -15,7 +15,7 @@ static int check_target(const struct options *options, struct error *error)
 {
     const struct address *target = &options->target;
 
-    if (target->host[0] == '\0' && target->path[0] == '\0') {
+    if (!options_have_target(options) && options->targets == NULL) {
         error_set(error, "ADDRESS is missing; write for example echoprobe 127.0.0.1:13265");
         return -1;
     }
@@ -107,7 +107,7 @@ static int check_tls(const struct options *options, struct error *error)
     const struct tls_plan *tls = &options->tls;
     const char *name = find_tls_option(tls);
 
-    if (!options->target.is_tls && name != NULL) {
+    if (options->targets == NULL && !options->target.is_tls && name != NULL) {
         error_set(error, "--%s: is for TLS; write tls://HOST:PORT or tls+unix:///PATH", name);
         return -1;
     }
@@ -258,14 +258,41 @@ static int check_plugin(const struct options *options, struct error *error)
     return 0;
 }
 
+/* Without --targets there is nothing to check here. */
+static int check_targets(const struct options *options, struct error *error)
+{
+    const char *name = options->targets != NULL ? "targets" : "metrics";
+
+    if (options->targets == NULL && !options->metrics.is_set)
+        return 0;
+    if (options_check(options) != NULL) {
+        error_set(error,
+                  "--%s: is for messages, and --%s is a check of one target; leave one of "
+                  "them out",
+                  name, options_check(options));
+        return -1;
+    }
+    if (options->targets == NULL)
+        return 0;
+    if (options_have_target(options)) {
+        error_set(error, "--targets: names the targets; leave out ADDRESS");
+        return -1;
+    }
+    if (options->histogram != NULL) {
+        error_set(error, "--histogram: holds the round trips of one target; leave out --targets");
+        return -1;
+    }
+    return 0;
+}
+
 int options_fit(const struct options *options, struct error *error)
 {
     errno = EINVAL;
-    if (check_target(options, error) < 0 || check_sockets(options, error) < 0 ||
-        check_proxy(options, error) < 0 || check_tls(options, error) < 0 ||
-        check_identify(options, error) < 0 || check_checks(options, error) < 0 ||
-        check_load(options, error) < 0 || check_records(options, error) < 0 ||
-        check_plugin(options, error) < 0)
+    if (check_target(options, error) < 0 || check_targets(options, error) < 0 ||
+        check_sockets(options, error) < 0 || check_proxy(options, error) < 0 ||
+        check_tls(options, error) < 0 || check_identify(options, error) < 0 ||
+        check_checks(options, error) < 0 || check_load(options, error) < 0 ||
+        check_records(options, error) < 0 || check_plugin(options, error) < 0)
         return -1;
     return 0;
 }

@@ -53,6 +53,15 @@ static const struct setting rows[] = {
                 "or tls+unix:///PATH; the port is 7 unless it says another",
     },
     {
+        .name = "targets",
+        .type = SETTING_TEXT,
+        .offset = offsetof(struct options, targets),
+        .argument = "FILE",
+        .is_command = true,
+        .help = "probe several targets side by side, each of which is a line of a file: NAME "
+                "ADDRESS, and behind that options of its own, such as ,interval=5s",
+    },
+    {
         .name = "count",
         .section = "Messages:",
         .letter = 'c',
@@ -62,6 +71,7 @@ static const struct setting rows[] = {
         .argument = "N",
         .fallback = "0",
         .maximum = UINT64_C(1000000000000000),
+        .is_command = true,
         .help = "end after so many messages, as ping does; -n is the same; 0: no limit",
     },
     {
@@ -107,6 +117,7 @@ static const struct setting rows[] = {
         .argument = "DURATION",
         .fallback = "0",
         .maximum = 365 * DAY_MS,
+        .is_command = true,
         .help = "end after so long, whatever happens; 0: never",
     },
     {
@@ -244,6 +255,7 @@ static const struct setting rows[] = {
         .letter = 'q',
         .type = SETTING_FLAG,
         .offset = offsetof(struct options, quiet),
+        .is_command = true,
         .help = "print only the first line and the summary",
     },
     {
@@ -251,12 +263,14 @@ static const struct setting rows[] = {
         .letter = 'D',
         .type = SETTING_FLAG,
         .offset = offsetof(struct options, timestamps),
+        .is_command = true,
         .help = "print the time before each line, in seconds since 1970",
     },
     {
         .name = "json",
         .type = SETTING_FLAG,
         .offset = offsetof(struct options, json),
+        .is_command = true,
         .help = "print the summary as a JSON object, and nothing else",
     },
     {
@@ -264,6 +278,7 @@ static const struct setting rows[] = {
         .type = SETTING_TEXT,
         .offset = offsetof(struct options, csv),
         .argument = "FILE",
+        .is_command = true,
         .help =
             "write a line for each message: time, round trip, fault; -: on standard output, and "
             "what is for people on standard error",
@@ -273,6 +288,7 @@ static const struct setting rows[] = {
         .type = SETTING_TEXT,
         .offset = offsetof(struct options, json_lines),
         .argument = "FILE",
+        .is_command = true,
         .help =
             "write a JSON object for each message, of a load for each second, while it runs; -: "
             "as with --csv",
@@ -282,6 +298,7 @@ static const struct setting rows[] = {
         .type = SETTING_TEXT,
         .offset = offsetof(struct options, histogram),
         .argument = "FILE",
+        .is_command = true,
         .help = "write the round trips as HdrHistogram does (.hgrm), for its plotter; -: as with "
                 "--csv",
     },
@@ -295,6 +312,7 @@ static const struct setting rows[] = {
         .fallback = "1",
         .minimum = 1,
         .maximum = 1000000,
+        .is_command = true,
         .help = "connections at a time, of UDP sockets; any of these options makes it a load",
     },
     {
@@ -305,6 +323,7 @@ static const struct setting rows[] = {
         .argument = "DURATION",
         .fallback = "0",
         .maximum = 365 * DAY_MS,
+        .is_command = true,
         .help = "send for this time; 0: until --count or Ctrl-C",
     },
     {
@@ -316,6 +335,7 @@ static const struct setting rows[] = {
         .minimum = 1,
         .maximum = 1000000,
         .has_auto = true,
+        .is_command = true,
         .help = "messages under way on each connection, at most; auto: 1, with --stream 16, with "
                 "an interval or a rate 1024",
     },
@@ -325,6 +345,7 @@ static const struct setting rows[] = {
         .offset = offsetof(struct options, rate),
         .argument = "N/s",
         .parse = parse_rate,
+        .is_command = true,
         .help = "send so many messages a second, on all connections, also while echoes are late: "
                 "0.5/s, 300/m, 5k/s; time counts from when each was due; 0: as echoes return "
                 "(default: 0)",
@@ -333,12 +354,14 @@ static const struct setting rows[] = {
         .name = "stream",
         .type = SETTING_FLAG,
         .offset = offsetof(struct options, stream),
+        .is_command = true,
         .help = "as many bytes as pass",
     },
     {
         .name = "churn",
         .type = SETTING_FLAG,
         .offset = offsetof(struct options, churn),
+        .is_command = true,
         .help = "a new connection for each message, counted into its time",
     },
     {
@@ -349,6 +372,7 @@ static const struct setting rows[] = {
         .fallback = "1",
         .minimum = 1,
         .maximum = 1024,
+        .is_command = true,
         .help = "threads that share the connections",
     },
     {
@@ -356,6 +380,7 @@ static const struct setting rows[] = {
         .section = "Checks of a path, one at a time:",
         .type = SETTING_FLAG,
         .offset = offsetof(struct options, half_close),
+        .is_command = true,
         .help = "send --size bytes and FIN; all of them must return, then FIN",
     },
     {
@@ -365,6 +390,7 @@ static const struct setting rows[] = {
         .argument = "DURATION",
         .minimum = 1,
         .maximum = 365 * DAY_MS,
+        .is_command = true,
         .help = "a connection that was silent for this time must echo again",
     },
     {
@@ -375,6 +401,7 @@ static const struct setting rows[] = {
         .implied = "2h4m", /* RFC 5382, REQ-5 */
         .minimum = 100,
         .maximum = 365 * DAY_MS,
+        .is_command = true,
         .help = "search the longest silence, up to MAX, that connections survive; MAX is "
                 "2h4m unless it is given",
     },
@@ -382,6 +409,7 @@ static const struct setting rows[] = {
         .name = "mtu",
         .type = SETTING_FLAG,
         .offset = offsetof(struct options, mtu),
+        .is_command = true,
         .help = "search the largest datagram that returns, and the largest that goes there "
                 "in one piece",
     },
@@ -390,6 +418,7 @@ static const struct setting rows[] = {
         .section = "Monitoring:",
         .type = SETTING_FLAG,
         .offset = offsetof(struct options, plugin),
+        .is_command = true,
         .help = "one line, performance data, and exit status 0 to 3, for Nagios, Icinga and "
                 "others; without --count or --duration five messages",
     },
@@ -399,6 +428,7 @@ static const struct setting rows[] = {
         .offset = offsetof(struct options, warning),
         .argument = "RTT[,LOSS%]",
         .parse = parse_threshold,
+        .is_command = true,
         .help = "with --plugin: a warning if the median round trip or the loss is above it; "
                 "without it, if anything is lost",
     },
@@ -408,6 +438,7 @@ static const struct setting rows[] = {
         .offset = offsetof(struct options, critical),
         .argument = "RTT[,LOSS%]",
         .parse = parse_threshold,
+        .is_command = true,
         .help = "with --plugin: critical if one of them is above it; always if nothing returns or "
                 "anything is changed",
     },
@@ -417,6 +448,7 @@ static const struct setting rows[] = {
         .letter = 'h',
         .type = SETTING_FLAG,
         .offset = offsetof(struct options, show_help),
+        .is_command = true,
         .help = "print this help and exit",
     },
     {
@@ -424,6 +456,7 @@ static const struct setting rows[] = {
         .letter = 'V',
         .type = SETTING_FLAG,
         .offset = offsetof(struct options, show_version),
+        .is_command = true,
         .help = "print the version and exit",
     },
     {.name = NULL},

@@ -112,36 +112,34 @@ static void print_ending(const struct options *options, const struct tls_certifi
 static void print_days_left(const struct options *options,
                             const struct tls_certificate *certificate)
 {
-    if (certificate == NULL)
-        return;
-    (void)printf(" certificate_days=%.1f", tls_facts_days_left(certificate));
+    (void)printf("%.1f", tls_facts_days_left(certificate));
     if (options->tls.certificate_days > 0)
         (void)printf(";%" PRIu64 ":", options->tls.certificate_days);
 }
 
 /* --- The line -------------------------------------------------------------------------------- */
 
-static void print_handshake(const struct tally *tally)
+static const struct threshold *warning_of(const struct options *options)
 {
-    if (tally->handshake_ns.count > 0)
-        (void)printf(" handshake=%.6fs",
-                     (double)histogram_quantile(&tally->handshake_ns, 0.5) / 1e9);
+    return options->warning.is_set ? &options->warning : &any_loss;
 }
 
-int plugin_print_messages(const struct options *options, const char *peer,
-                          const struct tally *tally, const struct fault *first,
-                          const struct tls_certificate *certificate)
+int plugin_judge(const struct plugin_result *result)
 {
-    const struct threshold *critical = &options->critical;
-    const struct threshold *warning = options->warning.is_set ? &options->warning : &any_loss;
-    int state = judge(tally, warning, critical);
+    const struct options *options = result->options;
+    const int state = judge(result->tally, warning_of(options), &options->critical);
 
-    if (state == PLUGIN_OK && is_ending(options, certificate))
-        state = PLUGIN_WARNING;
+    return state == PLUGIN_OK && is_ending(options, result->certificate) ? PLUGIN_WARNING : state;
+}
 
-    (void)printf("ECHO %s - %" PRIu64 " of %" PRIu64 " messages returned from ", states[state],
-                 tally->received, tally->sent);
-    print_text(peer);
+/* Say what came of the messages, without a line feed. */
+static void print_result(const struct plugin_result *result)
+{
+    const struct tally *tally = result->tally;
+
+    (void)printf("%" PRIu64 " of %" PRIu64 " messages returned from ", tally->received,
+                 tally->sent);
+    print_text(result->peer);
     if (tally->received > 0)
         (void)printf(", median %.3f ms", (double)median_ns(tally) / 1e6);
     if (tally->unsent > 0)
@@ -149,31 +147,104 @@ int plugin_print_messages(const struct options *options, const char *peer,
     if (tally->outages > 0)
         (void)printf(", %" PRIu64 " %s of %.3f s", tally->outages,
                      tally->outages == 1 ? "outage" : "outages",
-                     tally_downtime_seconds(tally, options->connections));
-    if (first != NULL) {
-        (void)printf("; %s: ", fault_name(first->kind));
-        print_text(first->text);
+                     tally_downtime_seconds(tally, result->options->connections));
+    if (result->first != NULL) {
+        (void)printf("; %s: ", fault_name(result->first->kind));
+        print_text(result->first->text);
     }
-    if (options_have_no_echo(options) && tally_is_uncertain(tally))
+    if (options_have_no_echo(result->options) && tally_is_uncertain(tally))
         (void)fputs("; identities do not tell what they answer: uncertain", stdout);
-    print_ending(options, certificate);
-    if (tally->received > 0)
-        (void)printf(" | rtt=%.6fs", (double)median_ns(tally) / 1e9);
+    print_ending(result->options, result->certificate);
+}
+
+/* Print " NAME=", in quotes behind the name of one of several targets. */
+static void print_label(const struct plugin_result *result, const char *name)
+{
+    if (result->name == NULL)
+        (void)printf(" %s=", name);
     else
-        (void)fputs(" | rtt=U", stdout);
-    print_rtt_limit(warning);
-    print_rtt_limit(critical);
-    (void)fputs(";0 loss=", stdout);
+        (void)printf(" '%s %s'=", result->name, name);
+}
+
+static void print_rtt(const struct plugin_result *result)
+{
+    print_label(result, "rtt");
+    if (result->tally->received > 0)
+        (void)printf("%.6fs", (double)median_ns(result->tally) / 1e9);
+    else
+        (void)putchar('U');
+    print_rtt_limit(warning_of(result->options));
+    print_rtt_limit(&result->options->critical);
+    (void)fputs(";0", stdout);
+}
+
+static void print_loss(const struct plugin_result *result)
+{
+    const struct tally *tally = result->tally;
+
+    print_label(result, "loss");
     print_percent(tally->sent == 0 ? 100 : 100 * (double)tally->lost / (double)tally->sent);
     (void)putchar('%');
-    print_loss_limit(warning);
-    print_loss_limit(critical);
-    (void)printf(";0;100 unsent=%" PRIu64 " outages=%" PRIu64 " downtime=%.6fs", tally->unsent,
-                 tally->outages, tally_downtime_seconds(tally, options->connections));
-    print_handshake(tally);
-    print_days_left(options, certificate);
+    print_loss_limit(warning_of(result->options));
+    print_loss_limit(&result->options->critical);
+    (void)fputs(";0;100", stdout);
+}
+
+static void print_performance(const struct plugin_result *result)
+{
+    const struct tally *tally = result->tally;
+
+    print_rtt(result);
+    print_loss(result);
+    print_label(result, "unsent");
+    (void)printf("%" PRIu64, tally->unsent);
+    print_label(result, "outages");
+    (void)printf("%" PRIu64, tally->outages);
+    print_label(result, "downtime");
+    (void)printf("%.6fs", tally_downtime_seconds(tally, result->options->connections));
+    if (tally->handshake_ns.count > 0) {
+        print_label(result, "handshake");
+        (void)printf("%.6fs", (double)histogram_quantile(&tally->handshake_ns, 0.5) / 1e9);
+    }
+    if (result->certificate != NULL) {
+        print_label(result, "certificate_days");
+        print_days_left(result->options, result->certificate);
+    }
+}
+
+int plugin_print_messages(const struct plugin_result *result)
+{
+    const int state = plugin_judge(result);
+
+    (void)printf("ECHO %s - ", states[state]);
+    print_result(result);
+    (void)fputs(" |", stdout);
+    print_performance(result);
     (void)putchar('\n');
     return state;
+}
+
+int plugin_print_targets(const struct plugin_result *results, size_t count)
+{
+    int worst = PLUGIN_OK;
+    size_t well = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        const int state = plugin_judge(&results[i]);
+
+        well += state == PLUGIN_OK;
+        worst = state > worst ? state : worst;
+    }
+    (void)printf("ECHO %s - %zu of %zu targets OK |", states[worst], well, count);
+    for (size_t i = 0; i < count; i++)
+        print_performance(&results[i]);
+    (void)putchar('\n');
+    for (size_t i = 0; i < count; i++) {
+        (void)printf("%s %s - ", results[i].name, states[plugin_judge(&results[i])]);
+        print_result(&results[i]);
+        (void)putchar('\n');
+    }
+    return worst;
 }
 
 static int state_of(const struct options *options, const struct verdict *verdict,
@@ -202,7 +273,10 @@ int plugin_print_verdict(const struct options *options, const struct verdict *ve
         (void)printf(" %s=%.*f%s", figure->name, figure->unit == FIGURE_SECONDS ? 6 : 0,
                      figure->value, figure->unit == FIGURE_SECONDS ? "s" : "B");
     }
-    print_days_left(options, certificate);
+    if (certificate != NULL) {
+        (void)fputs(" certificate_days=", stdout);
+        print_days_left(options, certificate);
+    }
     (void)putchar('\n');
     return state;
 }

@@ -13,17 +13,29 @@
 #include "echoprobe/tls_facts.h"
 #include "echoprobe/verdict.h"
 
+#include <stddef.h>
+
 enum { PLUGIN_OK = 0, PLUGIN_WARNING = 1, PLUGIN_CRITICAL = 2, PLUGIN_UNKNOWN = 3 };
+
+/* What came of the messages to a target. */
+struct plugin_result {
+    const struct options *options;
+    const char *name; /* of one of several targets; NULL: there is one */
+    const char *peer;
+    const struct tally *tally;
+    const struct fault *first;                 /* NULL: there was none */
+    const struct tls_certificate *certificate; /* that ends first; NULL: none came */
+};
+
+/* Judge messages by the thresholds. */
+int plugin_judge(const struct plugin_result *result);
 
 /* Each prints the line on standard output and returns the exit status. */
 
-/*
- * Judge messages by the thresholds; `first` is the first fault, NULL: there was none. The
- * certificate is the one that ends first, NULL: none came.
- */
-int plugin_print_messages(const struct options *options, const char *peer,
-                          const struct tally *tally, const struct fault *first,
-                          const struct tls_certificate *certificate);
+int plugin_print_messages(const struct plugin_result *result);
+
+/* The worst of several targets decides. Behind the line each has another one. */
+int plugin_print_targets(const struct plugin_result *results, size_t count);
 
 /* Critical, unless the verdict is that all is well. The certificate is as above. */
 int plugin_print_verdict(const struct options *options, const struct verdict *verdict,

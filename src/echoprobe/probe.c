@@ -6,9 +6,12 @@
 #include "base/process.h"
 #include "echoprobe/account.h"
 #include "echoprobe/loads.h"
+#include "echoprobe/outcome.h"
 #include "echoprobe/recorder.h"
 #include "echoprobe/report.h"
+#include "echoprobe/resolver.h"
 #include "echoprobe/signals.h"
+#include "echoprobe/target_slot.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -21,11 +24,17 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PROGRESS_MS = 200, RETRY_MIN_MS = 100, RETRY_MAX_MS = 1000 };
+enum {
+    PROGRESS_MS = 200,
+    RETRY_MIN_MS = 100,
+    RETRY_MAX_MS = 1000,
+    LOOKUP_MIN_MS = 1000,
+    LOOKUP_MAX_MS = 60000
+};
 
 struct thread {
     struct probe *probe;
-    struct load_plan plan;
+    struct load_plan *plans; /* one for each target */
     pthread_t handle;
     int failure;      /* errno of loads_run, 0: none */
     const char *step; /* that failed */
@@ -40,13 +49,19 @@ struct probe {
     int pipe[2]; /* each thread writes a byte when it ends */
     struct thread *threads;
     size_t started, running;
-    const char *step;                    /* that the system may refuse now, as "cannot" goes on */
-    char refusal[ERROR_TEXT_SIZE + 256]; /* a sentence, once it has */
+    const char *step; /* that the system may refuse now, as "cannot" goes on */
     uint64_t begin_ns;
     atomic_int order; /* enum load_order */
     pthread_mutex_t lines;
     struct recorder recorder;
-    struct account account;
+
+    const struct account_target *targets;
+    size_t count;
+    struct account *accounts;  /* one for each target */
+    struct load_plan *plans;   /* one for each target, of each thread */
+    struct target_slot *slots; /* the same */
+    struct resolver *resolver; /* NULL: there is no name to look up */
+    size_t *looked_up;         /* the targets whose names it looks up */
 };
 
 static void *run_thread(void *argument)
@@ -54,7 +69,7 @@ static void *run_thread(void *argument)
     struct thread *thread = argument;
     const char byte = 0;
 
-    if (loads_run(&thread->plan, 1, &thread->step) < 0) {
+    if (loads_run(thread->plans, thread->probe->count, &thread->step) < 0) {
         thread->failure = errno;
         atomic_store(&thread->probe->order, LOAD_BREAK);
     }
@@ -78,7 +93,8 @@ static void on_query(void *argument)
 {
     struct probe *probe = argument;
 
-    account_tell_interim(&probe->account, clock_now_ns() - probe->begin_ns);
+    for (size_t i = 0; i < probe->count; i++)
+        account_tell_interim(&probe->accounts[i], clock_now_ns() - probe->begin_ns);
 }
 
 static void on_probe_deadline(evutil_socket_t fd, short what, void *argument)
@@ -96,7 +112,8 @@ static void on_probe_progress(evutil_socket_t fd, short what, void *argument)
 
     (void)fd;
     (void)what;
-    account_tell_progress(&probe->account, clock_now_ns() - probe->begin_ns);
+    for (size_t i = 0; i < probe->count; i++)
+        account_tell_progress(&probe->accounts[i], clock_now_ns() - probe->begin_ns);
 }
 
 static void on_interval_over(evutil_socket_t fd, short what, void *argument)
@@ -105,7 +122,8 @@ static void on_interval_over(evutil_socket_t fd, short what, void *argument)
 
     (void)fd;
     (void)what;
-    account_record_interval(&probe->account, clock_now_ns() - probe->begin_ns);
+    for (size_t i = 0; i < probe->count; i++)
+        account_record_interval(&probe->accounts[i], clock_now_ns() - probe->begin_ns);
 }
 
 static int watch_intervals(struct probe *probe)
@@ -182,6 +200,12 @@ static void clean_up_probe(struct probe *probe)
         (void)close(probe->pipe[1]);
     }
     free(probe->threads);
+    resolver_free(probe->resolver);
+    free(probe->looked_up);
+    for (size_t i = 0; probe->slots != NULL && i < probe->count * probe->options->threads; i++)
+        target_slot_fini(&probe->slots[i]);
+    free(probe->slots);
+    free(probe->plans);
 }
 
 /* Share out a number among threads as evenly as it goes. */
@@ -213,13 +237,16 @@ static uint64_t retry_ms(const struct options *options)
     return interval_ms < RETRY_MAX_MS ? interval_ms : RETRY_MAX_MS;
 }
 
-static struct load_plan plan_of(struct probe *probe, const struct target *target, size_t index)
+/* The plan of a target in a thread. */
+static struct load_plan plan_of(const struct probe *probe, size_t thread, size_t index)
 {
-    const struct options *options = probe->options;
-    const size_t connections = (size_t)part_of(options->connections, options->threads, index);
+    const struct options *options = probe->targets[index].options;
+    const struct target *target = probe->targets[index].target;
+    const size_t connections = (size_t)part_of(options->connections, options->threads, thread);
 
     return (struct load_plan){
-        .target = target,
+        .target = target->count > 0 ? target : NULL,
+        .slot = &probe->slots[thread * probe->count + index],
         .pattern = &probe->pattern,
         .connections = connections,
         .size = (size_t)options->size_bytes,
@@ -227,20 +254,92 @@ static struct load_plan plan_of(struct probe *probe, const struct target *target
         .timeout_ns = options->timeout_ms * 1000000,
         .retry_ms = retry_ms(options),
         .count =
-            options->count == 0 ? UINT64_MAX : part_of(options->count, options->threads, index),
+            options->count == 0 ? UINT64_MAX : part_of(options->count, options->threads, thread),
         .period_ns = period_ns(options, connections),
         .duration_ns = options->duration_ms * 1000000,
         .counts_from_due = options->rate > 0,
         .is_churn = options->churn,
-        .first_number = index + 1,
-        .number_step = options->threads,
-        .events = account_events(&probe->account),
-        .argument = &probe->account,
+        .is_lasting = options->is_lasting,
+        .first_number = 1 + thread + index * options->threads,
+        .number_step = options->threads * probe->count,
+        .events = account_events(&probe->accounts[index]),
+        .argument = &probe->accounts[index],
     };
 }
 
+/* --- Names --------------------------------------------------------------------------------------
+ */
+
+static bool is_name_well(void *argument, size_t index)
+{
+    const struct probe *probe = argument;
+
+    return account_is_up(&probe->accounts[probe->looked_up[index]]);
+}
+
+static int on_name_changed(void *argument, size_t index, const struct target *target)
+{
+    const struct probe *probe = argument;
+    const size_t i = probe->looked_up[index];
+
+    for (size_t thread = 0; thread < probe->options->threads; thread++) {
+        if (target_slot_put(&probe->slots[thread * probe->count + i], target) < 0)
+            return -1;
+    }
+    account_note_address(&probe->accounts[i], target);
+    return 0;
+}
+
+static void on_name_failed(void *argument, size_t index)
+{
+    const struct probe *probe = argument;
+
+    account_note_lookup_failure(&probe->accounts[probe->looked_up[index]]);
+}
+
+/* Write which names are to be looked up, and return how many. */
+static size_t list_names(struct probe *probe, struct resolver_name *names)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < probe->count; i++) {
+        const struct account_target *each = &probe->targets[i];
+
+        if (each->target->count > 0)
+            continue;
+        names[count] = (struct resolver_name){.address = each->options->target,
+                                              .family = options_family(each->options),
+                                              .target = *each->target};
+        probe->looked_up[count++] = i;
+    }
+    return count;
+}
+
+static int start_resolver(struct probe *probe)
+{
+    static const struct resolver_pace pace = {.first_ms = LOOKUP_MIN_MS, .usual_ms = LOOKUP_MAX_MS};
+    const struct resolver_events events = {.is_well = is_name_well,
+                                           .on_change = on_name_changed,
+                                           .on_failure = on_name_failed,
+                                           .argument = probe};
+    struct resolver_name *names = calloc(probe->count, sizeof *names);
+    size_t count;
+
+    probe->step = "look up names";
+    if (names == NULL)
+        return -1;
+    count = list_names(probe, names);
+    if (count > 0)
+        probe->resolver = resolver_start(names, count, &pace, target_look_up, &events);
+    free(names);
+    return count > 0 && probe->resolver == NULL ? -1 : 0;
+}
+
+/* --- Threads -------------------------------------------------------------------------------------
+ */
+
 /* Signals are the main thread's. */
-static int start_threads(struct probe *probe, const struct target *target)
+static int start_threads(struct probe *probe)
 {
     sigset_t all, before;
     int failure = 0;
@@ -251,7 +350,9 @@ static int start_threads(struct probe *probe, const struct target *target)
         struct thread *thread = &probe->threads[i];
 
         thread->probe = probe;
-        thread->plan = plan_of(probe, target, i);
+        thread->plans = &probe->plans[i * probe->count];
+        for (size_t k = 0; k < probe->count; k++)
+            thread->plans[k] = plan_of(probe, i, k);
         failure = pthread_create(&thread->handle, NULL, run_thread, thread);
         if (failure == 0)
             probe->started++;
@@ -277,17 +378,30 @@ static int join_threads(struct probe *probe)
     return failure;
 }
 
-static int run_probe(struct probe *probe, const struct target *target)
+static int make_room(struct probe *probe)
+{
+    const size_t threads = (size_t)probe->options->threads;
+
+    probe->threads = calloc(threads, sizeof *probe->threads);
+    probe->plans = calloc(threads * probe->count, sizeof *probe->plans);
+    probe->slots = calloc(threads * probe->count, sizeof *probe->slots);
+    probe->looked_up = calloc(probe->count, sizeof *probe->looked_up);
+    if (probe->threads == NULL || probe->plans == NULL || probe->slots == NULL ||
+        probe->looked_up == NULL)
+        return -1;
+    return 0;
+}
+
+static int run_probe(struct probe *probe)
 {
     int failure = 0;
 
     probe->step = "begin";
-    probe->threads = calloc((size_t)probe->options->threads, sizeof *probe->threads);
-    if (probe->threads == NULL || prepare_probe(probe) < 0)
+    if (make_room(probe) < 0 || prepare_probe(probe) < 0 || start_resolver(probe) < 0)
         return errno;
     probe->begin_ns = clock_now_ns();
     probe->step = "start a thread";
-    if (start_threads(probe, target) < 0) {
+    if (start_threads(probe) < 0) {
         failure = errno;
         atomic_store(&probe->order, LOAD_BREAK);
     }
@@ -299,124 +413,92 @@ static int run_probe(struct probe *probe, const struct target *target)
     return failure;
 }
 
-/*
- * Tell it as a fault of the connection if the run ended before there was one. The message that it
- * was to carry is lost: nobody answered all the time.
+/* --- A run ---------------------------------------------------------------------------------------
  */
-static void note_no_connection(struct probe *probe, const struct target *target,
-                               uint64_t elapsed_ns)
-{
-    struct tally *tally = &probe->account.tally;
-    struct fault fault;
-
-    if (tally->sent > 0 || tally->connects_failed > 0 || probe->account.report.output_failure != 0)
-        return;
-    fault_set(&fault, FAULT_CONNECT, 0, 0, "%s: no connection yet when it had to end",
-              target->places[0].text);
-    tally->connects_failed = tally->faults[FAULT_CONNECT] = tally->faults[FAULT_UNSENT] = 1;
-    tally->sent = tally->lost = tally->unsent = tally->outages = 1;
-    tally->longest_outage_ns = elapsed_ns;
-    tally->downtime_ns = elapsed_ns * probe->options->connections;
-    account_note_fault(&probe->account, &fault);
-}
-
-/* Connections that never came about are no loss of the path. */
-static int status_of_tally(const struct tally *tally)
-{
-    uint64_t faults = 0;
-
-    if (tally->connects_failed + tally->faults[FAULT_REFUSED] > 0 && tally->connects == 0 &&
-        tally->received == 0)
-        return EXIT_STATUS_CONNECT;
-    for (int kind = FAULT_CONNECT; kind < FAULT_KINDS; kind++)
-        faults += fault_is_of_connecting((enum fault_kind)kind) ? 0 : tally->faults[kind];
-    if (tally->lost + tally->corrupted + faults > 0)
-        return EXIT_STATUS_FAULT;
-    return tally->connects_failed > 0 ? EXIT_STATUS_CONNECT : EXIT_STATUS_UNCHANGED;
-}
 
 /*
  * Return how many files a run has open: the standard ones, the pipe of the threads, for each loop
  * epoll, a timer and libevent's pair for signals, and the connections.
  */
-static uint64_t files_of_run(const struct options *options)
+static uint64_t files_of_run(const struct options *options, size_t targets)
 {
-    return 3 + 2 + 4 * (1 + options->threads) + options->connections +
+    return 3 + 2 + 4 * (1 + options->threads) + options->connections * targets +
            (recorder_is_wanted(options) ? RECORDER_FILES : 0);
 }
 
-static int refuse_files(const struct options *options)
+static int refuse_files(const struct options *options, size_t targets)
 {
+    const uint64_t connections = options->connections * targets;
     char text[160];
 
     (void)snprintf(text, sizeof text,
                    "the limit of open files is %" PRIu64 ", but %" PRIu64 " %s about %" PRIu64
                    "; raise it (ulimit -n), or ask for fewer of them",
-                   process_file_limit(), options->connections,
-                   options->connections == 1 ? "connection needs" : "connections need",
-                   files_of_run(options));
+                   process_file_limit(), connections,
+                   connections == 1 ? "connection needs" : "connections need",
+                   files_of_run(options, targets));
     return report_failure(options, EXIT_STATUS_SYSTEM, text);
 }
 
-/* The system refused something: say so, and what was counted until then. */
-static int refuse_step(struct probe *probe, const struct target *target, uint64_t elapsed_ns,
-                       int failure)
+static int open_accounts(struct probe *probe)
 {
-    struct account *account = &probe->account;
-    struct error error = {""};
-    bool is_recorded;
+    const struct account_shared shared = {&probe->recorder, &probe->order, &probe->lines};
 
-    account_record_end(account, elapsed_ns);
-    is_recorded = recorder_close(&probe->recorder, &error) == 0;
-    (void)snprintf(probe->refusal, sizeof probe->refusal, "cannot %s: %s%s%s%s", probe->step,
-                   strerror(failure), target_hint(target, failure), is_recorded ? "" : "; ",
-                   error.text);
-    if (account->tally.sent == 0)
-        return report_failure(probe->options, EXIT_STATUS_SYSTEM, probe->refusal);
-    account->report.refusal = probe->refusal;
-    return report_messages(&account->report, &account->tally, elapsed_ns, EXIT_STATUS_SYSTEM);
+    probe->accounts = calloc(probe->count, sizeof *probe->accounts);
+    if (probe->accounts == NULL)
+        return -1;
+    (void)pthread_mutex_init(&probe->lines, NULL);
+    for (size_t i = 0; i < probe->count; i++)
+        account_init(&probe->accounts[i], &probe->targets[i], &shared);
+    return 0;
 }
 
-/* Say what came of a run that ended as it should. */
-static int report_run(struct probe *probe, const struct target *target, uint64_t elapsed_ns)
+static void close_accounts(struct probe *probe)
 {
-    struct account *account = &probe->account;
-    struct error error = {""};
-    int status;
-
-    note_no_connection(probe, target, elapsed_ns);
-    status = status_of_tally(&account->tally);
-    account_record_end(account, elapsed_ns);
-    if (recorder_close(&probe->recorder, &error) < 0) {
-        status = EXIT_STATUS_SYSTEM;
-        (void)snprintf(probe->refusal, sizeof probe->refusal, "%s", error.text);
-        account->report.refusal = probe->refusal;
-    }
-    return report_messages(&account->report, &account->tally, elapsed_ns, status);
+    for (size_t i = 0; i < probe->count; i++)
+        account_fini(&probe->accounts[i]);
+    free(probe->accounts);
+    (void)pthread_mutex_destroy(&probe->lines);
 }
 
-int probe_run(const struct options *options, const struct target *target)
+static int report_outcome(struct probe *probe, uint64_t elapsed_ns, int failure)
+{
+    struct outcome outcome = {.options = probe->options,
+                              .accounts = probe->accounts,
+                              .count = probe->count,
+                              .recorder = &probe->recorder};
+    char sentence[ERROR_TEXT_SIZE];
+
+    if (failure == 0)
+        return outcome_report(&outcome, elapsed_ns);
+    (void)snprintf(sentence, sizeof sentence, "cannot %s: %s%s", probe->step, strerror(failure),
+                   target_hint(probe->targets[0].target, failure));
+    return outcome_refuse(&outcome, sentence, elapsed_ns);
+}
+
+int probe_run(const struct options *options, const struct account_target *targets, size_t count)
 {
     static struct probe probe; /* large, and one to a process */
     struct error error = {""};
     uint64_t elapsed_ns;
     int failure, status;
 
-    if (process_file_limit() < files_of_run(options))
-        return refuse_files(options);
-    if (recorder_open(&probe.recorder, options, &error) < 0)
-        return report_failure(options, EXIT_STATUS_SYSTEM, error.text);
+    if (process_file_limit() < files_of_run(options, count))
+        return refuse_files(options, count);
     probe.options = options;
+    probe.targets = targets;
+    probe.count = count;
     probe.pipe[0] = probe.pipe[1] = -1;
-    (void)pthread_mutex_init(&probe.lines, NULL);
-    account_init(&probe.account, options, target,
-                 &(struct account_shared){&probe.recorder, &probe.order, &probe.lines});
-    failure = run_probe(&probe, target);
+    if (open_accounts(&probe) < 0)
+        return report_failure(options, EXIT_STATUS_SYSTEM, strerror(errno));
+    if (recorder_open(&probe.recorder, options, &error) < 0) {
+        close_accounts(&probe);
+        return report_failure(options, EXIT_STATUS_SYSTEM, error.text);
+    }
+    failure = run_probe(&probe);
     elapsed_ns = clock_now_ns() - probe.begin_ns;
-    status = failure == 0 ? report_run(&probe, target, elapsed_ns)
-                          : refuse_step(&probe, target, elapsed_ns, failure);
+    status = report_outcome(&probe, elapsed_ns, failure);
     clean_up_probe(&probe);
-    account_fini(&probe.account);
-    (void)pthread_mutex_destroy(&probe.lines);
+    close_accounts(&probe);
     return status;
 }

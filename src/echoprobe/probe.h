@@ -1,18 +1,21 @@
 /*
  * probe: the run: threads of load, signals, the deadline, and the status in the end.
  * Sends nothing itself; load does.
- * Called by main.
+ * Called by start.
  */
 #ifndef ECHOPROBE_PROBE_H
 #define ECHOPROBE_PROBE_H
 
+#include "echoprobe/account.h"
 #include "echoprobe/options.h"
-#include "echoprobe/target.h"
+
+#include <stddef.h>
 
 /*
- * Probe the target as the options say, and report on standard output and standard error. Blocks.
- * Return an exit status of options.h.
+ * Probe targets side by side, each as its options say; those of the run say how many threads there
+ * are, when it ends and what is reported on standard output and standard error. Blocks.
+ * Return an exit status of options.h: of several the worst.
  */
-int probe_run(const struct options *options, const struct target *target);
+int probe_run(const struct options *options, const struct account_target *targets, size_t count);
 
 #endif

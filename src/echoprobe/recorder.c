@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { TIME_SIZE = 32 };
+enum { TIME_SIZE = 32, NAME_SIZE = 160 };
 
 bool recorder_is_wanted(const struct options *options)
 {
@@ -59,8 +59,10 @@ int recorder_open(struct recorder *recorder, const struct options *options, stru
         return -1;
     }
     if (record_file_is_open(&recorder->csv))
-        record_file_end_line(&recorder->csv, fputs("time,connection,sequence,size,rtt_us,fault\n",
-                                                   recorder->csv.stream) >= 0);
+        record_file_end_line(&recorder->csv,
+                             fprintf(recorder->csv.stream,
+                                     "time,connection,sequence,size,rtt_us,fault%s\n",
+                                     options->targets == NULL ? "" : ",name") >= 0);
     return 0;
 }
 
@@ -92,10 +94,20 @@ static void write_csv(struct record_file *file, const struct recorder_part *part
 
     if (row->has_returned)
         (void)snprintf(rtt, sizeof rtt, "%.3f", (double)row->rtt_ns / 1e3);
-    record_file_end_line(file,
-                         fprintf(file->stream, "%s,%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%s,%s\n",
-                                 now, row->connection, row->number + 1, part->size_bytes, rtt,
-                                 row->fault == NULL ? "" : row->fault) >= 0);
+    record_file_end_line(
+        file, fprintf(file->stream, "%s,%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%s,%s%s%s\n", now,
+                      row->connection, row->number + 1, part->size_bytes, rtt,
+                      row->fault == NULL ? "" : row->fault, part->name == NULL ? "" : ",",
+                      part->name == NULL ? "" : part->name) >= 0);
+}
+
+/* Return the member with the name of one of several targets, or nothing. */
+static const char *name_member(const struct recorder_part *part, char text[NAME_SIZE])
+{
+    text[0] = '\0';
+    if (part->name != NULL)
+        (void)snprintf(text, NAME_SIZE, ", \"name\": \"%s\"", part->name);
+    return text;
 }
 
 /* Return the member with what is said about a row, or nothing. */
@@ -114,19 +126,19 @@ static void write_json(struct record_file *file, const struct recorder_part *par
                        const struct row *row, const char *now)
 {
     const char *const quote = row->fault == NULL ? "" : "\"";
-    char rtt[TIME_SIZE] = "null";
+    char rtt[TIME_SIZE] = "null", name[NAME_SIZE];
     struct line text;
 
     if (row->has_returned)
         (void)snprintf(rtt, sizeof rtt, "%.3f", (double)row->rtt_ns / 1e3);
-    record_file_end_line(file,
-                         fprintf(file->stream,
-                                 "{\"type\": \"message\", \"time\": %s, \"connection\": %" PRIu64
-                                 ", \"sequence\": %" PRIu64 ", \"size_bytes\": %" PRIu64
-                                 ", \"rtt_us\": %s, \"fault\": %s%s%s%s}\n",
-                                 now, row->connection, row->number + 1, part->size_bytes, rtt,
-                                 quote, row->fault == NULL ? "null" : row->fault, quote,
-                                 text_member(row, &text)) >= 0);
+    record_file_end_line(
+        file, fprintf(file->stream,
+                      "{\"type\": \"message\"%s, \"time\": %s, \"connection\": %" PRIu64
+                      ", \"sequence\": %" PRIu64 ", \"size_bytes\": %" PRIu64
+                      ", \"rtt_us\": %s, \"fault\": %s%s%s%s}\n",
+                      name_member(part, name), now, row->connection, row->number + 1,
+                      part->size_bytes, rtt, quote, row->fault == NULL ? "null" : row->fault, quote,
+                      text_member(row, &text)) >= 0);
 }
 
 static void write_row(struct recorder *recorder, const struct recorder_part *part,
@@ -195,29 +207,31 @@ static void write_rtt(const struct tally *tally, char *text, size_t size)
 }
 
 /* What was counted in `span_ns` up to `elapsed_ns`. */
-static void write_counts(struct record_file *file, const char *type, const struct tally *tally,
-                         uint64_t elapsed_ns, uint64_t span_ns)
+static void write_counts(struct record_file *file, const struct recorder_part *part,
+                         const char *type, const struct tally *tally, uint64_t elapsed_ns,
+                         uint64_t span_ns)
 {
-    char now[TIME_SIZE], rtt[256];
+    char now[TIME_SIZE], rtt[256], name[NAME_SIZE];
 
     write_time(now);
     write_rtt(tally, rtt, sizeof rtt);
     record_file_end_line(
         file,
         fprintf(file->stream,
-                "{\"type\": \"%s\", \"time\": %s, \"elapsed_seconds\": %.6f, \"seconds\": %.6f, "
+                "{\"type\": \"%s\"%s, \"time\": %s, \"elapsed_seconds\": %.6f, \"seconds\": %.6f, "
                 "\"sent\": %" PRIu64 ", \"received\": %" PRIu64 ", \"lost\": %" PRIu64
                 ", \"unsent\": %" PRIu64 ", \"corrupted\": %" PRIu64 ", \"connects\": %" PRIu64
                 ", \"connects_failed\": %" PRIu64 ", \"rate_per_second\": %.3f, \"rtt_us\": %s}\n",
-                type, now, (double)elapsed_ns / 1e9, (double)span_ns / 1e9, tally->sent,
-                tally->received, tally->lost, tally->unsent, tally->corrupted, tally->connects,
-                tally->connects_failed, tally_per_second(tally, span_ns), rtt) >= 0);
+                type, name_member(part, name), now, (double)elapsed_ns / 1e9, (double)span_ns / 1e9,
+                tally->sent, tally->received, tally->lost, tally->unsent, tally->corrupted,
+                tally->connects, tally->connects_failed, tally_per_second(tally, span_ns),
+                rtt) >= 0);
     record_file_end_line(file, fflush(file->stream) == 0);
 }
 
 void recorder_interval(struct recorder *recorder, struct recorder_part *part, uint64_t elapsed_ns)
 {
-    write_counts(&recorder->lines, "interval", &part->interval, elapsed_ns,
+    write_counts(&recorder->lines, part, "interval", &part->interval, elapsed_ns,
                  elapsed_ns - part->interval_ns);
     part->interval_ns = elapsed_ns;
     memset(&part->interval, 0, sizeof part->interval);
@@ -236,7 +250,7 @@ void recorder_end(struct recorder *recorder, struct recorder_part *part, const s
     if (recorder_has_intervals(recorder) && part->interval.sent > 0)
         recorder_interval(recorder, part, elapsed_ns);
     if (record_file_is_open(&recorder->lines))
-        write_counts(&recorder->lines, "summary", tally, elapsed_ns, elapsed_ns);
+        write_counts(&recorder->lines, part, "summary", tally, elapsed_ns, elapsed_ns);
     if (record_file_is_open(&recorder->histogram)) {
         hgrm_print(recorder->histogram.stream, tally);
         record_file_end_line(&recorder->histogram, ferror(recorder->histogram.stream) == 0);

@@ -28,8 +28,9 @@ struct recorder {
 
 /* What is recorded of one target. */
 struct recorder_part {
-    uint64_t size_bytes;   /* of a message */
-    uint64_t interval_ns;  /* when the last interval ended, from the beginning of the run */
+    const char *name;     /* of one of several targets, which is fit for JSON; NULL: there is one */
+    uint64_t size_bytes;  /* of a message */
+    uint64_t interval_ns; /* when the last interval ended, from the beginning of the run */
     struct tally interval; /* what was counted since then */
 };
 

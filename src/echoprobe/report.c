@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { OWNER_SIZE = 48, LINE_SIZE = 1024, PROGRESS_WIDTH = 20 };
+enum { OWNER_SIZE = 48, LINE_SIZE = 1024, HEAD_SIZE = 160, TITLE_SIZE = 512, PROGRESS_WIDTH = 20 };
 
 static double ms(uint64_t ns)
 {
@@ -61,6 +61,15 @@ static void clear_line(struct report *report)
 static bool is_for_program(const struct options *options)
 {
     return options->json || options->plugin;
+}
+
+/* Write what stands before a line of one of several targets. */
+static const char *write_head(const struct report *report, char head[HEAD_SIZE])
+{
+    head[0] = '\0';
+    if (report->name != NULL)
+        (void)snprintf(head, HEAD_SIZE, "%s: ", report->name);
+    return head;
 }
 
 void report_begin(struct report *report, const struct options *options, const struct target *target)
@@ -114,13 +123,15 @@ static void describe_run(const struct options *options, char text[LINE_SIZE])
 /* Say whom it asks, unless that was said. */
 static void begin_lines(struct report *report)
 {
-    char text[LINE_SIZE];
+    char text[LINE_SIZE], head[HEAD_SIZE];
 
     if (report->has_begun || is_for_program(report->options))
         return;
     report->has_begun = true;
     describe_run(report->options, text);
-    text_print(stdout, "echoprobe %s (%s)%s", report->target->name, report->peer, text);
+    text_print(stdout, "echoprobe %s%s%s%s%s%s", write_head(report, head), report->target->name,
+               report->peer[0] == '\0' ? "" : " (", report->peer,
+               report->peer[0] == '\0' ? "" : ")", text);
     flush_lines(report);
 }
 
@@ -140,16 +151,16 @@ static void note_tls(struct report *report, const struct tls_facts *facts)
 static void tell_tls(struct report *report)
 {
     const struct tls_facts *facts = &report->tls;
-    char ends[TLS_TIME_SIZE];
+    char ends[TLS_TIME_SIZE], head[HEAD_SIZE];
 
     tls_facts_format_time(facts->server.ends, ends);
-    text_print(stdout, "%s, %s, %s%s, %s, %s%s%s, handshake %.3f ms", facts->version, facts->cipher,
-               facts->alpn[0] == '\0' ? "no ALPN" : "ALPN ", facts->alpn,
-               facts->is_resumed ? "resumed" : "not resumed",
+    text_print(stdout, "%s%s, %s, %s%s, %s, %s%s%s, handshake %.3f ms", write_head(report, head),
+               facts->version, facts->cipher, facts->alpn[0] == '\0' ? "no ALPN" : "ALPN ",
+               facts->alpn, facts->is_resumed ? "resumed" : "not resumed",
                facts->is_verified ? "verified" : "not verified",
                facts->objection == NULL ? "" : ": ",
                facts->objection == NULL ? "" : facts->objection, ms(facts->handshake_ns));
-    text_print(stdout, "certificate %s, issuer %s, ends %s", facts->server.subject,
+    text_print(stdout, "%scertificate %s, issuer %s, ends %s", head, facts->server.subject,
                facts->server.issuer, ends);
     flush_lines(report);
 }
@@ -182,13 +193,22 @@ static void print_time(const struct report *report, FILE *stream)
     (void)fprintf(stream, "[%lld.%06ld] ", (long long)now.tv_sec, now.tv_nsec / 1000);
 }
 
+/* Begin a line: when it is, and of which target. */
+static void print_head(const struct report *report, FILE *stream)
+{
+    char head[HEAD_SIZE];
+
+    print_time(report, stream);
+    (void)fputs(write_head(report, head), stream);
+}
+
 void report_vline(struct report *report, const char *format, va_list arguments)
 {
     begin_lines(report);
     if (!shows_lines(report))
         return;
     clear_line(report);
-    print_time(report, stdout);
+    print_head(report, stdout);
     text_vprint(stdout, format, arguments);
     flush_lines(report);
 }
@@ -212,7 +232,7 @@ void report_identity(struct report *report, const char *identity)
         return;
     (void)snprintf(report->identity, sizeof report->identity, "%s", identity);
     clear_line(report);
-    print_time(report, stdout);
+    print_head(report, stdout);
     (void)fputs("identity: ", stdout);
     text_print_whole(stdout, identity);
     flush_lines(report);
@@ -232,10 +252,13 @@ void report_echo(struct report *report, const char *peer, uint64_t number, uint6
 
 static void leave_out(struct report *report)
 {
+    char head[HEAD_SIZE];
+
     if (report->leaves_out || report->options->quiet || is_for_program(report->options))
         return;
     clear_line(report);
-    (void)fputs("echoprobe: further faults are only counted\n", stderr);
+    (void)fprintf(stderr, "echoprobe: %sfurther faults are only counted\n",
+                  write_head(report, head));
     report->leaves_out = true;
 }
 
@@ -243,19 +266,21 @@ static void leave_out(struct report *report)
 static void print_load_fault(const struct report *report, uint64_t connection, uint64_t number,
                              const struct fault *fault)
 {
-    char owner[OWNER_SIZE] = "";
+    char owner[OWNER_SIZE] = "", head[HEAD_SIZE];
 
     if (report->options->connections > 1)
         (void)snprintf(owner, sizeof owner, "%s %" PRIu64 " ",
                        report->options->target.scheme == ADDRESS_UDP ? "socket" : "connection",
                        connection);
-    text_print(stderr, "echoprobe: %sseq=%" PRIu64 " %s: %s", owner, number + 1,
-               fault_name(fault->kind), fault->text);
+    text_print(stderr, "echoprobe: %s%sseq=%" PRIu64 " %s: %s", write_head(report, head), owner,
+               number + 1, fault_name(fault->kind), fault->text);
 }
 
 void report_fault(struct report *report, uint64_t connection, uint64_t number,
                   const struct fault *fault)
 {
+    char head[HEAD_SIZE];
+
     if (report->fault_count < REPORT_FAULTS) {
         report->faults[report->fault_count++] = *fault;
     } else if (report->options->is_load) {
@@ -275,7 +300,7 @@ void report_fault(struct report *report, uint64_t connection, uint64_t number,
     clear_line(report);
     print_time(report, stderr);
     if (fault_is_of_connecting(fault->kind))
-        text_print(stderr, "echoprobe: %s", fault->text);
+        text_print(stderr, "echoprobe: %s%s", write_head(report, head), fault->text);
     else
         print_load_fault(report, connection, number, fault);
 }
@@ -344,7 +369,7 @@ void report_time_left(struct report *report, uint64_t left_ns)
 void report_interim(struct report *report, const struct tally *tally, uint64_t elapsed_ns)
 {
     clear_line(report);
-    print_time(report, stderr);
+    print_head(report, stderr);
     summary_print_interim(stderr, report->options, tally, elapsed_ns);
 }
 
@@ -376,12 +401,13 @@ static int close_output(const struct options *options, int status)
 static void print_refusal(const struct report *report)
 {
     const struct fault *first = &report->faults[0];
+    char head[HEAD_SIZE];
 
     if (report->fault_count == 0 || report->options->plugin ||
         (fault_is_of_connecting(first->kind) && !report->options->quiet))
         return;
     if (fault_is_of_connecting(first->kind) || first->kind == FAULT_REFUSED)
-        text_print(stderr, "echoprobe: %s", report->faults[0].text);
+        text_print(stderr, "echoprobe: %s%s", write_head(report, head), report->faults[0].text);
 }
 
 /* Tell whether a certificate ends within --cert-days. */
@@ -418,6 +444,7 @@ static const struct tls_certificate *first_certificate(const struct report *repo
 static struct report_json describe(const struct report *report, uint64_t elapsed_ns, int status)
 {
     return (struct report_json){.options = report->options,
+                                .name = report->name,
                                 .target = report->target->name,
                                 .peer = report->peer,
                                 .elapsed_ns = elapsed_ns,
@@ -427,11 +454,37 @@ static struct report_json describe(const struct report *report, uint64_t elapsed
                                 .error = report->refusal};
 }
 
+struct plugin_result report_result(const struct report *report, const struct tally *tally)
+{
+    return (struct plugin_result){.options = report->options,
+                                  .name = report->name,
+                                  .peer = report->target->name,
+                                  .tally = tally,
+                                  .first = report->fault_count == 0 ? NULL : &report->faults[0],
+                                  .certificate = first_certificate(report)};
+}
+
+int report_results(const struct options *options, const struct plugin_result *results, size_t count)
+{
+    return close_output(options, plugin_print_targets(results, count));
+}
+
+/* Return how the summary calls a target. */
+static const char *title_of(const struct report *report, char title[TITLE_SIZE])
+{
+    if (report->name == NULL)
+        return report->target->name;
+    (void)snprintf(title, TITLE_SIZE, "%s: %s", report->name, report->target->name);
+    return title;
+}
+
 int report_messages(struct report *report, const struct tally *tally, uint64_t elapsed_ns,
                     int status)
 {
     const int judged = status_with_ending(report, status);
     const struct report_json json = describe(report, elapsed_ns, judged);
+    const struct plugin_result result = report_result(report, tally);
+    char title[TITLE_SIZE];
 
     begin_lines(report);
     clear_line(report);
@@ -444,15 +497,12 @@ int report_messages(struct report *report, const struct tally *tally, uint64_t e
     if (report->refusal != NULL)
         text_print(stderr, "echoprobe: %s", report->refusal);
     if (report->options->plugin)
-        return close_output(
-            report->options,
-            plugin_print_messages(report->options, report->target->name, tally,
-                                  report->fault_count == 0 ? NULL : &report->faults[0],
-                                  first_certificate(report)));
+        return close_output(report->options, plugin_print_messages(&result));
     if (report->options->json) {
         report_json_messages(&json, tally, report->faults, report->fault_count);
     } else {
-        summary_print(report->options, report->target->name, tally, report->backends, elapsed_ns);
+        summary_print(report->options, title_of(report, title), tally, report->backends,
+                      elapsed_ns);
         tell_ending(report);
     }
     if (tally->received == 0 && tally->connects == 0)

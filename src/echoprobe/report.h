@@ -2,8 +2,8 @@
  * report: what the user sees: lines while it runs, and in the end a summary, a JSON object or a
  * plugin's line.
  * Writes none of the latter itself; summary, report_json and plugin do.
- * Called by account, probe and check, by one thread at a time, and by main about what keeps them from
- * running.
+ * Called by account, outcome, probe and check, by one thread at a time, and by main and start about
+ * what keeps them from running.
  */
 #ifndef ECHOPROBE_REPORT_H
 #define ECHOPROBE_REPORT_H
@@ -12,6 +12,7 @@
 #include "echoprobe/fault.h"
 #include "echoprobe/opening.h"
 #include "echoprobe/options.h"
+#include "echoprobe/plugin.h"
 #include "echoprobe/tally.h"
 #include "echoprobe/target.h"
 #include "echoprobe/tls_facts.h"
@@ -27,6 +28,7 @@ enum { REPORT_FAULTS = 10 }; /* a load shows no more of them */
 struct report {
     const struct options *options;
     const struct target *target;
+    const char *name;             /* of one of several targets; NULL: there is one */
     const char *peer;             /* who answered; before anybody did, whom it asks first */
     bool shows_progress;          /* a live line on the terminal */
     bool has_line;                /* it stands there now */
@@ -90,6 +92,11 @@ void report_vline(struct report *report, const char *format, va_list arguments)
 int report_messages(struct report *report, const struct tally *tally, uint64_t elapsed_ns,
                     int status) __attribute__((warn_unused_result));
 int report_verdict(struct report *report, const struct verdict *verdict, uint64_t elapsed_ns)
+    __attribute__((warn_unused_result));
+
+/* The same of several targets with --plugin, together: what came of each. */
+struct plugin_result report_result(const struct report *report, const struct tally *tally);
+int report_results(const struct options *options, const struct plugin_result *results, size_t count)
     __attribute__((warn_unused_result));
 
 /* Nothing was measured: say why, in one sentence. Needs no report. */

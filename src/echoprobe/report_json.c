@@ -184,10 +184,19 @@ static void print_tls(const struct report_json *json)
 /* Begin the object with what every run has. */
 static void print_target(const struct report_json *json)
 {
-    (void)fputs("{\"target\": ", stdout);
+    (void)putchar('{');
+    if (json->name != NULL) {
+        (void)fputs("\"name\": ", stdout);
+        print_string(json->name);
+        (void)fputs(", ", stdout);
+    }
+    (void)fputs("\"target\": ", stdout);
     print_string(json->target);
     (void)fputs(", \"address\": ", stdout);
-    print_string(json->peer);
+    if (json->peer[0] == '\0')
+        (void)fputs("null", stdout);
+    else
+        print_string(json->peer);
     (void)printf(", \"transport\": \"%s\"", transport(json->options->target.scheme));
     print_sockets(&json->options->sockets);
     print_proxy(&json->options->proxy);
@@ -297,10 +306,14 @@ void report_json_failure(const struct options *options, int status, const char *
 {
     char name[ADDRESS_TEXT_SIZE];
 
-    address_format(&options->target, name);
-    (void)fputs("{\"target\": ", stdout);
-    print_string(name);
-    (void)fputs(", \"error\": ", stdout);
+    (void)putchar('{');
+    if (options_have_target(options)) {
+        address_format(&options->target, name);
+        (void)fputs("\"target\": ", stdout);
+        print_string(name);
+        (void)fputs(", ", stdout);
+    }
+    (void)fputs("\"error\": ", stdout);
     print_string(text);
     (void)printf(", \"status\": %d}\n", status);
 }

@@ -19,6 +19,7 @@
 /* What every object tells. */
 struct report_json {
     const struct options *options;
+    const char *name;   /* of one of several targets; NULL: there is one */
     const char *target; /* as it was asked for */
     const char *peer;   /* who answered; before anybody did, whom it asks first */
     uint64_t elapsed_ns;

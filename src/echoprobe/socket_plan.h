@@ -1,7 +1,7 @@
 /*
  * socket_plan: what is asked for of every socket: its source, its interface, the mark of its
  * packets (TOS), and how far they may go (TTL). Makes no socket, and connects none; target does.
- * Called by options to read it, by target to set it, and by main to ask for the family.
+ * Called by options to read it and to ask for the family, and by target to set it.
  */
 #ifndef ECHOPROBE_SOCKET_PLAN_H
 #define ECHOPROBE_SOCKET_PLAN_H

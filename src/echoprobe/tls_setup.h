@@ -1,7 +1,7 @@
 /*
  * tls_setup: how echoprobe speaks TLS in this run: whom it trusts, who it is, whom it expects.
  * Speaks to nobody; tls_client does, with what is made here.
- * Called by main to make it, and by tls_client for each connection, from several threads.
+ * Called by start to make it, and by tls_client for each connection, from several threads.
  */
 #ifndef ECHOPROBE_TLS_SETUP_H
 #define ECHOPROBE_TLS_SETUP_H

@@ -51,7 +51,8 @@ static void setup(void)
 
 static int print_messages(void)
 {
-    return plugin_print_messages(&options, "a|b\n", &tally, first, NULL);
+    return plugin_print_messages(&(struct plugin_result){
+        .options = &options, .peer = "a|b\n", .tally = &tally, .first = first});
 }
 
 static void check_messages(int state, const char *pattern)
