@@ -17,7 +17,8 @@
 #include <unistd.h>
 
 enum {
-    ACCEPTS_PER_RUN = 16,  /* so that newcomers do not hold up who asks */
+    ACCEPTS_PER_RUN = 16, /* so that newcomers do not hold up who asks */
+    EVENTS_PER_RUN = 64,
     ACCEPT_PAUSE_MS = 100, /* after descriptors or memory lacked */
     STATUS_TOO_LARGE = 413,
 };
@@ -35,10 +36,12 @@ struct client {
     enum client_state state;
     uint64_t deadline_ms; /* of clock_now_ms */
     struct http_request *request;
+    bool has_ended; /* it will send nothing more */
 };
 
 struct http_server {
-    int epoll_fd; /* has the listening socket and libmicrohttpd's own epoll descriptor */
+    int epoll_fd; /* has the listening socket, libmicrohttpd's own epoll descriptor, and the ends of
+                     clients */
     int listen_fd;
     bool is_local, is_listening;
     uint64_t listen_again_ms; /* while a lack of something keeps it from accepting, else 0 */
@@ -131,6 +134,55 @@ static void end_client(struct client *client)
     (void)shutdown(client->fd, SHUT_RDWR);
     if (client->request != NULL)
         resume(client->request);
+}
+
+/*
+ * Note which clients will send nothing more. libmicrohttpd does not see that where it comes
+ * together with the last bytes: it reads no more than these.
+ */
+static void note_ends(const struct http_server *server)
+{
+    struct epoll_event events[EVENTS_PER_RUN];
+    const int count = epoll_wait(server->epoll_fd, events, EVENTS_PER_RUN, 0);
+
+    for (int i = 0; i < count; i++) {
+        struct client *client = events[i].data.ptr;
+
+        if (client != NULL)
+            client->has_ended = true;
+    }
+}
+
+/* Tell whether a client waits for us to go on, having said all. */
+static bool is_finished(const struct client *client)
+{
+    char byte;
+
+    return client->fd >= 0 && client->has_ended && client->state != CLIENT_ANSWERED &&
+           recv(client->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+/* Tell whether libmicrohttpd has something to do that it waits for nobody with. */
+static bool is_pending(const struct http_server *server)
+{
+    unsigned long long pending_ms;
+
+    return MHD_get_timeout(server->daemon, &pending_ms) == MHD_YES && pending_ms == 0;
+}
+
+/* Let libmicrohttpd find out that such clients will not ask again; their answers still leave. */
+static void end_finished_clients(struct http_server *server)
+{
+    if (is_pending(server))
+        return;
+    for (unsigned i = 0; i < server->limits.max_connections; i++) {
+        struct client *client = &server->clients[i];
+
+        if (!is_finished(client))
+            continue;
+        client->has_ended = false;
+        (void)shutdown(client->fd, SHUT_RDWR);
+    }
 }
 
 static void end_overdue_clients(struct http_server *server)
@@ -393,6 +445,14 @@ static struct client *make_room(struct http_server *server)
     return find_client(server, -1);
 }
 
+/* Hear once when a client will send nothing more. Without memory for that its deadline counts. */
+static void watch_end(const struct http_server *server, struct client *client)
+{
+    struct epoll_event event = {.events = EPOLLRDHUP | EPOLLONESHOT, .data.ptr = client};
+
+    (void)epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, client->fd, &event);
+}
+
 /* Hand a new connection over. */
 static void serve_client(struct http_server *server, int fd, const struct sockaddr *address,
                          socklen_t length)
@@ -407,6 +467,8 @@ static void serve_client(struct http_server *server, int fd, const struct sockad
                               .deadline_ms = clock_now_ms() + server->limits.request_timeout_ms};
     if (MHD_add_connection(server->daemon, fd, address, length) == MHD_NO)
         client->fd = -1; /* it is closed */
+    else
+        watch_end(server, client);
 }
 
 /* Accept one client. Return whether there may be another. */
@@ -545,9 +607,8 @@ static uint64_t next_deadline_ms(const struct http_server *server)
 int http_server_timeout_ms(const struct http_server *server)
 {
     const uint64_t now_ms = clock_now_ms(), next_ms = next_deadline_ms(server);
-    unsigned long long pending_ms;
 
-    if (MHD_get_timeout(server->daemon, &pending_ms) == MHD_YES && pending_ms == 0)
+    if (is_pending(server))
         return 0;
     if (next_ms == UINT64_MAX)
         return -1;
@@ -558,9 +619,11 @@ int http_server_timeout_ms(const struct http_server *server)
 
 void http_server_run(struct http_server *server)
 {
+    note_ends(server);
     end_overdue_clients(server);
     accept_clients(server);
     (void)MHD_run(server->daemon);
+    end_finished_clients(server);
     update_listening(server);
 }
 

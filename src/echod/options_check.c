@@ -218,25 +218,46 @@ static bool is_same_place(const struct address *address, const struct address *o
     return is_same_descriptor(address, other) || is_equal_beneath_tls(address, other);
 }
 
-/* Check that an address of the list is none of those before it. */
-static int check_address(const struct checking *checking, size_t index)
+/*
+ * Check that an address of a setting is none of the first `count` of another, or of the same.
+ */
+static int check_address(const struct checking *checking, const char *name,
+                         const struct listen *listen, const char *other_name,
+                         const struct listen *others, size_t count)
 {
-    const struct listen *items = checking->options->listen.items;
     char text[ADDRESS_TEXT_SIZE];
     struct error this = {""}, other = {""}, error = {""};
 
-    for (size_t i = 0; i < index; i++) {
-        if (!is_same_place(&items[index].address, &items[i].address))
+    for (size_t i = 0; i < count; i++) {
+        if (!is_same_place(&listen->address, &others[i].address))
             continue;
-        address_format(&items[index].address, text);
-        options_name_value("listen", &items[index].origin, &this);
-        mention_value("listen", &items[i].origin, &other);
+        address_format(&listen->address, text);
+        options_name_value(name, &listen->origin, &this);
+        mention_value(other_name, &others[i].origin, &other);
         error_set(&error, "%s: %s is served already by another %s; give it once", this.text, text,
                   other.text);
         checking->on_error(&error, checking->argument);
-        return options_status_of(&items[index].origin, &items[i].origin);
+        return options_status_of(&listen->origin, &others[i].origin);
     }
     return 0;
+}
+
+/* Check that no address of operators is one of a listener's, or another of theirs. */
+static int check_admin_addresses(const struct checking *checking)
+{
+    const struct listen_list *admins = &checking->options->admin;
+    const struct listen_list *listens = &checking->options->listen;
+    int status = 0;
+
+    for (size_t i = 0; i < admins->count; i++) {
+        const struct listen *admin = &admins->items[i];
+
+        status = options_worse(status, check_address(checking, "admin", admin, "listen",
+                                                     listens->items, listens->count));
+        status = options_worse(status,
+                               check_address(checking, "admin", admin, "admin", admins->items, i));
+    }
+    return status;
 }
 
 /* Check that this echod can answer operators where it was asked to. */
@@ -246,7 +267,7 @@ static int check_admin(const struct checking *checking)
     struct error name = {""}, error = {""};
 
     if (list->count == 0 || http_server_is_available())
-        return 0;
+        return check_admin_addresses(checking);
     options_name_value("admin", &list->items[0].origin, &name);
     error_set(
         &error,
@@ -286,7 +307,8 @@ int options_check(const struct options *options, options_error_callback *on_erro
 
     status = options_worse(status, check_admin(&checking));
     for (size_t i = 0; i < list->count; i++) {
-        status = options_worse(status, check_address(&checking, i));
+        status = options_worse(
+            status, check_address(&checking, "listen", &list->items[i], "listen", list->items, i));
         status = options_worse(status, check_marks_of(&checking, &list->items[i]));
         status = options_worse(status, check_proxy(&checking, &list->items[i]));
         status = options_worse(status, check_impair(&checking, &list->items[i]));

@@ -4,6 +4,7 @@ Proves nothing by itself.
 Used by the tests of the endpoint.
 """
 
+import errno
 import http.client
 import json
 import os
@@ -14,6 +15,10 @@ import tempfile
 
 import harness
 from harness import Echod
+
+
+ADMIN_LINE = r"operators are answered at (\S+)"
+LOOPBACK = "127.0.0.1:0"
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -92,3 +97,33 @@ class AdminTestCase(harness.TestCase):
     def operator(self, server, address=None):
         """An operator, who is gone before the server is stopped."""
         return server.adopt(Operator(address or f"unix://{self.path}"))
+
+
+def address_of(server, index=0):
+    """The index-th address where an echod answers operators."""
+    line = server.log.wait_for(ADMIN_LINE, index + 1)
+    return (line if index == 0 else line[index]).group(1)
+
+
+def ask(address, path, method="GET", body=None, headers=None):
+    """Ask once."""
+    operator = Operator(address)
+    try:
+        return operator.ask(method, path, body, headers)
+    finally:
+        operator.close()
+
+
+def exchange(address, request):
+    """Send bytes, and return all that comes until the connection ends; a reset is an end, too."""
+    with harness.connect(address) as client:
+        answer = b""
+        try:
+            client.sendall(request)
+            client.shutdown(socket.SHUT_WR)
+            while piece := client.recv(65536):
+                answer += piece
+        except OSError as error:
+            if error.errno not in (errno.ECONNRESET, errno.EPIPE, errno.ENOTCONN):
+                raise
+        return answer

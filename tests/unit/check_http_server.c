@@ -264,6 +264,28 @@ START_TEST(an_answer_comes_too_late_for_a_client_or_a_server_that_is_gone)
 }
 END_TEST
 
+START_TEST(a_client_that_said_all_gets_its_answers_and_the_end)
+{
+    static const char *const requests[] = {
+        "GET / HTTP/1.1\r\nHost: h\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n",
+        "GET / HTTP/1.1\r\nHo", ""};
+    struct fixture fixture;
+
+    start(&fixture, &patient);
+    for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
+        const int fd = connect_client(&fixture);
+        const char *answer;
+
+        send_text(fd, requests[i]);
+        ck_assert_int_eq(shutdown(fd, SHUT_WR), 0);
+        answer = receive(&fixture, fd, "nobody says this");
+        ck_assert_uint_eq(support_count(answer, "\r\n\r\nhello\n"), i == 0 ? 2 : 0);
+        (void)close(fd);
+    }
+    stop(&fixture);
+}
+END_TEST
+
 START_TEST(a_missing_body_ends_the_connection)
 {
     struct fixture fixture;
@@ -498,6 +520,7 @@ static Suite *http_server_suite(void)
     tcase_add_test(requests, an_answer_has_the_headers_that_it_was_given_and_those_of_all);
     tcase_add_test(requests, a_request_may_be_answered_later);
     tcase_add_test(requests, an_answer_comes_too_late_for_a_client_or_a_server_that_is_gone);
+    tcase_add_test(requests, a_client_that_said_all_gets_its_answers_and_the_end);
     tcase_add_test(requests, a_missing_body_ends_the_connection);
     tcase_add_test(requests, who_comes_by_a_unix_socket_is_known);
     tcase_add_loop_test(bounds, what_no_client_should_ask_is_refused_and_the_connection_ends, 0,

@@ -225,6 +225,17 @@ static const struct {
 #else
     {{"--listen=tls://[::1]:7,cert=a"}, {"--listen: tls://[::1]:7: ", "without OpenSSL"}},
 #endif
+    {{"--admin=udp://[::1]:7"}, {"--admin: \"udp://[::1]:7\": ", "tcp://HOST:PORT"}},
+    {{"--admin=tls://[::1]:7"}, {"--admin: \"tls://[::1]:7\": ", "tcp://HOST:PORT"}},
+    {{"--admin=fd://3"}, {"--admin: \"fd://3\": ", "tcp://HOST:PORT"}},
+    {{"--admin=[::1]:7,name=a"}, {"--admin: \"[::1]:7,name=a\": ", "its options are: mode"}},
+    {{"--admin=[::1]:7,mode=0600"}, {"--admin", "\"mode\" is no option of tcp://"}},
+#ifdef HAVE_LIBMICROHTTPD
+    {{"-l[::1]:7", "--admin=[::1]:7"}, {"--admin: ", "is served already by another --listen"}},
+    {{"--admin=unix:///a", "--admin=unix:///a"}, {"--admin: ", "by another --admin"}},
+#else
+    {{"--admin=[::1]:7"}, {"--admin: ", "without libmicrohttpd"}},
+#endif
     {{"--cert=a;"}, {"--cert", "a list of 1 to 64 files"}},
     {{"--alpn=;a"}, {"--alpn", "a list of protocols"}},
     {{"--ciphers="}, {"--ciphers", "a list of ciphers"}},
