@@ -57,7 +57,7 @@ static int command_line_init(struct command_line *line, const struct setting *ta
             takes_value = no_argument;
         else if (table[i].implied != NULL)
             takes_value = optional_argument;
-        if (table[i].type == SETTING_TARGET)
+        if (setting_is_operand(&table[i]))
             continue;
         line->long_options[count++] = (struct option){
             .name = table[i].name,
@@ -125,21 +125,32 @@ static void describe_surplus(const struct setting *table, const char *argument, 
                   argument, operand, optional->name);
 }
 
-/* Read what the options leave. */
-static int read_operand(const struct setting *table, void *options, struct origin *origins,
-                        int argument_count, char *arguments[], struct error *error)
+/* Return the row of operands, or the end of the table. */
+static const struct setting *find_operand(const struct setting *table)
+{
+    while (table->name != NULL && !setting_is_operand(table))
+        table++;
+    return table;
+}
+
+/* Read what the options leave: the operand, or several. */
+static int read_operands(const struct setting *table, void *options, struct origin *origins,
+                         int argument_count, char *arguments[], struct error *error)
 {
     const struct origin origin = {.kind = ORIGIN_COMMAND_LINE};
-    const struct setting *operand = table;
+    const struct setting *operand = find_operand(table);
 
     if (argument_count <= 0)
         return 0;
     errno = EINVAL;
-    while (operand->name != NULL && operand->type != SETTING_TARGET)
-        operand++;
     if (operand->name == NULL) {
         error_set(error, "\"%s\" is no option; --help lists them", arguments[0]);
         return -1;
+    }
+    if (operand->type == SETTING_OPERANDS) {
+        *(struct setting_operands *)setting_member(operand, options) =
+            (struct setting_operands){arguments, (size_t)argument_count};
+        return 0;
     }
     if (argument_count > 1) {
         describe_surplus(table, arguments[1], error);
@@ -183,8 +194,8 @@ static int read_options(const struct setting *table, void *options, struct origi
         if (set_found(table, setting_of_value(table, found), options, origins, error) < 0)
             return -1;
     }
-    return read_operand(table, options, origins, argument_count - optind, arguments + optind,
-                        error);
+    return read_operands(table, options, origins, argument_count - optind, arguments + optind,
+                         error);
 }
 
 int command_line_parse(const struct setting *table, void *options, struct origin *origins,

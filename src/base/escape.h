@@ -1,7 +1,7 @@
 /*
  * escape: one character of a text from anywhere, as a line of text or a JSON string may hold it.
  * Knows no line, no limit and no output.
- * Called by error and line, and by echoprobe's text, plugin and report_json.
+ * Called by error and line, by echoprobe's text, plugin and report_json, and by echoctl's text.
  */
 #ifndef BASE_ESCAPE_H
 #define BASE_ESCAPE_H

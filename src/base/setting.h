@@ -25,6 +25,13 @@ enum setting_type {
     SETTING_TEXT,     /* char *, owned: the text as it is; NULL while nobody gave one */
     SETTING_PARSED,   /* what `parse` makes of the text */
     SETTING_TARGET,   /* struct address: the one operand, which has no option */
+    SETTING_OPERANDS, /* struct setting_operands: all that is no option, for the program to judge */
+};
+
+/* They belong to the command line. */
+struct setting_operands {
+    char *const *texts;
+    size_t count;
 };
 
 /* What the word "auto" stands for; no other text gives this value. */
@@ -59,12 +66,12 @@ struct setting_list {
 };
 
 struct setting {
-    const char *name; /* long option without dashes, or what --help calls the operand */
+    const char *name; /* long option without dashes, or what --help calls the operands */
     enum setting_type type;
     size_t offset;              /* of the member in the program's struct of options */
     const char *argument;       /* what --help calls the value; NULL for a flag */
     const char *fallback;       /* the default as a user would write it, or NULL: the member stays
-                                   as it is; not of a flag, a text and the operand */
+                                   as it is; not of a flag, a text and operands */
     const char *implied;        /* what the option stands for without a value, or NULL; where it
                                    has one, a value follows behind "=" */
     uint64_t minimum, maximum;  /* numbers only, both allowed; "auto" lies outside them. An

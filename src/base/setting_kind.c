@@ -266,7 +266,7 @@ static int copy_parsed(const struct setting *setting, void *member, const void *
     return 0;
 }
 
-/* --- The operand ----------------------------------------------------------------------------- */
+/* --- Operands -------------------------------------------------------------------------------- */
 
 static void clear_target(const struct setting *setting, void *member)
 {
@@ -280,6 +280,12 @@ static int set_target(const struct setting *setting, void *member, const char *t
     (void)origin;
     errno = EINVAL;
     return address_parse_target(text, (uint16_t)setting->minimum, member, error);
+}
+
+static void clear_operands(const struct setting *setting, void *member)
+{
+    (void)setting;
+    *(struct setting_operands *)member = (struct setting_operands){0};
 }
 
 /* --- The kinds ------------------------------------------------------------------------------- */
@@ -300,11 +306,17 @@ static const struct setting_kind kinds[] = {
     [SETTING_TEXT] = {clear_text, set_text, format_text, copy_text, free_text},
     [SETTING_PARSED] = {NULL, set_parsed, format_parsed, copy_parsed, NULL},
     [SETTING_TARGET] = {clear_target, set_target, NULL, NULL, NULL},
+    [SETTING_OPERANDS] = {clear_operands, NULL, NULL, NULL, NULL}, /* command_line sets them */
 };
 
 const struct setting_kind *setting_kind_of(const struct setting *setting)
 {
     return &kinds[setting->type];
+}
+
+bool setting_is_operand(const struct setting *setting)
+{
+    return setting->type == SETTING_TARGET || setting->type == SETTING_OPERANDS;
 }
 
 void *setting_member(const struct setting *setting, void *options)

@@ -31,6 +31,9 @@ struct setting_kind {
 /* Return the row of a setting. */
 const struct setting_kind *setting_kind_of(const struct setting *setting);
 
+/* Tell whether a setting has no option: it is the operand, or all of them. */
+bool setting_is_operand(const struct setting *setting);
+
 /* Return the member that a setting names. */
 void *setting_member(const struct setting *setting, void *options);
 const void *setting_const_member(const struct setting *setting, const void *options);

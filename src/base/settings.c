@@ -49,7 +49,7 @@ int settings_set_defaults(const struct setting *table, void *options, struct err
 const struct setting *settings_find(const struct setting *table, const char *name)
 {
     for (; table->name != NULL; table++) {
-        if (table->type != SETTING_TARGET && strcmp(table->name, name) == 0)
+        if (!setting_is_operand(table) && strcmp(table->name, name) == 0)
             return table;
     }
     return NULL;
@@ -145,7 +145,7 @@ void settings_print(const struct setting *table, const void *options, const stru
     char text[SETTING_VALUE_SIZE];
 
     for (const struct setting *setting = table; setting->name != NULL; setting++) {
-        if (setting->is_command || setting->type == SETTING_TARGET)
+        if (setting->is_command || setting_is_operand(setting))
             continue;
         if (setting->list != NULL)
             print_list(setting, setting_const_member(setting, options), stream);
@@ -217,7 +217,7 @@ static void format_option(const struct setting *setting, char text[HELP_WIDTH])
     const char letter[] = {'-', setting->letter, ',', '\0'};
     const bool may_miss_value = setting->implied != NULL;
 
-    if (setting->type == SETTING_TARGET)
+    if (setting_is_operand(setting))
         (void)snprintf(text, HELP_WIDTH, "  %s", setting->name);
     else if (setting->argument == NULL)
         (void)snprintf(text, HELP_WIDTH, "  %-3s --%s", setting->letter != 0 ? letter : "",

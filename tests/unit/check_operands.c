@@ -91,6 +91,49 @@ START_TEST(an_operand_may_stand_anywhere_or_be_missing)
 }
 END_TEST
 
+/* A table that takes whatever is no option, for the program to judge. */
+
+struct control {
+    struct setting_operands operands;
+    bool quiet;
+};
+
+static const struct setting control_table[] = {
+    {.name = "COMMAND",
+     .type = SETTING_OPERANDS,
+     .offset = offsetof(struct control, operands),
+     .help = "what to do"},
+    {.name = "quiet",
+     .letter = 'q',
+     .type = SETTING_FLAG,
+     .offset = offsetof(struct control, quiet),
+     .help = "less"},
+    {.name = NULL},
+};
+
+START_TEST(a_table_may_take_all_operands)
+{
+    char program[] = "control", command[] = "close", option[] = "-q", first[] = "1";
+    char end[] = "--", second[] = "-2";
+    char *arguments[] = {program, command, option, first, end, second, NULL};
+    char *nothing[] = {program, NULL};
+    struct error error = {""};
+    struct control control;
+
+    ck_assert_int_eq(settings_set_defaults(control_table, &control, &error), 0);
+    ck_assert_int_eq(command_line_parse(control_table, &control, NULL, 1, nothing, &error), 0);
+    ck_assert_uint_eq(control.operands.count, 0);
+    ck_assert_int_eq(command_line_parse(control_table, &control, NULL, 6, arguments, &error), 0);
+    ck_assert(control.quiet);
+    ck_assert_uint_eq(control.operands.count, 3);
+    ck_assert_str_eq(control.operands.texts[0], "close");
+    ck_assert_str_eq(control.operands.texts[1], "1");
+    ck_assert_str_eq(control.operands.texts[2], "-2");
+    ck_assert_ptr_null(settings_find(control_table, "COMMAND"));
+    settings_free(control_table, &control);
+}
+END_TEST
+
 START_TEST(a_second_operand_and_a_wrong_one_are_refused)
 {
     struct error error = {""};
@@ -158,6 +201,7 @@ static Suite *operands_suite(void)
     TCase *operands = support_case(suite, "operands");
 
     tcase_add_test(operands, an_operand_may_stand_anywhere_or_be_missing);
+    tcase_add_test(operands, a_table_may_take_all_operands);
     tcase_add_test(operands, a_second_operand_and_a_wrong_one_are_refused);
     tcase_add_test(operands, a_value_that_may_be_missing_stands_behind_an_equals_sign);
     tcase_add_test(operands, a_program_parses_a_type_of_its_own);
