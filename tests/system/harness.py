@@ -6,6 +6,7 @@ Used by every one of those, which may be run alone or by `run`.
 Environment:
     ECHOD                     the program to test; default: build/echod of this source tree
     ECHOPROBE                 its client; default: build/echoprobe
+    ECHOCTL                   its operator's client; default: build/echoctl
     ECHOD_TEST_SLOWNESS       factor for every deadline; default: 1, with sanitizers 3
     ECHOD_TEST_LARGE_BYTES    how many bytes the large echo sends
     ECHOD_TEST_OPTIONS        options for every echod, such as --no-shortcuts
@@ -35,6 +36,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ECHOD = os.path.abspath(os.environ.get("ECHOD") or os.path.join(HERE, "../../build/echod"))
 ECHOPROBE = os.path.abspath(
     os.environ.get("ECHOPROBE") or os.path.join(HERE, "../../build/echoprobe"))
+ECHOCTL = os.path.abspath(os.environ.get("ECHOCTL") or os.path.join(HERE, "../../build/echoctl"))
 
 OPTIONS = os.environ.get("ECHOD_TEST_OPTIONS", "").split()
 
@@ -757,6 +759,12 @@ def probe(*arguments, seconds=3 * PATIENCE_SECONDS, prefix=()):
     result = subprocess.run([*prefix, ECHOPROBE, *arguments], stdin=subprocess.DEVNULL, stdout=PIPE,
                             stderr=PIPE, timeout=seconds, check=False, text=True)
     return ProbeResult(result.returncode, result.stdout, result.stderr)
+
+
+def control(*arguments, prefix=(), env=None, seconds=3 * PATIENCE_SECONDS):
+    """Run echoctl to its end; the result has returncode, stdout and stderr as text."""
+    return subprocess.run([*prefix, ECHOCTL, *arguments], stdin=subprocess.DEVNULL, stdout=PIPE,
+                          stderr=PIPE, timeout=seconds, check=False, env=env, encoding="utf-8")
 
 
 # --- networks -----------------------------------------------------------------------------------
