@@ -19,6 +19,7 @@ ELSEWHERE = {
     "make ": "tests/check-install and make release-check install and make packages",
     "docker": "it needs a container engine",
     "kubectl": "it needs a cluster",
+    "echoctl": "its tests have every command",
     "balancer.example": "no such host exists (RFC 2606)",
     "--find-idle-timeout": "it waits for longer than a test may; test_echoprobe_checks has it",
 }
