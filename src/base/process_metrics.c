@@ -6,9 +6,8 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdbool.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -36,7 +35,22 @@ static bool read_file(const char *path, char *text, size_t size)
     return length > 0 && (size_t)length < size - 1;
 }
 
-/* The name of the program is in parentheses, and may have any in it. */
+/* Move on by so many fields, and read the one that is there. Return false if there is none. */
+static bool read_field(const char **text, unsigned distance, uint64_t *value)
+{
+    char *end;
+
+    while (distance-- > 0) {
+        *text = strchr(*text, ' ');
+        if (*text == NULL)
+            return false;
+        ++*text;
+    }
+    *value = strtoull(*text, &end, 10);
+    return end != *text;
+}
+
+/* Fields are counted from the program's name, which is the 2nd and may have anything in it. */
 static bool read_stat(struct process_stat *stat)
 {
     char text[1024];
@@ -45,11 +59,9 @@ static bool read_stat(struct process_stat *stat)
     if (!read_file("/proc/self/stat", text, sizeof text))
         return false;
     rest = strrchr(text, ')');
-    return rest != NULL &&
-           sscanf(rest, /* from the state on: threads are the 18th, memory the 21st and 22nd */
-                  ") %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %" SCNu64
-                  " %*s %*s %" SCNu64 " %" SCNu64,
-                  &stat->thread_count, &stat->virtual_bytes, &stat->resident_pages) == 3;
+    return rest != NULL && read_field(&rest, 20 - 2, &stat->thread_count) &&
+           read_field(&rest, 23 - 20, &stat->virtual_bytes) &&
+           read_field(&rest, 24 - 23, &stat->resident_pages);
 }
 
 /* Count the entries of a directory but for "." and "..", and that of the descriptor to read it. */

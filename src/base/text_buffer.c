@@ -65,7 +65,8 @@ void text_buffer_append_number(struct text_buffer *buffer, uint64_t number)
 }
 
 /* Write into what room there is, and return how long the text is, or a negative number. */
-static int print(struct text_buffer *buffer, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static int print(struct text_buffer *buffer,
+                                                       const char *format, va_list arguments)
 {
     const size_t room = buffer->size - buffer->length;
     va_list copy;

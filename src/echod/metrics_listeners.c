@@ -47,9 +47,11 @@ static int read_listeners(struct readings *readings, const struct listener_stats
 {
     const struct listener_stats *stats = list->first;
 
-    readings->count = count_listeners(list);
+    *readings = (struct readings){.count = count_listeners(list)};
+    if (readings->count == 0)
+        return 0;
     readings->items = calloc(readings->count, sizeof *readings->items);
-    if (readings->items == NULL && readings->count > 0)
+    if (readings->items == NULL)
         return -1;
     for (size_t i = 0; i < readings->count; i++, stats = stats->next) {
         readings->items[i].stats = stats;
