@@ -230,7 +230,9 @@ static const char *read_character(const char *text, char bytes[UTF8_SIZE])
     if (text[0] == '\\') {
         const char *letter = strchr(letters, text[1]);
 
-        bytes[0] = letter == NULL ? text[1] : meanings[letter - letters];
+        bytes[0] = text[1];
+        if (letter != NULL)
+            bytes[0] = meanings[letter - letters];
         bytes[1] = '\0';
         return text + 2;
     }
