@@ -223,7 +223,8 @@ static void note_place(struct listener_stats *stats, const struct endpoint_list 
         count += is_place_of(&endpoints->items[i], stats);
     if (count == 0 && (before == NULL || !before->is_open))
         return;
-    place = count == 0 ? make_last_place(before) : make_place(stats, count, endpoints);
+    place = count == 0 && before != NULL ? make_last_place(before)
+                                         : make_place(stats, count, endpoints);
     if (place == NULL || (before != NULL && is_same_place(before, place))) {
         free(place);
         return;
