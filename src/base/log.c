@@ -369,9 +369,14 @@ void log_set_process(struct log *log, const char *name)
     (void)snprintf(log->process, sizeof log->process, "%s", name);
 }
 
-void log_change(struct log *log, enum log_level level, enum log_format format)
+void log_set_level(struct log *log, enum log_level level)
 {
     atomic_store_explicit(&log->level, level, memory_order_relaxed);
+}
+
+void log_change(struct log *log, enum log_level level, enum log_format format)
+{
+    log_set_level(log, level);
     atomic_store_explicit(&log->format, format, memory_order_relaxed);
 }
 

@@ -25,7 +25,10 @@ struct log;
  */
 struct log *log_new(int fd, enum log_level level, enum log_format format);
 
-/* Let lines that come from now on, from any thread, have another level and format. */
+/* Let lines that come from now on, from any thread, have another level. */
+void log_set_level(struct log *log, enum log_level level);
+
+/* The same with another format. */
 void log_change(struct log *log, enum log_level level, enum log_format format);
 
 /*

@@ -6,6 +6,7 @@
 #include "base/http_server.h"
 #include "echod/admin_context.h"
 #include "echod/admin_routes.h"
+#include "echod/control.h"
 #include "echod/mailbox.h"
 #include "echod/timers.h"
 #include "echod/worker.h"
@@ -38,6 +39,7 @@ struct admin {
     struct event_base *base;
     struct mailbox *mailbox;
     struct inspector inspector;
+    struct control_asker control;
     struct mailbox_message stop;
     struct event *lag_timer;
     struct door *doors;
@@ -137,6 +139,7 @@ static int init_door(struct door *door, struct admin *admin, const struct endpoi
         .base = admin->base,
         .mailbox = admin->mailbox,
         .inspector = &admin->inspector,
+        .control = &admin->control,
         .due = door->timer,
         .host = endpoint->address.host,
     };
@@ -192,6 +195,7 @@ static int make_parts(struct admin *admin, const struct sockets *sockets)
         .mailbox = admin->mailbox,
         .patience_ms = ADMIN_WORKER_TIMEOUT_MS,
     };
+    admin->control = (struct control_asker){admin->view->control, admin->mailbox, NULL};
     admin->stop = (struct mailbox_message){on_stop, admin, NULL, false};
     if (start_lag_timer(admin) < 0)
         return -1;
@@ -230,7 +234,8 @@ void admin_free(struct admin *admin)
         (void)mailbox_post(admin->mailbox, &admin->stop);
         (void)pthread_join(admin->thread, NULL);
     }
-    inspector_fini(&admin->inspector); /* it answers what waits, at the doors */
+    inspector_fini(&admin->inspector); /* they answer what waits, at the doors */
+    control_asker_fini(&admin->control);
     for (size_t i = 0; i < admin->door_count; i++)
         fini_door(&admin->doors[i]);
     free(admin->doors);

@@ -7,6 +7,7 @@
 
 #include "base/http_server.h"
 #include "echod/admin_view.h"
+#include "echod/control.h"
 #include "echod/inspection.h"
 #include "echod/mailbox.h"
 
@@ -15,11 +16,12 @@
 /* There is one for each address; all but `host` is the same. Stays until the thread ends. */
 struct admin_context {
     const struct admin_view *view;
-    struct event_base *base;     /* of the admin thread's loop */
-    struct mailbox *mailbox;     /* of the same: where workers post what was asked for */
-    struct inspector *inspector; /* asks the workers, and answers there too */
-    struct event *due;           /* of the server: see admin_context_note_answer */
-    const char *host;            /* of the address as it was written; empty for a Unix socket */
+    struct event_base *base;       /* of the admin thread's loop */
+    struct mailbox *mailbox;       /* of the same: where workers post what was asked for */
+    struct inspector *inspector;   /* asks the workers, and answers there too */
+    struct control_asker *control; /* asks the main thread, and answers there too */
+    struct event *due;             /* of the server: see admin_context_note_answer */
+    const char *host;              /* of the address as it was written; empty for a Unix socket */
 };
 
 /* Let the server go on, after a request was answered that had to wait. */

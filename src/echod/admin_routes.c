@@ -2,6 +2,7 @@
 
 #include "echod/admin_routes.h"
 
+#include "echod/admin_actions.h"
 #include "echod/admin_answer.h"
 #include "echod/admin_connections.h"
 #include "echod/admin_guard.h"
@@ -43,6 +44,20 @@ static const struct admin_route routes[] = {
      .is_action = true,
      .handler = admin_connections_end_one,
      .parameters = {"abort"}},
+    {.method = "POST", .path = "/drain", .is_action = true, .handler = admin_actions_drain},
+    {.method = "POST", .path = "/reload", .is_action = true, .handler = admin_actions_reload},
+    {.method = "PUT",
+     .path = "/log-level",
+     .is_action = true,
+     .handler = admin_actions_set_log_level},
+    {.method = "POST",
+     .path = "/listeners/*/pause",
+     .is_action = true,
+     .handler = admin_actions_pause},
+    {.method = "POST",
+     .path = "/listeners/*/resume",
+     .is_action = true,
+     .handler = admin_actions_resume},
 };
 
 enum { ROUTE_COUNT = sizeof routes / sizeof routes[0] };

@@ -53,6 +53,8 @@ static const char *state_of(const struct listener_stats *stats,
 
     if (place == NULL || !place->is_open)
         return "closed";
+    if (atomic_load(&stats->is_paused))
+        return "paused";
     if (!stats->is_of_datagrams && (atomic_load(&stats->open) >= atomic_load(&stats->max) ||
                                     atomic_load(&limit->open) >= atomic_load(&limit->max)))
         return "full";

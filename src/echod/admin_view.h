@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "echod/connection_limit.h"
+#include "echod/control.h"
 #include "echod/listener_stats.h"
 #include "echod/reload.h"
 #include "echod/self.h"
@@ -29,9 +30,10 @@ struct admin_view {
     size_t worker_count;
     const struct self *self;
     const struct reload_outcomes *reloads;
-    time_t started;         /* when, of the wall clock ... */
-    uint64_t started_ms;    /* ... and of clock_now_ms */
-    _Atomic unsigned state; /* enum admin_state */
+    const struct control *control; /* of the process */
+    time_t started;                /* when, of the wall clock ... */
+    uint64_t started_ms;           /* ... and of clock_now_ms */
+    _Atomic unsigned state;        /* enum admin_state */
 };
 
 #endif

@@ -155,6 +155,10 @@ static const struct counter_name names[COUNTER_COUNT] = {
     [COUNTER_DATAGRAMS_ABOVE_RATE] =
         {COUNTER_OF_DATAGRAMS, "above_rate", "above_rate",
          "Datagrams that were dropped because their source comes too often.", &dropped, "rate"},
+    [COUNTER_DATAGRAMS_PAUSED] =
+        {COUNTER_OF_DATAGRAMS, "while_paused", "while_paused",
+         "Datagrams that were dropped because an operator had paused their listener.", &dropped,
+         "paused"},
     [COUNTER_DATAGRAMS_FAILED] = {COUNTER_OF_DATAGRAMS, "failed", "failed",
                                   "Answers that the system refused to send, or told of an error.",
                                   &answers_failed, NULL},

@@ -45,6 +45,7 @@ struct datagram_echo {
 
     /* Queue the answer to the first `length` bytes of a datagram. */
     void (*answer)(struct datagram_echo *echo, unsigned index, size_t length);
+    bool is_paused;
     struct datagram_impair *impair; /* NULL: it has never misbehaved */
 
     struct datagram_width width; /* how many the next turn receives */
@@ -105,6 +106,13 @@ static void answer_impaired(struct datagram_echo *echo, unsigned index, size_t l
         length =
             datagram_identity_put(&echo->limits.identify, &echo->home, echo->batch, index, length);
     datagram_impair_put(echo->impair, echo->batch, index, length, echo->counters);
+}
+
+static void answer_nothing(struct datagram_echo *echo, unsigned index, size_t length)
+{
+    const size_t segment = datagram_batch_at(echo->batch, index)->arrival.segment_bytes;
+
+    count(echo, COUNTER_DATAGRAMS_PAUSED, segment == 0 ? 1 : (length + segment - 1) / segment);
 }
 
 /* Queue the answer to a datagram, if it gets one. */
@@ -370,12 +378,22 @@ static void choose_answer(struct datagram_echo *echo)
 
     if (echo->impair != NULL)
         datagram_impair_change(echo->impair, &limits->impair, limits->identify.worker);
-    if (impair_is_on(&limits->impair))
+    if (echo->is_paused)
+        echo->answer = answer_nothing;
+    else if (impair_is_on(&limits->impair))
         echo->answer = answer_impaired;
     else if (limits->identify.mode != LISTENER_IDENTIFY_OFF)
         echo->answer = answer_identity;
     else
         echo->answer = answer_echo;
+}
+
+void datagram_echo_pause(struct datagram_echo *echo, bool is_paused)
+{
+    if (echo->is_paused == is_paused)
+        return;
+    echo->is_paused = is_paused;
+    choose_answer(echo);
 }
 
 int datagram_echo_change(struct datagram_echo *echo, const struct datagram_limits *limits)

@@ -58,6 +58,12 @@ int datagram_echo_change(struct datagram_echo *echo, const struct datagram_limit
 void datagram_echo_set_name(struct datagram_echo *echo, const char *name,
                             struct counters *counters);
 
+/*
+ * Answer nothing, or answer again. What comes meanwhile is received and counted, so that no answer
+ * is late.
+ */
+void datagram_echo_pause(struct datagram_echo *echo, bool is_paused);
+
 /* Return its socket, which remains its own. */
 int datagram_echo_socket(const struct datagram_echo *echo);
 

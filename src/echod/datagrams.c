@@ -18,6 +18,7 @@ struct served {
     struct datagrams *set;
     struct datagram_echo *echo;
     unsigned long number;
+    const struct listener_stats *stats;
     bool is_draining;
 };
 
@@ -94,6 +95,7 @@ static int add(struct datagrams *datagrams, struct endpoint *endpoint,
         return -1;
     served->set = datagrams;
     served->number = endpoint->number;
+    served->stats = endpoint->stats;
     served->echo =
         datagram_echo_new(datagrams->base, *fd, endpoint->stats->label, limits, &datagrams->pool,
                           datagrams->log, counters_of(datagrams, endpoint), on_over, served);
@@ -204,6 +206,7 @@ static int change(struct served *served, const struct endpoint_list *endpoints,
                           endpoint->name, strerror(errno));
         return -1;
     }
+    served->stats = endpoint->stats;
     datagram_echo_set_name(served->echo, endpoint->stats->label, counters_of(datagrams, endpoint));
     if (!endpoint->is_passed && buffer_bytes != endpoint->options.receive_buffer_bytes)
         socket_options_set_receive_buffer(datagram_echo_socket(served->echo), buffer_bytes);
@@ -244,6 +247,12 @@ bool datagrams_are_leaving(const struct datagrams *datagrams)
     while (served != NULL && !served->is_draining)
         served = served->next;
     return served != NULL;
+}
+
+void datagrams_follow_pauses(struct datagrams *datagrams)
+{
+    for (struct served *served = datagrams->first; served != NULL; served = served->next)
+        datagram_echo_pause(served->echo, atomic_load(&served->stats->is_paused));
 }
 
 void datagrams_drain(struct datagrams *datagrams)

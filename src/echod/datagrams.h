@@ -59,6 +59,9 @@ int datagrams_take(struct datagrams *datagrams, struct endpoint_list *endpoints)
 int datagrams_change(struct datagrams *datagrams, struct endpoint_list *endpoints)
     __attribute__((warn_unused_result));
 
+/* Let the sockets whose listeners operators have paused answer nothing, and the others again. */
+void datagrams_follow_pauses(struct datagrams *datagrams);
+
 /* Let all sockets answer what has arrived, and then close them. */
 void datagrams_drain(struct datagrams *datagrams);
 

@@ -159,6 +159,28 @@ void listener_resume(struct listener *listener)
         listener_back_off(listener, ENOMEM);
 }
 
+/*
+ * Linux stops to listen at a SHUT_RD and keeps the address (inet_shutdown in net/ipv4/af_inet.c);
+ * others fail with ENOTCONN. It gives up a port that it chose itself (tcp_disconnect), which is
+ * bound again then; with any other that is EINVAL.
+ */
+int listener_shut(struct listener *listener)
+{
+    const evutil_socket_t fd = evconnlistener_get_fd(listener->acceptor);
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+
+    if (getsockname(fd, (struct sockaddr *)&address, &length) < 0 || shutdown(fd, SHUT_RD) < 0)
+        return -1;
+    (void)bind(fd, (struct sockaddr *)&address, length);
+    return 0;
+}
+
+int listener_listen(struct listener *listener, int backlog)
+{
+    return listen(evconnlistener_get_fd(listener->acceptor), backlog);
+}
+
 void listener_set_backlog(struct listener *listener, int backlog)
 {
     (void)listen(evconnlistener_get_fd(listener->acceptor), backlog);

@@ -57,6 +57,16 @@ void listener_note_room(struct listener *listener);
 void listener_resume(struct listener *listener);
 
 /*
+ * Let the system refuse clients, of which none may wait any more, until listener_listen: for a TCP
+ * socket that nobody shares. It is paused. Return 0, or -1 where the system does not do that, and
+ * clients go on to wait.
+ */
+int listener_shut(struct listener *listener) __attribute__((warn_unused_result));
+
+/* Undo that, and let so many clients wait. It is still paused. Return 0, or -1 with errno. */
+int listener_listen(struct listener *listener, int backlog) __attribute__((warn_unused_result));
+
+/*
  * Let so many clients wait to be accepted from now on, if the system lets us. Those that wait go on
  * to do so.
  */

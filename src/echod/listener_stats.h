@@ -14,6 +14,7 @@
 #include "echod/endpoint.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,6 +34,7 @@ struct listener_stats {
     bool is_of_datagrams;
     _Atomic uint64_t open;     /* connections, of all workers */
     _Atomic uint64_t max;      /* that there may be */
+    atomic_bool is_paused;     /* by an operator; the workers are told to follow it */
     _Atomic uint64_t impaired; /* connections that were accepted to misbehave: their ordinals */
     /* When the first of its certificates ends, in seconds since 1970; 0: it has none. */
     _Atomic uint64_t certificate_end_s;

@@ -31,11 +31,13 @@ static bool is_at_limit(const struct client_listener *listener)
            atomic_load(&listener->stats->open) >= atomic_load(&listener->stats->max);
 }
 
+/* What is shut stays so until listeners_follow_pauses. */
 static void pause_or_resume(struct client_listener *listener)
 {
     const bool was_paused = listener->is_paused;
 
-    listener->is_paused = is_at_limit(listener);
+    listener->is_paused =
+        is_at_limit(listener) || listener->is_shut || atomic_load(&listener->stats->is_paused);
     if (listener->is_paused)
         listener_pause(listener->listener);
     else if (was_paused)
@@ -114,12 +116,12 @@ static void on_accept(evutil_socket_t fd, const struct sockaddr *address, void *
 
 /*
  * Serve whoever the kernel has connected already, even above a limit of connections: they would be
- * reset. How many that are is not known: the backlog may have changed, or be a parent's.
+ * reset. How many that are is not known at the end: the backlog may have changed, or be a parent's.
  */
-static void accept_waiting(struct client_listener *listener)
+static void accept_waiting(struct client_listener *listener, int left)
 {
-    int left = MAX_WAITING;
-
+    if (listener->is_shut)
+        return;
     listener->all->is_leaving = true;
     while (left > 0 && listener_accept_one(listener->listener))
         left--;
@@ -130,6 +132,41 @@ static void accept_waiting(struct client_listener *listener)
             &(const struct log_field){.name = "listener", .text = listener->stats->label}, 1,
             "clients that wait at %s are not accepted, and are reset: %s", listener->stats->label,
             strerror(errno));
+}
+
+/* --- Pauses ---------------------------------------------------------------------------------- */
+
+/* A load balancer is to see at once that it has to go elsewhere. */
+static void shut(struct client_listener *listener)
+{
+    listener_pause(listener->listener);
+    accept_waiting(listener, listener->backlog + 1); /* as many as Linux queues */
+    listener->is_shut = listener_shut(listener->listener) == 0;
+}
+
+static void listen_again(struct client_listener *listener)
+{
+    if (listener_listen(listener->listener, listener->backlog) == 0) {
+        listener->is_shut = false;
+        return;
+    }
+    log_write_limited(listener->all->log, &listener->failures, LOG_LEVEL_ERROR,
+                      &(const struct log_field){.name = "listener", .text = listener->stats->label},
+                      1, "worker %u cannot listen at %s again: %s; resume it once more",
+                      listener->all->worker_index, listener->stats->label, strerror(errno));
+}
+
+void listeners_follow_pauses(struct listeners *listeners)
+{
+    for (struct client_listener *one = listeners->first; one != NULL; one = one->next) {
+        const bool is_paused = atomic_load(&one->stats->is_paused);
+
+        if (is_paused && one->may_be_shut && !one->is_shut)
+            shut(one);
+        else if (!is_paused && one->is_shut)
+            listen_again(one);
+    }
+    listeners_update(listeners);
 }
 
 /* --- Adding ---------------------------------------------------------------------------------- */
@@ -175,6 +212,8 @@ int listeners_add(struct listeners *listeners, struct endpoint *endpoint)
         .number = endpoint->number,
         .stats = endpoint->stats,
         .is_paused = true,
+        .may_be_shut = endpoint->address.scheme == ADDRESS_TCP && !endpoint->is_passed,
+        .backlog = (int)endpoint->next_options.backlog,
     };
     if (make_parts(listener, endpoint, *fd) < 0) {
         free(listener);
@@ -213,7 +252,7 @@ static void drop(struct listeners *listeners, struct client_listener *listener)
 {
     struct client_listener **link = &listeners->first;
 
-    accept_waiting(listener);
+    accept_waiting(listener, MAX_WAITING);
     while (*link != listener)
         link = &(*link)->next;
     *link = listener->next;
@@ -240,7 +279,9 @@ static void change_socket(struct client_listener *listener, const struct endpoin
     const struct log_field fact = endpoint_fact(endpoint);
     const char *failed;
 
-    listener_set_backlog(listener->listener, (int)options->backlog);
+    listener->backlog = (int)options->backlog;
+    if (!listener->is_shut)
+        listener_set_backlog(listener->listener, listener->backlog);
     if (endpoint->address.scheme == ADDRESS_TCP &&
         socket_options_set_for_clients(listener_fd(listener->listener), options, &failed) < 0)
         log_write_fields(listener->all->log, LOG_LEVEL_WARNING, &fact, 1,
@@ -316,7 +357,7 @@ void listeners_close(struct listeners *listeners)
 void listeners_drain(struct listeners *listeners)
 {
     for (struct client_listener *one = listeners->first; one != NULL; one = one->next)
-        accept_waiting(one);
+        accept_waiting(one, MAX_WAITING);
     listeners_close(listeners);
 }
 

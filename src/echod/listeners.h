@@ -26,8 +26,11 @@ struct client_listener {
     struct listener *listener;
     unsigned long number; /* of its endpoint */
     struct listener_stats *stats;
-    struct client_group *group;  /* of clients that come from now on */
-    bool is_paused;              /* at a limit, or since it has not begun */
+    struct client_group *group; /* of clients that come from now on */
+    bool is_paused;             /* at a limit, by an operator, or since it has not begun */
+    bool may_be_shut;           /* a TCP socket of our own */
+    bool is_shut;               /* the system refuses clients, since an operator paused it */
+    int backlog;
     struct log_limiter refusals; /* lines about them */
     struct log_limiter failures; /* lines about changes that failed */
 };
@@ -78,7 +81,14 @@ int listeners_change(struct listeners *listeners, struct endpoint_list *endpoint
 /* Pause wherever a limit is reached, and accept again where none is any more. */
 void listeners_update(struct listeners *listeners);
 
-/* Do that, and accept again where a shortage made a listener back off: a client has left. */
+/*
+ * Do that, and follow what operators have paused and resumed: who waits there is served first, and
+ * then the system refuses clients, or where that cannot be, lets them wait.
+ */
+void listeners_follow_pauses(struct listeners *listeners);
+
+/* Do listeners_update, and accept again where a shortage made a listener back off: a client has
+ * left. */
 void listeners_note_room(struct listeners *listeners);
 
 /* Accept whoever waits, even above the limits, and then close all. */

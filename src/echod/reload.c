@@ -10,7 +10,9 @@
 #include "echod/timers.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -19,14 +21,58 @@ enum {
     LOOKUP_TIMEOUT_MINUTES = 5,
 };
 
-static void log_error(const struct error *error, void *argument)
+/* Log why a reload fails; who waits is told the first reason. */
+static void on_error(const struct error *error, void *argument)
 {
-    log_write(argument, LOG_LEVEL_ERROR, "%s", error->text);
+    struct reload *reload = argument;
+
+    log_write(reload->log, LOG_LEVEL_ERROR, "%s", error->text);
+    if (reload->error.text[0] == '\0')
+        reload->error = *error;
 }
 
-static void log_warning(const struct error *error, void *argument)
+static void on_warning(const struct error *error, void *argument)
 {
-    log_write(argument, LOG_LEVEL_WARNING, "%s", error->text);
+    const struct reload *reload = argument;
+
+    log_write(reload->log, LOG_LEVEL_WARNING, "%s", error->text);
+}
+
+/* Tell those that wait; they may ask again in there. */
+static void tell(struct reload_waiter **waiters, const struct error *error)
+{
+    struct reload_waiter *waiter = *waiters;
+
+    *waiters = NULL;
+    while (waiter != NULL) {
+        struct reload_waiter *next = waiter->next;
+
+        waiter->on_end(waiter, error);
+        waiter = next;
+    }
+}
+
+static void tell_of_end(struct reload_waiter **waiters)
+{
+    struct error error = {""};
+
+    error_set(&error, "echod is about to end, and reloads no more");
+    tell(waiters, &error);
+}
+
+/* Do that with a sentence of our own. */
+static void __attribute__((format(printf, 2, 3)))
+fail(struct reload *reload, const char *format, ...)
+{
+    char sentence[ERROR_TEXT_SIZE];
+    struct error error = {""};
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)vsnprintf(sentence, sizeof sentence, format, arguments);
+    va_end(arguments);
+    error_set(&error, "%s", sentence);
+    on_error(&error, reload);
 }
 
 static struct capacity capacity_of(const struct reload *reload)
@@ -62,9 +108,14 @@ static void refuse(struct reload *reload)
 static void give_up(struct reload *reload)
 {
     drop(reload);
-    if (reload->is_over)
+    if (reload->is_over) {
+        tell_of_end(&reload->told);
         return;
+    }
     refuse(reload);
+    if (reload->error.text[0] == '\0')
+        error_set(&reload->error, "the log says what is wrong");
+    tell(&reload->told, &reload->error);
     if (reload->is_wanted)
         reload_request(reload);
 }
@@ -80,14 +131,16 @@ static int open_sockets(struct reload *reload)
     struct capacity capacity;
 
     reload->first_new_number = reload->sockets->endpoints.next_number;
-    if (sockets_change(reload->sockets, &reload->next.listen, reload->lookup, reload->log,
-                       log_error, reload->log) < 0)
+    if (sockets_change(reload->sockets, &reload->next.listen, reload->lookup, reload->log, on_error,
+                       reload) < 0)
         return -1;
     capacity = capacity_of(reload);
     if (capacity_check_files(&capacity, reload->log) == 0) {
         if (listener_stats_find(reload->stats, &reload->sockets->endpoints) == 0)
             return 0;
-        log_write(reload->log, LOG_LEVEL_ERROR, "listeners cannot be counted: %s", strerror(errno));
+        fail(reload, "listeners cannot be counted: %s", strerror(errno));
+    } else {
+        error_set(&reload->error, "there are too few descriptors; the log says how many it takes");
     }
     sockets_undo_change(reload->sockets, reload->first_new_number);
     return -1;
@@ -180,10 +233,10 @@ static void on_lookup_deadline(evutil_socket_t fd, short what, void *argument)
     if (lookup_is_over(reload->lookup))
         return; /* on_looked_up is about to be called */
     if (!reload->is_over)
-        log_write(reload->log, LOG_LEVEL_ERROR,
-                  "hosts cannot be looked up within %d minutes: see to the name servers, or write "
-                  "addresses; if that does not help, restart echod",
-                  LOOKUP_TIMEOUT_MINUTES);
+        fail(reload,
+             "hosts cannot be looked up within %d minutes: see to the name servers, or write "
+             "addresses; if that does not help, restart echod",
+             LOOKUP_TIMEOUT_MINUTES);
     give_up(reload);
 }
 
@@ -196,7 +249,7 @@ static int look_up(struct reload *reload)
         reload->lookup = lookup_start(&reload->next.listen, post_looked_up, reload);
     if (reload->lookup != NULL)
         return 0;
-    log_write(reload->log, LOG_LEVEL_ERROR, "hosts cannot be looked up: %s", strerror(errno));
+    fail(reload, "hosts cannot be looked up: %s", strerror(errno));
     return -1;
 }
 
@@ -205,10 +258,11 @@ static int read_options(struct reload *reload)
 {
     struct options *next = &reload->next;
 
-    if (options_read_again(next, reload->options, log_error, log_warning, reload->log) < 0)
+    if (options_read_again(next, reload->options, on_error, on_warning, reload) < 0)
         return -1;
     if (next->config_path == NULL) {
-        log_write(reload->log, LOG_LEVEL_WARNING, "there is no configuration file to read again");
+        error_set(&reload->error, "there is no configuration file to read again");
+        log_write(reload->log, LOG_LEVEL_WARNING, "%s", reload->error.text);
         return -1;
     }
     return look_up(reload);
@@ -219,6 +273,9 @@ static void start(struct reload *reload)
 {
     supervise_tell_reloading(reload->supervise);
     reload->is_wanted = false;
+    reload->error.text[0] = '\0';
+    reload->told = reload->waiting;
+    reload->waiting = NULL;
     if (read_options(reload) == 0)
         reload->state = RELOAD_LOOKUP;
     else
@@ -283,6 +340,7 @@ static void finish(struct reload *reload)
         supervise_tell_ready(reload->supervise);
     log_write(reload->log, LOG_LEVEL_INFO, "HUP: the configuration of %s is in effect",
               reload->options->config_path);
+    tell(&reload->told, NULL);
 }
 
 int reload_init(struct reload *reload)
@@ -303,6 +361,15 @@ void reload_request(struct reload *reload)
         start(reload);
 }
 
+void reload_request_for(struct reload *reload, struct reload_waiter *waiter)
+{
+    waiter->next = reload->waiting;
+    reload->waiting = waiter;
+    reload_request(reload);
+    if (reload->is_over)
+        tell_of_end(&reload->waiting);
+}
+
 void reload_on_worker_changed(struct reload *reload)
 {
     if (++reload->changed_count < reload->worker_count)
@@ -315,6 +382,9 @@ void reload_on_worker_changed(struct reload *reload)
 void reload_stop(struct reload *reload)
 {
     reload->is_over = true;
+    tell_of_end(&reload->waiting);
+    if (reload->state == RELOAD_LOOKUP) /* it is given up */
+        tell_of_end(&reload->told);
 }
 
 void reload_fini(struct reload *reload)

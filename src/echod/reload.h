@@ -7,6 +7,7 @@
 #ifndef ECHOD_RELOAD_H
 #define ECHOD_RELOAD_H
 
+#include "base/error.h"
 #include "base/log.h"
 #include "echod/listener_stats.h"
 #include "echod/lookup.h"
@@ -26,6 +27,14 @@ enum reload_state {
     RELOAD_NONE,
     RELOAD_LOOKUP, /* the hosts of the next options are looked up */
     RELOAD_CHANGE, /* the workers change to them */
+};
+
+/* Who asked for a reload, and wants to know how it went. Set the first two members. */
+struct reload_waiter {
+    /* NULL: other options are in effect; or why not, in a sentence. Not waited any more. */
+    void (*on_end)(struct reload_waiter *waiter, const struct error *error);
+    void *owner;
+    struct reload_waiter *next;
 };
 
 /* How reloads went, for any thread to read. */
@@ -59,6 +68,9 @@ struct reload {
     unsigned long first_new_number; /* of the endpoints that came */
     size_t changed_count;           /* of workers */
     struct reload_outcomes outcomes;
+    struct reload_waiter *waiting; /* for the reload that has not begun */
+    struct reload_waiter *told;    /* of the end of the one that has */
+    struct error error;            /* the first that was reported of it, or empty */
 };
 
 /* Prepare the members that the caller leaves. Return 0, or -1 with errno ENOMEM. */
@@ -66,6 +78,12 @@ int reload_init(struct reload *reload) __attribute__((warn_unused_result));
 
 /* Reload, at once or after the reload that is under way; not after reload_stop. */
 void reload_request(struct reload *reload);
+
+/*
+ * The same, and tell a waiter, from the loop, how the reload went that began after this. One that
+ * is under way when echod ends may never be told.
+ */
+void reload_request_for(struct reload *reload, struct reload_waiter *waiter);
 
 /* A worker told WORKER_CHANGED. */
 void reload_on_worker_changed(struct reload *reload);

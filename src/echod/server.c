@@ -7,6 +7,7 @@
 #include "echod/admin.h"
 #include "echod/admin_view.h"
 #include "echod/capacity.h"
+#include "echod/control.h"
 #include "echod/libevent_log.h"
 #include "echod/listener_stats.h"
 #include "echod/mailbox.h"
@@ -50,6 +51,7 @@ struct server {
     struct self self;
     struct reload reload;
     struct tls_watch tls_watch;
+    struct control control;
     struct admin_view view;
     struct admin *admin; /* NULL: nobody is answered */
     size_t finished_count;
@@ -379,10 +381,25 @@ static int start_workers(struct server *server)
 
 /* --- Operators ------------------------------------------------------------------------------- */
 
+static void on_drain_asked(void *owner)
+{
+    struct server *server = owner;
+
+    server->is_stop_requested = true;
+    drain(server);
+}
+
 /* Let operators be answered, if that was asked for. Return 0, or -1 after a line in the log. */
 static int start_admin(struct server *server)
 {
+    server->control = (struct control){
+        .mailbox = server->mailbox,
+        .reload = &server->reload,
+        .drain = on_drain_asked,
+        .owner = server,
+    };
     server->view = (struct admin_view){
+        .control = &server->control,
         .log = server->log,
         .stats = &server->stats,
         .limit = &server->limit,

@@ -210,6 +210,13 @@ static int change_endpoints(struct worker *worker)
     return datagrams_change(worker->datagrams, endpoints);
 }
 
+/* Pause and resume what operators have. */
+static void follow_pauses(struct worker *worker)
+{
+    listeners_follow_pauses(&worker->listeners);
+    datagrams_follow_pauses(worker->datagrams);
+}
+
 /*
  * What the owner has opened is bound and cannot fail any more. So a worker that is short of memory
  * tries until it has it, and the reload waits for it.
@@ -221,7 +228,7 @@ static void change(void *argument)
 
     client_group_list_sweep(&worker->clients.groups); /* no callback of theirs is under way */
     clients_recount(&worker->clients);
-    listeners_update(&worker->listeners);
+    follow_pauses(worker);
     worker->is_changing = status == 0;
     if (status < 0)
         timers_set_or_run(worker->change_retry, CHANGE_RETRY_MS);
@@ -310,6 +317,8 @@ static void on_asked(void *argument)
     struct inquiry *inquiry = argument;
     struct worker *worker = inquiry->worker;
 
+    if (inquiry->kind == INQUIRY_LISTENERS)
+        follow_pauses(worker);
     inquiries_add(&worker->inquiries, inquiry);
 }
 

@@ -63,9 +63,16 @@ class Operator:
             self._connection = http.client.HTTPConnection(
                 host, int(port), timeout=harness.PATIENCE_SECONDS)
 
-    def ask(self, method, path, body=None, headers=None):
+    def begin(self, method, path, body=None, headers=None):
+        """Ask, and leave the answer to `end`."""
         self._connection.request(method, path, body, headers or {})
+
+    def end(self):
         return Answer(self._connection.getresponse())
+
+    def ask(self, method, path, body=None, headers=None):
+        self.begin(method, path, body, headers)
+        return self.end()
 
     def get(self, path):
         return self.ask("GET", path)

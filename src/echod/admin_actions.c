@@ -1,0 +1,233 @@
+#include <config.h>
+
+#include "echod/admin_actions.h"
+
+#include "base/log.h"
+#include "base/text_buffer.h"
+#include "echod/admin_answer.h"
+#include "echod/admin_audit.h"
+#include "echod/admin_status.h"
+#include "echod/control.h"
+#include "echod/inspection.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* An answer that waits. */
+struct action {
+    struct http_request *request;
+    const struct admin_context *context;
+    struct inspection *inspection;
+    struct listener_stats *stats; /* of the listener that it is about */
+};
+
+/* Make one. Return NULL after an answer. */
+static struct action *new_action(struct http_request *request, const struct admin_context *context)
+{
+    struct action *action = calloc(1, sizeof *action);
+
+    if (action == NULL) {
+        admin_answer_error(request, 503, "Memory is short.");
+        return NULL;
+    }
+    action->request = request;
+    action->context = context;
+    return action;
+}
+
+/* It was answered. */
+static void free_action(struct action *action)
+{
+    admin_context_note_answer(action->context);
+    inspection_drop(action->inspection);
+    free(action);
+}
+
+static void fail_for_memory(struct action *action)
+{
+    admin_answer_error(action->request, 503, "Memory is short.");
+    free_action(action);
+}
+
+static void answer_text(struct http_request *request, unsigned status, const char *json)
+{
+    struct text_buffer body = {.bytes = NULL};
+
+    text_buffer_append_text(&body, json);
+    admin_answer_json(request, status, &body);
+}
+
+/* --- The process ----------------------------------------------------------------------------- */
+
+static void on_draining(const struct error *error, void *owner)
+{
+    struct action *action = owner;
+
+    (void)error; /* it ends, which is what was asked for */
+    answer_text(action->request, 202, "{\"state\":\"draining\"}\n");
+    free_action(action);
+}
+
+static void on_reloaded(const struct error *error, void *owner)
+{
+    struct action *action = owner;
+
+    if (error == NULL)
+        answer_text(action->request, 200, "{\"reloaded\":true}\n");
+    else
+        admin_answer_error(action->request, 409, "%s", error->text);
+    free_action(action);
+}
+
+static void ask_process(struct http_request *request, const struct admin_context *context,
+                        enum control_kind kind, control_callback *on_end)
+{
+    struct action *action = new_action(request, context);
+
+    if (action != NULL && control_ask(context->control, kind, on_end, action) < 0)
+        fail_for_memory(action);
+}
+
+void admin_actions_drain(struct http_request *request, const struct admin_context *context,
+                         const char *rest)
+{
+    (void)rest;
+    admin_audit(request, context, "drain");
+    ask_process(request, context, CONTROL_DRAIN, on_draining);
+}
+
+void admin_actions_reload(struct http_request *request, const struct admin_context *context,
+                          const char *rest)
+{
+    (void)rest;
+    admin_audit(request, context, "reload");
+    ask_process(request, context, CONTROL_RELOAD, on_reloaded);
+}
+
+/* --- The log --------------------------------------------------------------------------------- */
+
+/* Read a level, behind which may be a line feed. Return 0, or -1. */
+static int parse_level(const char *text, enum log_level *level)
+{
+    static const char *const names[] = {"error", "warning", "info", "debug"};
+    const size_t length = strcspn(text, "\r\n");
+
+    if (text[length + strspn(text + length, "\r\n")] != '\0')
+        return -1;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strlen(names[i]) == length && strncmp(names[i], text, length) == 0) {
+            *level = (enum log_level)i;
+            return 0;
+        }
+    }
+    return -1;
+}
+
+void admin_actions_set_log_level(struct http_request *request, const struct admin_context *context,
+                                 const char *rest)
+{
+    size_t size;
+    const char *body = http_request_body(request, &size);
+    struct text_buffer answer = {.bytes = NULL};
+    enum log_level level;
+
+    (void)rest;
+    if (parse_level(body, &level) < 0) {
+        admin_answer_error(request, 400, "The body is error, warning, info or debug, not \"%s\".",
+                           body);
+        return;
+    }
+    admin_audit(request, context, "set the log level to %.*s", (int)strcspn(body, "\r\n"), body);
+    log_set_level(context->view->log, level);
+    text_buffer_printf(&answer, "{\"log_level\":\"%.*s\"}\n", (int)strcspn(body, "\r\n"), body);
+    admin_answer_json(request, 200, &answer);
+}
+
+/* --- Listeners ------------------------------------------------------------------------------- */
+
+static void on_result(const struct inquiry_result *result, void *owner)
+{
+    (void)result;
+    (void)owner;
+}
+
+static void on_followed(enum inspection_outcome outcome, uint64_t next, size_t worker, void *owner)
+{
+    struct action *action = owner;
+    struct text_buffer body = {.bytes = NULL};
+
+    (void)next;
+    switch (outcome) {
+    case INSPECTION_DONE:
+        admin_status_append_listener(&body, action->stats, action->context->view);
+        text_buffer_append_text(&body, "\n");
+        admin_answer_json(action->request, 200, &body);
+        break;
+    case INSPECTION_OVERDUE:
+        admin_answer_error(action->request, 503, "Worker %zu does not answer.", worker);
+        break;
+    case INSPECTION_ENDED:
+        admin_answer_error(action->request, 503, "echod ends.");
+        break;
+    }
+    free_action(action);
+}
+
+/* Tell whether clients come by a listener now. */
+static bool is_open(const struct listener_stats *stats)
+{
+    const struct listener_place *place = stats->place;
+
+    return place != NULL && place->is_open;
+}
+
+/* Pause or resume all listeners of a name: over TCP and UDP there may be one each. Return one. */
+static struct listener_stats *set_paused(const struct admin_context *context, const char *name,
+                                         bool is_paused)
+{
+    struct listener_stats *found = NULL;
+
+    for (struct listener_stats *stats = context->view->stats->first; stats != NULL;
+         stats = stats->next) {
+        if (strcmp(stats->label, name) != 0 || !is_open(stats))
+            continue;
+        atomic_store(&stats->is_paused, is_paused);
+        if (found == NULL)
+            found = stats;
+    }
+    return found;
+}
+
+static void pause_or_resume(struct http_request *request, const struct admin_context *context,
+                            const char *name, bool is_paused)
+{
+    static const struct inspection_events events = {on_result, on_followed};
+    struct listener_stats *stats = set_paused(context, name, is_paused);
+    struct action *action;
+
+    if (stats == NULL) {
+        admin_answer_error(request, 404, "There is no listener \"%s\".", name);
+        return;
+    }
+    admin_audit(request, context, "%s listener %s", is_paused ? "pause" : "resume", name);
+    action = new_action(request, context);
+    if (action == NULL)
+        return;
+    action->stats = stats;
+    action->inspection = inspection_of_listeners(context->inspector, &events, action);
+    if (action->inspection == NULL)
+        fail_for_memory(action);
+}
+
+void admin_actions_pause(struct http_request *request, const struct admin_context *context,
+                         const char *rest)
+{
+    pause_or_resume(request, context, rest, true);
+}
+
+void admin_actions_resume(struct http_request *request, const struct admin_context *context,
+                          const char *rest)
+{
+    pause_or_resume(request, context, rest, false);
+}
