@@ -335,6 +335,67 @@ static const struct refusal *find_refusal(struct http_request *request, const ch
     return is_too_long(request) ? &body_too_large : NULL;
 }
 
+/* --- Answers --------------------------------------------------------------------------------- */
+
+/* Add all headers to a response. Return whether there was memory for them. */
+static bool add_headers(const struct http_request *request, struct MHD_Response *response,
+                        const char *content_type)
+{
+    const struct http_header common[] = {
+        {MHD_HTTP_HEADER_CONTENT_TYPE, content_type},
+        {MHD_HTTP_HEADER_CACHE_CONTROL, "no-store"},
+        {"X-Content-Type-Options", "nosniff"},
+    };
+
+    for (size_t i = 0; i < sizeof common / sizeof common[0]; i++) {
+        if (MHD_add_response_header(response, common[i].name, common[i].value) == MHD_NO)
+            return false;
+    }
+    for (size_t i = 0; i < request->header_count; i++) {
+        if (MHD_add_response_header(response, request->headers[i].name,
+                                    request->headers[i].value) == MHD_NO)
+            return false;
+    }
+    return true;
+}
+
+/* Make a response, which owns the body. Return NULL if memory lacks. */
+static struct MHD_Response *new_response(const struct http_request *request,
+                                         const char *content_type, char *body, size_t size)
+{
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(size, body, MHD_RESPMEM_MUST_FREE);
+
+    if (response == NULL) {
+        free(body);
+        return NULL;
+    }
+    if (add_headers(request, response, content_type))
+        return response;
+    MHD_destroy_response(response);
+    return NULL;
+}
+
+/* Keep an answer until libmicrohttpd asks for it. */
+static void set_answer(struct http_request *request, unsigned status, const char *content_type,
+                       char *body, size_t size)
+{
+    request->is_answered = true;
+    request->status = status;
+    request->response =
+        body == NULL && size > 0 ? NULL : new_response(request, content_type, body, size);
+}
+
+/* Copy a text as a body: NULL and a size that is not 0 if memory lacks. */
+static char *copy_text(const char *text, size_t *size)
+{
+    struct text_buffer buffer = {.bytes = NULL};
+
+    *size = 1;
+    text_buffer_append_text(&buffer, text);
+    return text_buffer_take(&buffer, size);
+}
+
 /* Queue the answer, if there is one: libmicrohttpd sends it. */
 static enum MHD_Result queue_answer(struct http_request *request)
 {
@@ -345,9 +406,12 @@ static enum MHD_Result queue_answer(struct http_request *request)
 
 static enum MHD_Result refuse(struct http_request *request, const struct refusal *refusal)
 {
+    size_t size;
+    char *body = copy_text(refusal->text, &size);
+
     request->client->state = CLIENT_ANSWERED;
     http_request_add_header(request, MHD_HTTP_HEADER_CONNECTION, "close");
-    http_answer_text(request, refusal->status, "application/json", refusal->text);
+    set_answer(request, refusal->status, "application/json", body, size);
     return queue_answer(request);
 }
 
@@ -526,7 +590,7 @@ static struct MHD_Daemon *start_daemon(struct http_server *server)
 
 static bool is_unix(int fd)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
     socklen_t length = sizeof address;
 
     return getsockname(fd, (struct sockaddr *)&address, &length) == 0 &&
@@ -731,45 +795,6 @@ void http_request_add_header(struct http_request *request, const char *name, con
         request->headers[request->header_count++] = (struct http_header){name, value};
 }
 
-/* Add all headers to a response. Return whether there was memory for them. */
-static bool add_headers(const struct http_request *request, struct MHD_Response *response,
-                        const char *content_type)
-{
-    const struct http_header common[] = {
-        {MHD_HTTP_HEADER_CONTENT_TYPE, content_type},
-        {MHD_HTTP_HEADER_CACHE_CONTROL, "no-store"},
-        {"X-Content-Type-Options", "nosniff"},
-    };
-
-    for (size_t i = 0; i < sizeof common / sizeof common[0]; i++) {
-        if (MHD_add_response_header(response, common[i].name, common[i].value) == MHD_NO)
-            return false;
-    }
-    for (size_t i = 0; i < request->header_count; i++) {
-        if (MHD_add_response_header(response, request->headers[i].name,
-                                    request->headers[i].value) == MHD_NO)
-            return false;
-    }
-    return true;
-}
-
-/* Make a response, which owns the body. Return NULL if memory lacks. */
-static struct MHD_Response *new_response(const struct http_request *request,
-                                         const char *content_type, char *body, size_t size)
-{
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(size, body, MHD_RESPMEM_MUST_FREE);
-
-    if (response == NULL) {
-        free(body);
-        return NULL;
-    }
-    if (add_headers(request, response, content_type))
-        return response;
-    MHD_destroy_response(response);
-    return NULL;
-}
-
 void http_answer(struct http_request *request, unsigned status, const char *content_type,
                  char *body, size_t size)
 {
@@ -779,20 +804,15 @@ void http_answer(struct http_request *request, unsigned status, const char *cont
         free_request(request);
         return;
     }
-    request->status = status;
-    request->response =
-        body == NULL && size > 0 ? NULL : new_response(request, content_type, body, size);
+    set_answer(request, status, content_type, body, size);
     resume(request);
 }
 
 void http_answer_text(struct http_request *request, unsigned status, const char *content_type,
                       const char *text)
 {
-    struct text_buffer buffer = {.bytes = NULL};
-    size_t size = 1;
-    char *body;
+    size_t size;
+    char *body = copy_text(text, &size);
 
-    text_buffer_append_text(&buffer, text);
-    body = text_buffer_take(&buffer, &size);
     http_answer(request, status, content_type, body, size);
 }
