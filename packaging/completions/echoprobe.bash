@@ -9,7 +9,7 @@ _echoprobe() {
         --ca --cert --key --insecure --sni --alpn --resume --cert-days --quiet --timestamps
         --connections --duration --window --rate --stream --churn --threads
         --half-close --hold --find-idle-timeout --mtu
-        --json --csv --json-lines --histogram --plugin --warning --critical
+        --json --csv --json-lines --histogram --metrics --plugin --warning --critical
         --help --version
     '
 
@@ -32,7 +32,7 @@ _echoprobe() {
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
         return
         ;;
-    --sni | --alpn | --cert-days) return ;;
+    --sni | --alpn | --cert-days | --metrics) return ;;
     --proxy-source) words=local ;;
     -I | --bind) words=$(cd /sys/class/net 2>/dev/null && echo *) ;;
     -Q | --tos) words='cs0 cs1 cs2 cs3 cs4 cs5 cs6 cs7 af11 af12 af13 af21 af22 af23 af31 af32 af33

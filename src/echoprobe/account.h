@@ -2,7 +2,7 @@
  * account: what a run knows of one target: what was counted, what the user was told, what was
  * recorded. Loads report to it, from any thread.
  * Sends nothing and decides no end but that of a run whose output nobody reads.
- * Called by probe.
+ * Called by probe, outcome, target_metrics and metrics_server.
  */
 #ifndef ECHOPROBE_ACCOUNT_H
 #define ECHOPROBE_ACCOUNT_H
@@ -74,6 +74,9 @@ void account_note_lookup_failure(struct account *account);
 
 /* Tell whether somebody answers. */
 bool account_is_up(struct account *account);
+
+/* Copy what is counted and how it is now, from any thread. */
+void account_read(struct account *account, struct tally *tally, struct account_state *state);
 
 /* Say on standard error how it goes; renew the live line; record the interval that ends now. */
 void account_tell_interim(struct account *account, uint64_t elapsed_ns);

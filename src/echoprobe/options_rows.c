@@ -2,6 +2,7 @@
 
 #include "echoprobe/options_rows.h"
 
+#include "base/address.h"
 #include "base/units.h"
 #include "echoprobe/options.h"
 
@@ -40,6 +41,19 @@ static int parse_rate(const char *text, void *member, struct error *error)
     if (units_parse_rate(text, rate) == 0 && *rate <= RATE_MAX && (*rate == 0 || *rate >= RATE_MIN))
         return 0;
     error_set(error, "a rate from 1/h to 100M/s; write for example 1000/s, 0.5/s, 300/m or 5k/s");
+    return -1;
+}
+
+static int parse_metrics(const char *text, void *member, struct error *error)
+{
+    struct metrics_plan *plan = member;
+
+    if (address_parse(text, &plan->address, error) == 0 && plan->address.scheme == ADDRESS_TCP &&
+        !plan->address.is_tls) {
+        plan->is_set = true;
+        return 0;
+    }
+    error_set(error, "an address to listen on by TCP; write for example 127.0.0.1:9266");
     return -1;
 }
 
@@ -301,6 +315,16 @@ static const struct setting rows[] = {
         .is_command = true,
         .help = "write the round trips as HdrHistogram does (.hgrm), for its plotter; -: as with "
                 "--csv",
+    },
+    {
+        .name = "metrics",
+        .type = SETTING_PARSED,
+        .offset = offsetof(struct options, metrics),
+        .argument = "ADDRESS",
+        .parse = parse_metrics,
+        .is_command = true,
+        .help = "serve what is counted to Prometheus at http://ADDRESS/metrics, such as "
+                "127.0.0.1:9266; then a target that is down ends no run",
     },
     {
         .name = "connections",

@@ -6,6 +6,7 @@
 #include "base/process.h"
 #include "echoprobe/account.h"
 #include "echoprobe/loads.h"
+#include "echoprobe/metrics_server.h"
 #include "echoprobe/outcome.h"
 #include "echoprobe/recorder.h"
 #include "echoprobe/report.h"
@@ -57,11 +58,12 @@ struct probe {
 
     const struct account_target *targets;
     size_t count;
-    struct account *accounts;  /* one for each target */
-    struct load_plan *plans;   /* one for each target, of each thread */
-    struct target_slot *slots; /* the same */
-    struct resolver *resolver; /* NULL: there is no name to look up */
-    size_t *looked_up;         /* the targets whose names it looks up */
+    struct account *accounts;       /* one for each target */
+    struct load_plan *plans;        /* one for each target, of each thread */
+    struct target_slot *slots;      /* the same */
+    struct metrics_server *metrics; /* NULL: nobody asks */
+    struct resolver *resolver;      /* NULL: there is no name to look up */
+    size_t *looked_up;              /* the targets whose names it looks up */
 };
 
 static void *run_thread(void *argument)
@@ -200,7 +202,6 @@ static void clean_up_probe(struct probe *probe)
         (void)close(probe->pipe[1]);
     }
     free(probe->threads);
-    resolver_free(probe->resolver);
     free(probe->looked_up);
     for (size_t i = 0; probe->slots != NULL && i < probe->count * probe->options->threads; i++)
         target_slot_fini(&probe->slots[i]);
@@ -401,7 +402,8 @@ static int run_probe(struct probe *probe)
         return errno;
     probe->begin_ns = clock_now_ns();
     probe->step = "start a thread";
-    if (start_threads(probe) < 0) {
+    if ((probe->metrics != NULL && metrics_server_start(probe->metrics) < 0) ||
+        start_threads(probe) < 0) {
         failure = errno;
         atomic_store(&probe->order, LOAD_BREAK);
     }
@@ -423,7 +425,8 @@ static int run_probe(struct probe *probe)
 static uint64_t files_of_run(const struct options *options, size_t targets)
 {
     return 3 + 2 + 4 * (1 + options->threads) + options->connections * targets +
-           (recorder_is_wanted(options) ? RECORDER_FILES : 0);
+           (recorder_is_wanted(options) ? RECORDER_FILES : 0) +
+           (options->metrics.is_set ? METRICS_SERVER_FILES : 0);
 }
 
 static int refuse_files(const struct options *options, size_t targets)
@@ -476,6 +479,24 @@ static int report_outcome(struct probe *probe, uint64_t elapsed_ns, int failure)
     return outcome_refuse(&outcome, sentence, elapsed_ns);
 }
 
+static int open_metrics(struct probe *probe, struct error *error)
+{
+    const struct metrics_plan *plan = &probe->options->metrics;
+
+    if (!plan->is_set)
+        return 0;
+    probe->metrics = metrics_server_open(&plan->address, probe->accounts, probe->count, error);
+    return probe->metrics == NULL ? -1 : 0;
+}
+
+/* Return 0; or an exit status, and a sentence in `error`. */
+static int open_outputs(struct probe *probe, struct error *error)
+{
+    if (open_metrics(probe, error) < 0)
+        return errno == EINVAL ? EXIT_STATUS_USAGE : EXIT_STATUS_SYSTEM;
+    return recorder_open(&probe->recorder, probe->options, error) < 0 ? EXIT_STATUS_SYSTEM : 0;
+}
+
 int probe_run(const struct options *options, const struct account_target *targets, size_t count)
 {
     static struct probe probe; /* large, and one to a process */
@@ -491,12 +512,16 @@ int probe_run(const struct options *options, const struct account_target *target
     probe.pipe[0] = probe.pipe[1] = -1;
     if (open_accounts(&probe) < 0)
         return report_failure(options, EXIT_STATUS_SYSTEM, strerror(errno));
-    if (recorder_open(&probe.recorder, options, &error) < 0) {
+    status = open_outputs(&probe, &error);
+    if (status != 0) {
+        metrics_server_free(probe.metrics);
         close_accounts(&probe);
-        return report_failure(options, EXIT_STATUS_SYSTEM, error.text);
+        return report_failure(options, status, error.text);
     }
     failure = run_probe(&probe);
     elapsed_ns = clock_now_ns() - probe.begin_ns;
+    metrics_server_free(probe.metrics); /* before the accounts are changed without their locks */
+    resolver_free(probe.resolver);
     status = report_outcome(&probe, elapsed_ns, failure);
     clean_up_probe(&probe);
     close_accounts(&probe);
