@@ -18,29 +18,35 @@ struct control_request {
 
 /* --- In the asker's thread ------------------------------------------------------------------- */
 
-/* Tell the end of a request, and free it. */
+/* Tell the end of a request that was taken out of the list, and free it. */
 static void end(struct control_request *request)
 {
-    struct control_request **link = &request->asker->first;
-
-    while (*link != request)
-        link = &(*link)->next;
-    *link = request->next;
     request->on_end(request->has_failed ? &request->error : NULL, request->owner);
     free(request);
 }
 
 static void on_answered(void *argument)
 {
-    end(argument);
+    struct control_request *request = argument, **link = &request->asker->first;
+
+    while (*link != request)
+        link = &(*link)->next;
+    *link = request->next;
+    end(request);
 }
 
 void control_asker_fini(struct control_asker *asker)
 {
-    while (asker->first != NULL) {
-        asker->first->has_failed = true;
-        error_set(&asker->first->error, "echod ends");
-        end(asker->first);
+    struct control_request *request = asker->first;
+
+    asker->first = NULL;
+    while (request != NULL) {
+        struct control_request *next = request->next;
+
+        request->has_failed = true;
+        error_set(&request->error, "echod ends");
+        end(request);
+        request = next;
     }
 }
 

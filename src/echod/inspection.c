@@ -295,8 +295,8 @@ struct inspection *inspection_of_one(struct inspector *inspector, enum inquiry_k
                                      uint64_t id, const struct inspection_events *events,
                                      void *owner)
 {
+    const size_t worker = (size_t)((id - 1) % inspector->worker_count);
     struct inspection *inspection = new_inspection(inspector, 1, events, owner);
-    struct inquiry *inquiry;
 
     if (inspection == NULL)
         return NULL;
@@ -304,9 +304,8 @@ struct inspection *inspection_of_one(struct inspector *inspector, enum inquiry_k
     for (size_t i = 0; i < inspector->worker_count; i++)
         inspection->questions[i].inquiry.count = 1;
     lowest_keep(&inspection->page, id);
-    inquiry = &inspection->questions[(id - 1) % inspector->worker_count].inquiry;
-    inquiry->ids = inspection->page.numbers;
-    ask(inspection, (size_t)((id - 1) % inspector->worker_count));
+    inspection->questions[worker].inquiry.ids = inspection->page.numbers;
+    ask(inspection, worker);
     return inspection;
 }
 
