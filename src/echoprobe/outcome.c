@@ -61,7 +61,7 @@ static int badness(int status)
 
 static int report_together(const struct outcome *outcome)
 {
-    struct plugin_result *results = calloc(outcome->count, sizeof *results);
+    struct plugin_result *results = calloc(outcome->count + 1, sizeof *results); /* never none */
     int status;
 
     if (results == NULL)
