@@ -5,7 +5,8 @@ _echod() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} words
     local options='
         --listen --backlog --workers --max-connections
-        --high-water --low-water --max-queued --udp-receive-buffer
+        --high-water --low-water --max-queued --rate-limit --rate-limit-total
+        --udp-receive-buffer
         --accept-rate --accept-rate-per-source --max-connections-per-source
         --source-prefix-v4 --source-prefix-v6 --allow --deny --refuse-with
         --handshake-timeout --write-timeout --idle-timeout --lifetime --linger-timeout
@@ -25,6 +26,7 @@ _echod() {
         proxy proxy-from handshake-timeout
         cert key client-ca client-auth tls-min alpn ciphers
         idle-timeout lifetime write-timeout high-water low-water max-connections backlog
+        rate-limit rate-limit-total
         accept-rate accept-rate-per-source max-connections-per-source
         source-prefix-v4 source-prefix-v6 allow deny refuse-with
         keepalive user-timeout nodelay fastopen v6only device mark freebind

@@ -6,7 +6,7 @@ function __echod_addresses
     if test -n "$before"
         printf "$before%s=\n" name log identify proxy proxy-from handshake-timeout \
             cert key client-ca client-auth tls-min alpn ciphers \
-            idle-timeout lifetime write-timeout high-water low-water \
+            idle-timeout lifetime write-timeout high-water low-water rate-limit rate-limit-total \
             accept-rate accept-rate-per-source max-connections-per-source \
             source-prefix-v4 source-prefix-v6 allow deny refuse-with \
             max-connections backlog keepalive user-timeout nodelay fastopen v6only device mark \
@@ -45,6 +45,8 @@ complete -c echod -l max-connections -x -a auto -d 'accept no more at this many'
 complete -c echod -l high-water -x -d 'pause reading at so much echo'
 complete -c echod -l low-water -x -a auto -d 'read on at so much echo'
 complete -c echod -l max-queued -x -d 'limit of what waits for all'
+complete -c echod -l rate-limit -x -d 'read no faster from a client'
+complete -c echod -l rate-limit-total -x -d 'and no faster from all'
 complete -c echod -l udp-receive-buffer -x -a auto -d 'what a udp:// socket may hold unread'
 complete -c echod -l accept-rate -x -d 'clients let in by each listener'
 complete -c echod -l accept-rate-per-source -x -d 'and from each source'

@@ -15,6 +15,7 @@
 enum {
     WRITE_SIZE = 256 << 10, /* of a long output; libevent's own bound is 16 KiB
                                (bufferevent-internal.h) */
+    INSIDE_SIZE = 64 << 10, /* of TLS, which reads as much ahead */
     LOOK_MS = 10,
 };
 
@@ -76,6 +77,24 @@ bool channel_has_input_waiting(const struct channel *channel)
     struct pollfd input = {.fd = bufferevent_getfd(channel->input), .events = POLLIN};
 
     return poll(&input, 1, 0) > 0;
+}
+
+/* How much is inside, TLS does not tell: as much as is read at once may be. */
+size_t channel_waiting_bytes(const struct channel *channel)
+{
+    int bytes = 0;
+
+    if (channel_has_input_inside(channel))
+        return INSIDE_SIZE;
+    (void)ioctl(bufferevent_getfd(channel->input), FIONREAD, &bytes);
+    return bytes > 0 ? (size_t)bytes : 0;
+}
+
+ssize_t channel_receive(const struct channel *channel, void *bytes, size_t size)
+{
+    if (channel->tls != NULL)
+        return tls_session_read(channel->tls, bytes, size);
+    return recv(bufferevent_getfd(channel->input), bytes, size, MSG_DONTWAIT);
 }
 
 bool channel_has_input_inside(const struct channel *channel)

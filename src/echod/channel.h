@@ -23,6 +23,7 @@ struct channel {
     struct event *socket_readable; /* of the shortcut; NULL: the bufferevent reads */
     struct event *socket_event;    /* the socket's own, of TLS: that one, if there is one */
     struct tls_session *tls;       /* NULL: it is plain */
+    bool is_fed; /* what that event reads goes to input, as if the bufferevent had read it */
 };
 
 /* What a channel reports from the loop; all get the argument that it was opened with. */
@@ -69,6 +70,15 @@ int channel_socket(const struct channel *channel);
 
 /* Tell whether the kernel has something that can be read. */
 bool channel_has_input_waiting(const struct channel *channel);
+
+/*
+ * Return how much there is to be read, or 0 if only the end is; at least, and of TLS with what its
+ * records have besides.
+ */
+size_t channel_waiting_bytes(const struct channel *channel);
+
+/* Receive as tls_session_read does, or as recv. */
+ssize_t channel_receive(const struct channel *channel, void *bytes, size_t size);
 
 /* Tell whether TLS has something that was received and not read, be it part of a record. */
 bool channel_has_input_inside(const struct channel *channel);

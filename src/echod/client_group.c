@@ -16,6 +16,7 @@ void client_group_list_set(struct client_group_list *list, const struct options 
 {
     list->max_queued_bytes = max_queued_bytes;
     list->linger_timeout_ms = options->linger_timeout_ms;
+    list->rate_limit_total = options->rate_limit_total;
     list->has_shortcuts = !options->no_shortcuts;
 }
 
@@ -31,6 +32,7 @@ static struct connection_limits limits_of(const struct client_group_list *list,
         .write_timeout_ms = options->write_timeout_ms,
         .linger_timeout_ms = list->linger_timeout_ms,
         .handshake_timeout_ms = options->handshake_timeout_ms,
+        .rate_limit = options->rate_limit,
         .has_shortcuts = list->has_shortcuts,
     };
 }
@@ -52,6 +54,8 @@ struct client_group *client_group_new(struct client_group_list *list,
                 .pool = list->pool,
                 .limits = limits_of(list, options),
                 .logs = options->log,
+                .lines = {options->rate_limit_total > 0 ? &stats->rate : NULL,
+                          list->rate_limit_total > 0 ? &list->limit->rate : NULL},
                 .tls = tls_context_ref(tls),
                 .proxy_versions = options->proxy,
                 .proxy_from = options->proxy_from,

@@ -8,6 +8,7 @@
 #define ECHOD_CLIENT_GROUP_H
 
 #include "echod/connection_group.h"
+#include "echod/connection_limit.h"
 #include "echod/listener_options.h"
 #include "echod/listener_stats.h"
 #include "echod/options.h"
@@ -31,11 +32,13 @@ struct client_group_list {
     struct connection_pool *pool;
     unsigned worker_index;
     const struct self *self;         /* outlives the groups */
+    struct connection_limit *limit;  /* of all workers; it outlives the groups */
     connection_end_callback *on_end; /* its owner is the group */
     void *clients;                   /* whose they are */
 
     uint64_t max_queued_bytes;
     uint64_t linger_timeout_ms;
+    uint64_t rate_limit_total; /* 0: no limit */
     bool has_shortcuts;
 
     struct client_group *newest;

@@ -189,6 +189,7 @@ int clients_init(struct clients *clients, size_t max_passed)
         .pool = &clients->pool,
         .worker_index = clients->worker_index,
         .self = clients->self,
+        .limit = clients->limit,
         .on_end = on_connection_ended,
         .clients = clients,
     };

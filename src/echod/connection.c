@@ -10,8 +10,10 @@
 #include "echod/handshake.h"
 #include "echod/serve.h"
 #include "echod/serve_impaired.h"
+#include "echod/serve_limited.h"
 #include "echod/serve_tls.h"
 #include "echod/stream_impair.h"
+#include "echod/stream_limit.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -44,7 +46,7 @@ static void on_idle(struct timeout *timeout)
 {
     struct connection *connection = CONNECTION_OF(timeout, transfer.idle);
 
-    if (connection_has_input_waiting(connection))
+    if (connection_has_input_waiting(connection) || stream_limit_is_holding(connection->limit))
         timeout_touch(&connection->group->idle, timeout);
     else
         connection_leave(connection, CLOSE_IDLE);
@@ -205,6 +207,7 @@ void connection_free(struct connection *connection)
     timeout_cancel(&group->closing, &connection->closing);
     handshake_free(connection->handshake);
     stream_impair_free(connection->impair);
+    stream_limit_free(connection->limit);
     gate_let_out(&group->gate, connection->known);
     transfer_fini(&connection->transfer);
     channel_close(&connection->transfer.channel);
@@ -228,9 +231,19 @@ bool connection_is_complete(const struct connection *connection)
            connection->transfer.bytes_in == connection->transfer.bytes_out;
 }
 
-/* Choose how the connections of a group are served. */
+/* Choose how the connections of a group are served whose rate is limited. */
+static const struct connection_service *choose_limited(const struct connection_group *group)
+{
+    if (group->is_impaired)
+        return group->tls == NULL ? serve_impaired_limited() : serve_impaired_limited_tls();
+    return group->tls == NULL ? serve_limited() : serve_limited_tls();
+}
+
+/* The same for any group. */
 static const struct connection_service *choose_service(const struct connection_group *group)
 {
+    if (group->is_limited)
+        return choose_limited(group);
     if (group->is_impaired)
         return group->tls == NULL ? serve_impaired() : serve_impaired_tls();
     if (group->tls != NULL)
@@ -267,6 +280,15 @@ bool connection_describe_tls(const struct connection *connection, struct tls_fac
     return connection->handshake != NULL && handshake_tls(connection->handshake, facts) != NULL;
 }
 
+static bool is_limited(const struct connection_group *group)
+{
+    bool has_line = false;
+
+    for (size_t i = 0; i < CONNECTION_LINES; i++)
+        has_line |= group->lines[i] != NULL;
+    return has_line || group->limits.rate_limit > 0;
+}
+
 void connection_report(const struct connection *connection, enum log_level level)
 {
     connection_tell_state(connection, level);
@@ -284,11 +306,13 @@ int connection_init_group(struct connection_group *group)
     const bool has_handshake = group->tls != NULL || group->proxy_versions != 0;
 
     group->is_impaired = impair_is_on(&group->impair);
+    group->is_limited = is_limited(group);
     group->service = choose_service(group);
     group->open = group->identify.mode == LISTENER_IDENTIFY_OFF ? connection_open : greet_begin;
     group->begin_well = has_handshake ? begin_handshake : group->open;
     group->begin = group->is_impaired ? serve_impaired_begin : group->begin_well;
-    if (group->is_impaired && stream_impair_prepare(group) < 0)
+    if ((group->is_impaired && stream_impair_prepare(group) < 0) ||
+        (group->is_limited && stream_limit_prepare(group) < 0))
         return -1;
     return connection_group_init(group, &deadlines);
 }

@@ -5,13 +5,14 @@
 int connection_pool_init(struct connection_pool *pool)
 {
     pool->queued_bytes = (struct gauge){0};
-    pool->deadlines = (struct deadlines){0};
+    pool->deadlines = pool->held_back = (struct deadlines){0};
     pool->tls_reserve.memory = NULL;
     return echo_scratch_init(&pool->scratch);
 }
 
 void connection_pool_fini(struct connection_pool *pool)
 {
+    deadlines_fini(&pool->held_back);
     deadlines_fini(&pool->deadlines);
     tls_reserve_fini(&pool->tls_reserve);
     echo_scratch_fini(&pool->scratch);

@@ -27,6 +27,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Of what limits connections together: their listener's, and the process's. */
+enum { CONNECTION_LINES = 2 };
+
+struct byte_line; /* echod/byte_rate.h */
 struct connection;
 struct tls_context; /* echod/tls_context.h */
 
@@ -40,7 +44,8 @@ struct connection_limits {
     uint64_t write_timeout_ms;
     uint64_t linger_timeout_ms; /* 0: a connection that we end is closed at once */
     uint64_t handshake_timeout_ms;
-    bool has_shortcuts; /* plain sockets take the shortcut of echo */
+    uint64_t rate_limit; /* bytes a second that are read from each; 0: no limit */
+    bool has_shortcuts;  /* plain sockets take the shortcut of echo */
 };
 
 /* Called when a connection has ended, as the last thing; the owner frees it there. */
@@ -64,6 +69,7 @@ struct connection_pool {
     struct tls_reserve tls_reserve;
     struct gauge queued_bytes;  /* output that waits, and answers of datagrams that are held back */
     struct deadlines deadlines; /* of those that misbehave; nothing as long as there are none */
+    struct deadlines held_back; /* the same of those whose rate is limited */
 };
 
 /* Make the scratch. Return 0, or -1 with errno ENOMEM and nothing left to undo. */
@@ -90,7 +96,10 @@ struct connection_group {
     struct gate gate;                       /* who is let in */
     struct impair impair;                   /* what they do wrong on purpose */
     _Atomic uint64_t *impaired_count; /* connections of the listener that did, of all workers */
-    struct tls_context *tls;          /* NULL: they are plain; it outlives the group */
+    struct byte_line *lines[CONNECTION_LINES]; /* NULL: no limit; they outlive the group */
+    uint64_t held_back_ns;                     /* less than a second of that is not counted */
+    uint64_t line_told_ns;                     /* when the log was told that they are full */
+    struct tls_context *tls;                   /* NULL: they are plain; it outlives the group */
     struct log_limiter tls_failures;
     connection_end_callback *on_end;
     void *owner;
@@ -101,6 +110,7 @@ struct connection_group {
     int (*begin_well)(struct connection *connection); /* the same, once it has misbehaved */
     int (*open)(struct connection *connection);       /* and after its handshake */
     bool is_impaired;                                 /* they misbehave on purpose */
+    bool is_limited;                                  /* their rate is: see stream_limit */
 
     struct timeout_queue handshake;
     struct timeout_queue idle;

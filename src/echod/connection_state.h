@@ -15,6 +15,7 @@
 #include "echod/peer.h"
 #include "echod/state.h"
 #include "echod/stream_impair.h"
+#include "echod/stream_limit.h"
 #include "echod/transfer.h"
 
 #include <stdbool.h>
@@ -29,6 +30,7 @@ struct connection {
     struct admission_source *known; /* that it counts for, or NULL */
     struct handshake *handshake;    /* NULL: its listener asks for none */
     struct stream_impair *impair;   /* NULL: it behaves */
+    struct stream_limit *limit;     /* NULL: no rate is its limit */
     enum connection_state state;
     enum close_reason reason;         /* from draining on */
     enum close_reason overdue_reason; /* what it becomes if the closing deadline passes */

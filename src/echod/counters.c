@@ -27,6 +27,12 @@ static const struct counter_metric handshakes_overdue = {
 static const struct counter_metric sources_unknown = {
     "echod_sources_unknown", NULL, NULL, false,
     "Clients that were let in without being counted for their source."};
+static const struct counter_metric held_back = {
+    "echod_connections_held_back", NULL, NULL, false,
+    "Connections that a limit of bytes a second has held back."};
+static const struct counter_metric held_back_seconds = {
+    "echod_held_back_seconds", "seconds", NULL, false,
+    "Seconds for which connections were held back, of all added up."};
 static const struct counter_metric identity_bytes = {
     "echod_identity_bytes", "bytes", NULL, false, "Bytes of identities that the system has taken."};
 static const struct counter_metric tls_handshakes = {"echod_tls_handshakes", NULL, "result", false,
@@ -111,6 +117,12 @@ static const struct counter_name names[COUNTER_COUNT] = {
     [COUNTER_SOURCES_UNKNOWN] = {COUNTER_OF_CONNECTIONS, "sources_unknown", "sources_unknown",
                                  "Clients that were let in without being counted for their source.",
                                  &sources_unknown, NULL},
+    [COUNTER_HELD_BACK] = {COUNTER_OF_CONNECTIONS, "held_back", "held_back",
+                           "Connections that a limit of bytes a second has held back.", &held_back,
+                           NULL},
+    [COUNTER_HELD_BACK_SECONDS] = {COUNTER_OF_CONNECTIONS, "held_back_s", "held_back_seconds",
+                                   "Seconds for which they were, of all added up.",
+                                   &held_back_seconds, NULL},
     [COUNTER_IDENTITY_BYTES] = {COUNTER_OF_CONNECTIONS, "identity_out", "identity_out_bytes",
                                 "Bytes of identities that the system has taken.", &identity_bytes,
                                 NULL},

@@ -31,6 +31,8 @@ enum counter {
     COUNTER_REFUSED_SOURCE_RATE,
     COUNTER_REFUSED_RATE,
     COUNTER_SOURCES_UNKNOWN,
+    COUNTER_HELD_BACK,
+    COUNTER_HELD_BACK_SECONDS,
     COUNTER_IDENTITY_BYTES,
     COUNTER_TLS_HANDSHAKES,
     COUNTER_TLS_RESUMED,
@@ -81,7 +83,7 @@ enum counter_kind {
 /* What counters of one meaning are together for a monitoring system, which adds them up. */
 struct counter_metric {
     const char *name;     /* as Prometheus has it, without "_total": "echod_connections_refused" */
-    const char *unit;     /* NULL, or "bytes": the name ends in it */
+    const char *unit;     /* NULL, "bytes" or "seconds": the name ends in it */
     const char *label;    /* NULL, or what tells the counters apart: "reason" */
     bool is_of_datagrams; /* or else of connections: a listener has one of them */
     const char *help;     /* what they count, as a sentence */

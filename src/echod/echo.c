@@ -321,3 +321,10 @@ enum echo_outcome echo_socket(struct echo_scratch *scratch, int fd, struct evbuf
              progress->received - before >= STREAM_SIZE);
     return outcome;
 }
+
+enum echo_outcome echo_socket_once(struct echo_scratch *scratch, int fd, struct evbuffer *output,
+                                   size_t size, struct echo_progress *progress)
+{
+    *progress = (struct echo_progress){0};
+    return copy(scratch, fd, output, size, progress);
+}

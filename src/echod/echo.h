@@ -69,4 +69,11 @@ enum echo_outcome echo_socket(struct echo_scratch *scratch, int fd, struct evbuf
                               uint64_t room_bytes, bool *is_streaming,
                               struct echo_progress *progress);
 
+/*
+ * The same, of at most `size` bytes, up to ECHO_SCRATCH_SIZE: one read and one write. What the
+ * socket does not take of them goes to output.
+ */
+enum echo_outcome echo_socket_once(struct echo_scratch *scratch, int fd, struct evbuffer *output,
+                                   size_t size, struct echo_progress *progress);
+
 #endif

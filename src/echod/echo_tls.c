@@ -111,6 +111,15 @@ static enum echo_outcome pass(const struct echo_scratch *scratch, struct tls_ses
     return ECHO_QUEUED;
 }
 
+/* What an echo comes to, after how it gathered and sent. `error` is the errno of the former. */
+static enum echo_outcome conclude(enum gathering gathering, enum echo_outcome outcome, int error)
+{
+    if (outcome == ECHO_FAILED || gathering == GATHERED_ALL || gathering == GATHERED_SOME)
+        return outcome;
+    errno = error;
+    return gathering == GATHERED_END ? ECHO_ENDED : ECHO_FAILED;
+}
+
 enum echo_outcome echo_tls(struct echo_scratch *scratch, struct tls_session *session,
                            struct evbuffer *output, uint64_t room_bytes,
                            struct echo_progress *progress)
@@ -127,8 +136,17 @@ enum echo_outcome echo_tls(struct echo_scratch *scratch, struct tls_session *ses
         error = errno;
         outcome = pass(scratch, session, output, length, progress);
     } while (gathering == GATHERED_SOME && outcome == ECHO_SENT);
-    if (outcome == ECHO_FAILED || gathering == GATHERED_ALL || gathering == GATHERED_SOME)
-        return outcome;
-    errno = error;
-    return gathering == GATHERED_END ? ECHO_ENDED : ECHO_FAILED;
+    return conclude(gathering, outcome, error);
+}
+
+enum echo_outcome echo_tls_once(struct echo_scratch *scratch, struct tls_session *session,
+                                struct evbuffer *output, size_t size,
+                                struct echo_progress *progress)
+{
+    size_t length;
+    const enum gathering gathering = gather(scratch, session, size, &length);
+    const int error = errno;
+
+    *progress = (struct echo_progress){0};
+    return conclude(gathering, pass(scratch, session, output, length, progress), error);
 }

@@ -22,4 +22,12 @@ enum echo_outcome echo_tls(struct echo_scratch *scratch, struct tls_session *ses
                            struct evbuffer *output, uint64_t room_bytes,
                            struct echo_progress *progress);
 
+/*
+ * The same, of at most `size` bytes, up to ECHO_SCRATCH_SIZE: what came besides may still be inside
+ * whether output waits or not.
+ */
+enum echo_outcome echo_tls_once(struct echo_scratch *scratch, struct tls_session *session,
+                                struct evbuffer *output, size_t size,
+                                struct echo_progress *progress);
+
 #endif

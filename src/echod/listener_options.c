@@ -18,6 +18,7 @@ void listener_options_set_defaults(struct listener_options *options)
     options->name[0] = '\0';
     options->log = LISTENER_LOG_ALL;
     options->max_connections = SETTING_AUTO;
+    options->rate_limit_total = 0;
     options->proxy = LISTENER_PROXY_OFF;
     options->proxy_from.count = 0;
     options->identify = LISTENER_IDENTIFY_OFF;

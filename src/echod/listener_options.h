@@ -44,8 +44,10 @@ struct listener_options {
     uint64_t lifetime_ms;
     uint64_t write_timeout_ms;
     uint64_t high_water_bytes;
-    uint64_t low_water_bytes; /* SETTING_AUTO: see listener_options_low_water_bytes */
-    uint64_t max_connections; /* of this listener; SETTING_AUTO: only the global limit counts */
+    uint64_t low_water_bytes;  /* SETTING_AUTO: see listener_options_low_water_bytes */
+    uint64_t rate_limit;       /* bytes a second of each connection; 0: no limit */
+    uint64_t rate_limit_total; /* of all of this listener */
+    uint64_t max_connections;  /* of this listener; SETTING_AUTO: only the global limit counts */
 
     struct admission_options admission; /* who may come in */
     struct tls_options tls;             /* of one that speaks TLS */

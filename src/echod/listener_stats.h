@@ -10,6 +10,7 @@
 
 #include "base/address.h"
 #include "echod/admission.h"
+#include "echod/byte_rate.h"
 #include "echod/counters.h"
 #include "echod/endpoint.h"
 
@@ -38,6 +39,7 @@ struct listener_stats {
     _Atomic uint64_t impaired; /* connections that were accepted to misbehave: their ordinals */
     /* When the first of its certificates ends, in seconds since 1970; 0: it has none. */
     _Atomic uint64_t certificate_end_s;
+    struct byte_line rate;       /* how fast they may be, of all workers */
     struct admission *admission; /* who may come in, of all workers; NULL for datagrams */
     struct counters by_worker[];
 };

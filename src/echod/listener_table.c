@@ -102,6 +102,22 @@ static const struct listener_row table[] = {
       .help = "accept no more here while this many came by this listener (default: auto, only the "
               "global limit counts)"},
      ACCEPTED},
+    {{.name = "rate-limit",
+      .type = SETTING_PARSED,
+      MEMBER(rate_limit),
+      .argument = "SIZE/s",
+      .parse = listener_parse_bandwidth,
+      .help = "read no more than this from each connection, so that its client sends no faster; "
+              "0: without limit (default: 0)"},
+     STREAMS},
+    {{.name = "rate-limit-total",
+      .type = SETTING_PARSED,
+      MEMBER(rate_limit_total),
+      .argument = "SIZE/s",
+      .parse = listener_parse_bandwidth,
+      .help = "and no more than this from all that came by this listener, in turn; 0: only the "
+              "global limit counts (default: 0)"},
+     ACCEPTED},
     {{.name = "backlog",
       .type = SETTING_COUNT,
       MEMBER(backlog),

@@ -4,6 +4,7 @@
 
 #include "base/network.h"
 #include "base/units.h"
+#include "echod/byte_rate.h"
 #include "echod/impair.h"
 #include "echod/listener_options.h"
 
@@ -16,8 +17,8 @@
 #define DAY_MS (24 * 3600 * UINT64_C(1000))
 
 static const uint64_t LONGEST_MS = 365 * DAY_MS;
-static const uint64_t LARGEST_BYTES = UINT64_C(1) << 50;   /* more than a connection ever carries */
-static const uint64_t BANDWIDTH_MAX = UINT64_C(1) << 33;   /* a second */
+static const uint64_t LARGEST_BYTES = UINT64_C(1) << 50; /* more than a connection ever carries */
+static const uint64_t BANDWIDTH_MAX = BYTE_RATE_MAX;
 static const double RATE_MIN = 1.0 / 3600, RATE_MAX = 1e9; /* a second */
 
 /* Letters, digits and "._-" go into log lines and labels of metrics as they are. */
@@ -146,6 +147,16 @@ int listener_parse_bandwidth(const char *text, void *member, struct error *error
     }
     *(uint64_t *)member = bytes;
     return 0;
+}
+
+bool listener_format_bandwidth(const void *member, char text[SETTING_VALUE_SIZE])
+{
+    const uint64_t bytes = *(const uint64_t *)member;
+    char size[UNITS_TEXT_SIZE];
+
+    units_format_size(bytes, size);
+    (void)snprintf(text, SETTING_VALUE_SIZE, "%s%s", size, bytes == 0 ? "" : "/s");
+    return true;
 }
 
 static int parse_bytes(const char *text, uint64_t *bytes)

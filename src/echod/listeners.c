@@ -6,6 +6,7 @@
 #include "base/descriptor.h"
 #include "echod/admission.h"
 #include "echod/admission_options.h"
+#include "echod/byte_rate.h"
 #include "echod/socket_options.h"
 #include "echod/timers.h"
 
@@ -51,6 +52,7 @@ static void set_limits(struct client_listener *listener, const struct endpoint *
     const struct admission_limits limits = admission_options_limits(&options->admission);
 
     atomic_store(&listener->stats->max, options->max_connections);
+    byte_line_set(&listener->stats->rate, options->rate_limit_total);
     admission_set_limits(listener->stats->admission, &limits);
 }
 

@@ -56,6 +56,8 @@ struct options {
     uint64_t high_water_bytes;
     uint64_t low_water_bytes; /* SETTING_AUTO: see listener_options_low_water_bytes */
     uint64_t max_queued_bytes;
+    uint64_t rate_limit;               /* bytes a second of each connection; 0: no limit */
+    uint64_t rate_limit_total;         /* of all */
     uint64_t udp_receive_buffer_bytes; /* SETTING_AUTO: up to 4 MiB, as far as the system allows */
 
     struct admission_options admission; /* of each listener */

@@ -53,6 +53,7 @@ struct listener_options options_listener_defaults(const struct options *options)
         .idle_timeout_ms = options->idle_timeout_ms,
         .lifetime_ms = options->lifetime_ms,
         .write_timeout_ms = options->write_timeout_ms,
+        .rate_limit = options->rate_limit,
         .high_water_bytes = options->high_water_bytes,
         .low_water_bytes = options->low_water_bytes,
         .handshake_timeout_ms = options->handshake_timeout_ms,

@@ -140,6 +140,28 @@ static const struct setting table[] = {
                 "waits; shared out evenly among the workers",
     },
     {
+        .name = "rate-limit",
+        .type = SETTING_PARSED,
+        .offset = offsetof(struct options, rate_limit),
+        .argument = "SIZE/s",
+        .fallback = "0",
+        .parse = listener_parse_bandwidth,
+        .format = listener_format_bandwidth,
+        .help = "read no more than this from each connection, so that its client sends no faster: "
+                "1MiB/s; 0: without limit",
+    },
+    {
+        .name = "rate-limit-total",
+        .type = SETTING_PARSED,
+        .offset = offsetof(struct options, rate_limit_total),
+        .argument = "SIZE/s",
+        .fallback = "0",
+        .parse = listener_parse_bandwidth,
+        .format = listener_format_bandwidth,
+        .help = "read no more than this from all connections together, which have their turns; 0: "
+                "without limit",
+    },
+    {
         .name = "udp-receive-buffer",
         .type = SETTING_SIZE,
         .offset = offsetof(struct options, udp_receive_buffer_bytes),

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "echod/byte_rate.h"
 #include "echod/capacity.h"
 #include "echod/socket_options.h"
 #include "echod/options_reader.h"
@@ -171,6 +172,7 @@ static void change_workers(struct reload *reload)
     log_change(reload->log, reload->next.log_level, reload->next.log_format);
     atomic_store(&reload->limit->max,
                  capacity_max_connections(&capacity, &reload->next, reload->log));
+    byte_line_set(&reload->limit->rate, reload->next.rate_limit_total);
     for (size_t i = 0; i < reload->worker_count; i++)
         worker_change(reload->workers[i], &reload->next,
                       capacity_max_queued_bytes(&reload->next, i, reload->worker_count));

@@ -78,12 +78,10 @@ void serve_on_event(struct bufferevent *bufferevent, short what, void *argument)
     }
 }
 
-static void on_socket_readable(evutil_socket_t fd, short what, void *argument)
+/* Go on after what a read came to, which errno explains. It may end the connection. */
+void serve_settle(struct connection *connection, enum transfer_outcome outcome)
 {
-    struct connection *connection = argument;
-
-    (void)fd, (void)what;
-    switch (transfer_echo_socket(&connection->transfer)) {
+    switch (outcome) {
     case TRANSFER_GOES_ON:
         connection_after_input(connection);
         return;
@@ -94,6 +92,14 @@ static void on_socket_readable(evutil_socket_t fd, short what, void *argument)
         connection_fail(connection, errno);
         return;
     }
+}
+
+static void on_socket_readable(evutil_socket_t fd, short what, void *argument)
+{
+    struct connection *connection = argument;
+
+    (void)fd, (void)what;
+    serve_settle(connection, transfer_echo_socket(&connection->transfer));
 }
 
 int serve_open(struct connection *connection, int input_fd, int output_fd)

@@ -6,6 +6,7 @@
 #include "echod/connection_state.h"
 #include "echod/greet.h"
 #include "echod/serve.h"
+#include "echod/serve_limited.h"
 #include "echod/serve_tls.h"
 #include "echod/stream_impair.h"
 
@@ -219,6 +220,42 @@ const struct connection_service *serve_impaired_tls(void)
                 .on_socket_readable = serve_tls_on_socket,
             },
         .open = serve_tls_open,
+        .end_input = end_input,
+        .finish = finish_tls,
+    };
+
+    return &service;
+}
+
+const struct connection_service *serve_impaired_limited(void)
+{
+    static const struct connection_service service = {
+        .events =
+            {
+                .on_readable = on_readable,
+                .on_writable = on_writable,
+                .on_event = serve_on_event,
+                .on_socket_readable = serve_limited_on_socket,
+            },
+        .open = serve_limited_open,
+        .end_input = end_input,
+        .finish = finish_plain,
+    };
+
+    return &service;
+}
+
+const struct connection_service *serve_impaired_limited_tls(void)
+{
+    static const struct connection_service service = {
+        .events =
+            {
+                .on_readable = on_readable,
+                .on_writable = on_writable,
+                .on_event = serve_tls_on_event,
+                .on_socket_readable = serve_limited_on_tls_socket,
+            },
+        .open = serve_limited_open,
         .end_input = end_input,
         .finish = finish_tls,
     };

@@ -106,9 +106,10 @@ void serve_tls_on_event(struct bufferevent *bufferevent, short what, void *argum
         fail_session(connection, error);
 }
 
-static void echo_tls_input(struct connection *connection)
+/* Go on after what a read came to, which errno explains. It may end the connection. */
+void serve_tls_settle(struct connection *connection, enum transfer_outcome outcome)
 {
-    switch (transfer_echo_tls(&connection->transfer)) {
+    switch (outcome) {
     case TRANSFER_GOES_ON:
         connection_after_input(connection);
         return;
@@ -125,7 +126,7 @@ static void echo_tls_input(struct connection *connection)
 static void read_tls(struct connection *connection)
 {
     if (connection->transfer.channel.socket_readable != NULL)
-        echo_tls_input(connection);
+        serve_tls_settle(connection, transfer_echo_tls(&connection->transfer));
     else
         connection_leave_if_read(connection);
 }
@@ -163,7 +164,8 @@ void serve_tls_on_socket(evutil_socket_t fd, short what, void *argument)
 int serve_tls_open(struct connection *connection, int input_fd, int output_fd)
 {
     const struct connection_group *group = connection->group;
-    const bool has_shortcut = group->limits.has_shortcuts && !group->is_impaired;
+    const bool has_shortcut =
+        (group->limits.has_shortcuts && !group->is_impaired) || group->is_limited;
 
     (void)output_fd; /* it is the same socket */
     return channel_open_tls(&connection->transfer.channel, group->base, group->tls,

@@ -6,6 +6,7 @@
 #include "base/units.h"
 #include "echod/admin.h"
 #include "echod/admin_view.h"
+#include "echod/byte_rate.h"
 #include "echod/capacity.h"
 #include "echod/control.h"
 #include "echod/libevent_log.h"
@@ -552,6 +553,7 @@ int server_run(struct options *options, struct sockets *sockets,
         server.exit_status = EXIT_STATUS_SYSTEM;
     } else {
         server.limit.max = capacity_max_connections(&capacity, options, log);
+        byte_line_set(&server.limit.rate, options->rate_limit_total);
         run(&server);
         fini_loop(&server);
     }

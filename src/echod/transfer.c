@@ -127,7 +127,7 @@ int transfer_update_reading(struct transfer *transfer)
 {
     struct channel *channel = &transfer->channel;
     const struct connection_limits *limits = &transfer->group->limits;
-    const bool is_shortcut = channel->socket_readable != NULL;
+    const bool is_shortcut = channel->socket_readable != NULL && !channel->is_fed;
     const uint64_t high_bytes = is_shortcut ? 1 : limits->high_water_bytes;
     const uint64_t low_bytes = is_shortcut ? 0 : limits->low_water_bytes;
 
@@ -230,6 +230,42 @@ enum transfer_outcome transfer_echo_tls(struct transfer *transfer)
                  output_room(transfer), &progress);
 
     return settle_echo(transfer, outcome, &progress, errno);
+}
+
+/* --- Some at a time -------------------------------------------------------------------------- */
+
+enum transfer_outcome transfer_echo_some(struct transfer *transfer, size_t size)
+{
+    struct channel *channel = &transfer->channel;
+    struct echo_scratch *scratch = &transfer->group->pool->scratch;
+    const size_t room = echo_size(output_room(transfer));
+    struct echo_progress progress;
+    enum echo_outcome outcome;
+
+    if (size > room)
+        size = room;
+    outcome = channel->tls == NULL
+                  ? echo_socket_once(scratch, channel_socket(channel), channel_output(channel),
+                                     size, &progress)
+                  : echo_tls_once(scratch, channel->tls, channel_output(channel), size, &progress);
+    return settle_echo(transfer, outcome, &progress, errno);
+}
+
+enum transfer_outcome transfer_feed(struct transfer *transfer, size_t size)
+{
+    const struct channel *channel = &transfer->channel;
+    struct evbuffer *input = channel_input(channel);
+    unsigned char *bytes = transfer->group->pool->scratch.bytes;
+    const ssize_t received = channel_receive(channel, bytes, size);
+
+    if (received < 0)
+        return errno == EAGAIN || errno == EINTR ? TRANSFER_GOES_ON : TRANSFER_FAILED;
+    (void)evbuffer_unfreeze(input, 0); /* a bufferevent lets nobody else add to its input */
+    if (evbuffer_add(input, bytes, (size_t)received) < 0) {
+        errno = ENOMEM;
+        return TRANSFER_FAILED;
+    }
+    return received == 0 ? TRANSFER_ENDED : TRANSFER_GOES_ON;
 }
 
 /* --- Before the echo ------------------------------------------------------------------------- */

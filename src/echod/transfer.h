@@ -65,6 +65,17 @@ enum transfer_outcome transfer_echo_socket(struct transfer *transfer)
 enum transfer_outcome transfer_echo_tls(struct transfer *transfer)
     __attribute__((warn_unused_result));
 
+/*
+ * Receive at most so much and echo it, now that the socket can be read, be it a TLS session; and
+ * update reading. Return how that went.
+ */
+enum transfer_outcome transfer_echo_some(struct transfer *transfer, size_t size)
+    __attribute__((warn_unused_result));
+
+/* Receive at most so much, and let input have it, as if the bufferevent had read it. */
+enum transfer_outcome transfer_feed(struct transfer *transfer, size_t size)
+    __attribute__((warn_unused_result));
+
 /* Account what was sent since the last time. */
 void transfer_note_sent(struct transfer *transfer);
 

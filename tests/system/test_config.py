@@ -11,7 +11,8 @@ import harness
 
 SHIPPED = os.path.join(harness.HERE, "../../packaging/echod.conf.in")
 DEFAULTS = ["listen tcp://127.0.0.1:13265", "backlog 4096", "workers 1", "max-connections auto",
-            "high-water 256KiB", "low-water auto", "max-queued 256MiB", "udp-receive-buffer auto",
+            "high-water 256KiB", "low-water auto", "max-queued 256MiB",
+            "rate-limit 0", "rate-limit-total 0", "udp-receive-buffer auto",
             "accept-rate 0", "accept-rate-per-source 0", "max-connections-per-source 0",
             "source-prefix-v4 32", "source-prefix-v6 64", "refuse-with reset",
             "handshake-timeout 10s", "write-timeout 30s",
@@ -31,6 +32,8 @@ max-connections 9
 high-water 1234567
 low-water 1MiB
 max-queued 1GiB
+rate-limit 1024K
+rate-limit-total 8GiB/s
 udp-receive-buffer 1024KiB
 accept-rate 5k
 accept-rate-per-source 1/m
@@ -237,7 +240,8 @@ class CheckTest(ConfigTestCase):
         self.assertEqual(without_origins(text), [
             "listen tcp://[::1]:7", 'listen "unix:///run/a b#\\"\\\\"', "listen tcp://localhost:8",
             "backlog 17", "workers auto", "max-connections 9", "high-water 1234567",
-            "low-water 1MiB", "max-queued 1GiB", "udp-receive-buffer 1MiB",
+            "low-water 1MiB", "max-queued 1GiB", "rate-limit 1MiB/s",
+            "rate-limit-total 8GiB/s", "udp-receive-buffer 1MiB",
             "accept-rate 5000/s", "accept-rate-per-source 1/m", "max-connections-per-source 7",
             "source-prefix-v4 24", "source-prefix-v6 56", "allow 10.0.0.0/8;::1", "deny 10.1.2.3",
             "refuse-with close", "handshake-timeout 500ms", "write-timeout 1m30s",

@@ -58,7 +58,8 @@ START_TEST(every_option_is_read)
           "low-water=1KiB,max-connections=6,backlog=7,keepalive=90,user-timeout=1s,nodelay=off,"
           "fastopen=8,v6only=no,device=eth0,mark=9,freebind,proxy=v2,"
           "proxy-from=10.0.0.0/8;2001:db8::/32;127.0.0.1,handshake-timeout=4s,"
-          "accept-rate=300/m,accept-rate-per-source=0.5/s,max-connections-per-source=8,"
+          "rate-limit=1M/s,rate-limit-total=2KiB,accept-rate=300/m,accept-rate-per-source=0.5/"
+          "s,max-connections-per-source=8,"
           "source-prefix-v4=24,source-prefix-v6=56,allow=10.0.0.0/8;::1,deny=10.0.0.1,"
           "refuse-with=close",
           ADDRESS_TCP);
@@ -71,6 +72,8 @@ START_TEST(every_option_is_read)
     ck_assert_uint_eq(options.low_water_bytes, 1024);
     ck_assert_uint_eq(options.max_connections, 6);
     ck_assert_uint_eq(options.backlog, 7);
+    ck_assert_uint_eq(options.rate_limit, 1048576);
+    ck_assert_uint_eq(options.rate_limit_total, 2048);
     ck_assert_uint_eq(options.keepalive_ms, 90000);
     ck_assert_uint_eq(options.user_timeout_ms, 1000);
     ck_assert(!options.nodelay);
@@ -186,7 +189,7 @@ static const struct {
     enum address_scheme scheme;
     const char *words[2];
 } mistakes[] = {
-    {"foo", ADDRESS_TCP, {"\"foo\" is no option of tcp://; these are: name, ", ", freebind"}},
+    {"foo", ADDRESS_TCP, {"\"foo\" is no option of tcp://; these are: name, ", ", mark"}},
     {"name=a,mode=1", ADDRESS_TCP, {"\"mode\" is no option of tcp://", "name"}},
     {"backlog=1", ADDRESS_STDIO, {"\"backlog\" is no option of stdio:; these are: name, log", ""}},
     {"keepalive=1m", ADDRESS_UDP, {"\"keepalive\" is no option of udp://", "low-ports, rate"}},

@@ -88,7 +88,7 @@ static void on_end(struct connection *connection, void *owner)
 }
 
 static void start_group(const struct connection_limits *limits, unsigned proxy_versions,
-                        unsigned identify_mode, const struct impair *impair)
+                        unsigned identify_mode, const struct impair *impair, struct byte_line *line)
 {
     static const struct self self = {.host = "a host", .pod = "a-pod", .pid = 7};
 
@@ -108,16 +108,23 @@ static void start_group(const struct connection_limits *limits, unsigned proxy_v
         .mode = identify_mode, .worker = 3, .self = &self, .listener = "public"};
     scene.group.impair = *impair;
     scene.group.impaired_count = &scene.impaired;
+    scene.group.lines[0] = line;
+    scene.group.gate.label = "public";
     ck_assert_int_eq(connection_init_group(&scene.group), 0);
+}
+
+static void end_group(void)
+{
+    ck_assert_int_eq(scene.count, 0);
+    connection_group_fini(&scene.group);
+    connection_pool_fini(&scene.pool);
 }
 
 static void restart_group(const struct connection_limits *limits, unsigned proxy_versions,
                           unsigned identify_mode, const struct impair *impair)
 {
-    ck_assert_int_eq(scene.count, 0);
-    connection_group_fini(&scene.group);
-    connection_pool_fini(&scene.pool);
-    start_group(limits, proxy_versions, identify_mode, impair);
+    end_group();
+    start_group(limits, proxy_versions, identify_mode, impair, NULL);
 }
 
 void scene_use_limits(const struct connection_limits *limits)
@@ -147,6 +154,12 @@ void scene_use_impaired_identity(unsigned mode, const struct impair *impair,
     restart_group(limits, 0, mode, impair);
 }
 
+void scene_use_line(struct byte_line *line, const struct connection_limits *limits)
+{
+    end_group();
+    start_group(limits, 0, LISTENER_IDENTIFY_OFF, &nothing, line);
+}
+
 void scene_use_timeouts(uint64_t idle_ms, uint64_t lifetime_ms, uint64_t write_ms,
                         uint64_t linger_ms)
 {
@@ -161,7 +174,7 @@ void scene_use_timeouts(uint64_t idle_ms, uint64_t lifetime_ms, uint64_t write_m
 
 void scene_setup(void)
 {
-    start_group(&scene_usual_limits, 0, LISTENER_IDENTIFY_OFF, &nothing);
+    start_group(&scene_usual_limits, 0, LISTENER_IDENTIFY_OFF, &nothing, NULL);
 }
 
 void client_hang_up(struct client *client)
@@ -235,7 +248,8 @@ struct client *client_meet_over(const struct pair *pair, enum transport transpor
 
     *client = (struct client){
         .to_fd = pair->client_to, .from_fd = pair->client_from, .transport = transport};
-    if (!scene.group.is_impaired)
+    scene.group.limits.has_shortcuts = transport >= FIRST_SHORTCUT;
+    if (!scene.group.is_impaired && !scene.group.is_limited)
         scene.group.service =
             transport >= FIRST_SHORTCUT ? serve_by_shortcut() : serve_canonically();
     client->connection = connection_new(&scene.group, pair->input, pair->output, &pair->peer);

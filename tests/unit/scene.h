@@ -100,6 +100,9 @@ void scene_use_impair(const struct impair *impair, const struct connection_limit
 void scene_use_impaired_identity(unsigned mode, const struct impair *impair,
                                  const struct connection_limits *limits);
 
+/* Let connections share a rate, under these limits; before the first client. */
+void scene_use_line(struct byte_line *line, const struct connection_limits *limits);
+
 uint64_t scene_count_of(enum counter which);
 
 /* Keep account of when bytes moved, and check that no bound is passed. */
