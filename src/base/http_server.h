@@ -1,28 +1,18 @@
 /*
  * http_server: answers requests of HTTP/1.1 and 1.0 at one listening socket, with libmicrohttpd.
  * Bounds what a client can take: connections, time, memory. Knows no resource and no event loop.
- * Called by admin and by whatever answers requests, all in one thread; options_check asks for it.
+ * Called by admin and metrics_server, each in one thread; options_check asks for it.
  */
 #ifndef BASE_HTTP_SERVER_H
 #define BASE_HTTP_SERVER_H
 
+#include "base/http_request.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 struct http_server;
-
-/* A request that has come whole and waits for its answer. */
-struct http_request;
-
-/*
- * Called in http_server_run for each request. It is answered exactly once, by http_answer, in here
- * or later in the same thread: also if its client has gone meanwhile, or the server was freed.
- * Of the functions that read a request, all have to be called in here, and what they return is
- * valid for as long; later it may only be answered.
- */
-typedef void http_request_callback(struct http_request *request, void *owner);
 
 struct http_limits {
     unsigned max_connections; /* beyond, a client that has not asked yet gives way to a new one */
@@ -61,58 +51,5 @@ void http_server_run(struct http_server *server);
 
 /* End all connections. The request callback is not called any more. NULL is fine. */
 void http_server_free(struct http_server *server);
-
-/* --- Read a request -------------------------------------------------------------------------- */
-
-/* As it was sent: "GET". */
-const char *http_request_method(const struct http_request *request);
-
-/* Decoded, without the query; begins with "/" in any sane request. It has no NUL in it. */
-const char *http_request_path(const struct http_request *request);
-
-/* The decoded value of the first parameter of a name in the query, "" without "=", or NULL. */
-const char *http_request_query(const struct http_request *request, const char *name);
-
-/* The name of a parameter in the query that is none of `known`, which ends with NULL; or NULL. */
-const char *http_request_unknown_query(const struct http_request *request,
-                                       const char *const known[]);
-
-/* The value of a header, whose name is found in any case, or NULL. A host comes once at most. */
-const char *http_request_header(const struct http_request *request, const char *name);
-
-/* The body, with a NUL behind it; "" where there is none. */
-const char *http_request_body(const struct http_request *request, size_t *size);
-
-/* Who sent a request. */
-struct http_peer {
-    bool is_local; /* came by a Unix socket; the rest means something then */
-    uid_t uid;     /* (uid_t)-1 where the system does not tell */
-    pid_t pid;     /* 0 where the system does not tell, or it has none in our namespace */
-};
-
-void http_request_peer(const struct http_request *request, struct http_peer *peer);
-
-/* --- Answer it ------------------------------------------------------------------------------- */
-
-enum { HTTP_MAX_HEADERS = 4 };
-
-/*
- * Give the answer another header: at most HTTP_MAX_HEADERS. Name and value have to stay until
- * http_answer.
- */
-void http_request_add_header(struct http_request *request, const char *name, const char *value);
-
-/*
- * Answer a request, which ends it: it is not to be used any more. The body comes from malloc and
- * becomes the server's; NULL with a size of 0 is none. Where its memory is missing, the connection
- * ends without an answer. To a HEAD the same is given as to a GET: its body is not sent.
- * Every answer has "Cache-Control: no-store" and "X-Content-Type-Options: nosniff".
- */
-void http_answer(struct http_request *request, unsigned status, const char *content_type,
-                 char *body, size_t size);
-
-/* The same with a copy of a string. */
-void http_answer_text(struct http_request *request, unsigned status, const char *content_type,
-                      const char *text);
 
 #endif

@@ -6,7 +6,7 @@
 #ifndef ECHOD_ADMIN_ANSWER_H
 #define ECHOD_ADMIN_ANSWER_H
 
-#include "base/http_server.h"
+#include "base/http_request.h"
 #include "base/text_buffer.h"
 
 /* Answer with what is in the buffer, which is empty then; or with an error if memory has lacked. */

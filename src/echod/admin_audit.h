@@ -6,7 +6,7 @@
 #ifndef ECHOD_ADMIN_AUDIT_H
 #define ECHOD_ADMIN_AUDIT_H
 
-#include "base/http_server.h"
+#include "base/http_request.h"
 #include "echod/admin_context.h"
 
 /* Write it, in the callback of the request: "operator (uid 0, pid 12) asks to close 17". */

@@ -5,7 +5,7 @@
 #ifndef ECHOD_ADMIN_CONTEXT_H
 #define ECHOD_ADMIN_CONTEXT_H
 
-#include "base/http_server.h"
+#include "base/http_request.h"
 #include "echod/admin_view.h"
 #include "echod/control.h"
 #include "echod/inspection.h"

@@ -7,7 +7,7 @@
 #ifndef ECHOD_ADMIN_GUARD_H
 #define ECHOD_ADMIN_GUARD_H
 
-#include "base/http_server.h"
+#include "base/http_request.h"
 
 #include <stdbool.h>
 

@@ -6,7 +6,7 @@
 #ifndef ECHOD_ADMIN_ROUTES_H
 #define ECHOD_ADMIN_ROUTES_H
 
-#include "base/http_server.h"
+#include "base/http_request.h"
 #include "echod/admin_context.h"
 
 /* Answer a request, now or later. */

@@ -2,6 +2,7 @@
 
 #include "echod/metrics.h"
 
+#include "base/http_server.h"
 #include "base/log.h"
 #include "base/process_metrics.h"
 #include "echod/admin_answer.h"
