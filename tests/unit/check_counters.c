@@ -28,7 +28,8 @@ START_TEST(metrics_are_named_as_prometheus_has_it)
     ck_assert_int_eq(strncmp(metric->name, "echod_", strlen("echod_")), 0);
     ck_assert_uint_eq(strspn(metric->name, "abcdefghijklmnopqrstuvwxyz_"), strlen(metric->name));
     ck_assert(!ends_in(metric->name, "_total"));
-    ck_assert_int_eq(ends_in(metric->name, "_bytes"), metric->unit != NULL);
+    ck_assert_int_eq(ends_in(metric->name, "_bytes") || ends_in(metric->name, "_seconds"),
+                     metric->unit != NULL);
     ck_assert_int_eq(metric->label == NULL, row->label_value == NULL);
     ck_assert_str_eq(metric->help + strlen(metric->help) - 1, ".");
     ck_assert_ptr_null(strpbrk(metric->help, "\"\\\n"));
