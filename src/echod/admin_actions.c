@@ -175,11 +175,11 @@ static void on_followed(enum inspection_outcome outcome, uint64_t next, size_t w
 }
 
 /* Tell whether clients come by a listener now. */
-static bool is_open(const struct listener_stats *stats)
+static bool is_way_in(const struct listener_stats *stats)
 {
     const struct listener_place *place = stats->place;
 
-    return place != NULL && place->is_open;
+    return place != NULL && place->is_open && !place->is_client;
 }
 
 /* Pause or resume all listeners of a name: over TCP and UDP there may be one each. Return one. */
@@ -190,7 +190,7 @@ static struct listener_stats *set_paused(const struct admin_context *context, co
 
     for (struct listener_stats *stats = context->view->stats->first; stats != NULL;
          stats = stats->next) {
-        if (strcmp(stats->label, name) != 0 || !is_open(stats))
+        if (strcmp(stats->label, name) != 0 || !is_way_in(stats))
             continue;
         atomic_store(&stats->is_paused, is_paused);
         if (found == NULL)
@@ -207,7 +207,7 @@ static void pause_or_resume(struct http_request *request, const struct admin_con
     struct action *action;
 
     if (stats == NULL) {
-        admin_answer_error(request, 404, "There is no listener \"%s\".", name);
+        admin_answer_error(request, 404, "There is no listener \"%s\" that clients come by.", name);
         return;
     }
     admin_audit(request, context, "%s listener %s", is_paused ? "pause" : "resume", name);

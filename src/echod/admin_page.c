@@ -17,7 +17,7 @@ static const unsigned char page[] = {
  */
 static const char policy[] =
     "default-src 'none'; "
-    "script-src 'sha256-4R2eThr70XJrR0HBJbWFmY+SlEDQK9eEBfi8MQkJvL8='; "
+    "script-src 'sha256-5PYWis7OCMKKngQj8RKFJza6gB0pSognMVatCGNP8JY='; "
     "style-src 'sha256-IgAMkv0iofYbi5NLcCzyx+sNKgQLHY3LClkDj9Zn1dc='; "
     "img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";

@@ -203,6 +203,7 @@ static struct listener_place *make_place(const struct listener_stats *stats, siz
             end = stpcpy(end, ", ");
         end = stpcpy(end, endpoint->name);
         place->is_open = true;
+        place->is_client = endpoint->kind == ENDPOINT_CLIENT;
         place->is_tls = endpoint->address.is_tls;
     }
     return place;

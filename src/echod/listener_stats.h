@@ -23,6 +23,7 @@
 struct listener_place {
     struct listener_place *before; /* that which it replaced, which a reader may have still */
     bool is_open;                  /* or else nobody listens there any more */
+    bool is_client;                /* one that was passed: no others come by it */
     bool is_tls;
     char addresses[]; /* "tcp://127.0.0.1:7, tcp://[::1]:7" */
 };

@@ -125,7 +125,7 @@ END_TEST
 static const char *place_of(const char *text)
 {
     static struct place place;
-    struct error error = {""};
+    static struct error error;
 
     return place_parse(text, &place, &error) == 0 ? place.text : error.text;
 }

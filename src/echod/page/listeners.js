@@ -3,7 +3,7 @@
 
 // Why datagrams got no answer.
 const DROPS = ["from_low_port", "from_own_port", "from_no_host", "to_many", "without_hops",
-    "above_rate", "failed", "overflowed"];
+    "above_rate", "while_paused", "failed", "overflowed"];
 
 const LISTENER_CELLS = ["State", "Open", "New", "Received", "Sent", "Accepted", "Refused"];
 
