@@ -83,7 +83,8 @@ const char *http_request_header(const struct http_request *request, const char *
 
 const char *http_request_body(const struct http_request *request, size_t *size)
 {
-    (void)request, (void)size;
+    (void)request;
+    *size = 0;
     abort();
 }
 
@@ -102,7 +103,8 @@ void http_request_add_header(struct http_request *request, const char *name, con
 void http_answer(struct http_request *request, unsigned status, const char *content_type,
                  char *body, size_t size)
 {
-    (void)request, (void)status, (void)content_type, (void)body, (void)size;
+    (void)request, (void)status, (void)content_type, (void)size;
+    free(body);
     abort();
 }
 

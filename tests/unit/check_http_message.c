@@ -90,18 +90,25 @@ START_TEST(what_is_no_head_is_told_at_once)
 }
 END_TEST
 
+/* Put a text over others, without its NUL. */
+static void put(char *at, const char *text)
+{
+    while (*text != '\0')
+        *at++ = *text++;
+}
+
 START_TEST(a_head_is_not_longer_than_any_need_be)
 {
     char text[HTTP_HEAD_SIZE + 3];
     struct http_head head;
 
     memset(text, 'a', sizeof text);
-    memcpy(text, "HTTP/1.0 200\n", 13);
+    put(text, "HTTP/1.0 200\n");
     ck_assert_int_eq(http_message_read_head(text, HTTP_HEAD_SIZE - 1, &head), HTTP_HEAD_PARTIAL);
     ck_assert_int_eq(http_message_read_head(text, HTTP_HEAD_SIZE, &head), HTTP_HEAD_WRONG);
-    memcpy(text + HTTP_HEAD_SIZE - 2, "\n\n", 2);
+    put(text + HTTP_HEAD_SIZE - 2, "\n\n");
     ck_assert_int_eq(http_message_read_head(text, HTTP_HEAD_SIZE, &head), HTTP_HEAD_WHOLE);
-    memcpy(text + HTTP_HEAD_SIZE - 2, "a\n\n", 3);
+    put(text + HTTP_HEAD_SIZE - 2, "a\n\n");
     ck_assert_int_eq(http_message_read_head(text, HTTP_HEAD_SIZE + 1, &head), HTTP_HEAD_WRONG);
 }
 END_TEST

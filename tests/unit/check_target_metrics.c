@@ -58,7 +58,7 @@ static void check_lines(const char *const *lines)
 START_TEST(each_count_has_its_name)
 {
     static const char *const lines[] = {
-        "echoprobe_build_info{version=\"" PACKAGE_VERSION "\"} 1",
+        ("echoprobe_build_info{version=\"" PACKAGE_VERSION "\"} 1"),
         "echoprobe_target_info{target=\"dns\",address=\"udp://192.0.2.1:7\"} 1",
         "echoprobe_up{target=\"web\"} 1",
         "echoprobe_up{target=\"dns\"} 0",
