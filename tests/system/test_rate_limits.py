@@ -1,6 +1,7 @@
 """
 test_rate_limits: bytes are echoed no faster than limits say, over every kind of stream; nothing is lost.
 How fast, and who has which turn, is in check_byte_rate: of time only what cannot be too little is looked at.
+TLS is in test_tls.
 Run by `run`, by automake, or alone.
 """
 
@@ -9,9 +10,7 @@ import signal
 import time
 
 import harness
-from certificates import Authority
 from harness import KIB, MIB, Echod, LOOPBACK
-from tls_client import context_for
 
 RATE = 100 * KIB
 BURST = RATE // 10
@@ -65,23 +64,6 @@ class RateTest(harness.TestCase):
             counts = counters(server)
             self.assertEqual((counts["held_back"], counts["in"]), (4, 4 * (SIZE + 3) + 4 * MIB))
             self.assertEqual(counts["in"], counts["out"])
-
-    def test_tls(self):
-        """Records are read as they may be, and close_notify ends what was held back."""
-        self.need_program("openssl")
-        directory = self.temporary_directory()
-        authority = Authority(directory)
-        certificate = authority.issue("/CN=localhost")
-        with Echod("--rate-limit", f"{RATE}/s",
-                   listen=f"tls://127.0.0.1:0,cert={certificate}") as server:
-            client = server.adopt(context_for(authority.path).wrap_socket(
-                server.connect(), server_hostname="localhost"))
-            self.exchange([client])
-            client.sendall(bytes(SIZE))
-            self.assertEqual(harness.receive_exactly(client, SIZE), bytes(SIZE))
-            client.unwrap()
-            server.wait_for_closed("client closed")
-            self.assertEqual(counters(server)["held_back"], 1)
 
     def test_shared_rates(self):
         """A listener's clients share its rate, all share that of the process, and a line tells so."""

@@ -265,6 +265,21 @@ class EndTest(TlsTestCase):
             server.signal(signal.SIGCONT)
             server.wait_for_closed("reset by client")
 
+    def test_a_limit_of_bytes_a_second_holds_back_no_end(self):
+        """Records are read as they may be, and close_notify ends what was held back."""
+        size, rate = 40 * KIB, 100 * KIB
+        with self.serve("--rate-limit", f"{rate}/s") as server:
+            client = server.adopt(context_for(Files.authority).wrap_socket(
+                server.connect(), server_hostname="localhost"))
+            since = time.monotonic()
+            client.sendall(bytes(size))
+            self.assertEqual(harness.receive_exactly(client, size), bytes(size))
+            self.assertLessEqual(size, rate * (time.monotonic() - since) + rate // 10)
+            client.unwrap()
+            server.wait_for_closed("client closed")
+            server.report()
+            server.log.wait_for("totals: .* held_back=1 ")
+
 
 def try_to_flush(client):
     try:
