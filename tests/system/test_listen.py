@@ -352,6 +352,7 @@ class PassedSocketTest(harness.TestCase):
         client, theirs = harness.tcp_pair()
         with client, theirs, Echod(listen="fd://0", ready=0, stdin=theirs, may_log=".") as server:
             theirs.close()
+            server.log.wait_for(" serving ")  # of a client that is gone before, it is no socket
             harness.fill([client], quiet_seconds=0.1)
             harness.reset(client)
             server.wait_for_exit(harness.STATUS_SYSTEM)
