@@ -28,7 +28,7 @@ struct http_client {
 /* What the requests of a server have in common. */
 struct http_service {
     struct http_limits limits;
-    http_request_callback *on_request;
+    http_request_callback *on_request; /* NULL: the server is about to end */
     void *owner;
     bool is_local; /* clients come by a Unix socket */
 };

@@ -261,6 +261,8 @@ static enum MHD_Result append_body(struct http_request *request, const char *byt
 /* Ask the owner for an answer, once, and send it, or wait for it. */
 static enum MHD_Result answer_or_wait(struct http_request *request)
 {
+    if (!request->is_asked && request->service->on_request == NULL)
+        return MHD_NO;
     if (!request->is_asked) {
         request->is_asked = true;
         request->client->state = HTTP_CLIENT_ANSWERED;

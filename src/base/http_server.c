@@ -19,6 +19,7 @@ enum {
     ACCEPTS_PER_RUN = 16, /* so that newcomers do not hold up who asks */
     EVENTS_PER_RUN = 64,
     ACCEPT_PAUSE_MS = 100, /* after descriptors or memory lacked */
+    RUNS_AT_END = 4,       /* as many as an answer takes that its socket has room for */
 };
 
 struct http_server {
@@ -374,10 +375,19 @@ void http_server_run(struct http_server *server)
     update_listening(server);
 }
 
+/* Send what has been answered, as far as the sockets have room, and ask for nothing more. */
+static void send_last_answers(struct http_server *server)
+{
+    server->service.on_request = NULL;
+    for (int i = 0; i < RUNS_AT_END; i++)
+        (void)MHD_run(server->daemon);
+}
+
 void http_server_free(struct http_server *server)
 {
     if (server == NULL)
         return;
+    send_last_answers(server);
     for (unsigned i = 0; i < server->service.limits.max_connections; i++) {
         if (server->clients[i].fd >= 0)
             end_client(&server->clients[i]);

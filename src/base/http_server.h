@@ -49,7 +49,10 @@ int http_server_timeout_ms(const struct http_server *server);
 /* Do what is due, without blocking. Ask for the time-out anew after it, and after http_answer. */
 void http_server_run(struct http_server *server);
 
-/* End all connections. The request callback is not called any more. NULL is fine. */
+/*
+ * Send the answers that are there, as far as this takes no waiting, and end all connections. The
+ * request callback is not called any more. NULL is fine.
+ */
 void http_server_free(struct http_server *server);
 
 #endif

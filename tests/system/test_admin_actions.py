@@ -180,6 +180,13 @@ class ProcessTest(ActionsTestCase):
             harness.finish(client)
             server.wait_for_exit(harness.STATUS_STOPPED)
 
+    def test_a_drain_that_is_over_at_once_is_answered(self):
+        for _ in range(4):
+            with self.serve("--workers", "2") as server:
+                answer = self.operator(server).ask("POST", "/drain")
+                self.assertEqual((202, {"state": "draining"}), (answer.status, answer.json))
+                server.wait_for_exit(harness.STATUS_STOPPED)
+
     def test_many_actions_in_a_row(self):
         with self.serve("--workers", "2", listen=f"{LOOPBACK},name=a") as server:
             operator = self.operator(server)
