@@ -1,7 +1,7 @@
 /*
  * openssl_memory: notes when OpenSSL finds no memory: the reasons that it gives then are often
  * those of what came of it, such as "unsupported" (3.0). Keeps nothing in reserve. Called by
- * openssl_reason, and by whoever uses OpenSSL first: tls_context and tls_setup.
+ * openssl_reason, openssl_methods, and by whoever uses OpenSSL first: tls_context and tls_setup.
  */
 #ifndef BASE_OPENSSL_MEMORY_H
 #define BASE_OPENSSL_MEMORY_H

@@ -5,6 +5,7 @@
 #include "base/certificate.h"
 #include "base/certificate_facts.h"
 #include "base/openssl_memory.h"
+#include "base/openssl_methods.h"
 #include "base/openssl_reason.h"
 #include "echod/tls_ciphers.h"
 #include "echod/tls_options.h"
@@ -312,7 +313,8 @@ struct tls_context *tls_context_new(const struct listener_options *options, stru
     struct tls_context *context = allocate(tls);
 
     openssl_memory_watch();
-    if (context == NULL) {
+    if (context == NULL || openssl_methods_read() < 0) {
+        tls_context_unref(context);
         error_set(error, "TLS: %s; let the system have more free memory", strerror(ENOMEM));
         return NULL;
     }
