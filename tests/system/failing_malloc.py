@@ -16,15 +16,17 @@ COUNT, FIRST, LAST, FAILED = range(4)  # fields of `struct plan`
 
 
 class FailingMalloc:
-    """What fails in a process that was started with `prefix`; `test` owns the file beneath."""
+    """
+    What fails in a process that was started with `environment`, or `prefix`; `path` names the file
+    beneath.
+    """
 
-    def __init__(self, test):
-        path = f"{test.temporary_directory()}/plan"
+    def __init__(self, path):
         with open(path, "w+b") as file:
             file.truncate(mmap.PAGESIZE)
             self._memory = mmap.mmap(file.fileno(), mmap.PAGESIZE)
-        test.addCleanup(self._memory.close)
-        self.prefix = ("env", f"LD_PRELOAD={LIBRARY}", f"FAILING_MALLOC={path}")
+        self.environment = {"LD_PRELOAD": LIBRARY, "FAILING_MALLOC": path}
+        self.prefix = ("env", *(f"{name}={value}" for name, value in self.environment.items()))
 
     def _write(self, field, value):
         self._memory[8 * field:8 * field + 8] = struct.pack("=Q", value)
@@ -49,6 +51,12 @@ class FailingMalloc:
         """How many allocations there were since the last `fail`."""
         return self._read(COUNT)
 
+    def take_count(self):
+        """The same; let none fail, and count anew."""
+        count = self.count
+        self.fail(FOR_EVER)
+        return count
+
     @property
     def failed(self):
         """How many of them failed."""
@@ -61,7 +69,7 @@ def need(test):
         test.skipTest("sanitizers have an allocator of their own")
     if not os.path.exists(LIBRARY):
         test.skip_without(LIBRARY)
-    malloc = FailingMalloc(test)
+    malloc = FailingMalloc(f"{test.temporary_directory()}/plan")
     malloc.fail(FOR_EVER)
     harness.run_echod("--version", prefix=malloc.prefix)
     if malloc.count == 0:

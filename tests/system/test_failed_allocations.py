@@ -6,7 +6,7 @@ Refused system calls are in test_injected_errors.
 Run alone, by `run` or by make check.
 
 Environment:
-    ECHOD_TEST_STRIDE    try each so manieth N; default: 1. For slow builds
+    ECHOD_TEST_STRIDE    try each so manieth N; default: 11; `make check-faults` tries every one
 """
 
 import contextlib
@@ -19,7 +19,7 @@ import harness
 from failing_malloc import FOR_EVER, FailingMalloc
 from harness import LISTENING_LINE, Echod, round_trip
 
-STRIDE = int(os.environ.get("ECHOD_TEST_STRIDE") or 1)
+STRIDE = int(os.environ.get("ECHOD_TEST_STRIDE") or 11)
 MOST_ALLOCATIONS = 1000  # of anything that is tried here; more is a test that never ends
 
 MODES = {"once": 1, "three": 3, "from then on": FOR_EVER}
@@ -40,8 +40,8 @@ class FailedAllocations(harness.TestCase):
 
     def setUp(self):
         failing_malloc.need(self)
-        self.malloc = FailingMalloc(self)
         self.directory = self.temporary_directory()
+        self.malloc = FailingMalloc(f"{self.directory}/plan")
         self.config = f"{self.directory}/echod.conf"
 
     def configure(self, *lines):

@@ -3,6 +3,9 @@ test_injected_errors: what echod can do without may be refused by the system: no
 what echoprobe cannot do without is named.
 strace lets system calls fail, as sandboxes and other kernels do. Failing allocations are elsewhere.
 Run alone, by `run` or by make check.
+
+Environment:
+    ECHOD_TEST_STRIDE    of calls that are refused one after the other, try each so manieth; default: 7
 """
 
 import contextlib
@@ -50,6 +53,7 @@ AT_RELOAD = {"socket": "EMFILE", "bind": "EACCES", "listen": "EADDRINUSE", "sets
 AT_STOP = {"epoll_ctl": "ENOSPC", "close": "EIO", "unlink": "EPERM", "shutdown": "ENOTCONN",
            "epoll_wait": "EINTR", "ftruncate": "EIO"}
 MOST_CALLS = 60
+STRIDE = int(os.environ.get("ECHOD_TEST_STRIDE") or 7)
 
 
 def stream(address, size=STREAM_BYTES):
@@ -311,7 +315,7 @@ class RefusedCalls(harness.TestCase):
     def each_call(self, errors, attempt):
         """Call `attempt` with what strace is to inject, until it injected nothing any more."""
         for call, error in errors.items():
-            for number in range(1, MOST_CALLS):
+            for number in range(1, MOST_CALLS, STRIDE):
                 with self.subTest(call, number=number):
                     attempt(f"{call}:error={error}:when={number}")
                 if not self.was_injected():

@@ -211,7 +211,7 @@ class CheckTest(TlsConfigTestCase):
     def test_no_file_is_blamed_for_a_lack_of_memory(self):
         """Of the 20,000 allocations some fail, each by itself and with all that follow."""
         failing_malloc.need(self)
-        malloc = FailingMalloc(self)
+        malloc = FailingMalloc(f"{self.temporary_directory()}/plan")
         arguments = ("--check", "--listen", f"{TLS},{self.take('good')}")
         malloc.fail(FOR_EVER)
         self.assertEqual(harness.run_echod(*arguments, prefix=malloc.prefix).returncode, 0)

@@ -80,13 +80,17 @@ class TlsClient:
         except ssl.SSLZeroReturnError:
             return b""
 
-    def receive_exactly(self, size):
+    def receive_up_to(self, size):
+        """Return so many bytes, or fewer if a close_notify comes before."""
         data = b""
-        while len(data) < size:
-            piece = self.receive(size - len(data))
-            if not piece:
-                raise AssertionError(f"close_notify after {len(data)} of {size} bytes")
+        while len(data) < size and (piece := self.receive(size - len(data))):
             data += piece
+        return data
+
+    def receive_exactly(self, size):
+        data = self.receive_up_to(size)
+        if len(data) < size:
+            raise AssertionError(f"close_notify after {len(data)} of {size} bytes")
         return data
 
     def receive_all(self):
