@@ -175,10 +175,11 @@ static void update_listening(struct http_server *server)
         server->is_listening = shall_listen;
 }
 
-/* Tell whether a failed accept says that something lacks which takes time to come back. */
-static bool is_shortage(int error)
+/* Tell whether a failed accept will fail again in a moment, such as for a lack of descriptors or in
+ * a sandbox; anything else is over with the client that it concerned. */
+static bool is_lasting(int error)
 {
-    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+    return error != EAGAIN && error != EINTR && error != ECONNABORTED;
 }
 
 /* Return a free slot. Where there is none, the client that has waited longest gives way. */
@@ -230,9 +231,11 @@ static bool accept_client(struct http_server *server)
     const int fd = accept(server->listen_fd, (struct sockaddr *)&address, &length);
 
     if (fd < 0) {
-        if (is_shortage(errno))
+        const int error = errno;
+
+        if (is_lasting(error))
             server->listen_again_ms = clock_now_ms() + ACCEPT_PAUSE_MS;
-        return errno == EINTR || errno == ECONNABORTED;
+        return error == EINTR || error == ECONNABORTED;
     }
     if (descriptor_prepare(fd) < 0)
         descriptor_close(fd);

@@ -265,8 +265,8 @@ def all_faults(scenes, plan):
         yield from faults_of_calls(scene, plan)
 
 
-def check(every=1, names=None, phases=PHASES, calls=None):
-    """Try each so manieth fault, and return what came of them."""
+def check(every=1, names=None, phases=PHASES, calls=None, also=()):
+    """Try each so manieth fault, and some besides; return what came of them."""
     tally = Tally()
     with tempfile.TemporaryDirectory(prefix="echod-") as directory:
         plan = Plan(directory)
@@ -276,6 +276,9 @@ def check(every=1, names=None, phases=PHASES, calls=None):
                   if fault.phase in phases and (not calls or fault.call in calls))
         for fault in itertools.islice(chosen, 0, None, every):
             attempt(scenes, plan, fault, tally)
+        for fault in also:
+            if fault.scene in scenes:
+                attempt(scenes, plan, fault, tally)
     return tally
 
 
