@@ -10,7 +10,7 @@ import failing_malloc
 import faults
 import harness
 
-EVERY = 307  # a prime: it meets other places of each scene
+EVERY = 499  # a prime: it meets other places of each scene
 
 # What once was a fault of echod.
 MENDED = (
