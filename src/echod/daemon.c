@@ -11,6 +11,7 @@
 #include "echod/privileges.h"
 #include "echod/server.h"
 #include "echod/sockets.h"
+#include "echod/store.h"
 #include "echod/supervise.h"
 
 #include <errno.h>
@@ -55,8 +56,10 @@ static int serve(struct options *options, const struct passed *passed, struct su
     struct pidfile pidfile;
     struct error error;
 
+    store_drop_unlisted(passed, &options->listen, supervise);
     if (sockets_open(&sockets, &options->listen, worker_count, passed, log, log_error, log) < 0)
         return status;
+    store_drop_rest(passed, supervise);
     if (sockets_open(&admin_sockets, &options->admin, 1, passed, log, log_error, log) < 0)
         goto close_sockets;
     if (pidfile_open(&pidfile, options->pid_file, &error) < 0)
@@ -64,6 +67,7 @@ static int serve(struct options *options, const struct passed *passed, struct su
     if (drop_privileges(options, &sockets, &admin_sockets, log, &error) < 0)
         goto close_pidfile;
     passed_warn_of_rest(passed, log);
+    store_keep(&sockets.endpoints, 0, supervise);
     status = server_run(options, &sockets, &admin_sockets, worker_count, supervise, log);
     pidfile_close(&pidfile);
     sockets_close(&admin_sockets);

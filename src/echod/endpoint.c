@@ -135,7 +135,7 @@ static void close_endpoint(struct endpoint *endpoint, size_t worker_count)
     descriptor_close(endpoint->input_fd);
     if (endpoint->output_fd != endpoint->input_fd)
         descriptor_close(endpoint->output_fd);
-    if (endpoint_has_path(endpoint))
+    if (!endpoint->is_kept && endpoint_has_path(endpoint))
         (void)unlink(endpoint->bound_path);
     tls_context_unref(endpoint->tls);
     tls_context_unref(endpoint->next_tls);

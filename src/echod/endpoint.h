@@ -46,6 +46,7 @@ struct endpoint {
                         SO_REUSEPORT group or duplicates of one; -1 once the worker owns it */
     bool is_passed;  /* somebody else opened it, and it keeps its backlog */
     bool is_group;   /* they are a SO_REUSEPORT group of ours */
+    bool is_kept;    /* a service manager keeps them: at the end they stay with it */
     struct sockaddr_storage bound; /* what we bound, or all zero */
     char
         bound_path[ADDRESS_PATH_SIZE]; /* of a Unix socket that we bound, or empty; it is removed */
@@ -101,7 +102,10 @@ void endpoint_drop_next(struct endpoint *endpoint);
 /* Switch Nagle's algorithm off; accepted sockets inherit it on Linux (tcp(7)). */
 void endpoint_set_no_delay(int fd);
 
-/* Close the endpoints from the `count`-th on, and remove the paths of their Unix sockets. */
+/*
+ * Close the endpoints from the `count`-th on, and remove the paths of their Unix sockets, except of
+ * those that a service manager keeps.
+ */
 void endpoint_list_close_from(struct endpoint_list *list, size_t count);
 
 /* Close those that are leaving in the same way. */

@@ -115,26 +115,49 @@ static int open_first_socket(const struct addrinfo *info, const struct listener_
     return fd;
 }
 
+/* Take a socket that was kept, and make it listen again, if it was shut, under these options. */
+static int take_socket(const struct addrinfo *info, const struct kept *kept,
+                       const struct listener_options *options, const char **failed)
+{
+    const int fd = kept_take(kept, info->ai_addr, info->ai_addrlen);
+
+    *failed = any_socket;
+    if (fd >= 0 && make_ready(fd, info, options, failed) == 0)
+        return fd;
+    descriptor_close(fd);
+    return -1;
+}
+
+/* Open another socket of a group. */
+static int open_member(const struct addrinfo *bound, const struct kept *kept,
+                       const struct listener_options *options)
+{
+    const char *failed;
+    const int fd = take_socket(bound, kept, options, &failed);
+
+    return fd >= 0 ? fd : open_socket(bound, options, true, &failed);
+}
+
 /*
  * Give each worker a socket of its own, among which Linux spreads the clients (socket(7),
  * SO_REUSEPORT). The first one listens already, and was bound without that option, which proves
  * that the address was free. Where a socket cannot be had this way, the first one is shared.
  */
 static int open_group(struct endpoint *endpoint, const struct addrinfo *bound,
-                      const struct listener_options *options, size_t worker_count)
+                      const struct kept *kept, const struct listener_options *options,
+                      size_t worker_count)
 {
 #if defined __linux__ && defined SO_REUSEPORT
-    const char *failed;
-
     if (worker_count > 1 && switch_on(endpoint->worker_fds[0], SOL_SOCKET, SO_REUSEPORT) == 0) {
         endpoint->is_group = true;
         for (size_t i = 1; i < worker_count; i++)
-            endpoint->worker_fds[i] = open_socket(bound, options, true, &failed);
+            endpoint->worker_fds[i] = open_member(bound, kept, options);
         for (size_t i = 1; i < worker_count; i++)
             endpoint->is_group = endpoint->is_group && endpoint->worker_fds[i] >= 0;
     }
 #else
     (void)bound;
+    (void)kept;
     (void)options;
 #endif
     return endpoint_share_socket(endpoint, worker_count);
@@ -142,7 +165,7 @@ static int open_group(struct endpoint *endpoint, const struct addrinfo *bound,
 
 /* Open one of the addresses that a name has. Return 0, or -1 with errno and as open_socket. */
 static int open_endpoint(struct endpoint_list *list, const struct addrinfo *info,
-                         const struct listen *listen, const char **failed)
+                         const struct listen *listen, const struct kept *kept, const char **failed)
 {
     const struct listener_options *options = &listen->options;
     struct addrinfo bound = *info;
@@ -150,7 +173,9 @@ static int open_endpoint(struct endpoint_list *list, const struct addrinfo *info
     socklen_t length = sizeof address;
     char text[ADDRESS_TEXT_SIZE];
     struct endpoint *endpoint;
-    const int fd = open_first_socket(info, options, failed);
+    const int fd = kept_has(kept, info->ai_addr, info->ai_addrlen)
+                       ? take_socket(info, kept, options, failed)
+                       : open_first_socket(info, options, failed);
 
     if (fd < 0)
         return -1;
@@ -165,7 +190,18 @@ static int open_endpoint(struct endpoint_list *list, const struct addrinfo *info
     endpoint->bound = address;
     bound.ai_addr = (struct sockaddr *)&address; /* with the port that the system chose for 0 */
     bound.ai_addrlen = length;
-    return open_group(endpoint, &bound, options, list->worker_count);
+    return open_group(endpoint, &bound, kept, options, list->worker_count);
+}
+
+/* The same, and let clients who wait be served, where there were more workers before. */
+static int open_endpoints(struct endpoint_list *list, const struct addrinfo *info,
+                          const struct listen *listen, const struct kept *kept, const char **failed)
+{
+    int status = open_endpoint(list, info, listen, kept, failed);
+
+    while (status == 0 && kept_has(kept, info->ai_addr, info->ai_addrlen))
+        status = open_endpoint(list, info, listen, kept, failed);
+    return status;
 }
 
 /* --- Opening all that a name stands for ------------------------------------------------------ */
@@ -340,7 +376,7 @@ static void explain_bind(const struct endpoint_list *list, const struct addrinfo
 }
 
 int inet_open(struct endpoint_list *list, const struct listen *listen, const char *name,
-              struct lookup *lookup, struct log *log, struct error *error)
+              const struct kept *kept, struct lookup *lookup, struct log *log, struct error *error)
 {
     struct addrinfo *found = resolve(lookup, &listen->address, name, error);
     size_t opened = 0;
@@ -353,7 +389,7 @@ int inet_open(struct endpoint_list *list, const struct listen *listen, const cha
 
         if (is_listed_before(found, info))
             continue;
-        if (open_endpoint(list, info, listen, &failed) == 0) {
+        if (open_endpoints(list, info, listen, kept, &failed) == 0) {
             opened++;
             continue;
         }

@@ -132,3 +132,12 @@ void listen_list_resolve(struct listen_list *list, const struct listener_options
         impair_choose_seed(&list->items[i].options.impair);
     }
 }
+
+size_t listen_list_occurrence(const struct listen_list *list, size_t index)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < index; i++)
+        count += address_is_equal(&list->items[i].address, &list->items[index].address);
+    return count;
+}

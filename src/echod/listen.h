@@ -1,7 +1,8 @@
 /*
  * listen: the addresses to listen on, each with its options and with where it was written.
  * Opens nothing; sockets does.
- * Called by options and admin_address, which fill lists; read by sockets, lookup and main.
+ * Called by options and admin_address, which fill lists; read by sockets, kept, store, lookup and
+ * main.
  */
 #ifndef ECHOD_LISTEN_H
 #define ECHOD_LISTEN_H
@@ -47,6 +48,9 @@ bool listen_list_is_equal(const struct listen_list *list, const struct listen_li
 /* Let a list be a copy of another. Return 0, or -1 with errno ENOMEM, and it is as it was. */
 int listen_list_copy(struct listen_list *list, const struct listen_list *other)
     __attribute__((warn_unused_result));
+
+/* Return how many equal addresses stand before one of a list. */
+size_t listen_list_occurrence(const struct listen_list *list, size_t index);
 
 /* Give each listener, where its own options say nothing, these. */
 void listen_list_resolve(struct listen_list *list, const struct listener_options *defaults);

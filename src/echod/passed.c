@@ -70,6 +70,8 @@ static void set_names(struct passed *passed, const char *names)
         passed->sockets[i] = (struct passed_socket){
             .fd = FIRST_FD + (int)i,
             .name = name == NULL || *name == '\0' ? unknown : name,
+            .is_kept = name != NULL &&
+                       strncmp(name, PASSED_KEPT_PREFIX, sizeof PASSED_KEPT_PREFIX - 1) == 0,
         };
     }
 }
@@ -94,6 +96,7 @@ static void read_environment(struct passed *passed, struct log *log)
     }
     passed->count = count;
     set_names(passed, getenv("LISTEN_FDNAMES"));
+    error_set(&passed->absence, "LISTEN_FDS has only what echod bound itself; " ADVICE);
 }
 
 void passed_init(struct passed *passed, struct log *log)
@@ -120,7 +123,7 @@ struct passed_socket *passed_next(const struct passed *passed, const char *name,
     while (*cursor < passed->count) {
         struct passed_socket *socket = &passed->sockets[(*cursor)++];
 
-        if (*name == '\0' || strcmp(name, socket->name) == 0)
+        if (!socket->is_kept && (*name == '\0' || strcmp(name, socket->name) == 0))
             return socket;
     }
     return NULL;
@@ -129,7 +132,7 @@ struct passed_socket *passed_next(const struct passed *passed, const char *name,
 struct passed_socket *passed_find(const struct passed *passed, int fd)
 {
     for (size_t i = 0; i < passed->count; i++) {
-        if (passed->sockets[i].fd == fd)
+        if (passed->sockets[i].fd == fd && !passed->sockets[i].is_kept)
             return &passed->sockets[i];
     }
     return NULL;
@@ -143,19 +146,27 @@ static bool is_named_before(const struct passed *passed, size_t index)
     return passed_next(passed, passed->sockets[index].name, &cursor) != &passed->sockets[index];
 }
 
+/* Tell whether there is any but those that were kept. */
+static bool has_any(const struct passed *passed)
+{
+    size_t cursor = 0;
+
+    return passed_next(passed, "", &cursor) != NULL;
+}
+
 void passed_explain(const struct passed *passed, const char *name, struct error *error)
 {
     char known[ERROR_TEXT_SIZE / 2] = "";
 
-    if (passed->count == 0) {
+    if (!has_any(passed)) {
         error_set(error, "systemd://%s: nothing was passed: %s", name, passed->absence.text);
         return;
     }
     for (size_t i = 0; i < passed->count; i++) {
         const size_t length = strlen(known);
 
-        if (!is_named_before(passed, i))
-            (void)snprintf(known + length, sizeof known - length, "%s%s", i == 0 ? "" : ", ",
+        if (!passed->sockets[i].is_kept && !is_named_before(passed, i))
+            (void)snprintf(known + length, sizeof known - length, "%s%s", length == 0 ? "" : ", ",
                            passed->sockets[i].name);
     }
     error_set(error, "systemd://%s: no socket was passed under this name; known are: %s", name,
@@ -167,7 +178,7 @@ void passed_warn_of_rest(const struct passed *passed, struct log *log)
     for (size_t i = 0; i < passed->count; i++) {
         const struct passed_socket *socket = &passed->sockets[i];
 
-        if (!socket->is_taken)
+        if (!socket->is_kept && !socket->is_taken)
             log_write(log, LOG_LEVEL_WARNING,
                       "nobody serves descriptor %d, which was passed as \"%s\": add --listen "
                       "systemd://%s, and restart echod",

@@ -1,7 +1,7 @@
 /*
  * passed: the sockets that systemd passed: which there are, under which names, and who has them.
  * Serves none of them; sockets takes those that were asked for.
- * Called by daemon, before anything else opens a descriptor, by sockets and by inherited.
+ * Called by daemon, before anything else opens a descriptor, by inherited, kept and store.
  */
 #ifndef ECHOD_PASSED_H
 #define ECHOD_PASSED_H
@@ -12,10 +12,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* How the names begin of those that were handed to systemd by echod itself; see kept. */
+#define PASSED_KEPT_PREFIX "echod,"
+
 struct passed_socket {
     int fd;           /* close-on-exec; nobody owns it before it is taken */
     const char *name; /* "unknown" where systemd gave none */
-    bool is_taken;    /* something serves it */
+    bool is_kept;     /* echod bound it in an earlier process, and takes it where it binds */
+    bool is_taken;    /* something serves it, or it was closed */
 };
 
 /* All zero: nothing was passed. */
@@ -38,7 +42,7 @@ void passed_fini(struct passed *passed);
 
 /*
  * Return the next socket of this name, or of any name if it is empty; or NULL. Begin with a cursor
- * of 0.
+ * of 0. Those that were kept are none of these, nor of the following.
  */
 struct passed_socket *passed_next(const struct passed *passed, const char *name, size_t *cursor);
 

@@ -7,6 +7,7 @@
 #include "echod/byte_rate.h"
 #include "echod/capacity.h"
 #include "echod/socket_options.h"
+#include "echod/store.h"
 #include "echod/options_reader.h"
 #include "echod/timers.h"
 
@@ -214,6 +215,7 @@ static void on_looked_up(void *argument)
     }
     (void)event_del(reload->lookup_deadline);
     keep_bound(reload);
+    store_keep(&reload->sockets->endpoints, reload->first_new_number, reload->supervise);
     change_workers(reload);
 }
 
@@ -329,6 +331,7 @@ static void note_options(struct reload *reload)
 static void finish(struct reload *reload)
 {
     log_sockets(reload);
+    store_forget_leaving(&reload->sockets->endpoints, reload->supervise);
     sockets_finish_change(reload->sockets);
     listener_stats_note_places(reload->stats, &reload->sockets->endpoints);
     options_free(reload->options);

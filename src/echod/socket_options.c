@@ -2,9 +2,13 @@
 
 #include "echod/socket_options.h"
 
+#include "base/crc32c.h"
+
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -144,6 +148,18 @@ bool socket_options_need_bind(const struct listener_options *options,
            options->owner.is_given != other->owner.is_given ||
            options->group.gid != other->group.gid ||
            options->group.is_given != other->group.is_given;
+}
+
+uint32_t socket_options_bound_checksum(const struct listener_options *options)
+{
+    char text[512];
+    const int length =
+        snprintf(text, sizeof text, "%d %" PRIu64 " %d %s %d %jd %jd", options->v6only,
+                 options->mark, options->freebind, options->device, options->mode,
+                 options->owner.is_given ? (intmax_t)options->owner.uid : -1,
+                 options->group.is_given ? (intmax_t)options->group.gid : -1);
+
+    return crc32c_extend(0, (const unsigned char *)text, (size_t)length);
 }
 
 void socket_options_keep_bound(struct listener_options *options,

@@ -1,7 +1,8 @@
 /*
  * socket_options: what a listener is told, as options of its sockets.
  * Opens and binds nothing.
- * Called by inet before and after it binds, and by listeners and datagrams at a reload.
+ * Called by inet before and after it binds, by kept, and by listeners, datagrams and reload when
+ * options change.
  */
 #ifndef ECHOD_SOCKET_OPTIONS_H
 #define ECHOD_SOCKET_OPTIONS_H
@@ -9,6 +10,7 @@
 #include "echod/listener_options.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /*
  * Set what counts when a socket of this address family is bound: v6only, device, mark, freebind.
@@ -36,6 +38,10 @@ void socket_options_set_receive_buffer(int fd, uint64_t bytes);
  */
 bool socket_options_need_bind(const struct listener_options *options,
                               const struct listener_options *other);
+
+/* Return a number that two listeners share which do not differ in that. */
+uint32_t socket_options_bound_checksum(const struct listener_options *options)
+    __attribute__((warn_unused_result));
 
 /* Let these stay as they are in `bound`. */
 void socket_options_keep_bound(struct listener_options *options,

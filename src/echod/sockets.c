@@ -5,6 +5,7 @@
 #include "base/descriptor.h"
 #include "echod/inet.h"
 #include "echod/inherited.h"
+#include "echod/kept.h"
 #include "echod/tls_context.h"
 #include "echod/unix.h"
 
@@ -28,20 +29,23 @@ static void locate(const struct listen_list *addresses, size_t index, const stru
 
 /* --- The list -------------------------------------------------------------------------------- */
 
-static int open_address(struct sockets *sockets, const struct listen *listen, struct lookup *lookup,
-                        const struct passed *passed, struct log *log, struct error *error)
+static int open_address(struct sockets *sockets, const struct listen_list *addresses, size_t index,
+                        struct lookup *lookup, const struct passed *passed, struct log *log,
+                        struct error *error)
 {
     struct endpoint_list *list = &sockets->endpoints;
+    const struct listen *listen = &addresses->items[index];
     const struct address *address = &listen->address;
+    const struct kept kept = kept_for(passed, addresses, index);
     char name[ADDRESS_TEXT_SIZE];
 
     address_format(address, name);
     switch (address->scheme) {
     case ADDRESS_TCP:
     case ADDRESS_UDP:
-        return inet_open(list, listen, name, lookup, log, error);
+        return inet_open(list, listen, name, &kept, lookup, log, error);
     case ADDRESS_UNIX:
-        return unix_open(list, listen, name, error);
+        return unix_open(list, listen, name, &kept, error);
     case ADDRESS_FD:
         return inherited_take_fd(list, passed, address->fd, name, error);
     case ADDRESS_SYSTEMD:
@@ -58,22 +62,12 @@ static bool is_passed(const struct address *address)
            address->scheme == ADDRESS_STDIO;
 }
 
-/* Return how many equal addresses stand before one of a list. */
-static size_t occurrence_of(const struct listen_list *addresses, size_t index)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < index; i++)
-        count += address_is_equal(&addresses->items[i].address, &addresses->items[index].address);
-    return count;
-}
-
 /* Tell whether an endpoint was opened for an address of a list. */
 static bool is_endpoint_of(const struct endpoint *endpoint, const struct listen_list *addresses,
                            size_t index)
 {
     return address_is_equal(&endpoint->address, &addresses->items[index].address) &&
-           endpoint->occurrence == occurrence_of(addresses, index);
+           endpoint->occurrence == listen_list_occurrence(addresses, index);
 }
 
 /* Tell whether one of the first `count` endpoints serves an address of a list, and stays. */
@@ -165,7 +159,7 @@ static int note_listed(struct sockets *sockets, size_t before, const struct list
         struct endpoint *endpoint = &sockets->endpoints.items[i];
 
         endpoint->address = listen->address;
-        endpoint->occurrence = occurrence_of(addresses, index);
+        endpoint->occurrence = listen_list_occurrence(addresses, index);
         endpoint->next_options = listen->options;
         endpoint_set_next_tls(endpoint, tls);
         endpoint_take_next(endpoint);
@@ -185,7 +179,7 @@ static int open_listed(struct sockets *sockets, const struct listen_list *addres
     int status = make_tls(&addresses->items[index], &tls, error);
 
     if (status == 0)
-        status = open_address(sockets, &addresses->items[index], lookup, passed, log, error);
+        status = open_address(sockets, addresses, index, lookup, passed, log, error);
     if (status == 0)
         status = note_listed(sockets, before, addresses, index, tls, error);
     tls_context_unref(tls);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,24 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+enum {
+    KEPT_AT_ONCE = 64,
+    ROOM_TIMEOUT_MS = 1000,
+    BARRIER_TIMEOUT_MS = 5000, /* as systemd-notify(1) has it */
+    KEPT_NOTE_SIZE = 320,
+};
+
 /* --- Notes ----------------------------------------------------------------------------------- */
+
+/* Tell whether the manager took a note, and log if it begins not to. */
+static bool is_taken(struct supervise *supervise, ssize_t sent)
+{
+    if (sent < 0 && !supervise->is_refused)
+        log_write(supervise->log, LOG_LEVEL_WARNING, "the service manager takes no note: %s",
+                  strerror(errno));
+    supervise->is_refused = sent < 0;
+    return sent >= 0;
+}
 
 /* Send a note. Return false if the manager did not take it. */
 static bool send_note(struct supervise *supervise, const char *note)
@@ -26,11 +44,7 @@ static bool send_note(struct supervise *supervise, const char *note)
     do {
         sent = send(supervise->fd, note, strlen(note), 0);
     } while (sent < 0 && errno == EINTR);
-    if (sent < 0 && !supervise->is_refused)
-        log_write(supervise->log, LOG_LEVEL_WARNING, "the service manager takes no note: %s",
-                  strerror(errno));
-    supervise->is_refused = sent < 0;
-    return sent >= 0;
+    return is_taken(supervise, sent);
 }
 
 /* Send what the last tell_* wrote into `state`, and keep in mind if it has to be sent again. */
@@ -248,6 +262,103 @@ void supervise_stop(struct supervise *supervise)
 {
     free_timer(&supervise->status_timer);
     free_timer(&supervise->watchdog_timer);
+}
+
+/* --- Sockets --------------------------------------------------------------------------------- */
+
+/* Send a note with descriptors, if there are any (unix(7), SCM_RIGHTS). */
+static ssize_t send_with(int manager, char *note, const int *fds, size_t count)
+{
+    union {
+        struct cmsghdr header; /* for its alignment */
+        unsigned char bytes[CMSG_SPACE(KEPT_AT_ONCE * sizeof(int))];
+    } control = {.bytes = {0}};
+    struct iovec text = {.iov_base = note, .iov_len = strlen(note)};
+    struct msghdr message = {.msg_iov = &text, .msg_iovlen = 1};
+    ssize_t sent;
+
+    if (count > 0) {
+        message.msg_control = control.bytes;
+        message.msg_controllen = CMSG_SPACE(count * sizeof(int));
+        control.header.cmsg_level = SOL_SOCKET;
+        control.header.cmsg_type = SCM_RIGHTS;
+        control.header.cmsg_len = CMSG_LEN(count * sizeof(int));
+        memcpy(CMSG_DATA(&control.header), fds, count * sizeof(int));
+    }
+    do {
+        sent = sendmsg(manager, &message, 0);
+    } while (sent < 0 && errno == EINTR);
+    return sent;
+}
+
+/* Wait until poll(2) finds one of these events, or an end. */
+static void wait_for(int fd, short events, int timeout_ms)
+{
+    struct pollfd wanted = {.fd = fd, .events = events};
+
+    while (poll(&wanted, 1, timeout_ms) < 0 && errno == EINTR)
+        continue;
+}
+
+/* The same, and wait for room. Return false if the manager did not take it. */
+static bool send_descriptors(struct supervise *supervise, char *note, const int *fds, size_t count)
+{
+    ssize_t sent = send_with(supervise->fd, note, fds, count);
+
+    if (sent < 0 && errno == EAGAIN) {
+        wait_for(supervise->fd, POLLOUT, ROOM_TIMEOUT_MS);
+        sent = send_with(supervise->fd, note, fds, count);
+    }
+    return is_taken(supervise, sent);
+}
+
+/* Send a note about a name, with sockets of that name. Return 0, or -1. */
+static int tell_of_name(struct supervise *supervise, const char *verb, const char *name,
+                        const int *fds, size_t count)
+{
+    char note[KEPT_NOTE_SIZE];
+
+    (void)snprintf(note, sizeof note, "%s\nFDNAME=%s\n", verb, name);
+    return send_descriptors(supervise, note, fds, count) ? 0 : -1;
+}
+
+int supervise_keep(struct supervise *supervise, const char *name, const int *fds, size_t count)
+{
+    size_t kept = 0;
+
+    if (supervise->fd < 0)
+        return -1;
+    while (kept < count) {
+        const size_t some = count - kept < KEPT_AT_ONCE ? count - kept : KEPT_AT_ONCE;
+
+        if (tell_of_name(supervise, "FDSTORE=1\nFDPOLL=0", name, fds + kept, some) < 0)
+            return -1;
+        kept += some;
+    }
+    return 0;
+}
+
+int supervise_forget(struct supervise *supervise, const char *name)
+{
+    if (supervise->fd < 0)
+        return -1;
+    return tell_of_name(supervise, "FDSTOREREMOVE=1", name, NULL, 0);
+}
+
+/* The manager closes the end of the pipe that it is sent when it comes to this note. */
+void supervise_wait(struct supervise *supervise)
+{
+    char note[] = "BARRIER=1\n";
+    bool is_sent;
+    int ends[2];
+
+    if (supervise->fd < 0 || pipe(ends) < 0)
+        return;
+    is_sent = send_descriptors(supervise, note, &ends[1], 1);
+    (void)close(ends[1]);
+    if (is_sent)
+        wait_for(ends[0], 0, BARRIER_TIMEOUT_MS);
+    (void)close(ends[0]);
 }
 
 /* --- Notifications --------------------------------------------------------------------------- */

@@ -1,7 +1,7 @@
 /*
  * supervise: tells a service manager that echod is ready, reloads, stops and lives, and how busy it
  * is, by the protocol of sd_notify(3) without its library. Decides nothing of that; server does.
- * Called by daemon, before there are threads of its own, by server and by reload.
+ * Called by daemon, before there are threads of its own, by server, by reload and by store.
  */
 #ifndef ECHOD_SUPERVISE_H
 #define ECHOD_SUPERVISE_H
@@ -65,7 +65,8 @@ void supervise_stop(struct supervise *supervise);
 /*
  * Tell that echod serves: once it does, and after each reload. A note takes one datagram and never
  * blocks; what the manager has no room for is told again with the next number of connections. To be
- * called between supervise_start and supervise_stop, as are the next three.
+ * called between supervise_start and supervise_stop, as are the next two and
+ * supervise_tell_stopping.
  */
 void supervise_tell_ready(struct supervise *supervise);
 
@@ -77,6 +78,21 @@ void supervise_tell_reload_failed(struct supervise *supervise);
  * monotonic, as Type=notify-reload of systemd.service(5) demands.
  */
 void supervise_tell_reloading(struct supervise *supervise);
+
+/*
+ * Have the manager keep these sockets under a name, and hand them to the next process: FDSTORE=1 of
+ * sd_notify(3). It has them also when they are shut (FDPOLL=0). Waits up to a second for room.
+ * Without a manager nothing is kept. This and the next two may come before supervise_start. Return
+ * 0, or -1.
+ */
+int supervise_keep(struct supervise *supervise, const char *name, const int *fds, size_t count)
+    __attribute__((warn_unused_result));
+
+/* Have it close all that it keeps under a name. Return 0, or -1. */
+int supervise_forget(struct supervise *supervise, const char *name);
+
+/* Wait until it has read all notes, for five seconds at most (BARRIER=1). */
+void supervise_wait(struct supervise *supervise);
 
 /* Tell that a stop was requested; further calls do nothing. */
 void supervise_tell_stopping(struct supervise *supervise);

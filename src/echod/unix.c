@@ -219,17 +219,46 @@ static struct endpoint *add_socket(struct endpoint_list *list)
     return endpoint_add_socket(list, ENDPOINT_LISTENER, fd);
 }
 
-int unix_open(struct endpoint_list *list, const struct listen *listen, const char *name,
-              struct error *error)
+/*
+ * Go on with the socket that was kept for an address. Its name had the inode of its path, so that
+ * is its own still.
+ */
+static int take(struct endpoint_list *list, const struct listen *wanted, const struct kept *kept)
 {
+    struct endpoint *endpoint =
+        endpoint_add_socket(list, ENDPOINT_LISTENER, kept_take(kept, NULL, 0));
+    struct sockaddr_un local;
+
+    if (endpoint == NULL)
+        return -1;
+    endpoint->is_kept = true;
+    (void)address_unix_socket(&wanted->address, &local);
+    if (!address_is_abstract(&wanted->address) && note_bound_path(endpoint, &local) < 0)
+        return -1;
+    return listen(endpoint->worker_fds[0], (int)wanted->options.backlog);
+}
+
+/* Open a listener. On failure `failed` names an option that was refused, or is NULL. */
+static int bind_anew(struct endpoint_list *list, const struct listen *listen, const char **failed)
+{
+    struct endpoint *endpoint = add_socket(list);
+
+    return endpoint == NULL ? -1 : listen_at(endpoint, listen, failed);
+}
+
+int unix_open(struct endpoint_list *list, const struct listen *listen, const char *name,
+              const struct kept *kept, struct error *error)
+{
+    const size_t before = list->count;
     struct endpoint *endpoint;
     const char *failed = NULL;
+    int status;
 
     if (check_options(listen, name, error) < 0)
         return -1;
-    endpoint = add_socket(list);
-    if (endpoint == NULL || listen_at(endpoint, listen, &failed) < 0 ||
-        endpoint_share_socket(endpoint, list->worker_count) < 0) {
+    status = kept_has(kept, NULL, 0) ? take(list, listen, kept) : bind_anew(list, listen, &failed);
+    endpoint = list->count > before ? &list->items[before] : NULL;
+    if (status < 0 || endpoint_share_socket(endpoint, list->worker_count) < 0) {
         if (failed != NULL)
             endpoint_explain_option(error, name, failed);
         else

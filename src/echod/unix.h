@@ -8,16 +8,18 @@
 
 #include "base/error.h"
 #include "echod/endpoint.h"
+#include "echod/kept.h"
 #include "echod/listen.h"
 
 #include <sys/types.h>
 
 /*
- * Open a listener in place of a socket that nobody listens on any more. `name` is the address as
- * text. Return 0; or -1 with a sentence in `error`, and what was added is the caller's to close.
+ * Open a listener in place of a socket that nobody listens on any more, or take the one that was
+ * kept. `name` is the address as text. Return 0; or -1 with a sentence in `error`, and what was
+ * added is the caller's to close.
  */
 int unix_open(struct endpoint_list *list, const struct listen *listen, const char *name,
-              struct error *error) __attribute__((warn_unused_result));
+              const struct kept *kept, struct error *error) __attribute__((warn_unused_result));
 
 /*
  * Check what can be known without opening it: that a path has a directory, and an abstract name no

@@ -8,10 +8,13 @@
 #include "echod/supervise.h"
 
 #include "base/clock.h"
+#include "base/descriptor.h"
 #include "support.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -415,6 +418,80 @@ START_TEST(only_supervisord_gives_a_name)
 }
 END_TEST
 
+/* Take the next note, and the descriptor that comes with it; the test closes it. */
+static int take_descriptor(const char *expected)
+{
+    union {
+        struct cmsghdr header;
+        unsigned char bytes[CMSG_SPACE(2 * sizeof(int))];
+    } control;
+    struct iovec text = {.iov_base = scene.note, .iov_len = sizeof scene.note - 1};
+    struct msghdr message = {
+        .msg_iov = &text,
+        .msg_iovlen = 1,
+        .msg_control = control.bytes,
+        .msg_controllen = sizeof control.bytes,
+    };
+    const ssize_t length = recvmsg(scene.manager, &message, 0);
+    int fd;
+
+    ck_assert_int_ge(length, 0);
+    scene.note[length] = '\0';
+    ck_assert_str_eq(scene.note, expected);
+    ck_assert_uint_eq(control.header.cmsg_len, CMSG_LEN(sizeof fd));
+    memcpy(&fd, CMSG_DATA(&control.header), sizeof fd);
+    return fd;
+}
+
+START_TEST(a_socket_is_kept_under_a_name_until_it_is_forgotten)
+{
+    const int own = socket(AF_UNIX, SOCK_STREAM, 0);
+    int kept;
+
+    start_with_manager();
+    ck_assert_int_eq(supervise_keep(&scene.supervise, "a,1", &own, 1), 0);
+    kept = take_descriptor("FDSTORE=1\nFDPOLL=0\nFDNAME=a,1\n");
+    ck_assert(descriptor_is_same_socket(own, kept));
+    ck_assert_int_eq(supervise_forget(&scene.supervise, "a,1"), 0);
+    check_note("FDSTOREREMOVE=1\nFDNAME=a,1\n");
+    ck_assert_int_eq(close(kept), 0);
+    ck_assert_int_eq(close(own), 0);
+}
+END_TEST
+
+static void *wait_in_thread(void *argument)
+{
+    supervise_wait(&scene.supervise);
+    return argument;
+}
+
+START_TEST(it_waits_until_the_manager_has_read)
+{
+    pthread_t thread;
+    int fd;
+
+    start_with_manager();
+    ck_assert_int_eq(fcntl(scene.manager, F_SETFL, 0), 0);
+    ck_assert_int_eq(pthread_create(&thread, NULL, wait_in_thread, NULL), 0);
+    fd = take_descriptor("BARRIER=1\n");
+    ck_assert_int_eq(pthread_kill(thread, 0), 0); /* the pipe is open, so it waits */
+    ck_assert_int_eq(close(fd), 0);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+}
+END_TEST
+
+START_TEST(without_a_manager_nothing_is_kept)
+{
+    const int own = 0;
+
+    start();
+    ck_assert_int_eq(supervise_keep(&scene.supervise, "a", &own, 1), -1);
+    ck_assert_int_eq(supervise_forget(&scene.supervise, "a"), -1);
+    supervise_wait(&scene.supervise);
+    ck_assert_str_eq(support_log_text(), "");
+}
+END_TEST
+
 static Suite *supervise_suite(void)
 {
     Suite *suite = suite_create("supervise");
@@ -435,6 +512,9 @@ static Suite *supervise_suite(void)
     tcase_add_test(notes, the_number_of_connections_is_told_when_it_changes);
     tcase_add_test(notes, without_memory_it_does_not_start);
     tcase_add_test(notes, only_supervisord_gives_a_name);
+    tcase_add_test(notes, a_socket_is_kept_under_a_name_until_it_is_forgotten);
+    tcase_add_test(notes, it_waits_until_the_manager_has_read);
+    tcase_add_test(notes, without_a_manager_nothing_is_kept);
 
     tcase_add_checked_fixture(watchdog, setup, teardown);
     tcase_add_test(watchdog, the_watchdog_is_fed_while_the_workers_live);
