@@ -5,91 +5,18 @@ Run by `run`, by automake, or alone; needs root, for its network of namespaces.
 """
 
 import contextlib
-import csv
-import os
 import re
 import signal
-import socket
 import subprocess
 
 import harness
-from harness import Background, Echod, Log, Process, scaled_ms
+from balancers import CONFIGURATION, ShippedHaproxy
+from harness import Background, Echod, Process, scaled_ms
 
-CONFIGURATION = os.path.join(harness.HERE, "../../packaging/haproxy/haproxy.cfg")
 SERVERS = ("echod1", "echod2", "echod3")
 ADDRESSES = {name: f"10.213.1{number}.1:13265" for number, name in enumerate(SERVERS)}
 BALANCER = "10.213.1.1:7"
 CLIENTS = 12  # that stay connected, so many that each server has some
-
-
-class Haproxy(Process):
-    """A haproxy with the configuration as shipped; addresses and paths are in its environment."""
-
-    def __init__(self, program, prefix, directory, configuration=CONFIGURATION):
-        self._socket = f"{directory}/haproxy.sock"
-        values = {name.upper(): address for name, address in ADDRESSES.items()}
-        values.update(LISTEN=BALANCER, ADMIN_SOCKET=self._socket)
-        super().__init__([*prefix, program, "-db", "-f", configuration],
-                         env={**os.environ, **values}, stdin=subprocess.DEVNULL,
-                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        self.log = Log(self._popen.stderr)
-        with open(configuration, encoding="ascii") as file:
-            self._text = file.read()
-
-    def __enter__(self):
-        try:
-            harness.wait_until(self._takes_commands, "haproxy takes commands")
-            for server in SERVERS:
-                self.wait_until_healthy(server)
-        except BaseException:
-            self.__exit__(AssertionError)
-            raise
-        return self
-
-    def __exit__(self, exception_type, *exception):
-        self.kill()
-        if exception_type is not None:
-            self.log.wait_for_end()
-            print("--- log of haproxy", *self.log.lines[-100:], sep="\n")
-
-    def _takes_commands(self):
-        if self.status is not None:
-            raise AssertionError(f"haproxy ended with status {self.status}")
-        try:
-            return self.ask("show version")
-        except (FileNotFoundError, ConnectionRefusedError):
-            return False
-
-    def ask(self, command):
-        """Send a command to the runtime API and return what it says."""
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(harness.PATIENCE_SECONDS)
-            client.connect(self._socket)
-            client.sendall(f"{command}\n".encode())
-            return harness.receive_all(client).decode()
-
-    def facts(self, server):
-        """What haproxy counts for a server: a dictionary of texts, as the fields are named."""
-        table = self.ask("show stat echod 4 -1").lstrip("# ").splitlines()
-        (row,) = [row for row in csv.DictReader(table) if row["svname"] == server]
-        return row
-
-    def client_count(self, server):
-        return int(self.facts(server)["scur"])
-
-    def wait_until_healthy(self, server):
-        def is_healthy():
-            facts = self.facts(server)
-            return facts["status"] == "UP" and facts["check_status"].endswith("L7OK")
-        harness.wait_until(is_healthy, f"{server} is healthy")
-
-    def follow(self, words, server):
-        """Run the command of the configuration's comments that has these words, for this server."""
-        commands = re.findall(r"^# +(ask\(\) .+|ask \".+)$", self._text, re.M)
-        (command,) = [command for command in commands if words in command]
-        script = f"{commands[0]}\n{command}".replace("/run/haproxy/echod.sock", self._socket)
-        return subprocess.run(["sh", "-ec", script.replace("echod1", server)], check=True,
-                              text=True, stdout=subprocess.PIPE).stdout.strip()
 
 
 class Load(Process):
@@ -129,8 +56,8 @@ class ScaleOutTest(harness.TestCase):
             for server in SERVERS:
                 self.start(server)
             self.haproxy = stack.enter_context(
-                Haproxy(program, self.network.inside("balancer"), self.temporary_directory(),
-                        configuration))
+                ShippedHaproxy(program, self.temporary_directory(), BALANCER, ADDRESSES,
+                               configuration, prefix=self.network.inside("balancer")))
             yield
 
     def start(self, server):
