@@ -98,8 +98,8 @@ static void on_socket_readable(evutil_socket_t fd, short what, void *argument)
 {
     struct connection *connection = argument;
 
-    (void)fd, (void)what;
-    serve_settle(connection, transfer_echo_socket(&connection->transfer));
+    (void)what;
+    serve_settle(connection, transfer_echo_socket(&connection->transfer, fd));
 }
 
 int serve_open(struct connection *connection, int input_fd, int output_fd)

@@ -210,13 +210,12 @@ static enum transfer_outcome settle_echo(struct transfer *transfer, enum echo_ou
     abort(); /* no such outcome */
 }
 
-enum transfer_outcome transfer_echo_socket(struct transfer *transfer)
+enum transfer_outcome transfer_echo_socket(struct transfer *transfer, int fd)
 {
-    struct channel *channel = &transfer->channel;
     struct echo_progress progress;
-    const enum echo_outcome outcome = echo_socket(
-        &transfer->group->pool->scratch, channel_socket(channel), channel_output(channel),
-        output_room(transfer), &transfer->is_streaming, &progress);
+    const enum echo_outcome outcome =
+        echo_socket(&transfer->group->pool->scratch, fd, channel_output(&transfer->channel),
+                    output_room(transfer), &transfer->is_streaming, &progress);
 
     return settle_echo(transfer, outcome, &progress, errno);
 }

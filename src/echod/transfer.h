@@ -57,8 +57,8 @@ bool transfer_note_greeted(struct transfer *transfer);
 /* Throw away what the bufferevent has read. */
 void transfer_discard_input(struct transfer *transfer);
 
-/* Receive and echo by the shortcut, now that the socket can be read; and update reading. */
-enum transfer_outcome transfer_echo_socket(struct transfer *transfer)
+/* Receive and echo by the shortcut, now that its socket `fd` can be read; and update reading. */
+enum transfer_outcome transfer_echo_socket(struct transfer *transfer, int fd)
     __attribute__((warn_unused_result));
 
 /* The same for a TLS session. */
