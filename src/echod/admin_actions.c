@@ -11,6 +11,7 @@
 #include "echod/inspection.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,8 @@ struct action {
     const struct admin_context *context;
     struct inspection *inspection;
     struct listener_stats *stats; /* of the listener that it is about */
+    bool is_pause;                /* or a resume ... */
+    int failure;                  /* ... that failed, with this errno */
 };
 
 /* Make one. Return NULL after an answer. */
@@ -146,24 +149,113 @@ void admin_actions_set_log_level(struct http_request *request, const struct admi
 
 /* --- Listeners ------------------------------------------------------------------------------- */
 
+/* Tell whether clients come by a listener of a name. */
+static bool is_way_in(const struct listener_stats *stats, const char *name)
+{
+    const struct listener_place *place = stats->place;
+
+    return strcmp(stats->label, name) == 0 && place != NULL && place->is_open && !place->is_client;
+}
+
+/* Return the first listener of a name, or NULL: over TCP and UDP there may be one each. */
+static struct listener_stats *find_way_in(const struct admin_context *context, const char *name)
+{
+    struct listener_stats *stats = context->view->stats->first;
+
+    while (stats != NULL && !is_way_in(stats, name))
+        stats = stats->next;
+    return stats;
+}
+
+/* Say that all listeners of a name are to be paused, or resumed; the workers have to be told. */
+static void set_paused(const struct admin_context *context, const char *name, bool is_paused)
+{
+    for (struct listener_stats *stats = context->view->stats->first; stats != NULL;
+         stats = stats->next) {
+        if (!is_way_in(stats, name))
+            continue;
+        atomic_store(&stats->resume_errno, 0);
+        atomic_store(&stats->is_paused, is_paused);
+    }
+}
+
+/* Return why a listener of a name could not be resumed, as an errno, or 0. */
+static int find_failure(const struct admin_context *context, const char *name)
+{
+    int failure = 0;
+
+    for (struct listener_stats *stats = context->view->stats->first; stats != NULL && failure == 0;
+         stats = stats->next) {
+        if (strcmp(stats->label, name) == 0)
+            failure = atomic_load(&stats->resume_errno);
+    }
+    return failure;
+}
+
 static void on_result(const struct inquiry_result *result, void *owner)
 {
     (void)result;
     (void)owner;
 }
 
+static void answer_failure(struct action *action)
+{
+    admin_answer_error(action->request, 500,
+                       "%s stays paused: its address cannot be listened at: %s.",
+                       action->stats->label, strerror(action->failure));
+    free_action(action);
+}
+
+static void on_taken_back(enum inspection_outcome outcome, uint64_t next, size_t worker,
+                          void *owner)
+{
+    (void)outcome, (void)next, (void)worker;
+    answer_failure(owner);
+}
+
+/* Not all workers listen again: then none does, and the listener is what it is said to be. */
+static void take_back(struct action *action)
+{
+    static const struct inspection_events events = {on_result, on_taken_back};
+
+    set_paused(action->context, action->stats->label, true);
+    inspection_drop(action->inspection);
+    action->inspection = inspection_of_listeners(action->context->inspector, &events, action);
+    if (action->inspection == NULL)
+        answer_failure(action);
+}
+
+/* The workers have done what they were told, or tried. */
+static void answer_followed(struct action *action)
+{
+    struct text_buffer body = {.bytes = NULL};
+
+    if (atomic_load(&action->stats->is_paused) != action->is_pause) {
+        admin_answer_error(action->request, 409, "Another operator %s %s meanwhile.",
+                           action->is_pause ? "resumed" : "paused", action->stats->label);
+        free_action(action);
+        return;
+    }
+    action->failure = find_failure(action->context, action->stats->label);
+    if (action->failure != 0) {
+        take_back(action);
+        return;
+    }
+    admin_status_append_listener(&body, action->stats, action->context->view);
+    text_buffer_append_text(&body, "\n");
+    admin_answer_json(action->request, 200, &body);
+    free_action(action);
+}
+
 static void on_followed(enum inspection_outcome outcome, uint64_t next, size_t worker, void *owner)
 {
     struct action *action = owner;
-    struct text_buffer body = {.bytes = NULL};
 
     (void)next;
     switch (outcome) {
     case INSPECTION_DONE:
-        admin_status_append_listener(&body, action->stats, action->context->view);
-        text_buffer_append_text(&body, "\n");
-        admin_answer_json(action->request, 200, &body);
-        break;
+        answer_followed(action);
+        return;
     case INSPECTION_OVERDUE:
         admin_answer_error(action->request, 503, "Worker %zu does not answer.", worker);
         break;
@@ -174,50 +266,42 @@ static void on_followed(enum inspection_outcome outcome, uint64_t next, size_t w
     free_action(action);
 }
 
-/* Tell whether clients come by a listener now. */
-static bool is_way_in(const struct listener_stats *stats)
+/* Pause or resume all listeners of a name, and answer when the workers have. */
+static void tell_workers(struct action *action)
 {
-    const struct listener_place *place = stats->place;
+    static const struct inspection_events events = {on_result, on_followed};
+    const char *name = action->stats->label;
+    const bool was_paused = atomic_load(&action->stats->is_paused);
 
-    return place != NULL && place->is_open && !place->is_client;
-}
-
-/* Pause or resume all listeners of a name: over TCP and UDP there may be one each. Return one. */
-static struct listener_stats *set_paused(const struct admin_context *context, const char *name,
-                                         bool is_paused)
-{
-    struct listener_stats *found = NULL;
-
-    for (struct listener_stats *stats = context->view->stats->first; stats != NULL;
-         stats = stats->next) {
-        if (strcmp(stats->label, name) != 0 || !is_way_in(stats))
-            continue;
-        atomic_store(&stats->is_paused, is_paused);
-        if (found == NULL)
-            found = stats;
-    }
-    return found;
+    set_paused(action->context, name, action->is_pause);
+    action->inspection = inspection_of_listeners(action->context->inspector, &events, action);
+    if (action->inspection != NULL)
+        return;
+    set_paused(action->context, name, was_paused);
+    fail_for_memory(action);
 }
 
 static void pause_or_resume(struct http_request *request, const struct admin_context *context,
-                            const char *name, bool is_paused)
+                            const char *name, bool is_pause)
 {
-    static const struct inspection_events events = {on_result, on_followed};
-    struct listener_stats *stats = set_paused(context, name, is_paused);
+    struct listener_stats *stats = find_way_in(context, name);
     struct action *action;
 
     if (stats == NULL) {
         admin_answer_error(request, 404, "There is no listener \"%s\" that clients come by.", name);
         return;
     }
-    admin_audit(request, context, "%s listener %s", is_paused ? "pause" : "resume", name);
+    if (atomic_load(&context->view->state) == ADMIN_DRAINING) {
+        admin_answer_error(request, 409, "echod is draining: no more clients come by %s.", name);
+        return;
+    }
+    admin_audit(request, context, "%s listener %s", is_pause ? "pause" : "resume", name);
     action = new_action(request, context);
     if (action == NULL)
         return;
     action->stats = stats;
-    action->inspection = inspection_of_listeners(context->inspector, &events, action);
-    if (action->inspection == NULL)
-        fail_for_memory(action);
+    action->is_pause = is_pause;
+    tell_workers(action);
 }
 
 void admin_actions_pause(struct http_request *request, const struct admin_context *context,

@@ -46,12 +46,12 @@ static void append_counters(struct text_buffer *body, const struct listener_stat
     }
 }
 
-static const char *state_of(const struct listener_stats *stats,
-                            const struct connection_limit *limit)
+static const char *state_of(const struct listener_stats *stats, const struct admin_view *view)
 {
     const struct listener_place *place = stats->place;
+    const struct connection_limit *limit = view->limit;
 
-    if (place == NULL || !place->is_open)
+    if (place == NULL || !place->is_open || atomic_load(&view->state) == ADMIN_DRAINING)
         return "closed";
     if (atomic_load(&stats->is_paused))
         return "paused";
@@ -71,7 +71,7 @@ void admin_status_append_listener(struct text_buffer *body, const struct listene
     text_buffer_append_text(body, ",\"address\":");
     text_buffer_append_json(body, place == NULL ? "" : place->addresses);
     text_buffer_printf(body, ",\"state\":\"%s\",\"datagrams\":%s,\"tls\":%s",
-                       state_of(stats, view->limit), bool_word(stats->is_of_datagrams),
+                       state_of(stats, view), bool_word(stats->is_of_datagrams),
                        bool_word(place != NULL && place->is_tls));
     if (!stats->is_of_datagrams) {
         const uint64_t max = atomic_load(&stats->max), all = atomic_load(&view->limit->max);

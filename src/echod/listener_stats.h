@@ -37,6 +37,7 @@ struct listener_stats {
     _Atomic uint64_t open;     /* connections, of all workers */
     _Atomic uint64_t max;      /* that there may be */
     atomic_bool is_paused;     /* by an operator; the workers are told to follow it */
+    _Atomic int resume_errno;  /* a worker could not listen again since it was resumed; 0: none */
     _Atomic uint64_t impaired; /* connections that were accepted to misbehave: their ordinals */
     /* When the first of its certificates ends, in seconds since 1970; 0: it has none. */
     _Atomic uint64_t certificate_end_s;

@@ -148,14 +148,18 @@ static void shut(struct client_listener *listener)
 
 static void listen_again(struct client_listener *listener)
 {
+    int failure;
+
     if (listener_listen(listener->listener, listener->backlog) == 0) {
         listener->is_shut = false;
         return;
     }
+    failure = errno;
+    atomic_store(&listener->stats->resume_errno, failure);
     log_write_limited(listener->all->log, &listener->failures, LOG_LEVEL_ERROR,
                       &(const struct log_field){.name = "listener", .text = listener->stats->label},
                       1, "worker %u cannot listen at %s again: %s; resume it once more",
-                      listener->all->worker_index, listener->stats->label, strerror(errno));
+                      listener->all->worker_index, listener->stats->label, strerror(failure));
 }
 
 void listeners_follow_pauses(struct listeners *listeners)
