@@ -87,8 +87,10 @@ static void ask_process(struct http_request *request, const struct admin_context
                         enum control_kind kind, control_callback *on_end)
 {
     struct action *action = new_action(request, context);
+    char name[ADMIN_AUDIT_NAME_SIZE];
 
-    if (action != NULL && control_ask(context->control, kind, on_end, action) < 0)
+    admin_audit_name(request, name);
+    if (action != NULL && control_ask(context->control, kind, name, on_end, action) < 0)
         fail_for_memory(action);
 }
 

@@ -9,10 +9,24 @@
 
 enum { ACTION_SIZE = 400 };
 
+static void write_name(const struct http_peer *peer, char name[ADMIN_AUDIT_NAME_SIZE])
+{
+    (void)snprintf(name, ADMIN_AUDIT_NAME_SIZE, "operator (uid %lu, pid %ld)",
+                   (unsigned long)peer->uid, (long)peer->pid);
+}
+
+void admin_audit_name(const struct http_request *request, char name[ADMIN_AUDIT_NAME_SIZE])
+{
+    struct http_peer peer;
+
+    http_request_peer(request, &peer);
+    write_name(&peer, name);
+}
+
 void admin_audit(const struct http_request *request, const struct admin_context *context,
                  const char *format, ...)
 {
-    char action[ACTION_SIZE];
+    char action[ACTION_SIZE], name[ADMIN_AUDIT_NAME_SIZE];
     struct http_peer peer;
     va_list arguments;
 
@@ -20,12 +34,12 @@ void admin_audit(const struct http_request *request, const struct admin_context 
     (void)vsnprintf(action, sizeof action, format, arguments);
     va_end(arguments);
     http_request_peer(request, &peer);
+    write_name(&peer, name);
     const struct log_field fields[] = {
         {.name = "action", .text = action},
         {.name = "uid", .number = peer.uid},
         {.name = "pid", .number = (uint64_t)peer.pid},
     };
     log_write_fields(context->view->log, LOG_LEVEL_INFO, fields, sizeof fields / sizeof fields[0],
-                     "operator (uid %lu, pid %ld) asks to %s", (unsigned long)peer.uid,
-                     (long)peer.pid, action);
+                     "%s asks to %s", name, action);
 }

@@ -13,4 +13,9 @@
 void admin_audit(const struct http_request *request, const struct admin_context *context,
                  const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+enum { ADMIN_AUDIT_NAME_SIZE = 64 };
+
+/* Write who asks, in the same words: "operator (uid 0, pid 12)". */
+void admin_audit_name(const struct http_request *request, char name[ADMIN_AUDIT_NAME_SIZE]);
+
 #endif

@@ -70,8 +70,8 @@ void admin_status_append_listener(struct text_buffer *body, const struct listene
     text_buffer_append_json(body, stats->label);
     text_buffer_append_text(body, ",\"address\":");
     text_buffer_append_json(body, place == NULL ? "" : place->addresses);
-    text_buffer_printf(body, ",\"state\":\"%s\",\"datagrams\":%s,\"tls\":%s",
-                       state_of(stats, view), bool_word(stats->is_of_datagrams),
+    text_buffer_printf(body, ",\"state\":\"%s\",\"datagrams\":%s,\"tls\":%s", state_of(stats, view),
+                       bool_word(stats->is_of_datagrams),
                        bool_word(place != NULL && place->is_tls));
     if (!stats->is_of_datagrams) {
         const uint64_t max = atomic_load(&stats->max), all = atomic_load(&view->limit->max);

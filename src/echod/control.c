@@ -3,6 +3,7 @@
 #include "echod/control.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 struct control_request {
@@ -79,14 +80,13 @@ static void reload(void *argument)
 {
     struct control_request *request = argument;
 
-    request->waiter = (struct reload_waiter){.on_end = on_reloaded, .owner = request};
     reload_request_for(request->asker->control->reload, &request->waiter);
 }
 
 /* --- Ask ------------------------------------------------------------------------------------- */
 
-int control_ask(struct control_asker *asker, enum control_kind kind, control_callback *on_end,
-                void *owner)
+int control_ask(struct control_asker *asker, enum control_kind kind, const char *name,
+                control_callback *on_end, void *owner)
 {
     mailbox_function *const function = kind == CONTROL_DRAIN ? drain : reload;
     struct control_request *request = calloc(1, sizeof *request);
@@ -98,6 +98,8 @@ int control_ask(struct control_asker *asker, enum control_kind kind, control_cal
     request->asker = asker;
     request->on_end = on_end;
     request->owner = owner;
+    request->waiter = (struct reload_waiter){.on_end = on_reloaded, .owner = request};
+    (void)snprintf(request->waiter.name, sizeof request->waiter.name, "%s", name);
     request->asked = (struct mailbox_message){function, request, NULL, false};
     request->answered = (struct mailbox_message){on_answered, request, NULL, false};
     (void)mailbox_post(asker->control->mailbox, &request->asked);

@@ -32,9 +32,12 @@ enum control_kind { CONTROL_DRAIN, CONTROL_RELOAD };
 /* Called in the asker's loop: NULL, or why nothing came of it, in a sentence. */
 typedef void control_callback(const struct error *error, void *owner);
 
-/* Ask for it; the answer comes later. Return 0, or -1 with errno ENOMEM. */
-int control_ask(struct control_asker *asker, enum control_kind kind, control_callback *on_end,
-                void *owner) __attribute__((warn_unused_result));
+/*
+ * Ask for it, under the name of who does, for the log; the answer comes later.
+ * Return 0, or -1 with errno ENOMEM.
+ */
+int control_ask(struct control_asker *asker, enum control_kind kind, const char *name,
+                control_callback *on_end, void *owner) __attribute__((warn_unused_result));
 
 /* Answer all that wait, once the main loop does not turn any more. */
 void control_asker_fini(struct control_asker *asker);

@@ -86,6 +86,8 @@ static struct capacity capacity_of(const struct reload *reload)
     };
 }
 
+static void start_or_wait(struct reload *reload);
+
 /* --- Undone ---------------------------------------------------------------------------------- */
 
 /* Forget the next options. */
@@ -98,15 +100,24 @@ static void drop(struct reload *reload)
     reload->state = RELOAD_NONE;
 }
 
+/* Log how a reload ended, after who asked for it. */
+static void log_end(const struct reload *reload, enum log_level level, const char *sentence,
+                    const char *path)
+{
+    log_write(reload->log, level, "%s%s: the configuration%s%s %s", reload->asker,
+              reload->has_others ? " and others" : "", path == NULL ? "" : " of ",
+              path == NULL ? "" : path, sentence);
+}
+
 static void refuse(struct reload *reload)
 {
     atomic_fetch_add(&reload->outcomes.refused, 1);
     atomic_store(&reload->outcomes.is_last_refused, true);
-    log_write(reload->log, LOG_LEVEL_WARNING, "HUP: the configuration is not changed");
+    log_end(reload, LOG_LEVEL_WARNING, "is not changed", NULL);
     supervise_tell_reload_failed(reload->supervise);
 }
 
-/* Nothing has changed, and nothing will: be ready for the next HUP, which may have come already. */
+/* Nothing has changed, and nothing will: be ready for who asks next, or has already. */
 static void give_up(struct reload *reload)
 {
     drop(reload);
@@ -119,7 +130,7 @@ static void give_up(struct reload *reload)
         error_set(&reload->error, "the log says what is wrong");
     tell(&reload->told, &reload->error);
     if (reload->is_wanted)
-        reload_request(reload);
+        start_or_wait(reload);
 }
 
 /* --- Sockets --------------------------------------------------------------------------------- */
@@ -277,6 +288,10 @@ static void start(struct reload *reload)
 {
     supervise_tell_reloading(reload->supervise);
     reload->is_wanted = false;
+    memcpy(reload->asker, reload->next_asker, sizeof reload->asker);
+    reload->has_others = reload->has_next_others;
+    reload->next_asker[0] = '\0';
+    reload->has_next_others = false;
     reload->error.text[0] = '\0';
     reload->told = reload->waiting;
     reload->waiting = NULL;
@@ -343,8 +358,7 @@ static void finish(struct reload *reload)
     atomic_fetch_add(&reload->outcomes.done, 1);
     if (!reload->is_over)
         supervise_tell_ready(reload->supervise);
-    log_write(reload->log, LOG_LEVEL_INFO, "HUP: the configuration of %s is in effect",
-              reload->options->config_path);
+    log_end(reload, LOG_LEVEL_INFO, "is in effect", reload->options->config_path);
     tell(&reload->told, NULL);
 }
 
@@ -356,21 +370,44 @@ int reload_init(struct reload *reload)
     return reload->lookup_deadline == NULL ? -1 : 0;
 }
 
-void reload_request(struct reload *reload)
+static void start_or_wait(struct reload *reload)
 {
-    if (reload->is_over)
-        log_write(reload->log, LOG_LEVEL_INFO, "HUP: echod is about to end, and reloads no more");
-    else if (reload->state != RELOAD_NONE)
+    if (reload->state != RELOAD_NONE)
         reload->is_wanted = true;
     else
         start(reload);
+}
+
+/* Note who asks for the reload that has not begun. */
+static void note_asker(struct reload *reload, const char *name)
+{
+    if (reload->next_asker[0] == '\0')
+        (void)snprintf(reload->next_asker, sizeof reload->next_asker, "%s", name);
+    else if (strcmp(reload->next_asker, name) != 0)
+        reload->has_next_others = true;
+}
+
+static void request(struct reload *reload, const char *name)
+{
+    if (reload->is_over) {
+        log_write(reload->log, LOG_LEVEL_INFO, "%s: echod is about to end, and reloads no more",
+                  name);
+        return;
+    }
+    note_asker(reload, name);
+    start_or_wait(reload);
+}
+
+void reload_request(struct reload *reload)
+{
+    request(reload, "HUP");
 }
 
 void reload_request_for(struct reload *reload, struct reload_waiter *waiter)
 {
     waiter->next = reload->waiting;
     reload->waiting = waiter;
-    reload_request(reload);
+    request(reload, waiter->name);
     if (reload->is_over)
         tell_of_end(&reload->waiting);
 }
@@ -381,7 +418,7 @@ void reload_on_worker_changed(struct reload *reload)
         return;
     finish(reload);
     if (reload->is_wanted)
-        reload_request(reload);
+        start_or_wait(reload);
 }
 
 void reload_stop(struct reload *reload)

@@ -1,6 +1,6 @@
 /*
- * reload: other options while echod serves, from a HUP until all workers have them, or until it is
- * clear that something is wrong and nothing has changed.
+ * reload: other options while echod serves, from when somebody asks until all workers have them,
+ * or until it is clear that something is wrong and nothing has changed.
  * Ends no connection and stops no worker.
  * Called by server, in whose loop all of it happens; admin_view tells how it went.
  */
@@ -29,11 +29,14 @@ enum reload_state {
     RELOAD_CHANGE, /* the workers change to them */
 };
 
-/* Who asked for a reload, and wants to know how it went. Set the first two members. */
+enum { RELOAD_ASKER_SIZE = 64 };
+
+/* Who asked for a reload, and wants to know how it went. Set the members up to the next. */
 struct reload_waiter {
     /* NULL: other options are in effect; or why not, in a sentence. Not waited any more. */
     void (*on_end)(struct reload_waiter *waiter, const struct error *error);
     void *owner;
+    char name[RELOAD_ASKER_SIZE]; /* for the log: "operator (uid 0, pid 12)" */
     struct reload_waiter *next;
 };
 
@@ -59,7 +62,7 @@ struct reload {
     size_t admin_file_count; /* as in struct capacity */
 
     enum reload_state state;
-    bool is_wanted;      /* another HUP came meanwhile */
+    bool is_wanted;      /* somebody asked again meanwhile */
     bool is_over;        /* echod is about to end */
     struct options next; /* while there is a reload: what is changed to */
     struct lookup *lookup;
@@ -68,20 +71,23 @@ struct reload {
     unsigned long first_new_number; /* of the endpoints that came */
     size_t changed_count;           /* of workers */
     struct reload_outcomes outcomes;
-    struct reload_waiter *waiting; /* for the reload that has not begun */
-    struct reload_waiter *told;    /* of the end of the one that has */
-    struct error error;            /* the first that was reported of it, or empty */
+    char asker[RELOAD_ASKER_SIZE];      /* the first who asked for the one that is under way ... */
+    char next_asker[RELOAD_ASKER_SIZE]; /* ... and for the one that has not begun; or empty */
+    bool has_others, has_next_others;   /* somebody else has asked for it, too */
+    struct reload_waiter *waiting;      /* for the reload that has not begun */
+    struct reload_waiter *told;         /* of the end of the one that has */
+    struct error error;                 /* the first that was reported of it, or empty */
 };
 
 /* Prepare the members that the caller leaves. Return 0, or -1 with errno ENOMEM. */
 int reload_init(struct reload *reload) __attribute__((warn_unused_result));
 
-/* Reload, at once or after the reload that is under way; not after reload_stop. */
+/* Reload, for a HUP, at once or after the reload that is under way; not after reload_stop. */
 void reload_request(struct reload *reload);
 
 /*
- * The same, and tell a waiter, from the loop, how the reload went that began after this. One that
- * is under way when echod ends may never be told.
+ * The same for a waiter, and tell it, from the loop, how the reload went that began after this. One
+ * that is under way when echod ends may never be told.
  */
 void reload_request_for(struct reload *reload, struct reload_waiter *waiter);
 

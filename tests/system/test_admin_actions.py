@@ -157,10 +157,13 @@ class ProcessTest(ActionsTestCase):
                 self.assertIn("warning", answer.error)
             self.assertEqual({"reloaded": True}, operator.ask("POST", "/reload").json)
             self.assertEqual("debug", operator.get("/status").json["log_level"])
+            who = rf"operator \(uid {os.getuid()}, pid {os.getpid()}\)"
+            server.log.wait_for(f"{who}: the configuration of {path} is in effect")
             self.write_config(f"listen {LOOPBACK},name=a\n\nidle-timeout never\n")
             answer = operator.ask("POST", "/reload")
             self.assertEqual(409, answer.status)
             self.assertIn(f"{path}:3:", answer.error)
+            server.log.wait_for(f"{who}: the configuration is not changed")
             self.assertIn("never", answer.error)
             self.write_config(f"listen {LOOPBACK},name=a\n")
             others = [self.operator(server) for _ in range(5)]
@@ -190,6 +193,7 @@ class ProcessTest(ActionsTestCase):
             answer = operator.ask("POST", "/reload")
             self.assertEqual(409, answer.status)
             self.assertIn("about to end", answer.error)
+            server.log.wait_for(r"operator \(.*\): echod is about to end, and reloads no more")
             self.assertEqual({server.addresses[0]: "closed"}, self.states(operator))
             answer = operator.ask("POST", f"/listeners/{quote(server.addresses[0])}/pause")
             self.assertEqual(409, answer.status)

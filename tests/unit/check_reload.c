@@ -424,6 +424,43 @@ START_TEST(a_hup_during_a_reload_is_answered_afterwards)
 }
 END_TEST
 
+static void note_end(struct reload_waiter *waiter, const struct error *error)
+{
+    struct error *end = waiter->owner;
+
+    ck_assert_str_eq(end->text, "");
+    error_set(end, "%s", error == NULL ? "done" : error->text);
+}
+
+START_TEST(who_waits_is_told_and_named)
+{
+    struct error ends[3] = {{""}};
+    struct reload_waiter waiters[3];
+
+    for (int i = 0; i < 3; i++) {
+        waiters[i] = (struct reload_waiter){.on_end = note_end, .owner = &ends[i]};
+        (void)snprintf(waiters[i].name, sizeof waiters[i].name, "operator %d", i);
+    }
+    start_with("listen tcp://127.0.0.1:0\n");
+    reload_request_for(&scene.reload, &waiters[0]);
+    reload_request_for(&scene.reload, &waiters[1]); /* too late for the one that has begun */
+    reload_request(&scene.reload);
+    end_lookup();
+    let_workers_change();
+    ck_assert_str_eq(ends[0].text, "done");
+    ck_assert_str_eq(ends[1].text, "");
+    end_deadline();
+    ck_assert_ptr_nonnull(strstr(ends[1].text, "cannot be looked up"));
+    reload_stop(&scene.reload);
+    reload_request_for(&scene.reload, &waiters[2]);
+    ck_assert_ptr_nonnull(strstr(ends[2].text, "about to end"));
+    ck_assert_ptr_nonnull(strstr(support_log_text(), "operator 0: the configuration of "));
+    ck_assert_ptr_nonnull(
+        strstr(support_log_text(), "operator 1 and others: the configuration is not changed"));
+    ck_assert_ptr_nonnull(strstr(support_log_text(), "operator 2: echod is about to end"));
+}
+END_TEST
+
 START_TEST(after_a_stop_nothing_is_changed)
 {
     start_with("listen tcp://127.0.0.1:0\n");
@@ -462,6 +499,7 @@ static Suite *reload_suite(void)
     tcase_add_test(tests, what_is_found_at_the_last_moment_counts);
     tcase_add_test(tests, a_message_of_a_look_up_that_was_given_up_is_ignored);
     tcase_add_test(tests, a_hup_during_a_reload_is_answered_afterwards);
+    tcase_add_test(tests, who_waits_is_told_and_named);
     tcase_add_test(tests, after_a_stop_nothing_is_changed);
     tcase_add_test(tests, what_a_stop_interrupts_is_freed);
     return suite;
