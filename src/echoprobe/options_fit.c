@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
+#include <strings.h>
 
 enum {
     DATAGRAM_LIMIT = 65507, /* 65,535 less the headers of IPv4 and UDP (RFC 768) */
@@ -210,6 +211,18 @@ static const char *find_record(const struct options *options)
     return options->histogram != NULL ? "histogram" : NULL;
 }
 
+static bool names_a_picture(const char *file)
+{
+    static const char *const endings[] = {".svg", ".png", ".pdf"};
+    const char *ending = file != NULL ? strrchr(file, '.') : NULL;
+
+    for (size_t i = 0; ending != NULL && i < sizeof(endings) / sizeof(endings[0]); i++) {
+        if (strcasecmp(ending, endings[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
 static int check_records(const struct options *options, struct error *error)
 {
     const char *name = find_record(options);
@@ -230,6 +243,13 @@ static int check_records(const struct options *options, struct error *error)
     if (standard > 0 && (options->json || options->plugin)) {
         error_set(error, "--%s: takes standard output; name a file for what shall not be there",
                   options->json ? "json" : "plugin");
+        return -1;
+    }
+    if (names_a_picture(options->histogram)) {
+        error_set(error,
+                  "--histogram: %s: is written as text, not drawn; name it .hgrm, and draw "
+                  "it with HdrHistogram's plotter",
+                  options->histogram);
         return -1;
     }
     return 0;

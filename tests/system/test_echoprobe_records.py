@@ -180,12 +180,15 @@ class RefusalTest(harness.TestCase):
         for arguments, words in (
                 (("--csv", "x", "--half-close"), "--csv: a check has no run of messages"),
                 (("--histogram", "x", "--hold", "1s"), "--histogram: a check has no run of messages"),
+                (("--histogram", "x.svg"), "--histogram: x.svg: is written as text, not drawn"),
+                (("--histogram", "x.PNG"), "--histogram: x.PNG: is written as text, not drawn"),
                 (("--csv", "-", "--histogram", "-"), "one of them may have standard output"),
                 (("--json-lines", "-", "--json"), "--json: takes standard output"),
                 (("--csv", "-", "--plugin"), "--plugin: takes standard output")):
             result = probe(*arguments, "127.0.0.1")
             self.assertIn(result.status, (harness.STATUS_USAGE, 3), arguments)
             self.assertIn(words, result.text)
+        self.assertFalse(os.path.exists("x.svg"))
 
 
 if __name__ == "__main__":
