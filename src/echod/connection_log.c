@@ -116,8 +116,6 @@ void connection_log_opened(const struct connection_facts *facts, struct connecti
 {
     struct connection_line line;
 
-    if (!log_is_enabled(log, LOG_LEVEL_DEBUG))
-        return;
     begin_line(&line, facts);
     line_append_text(&line.text, "opened");
     end_line(&line, way, LOG_LEVEL_DEBUG, log);

@@ -28,7 +28,7 @@ struct connection_way {
     const struct tls_facts *tls; /* what was agreed, or NULL */
 };
 
-/* All save and restore errno. */
+/* All save and restore errno. The first costs the same whether its level is enabled: ask before. */
 void connection_log_opened(const struct connection_facts *facts, struct connection_way way,
                            struct log *log);
 

@@ -42,13 +42,12 @@ void connection_tell_state(const struct connection *connection, enum log_level l
                          connection->group->log);
 }
 
-static void connection_tell_opened(const struct connection *connection)
+static void tell_opened(const struct connection *connection)
 {
     const struct connection_facts facts = facts_of(connection);
     struct tls_facts tls;
 
-    if (connection->group->logs == LISTENER_LOG_ALL)
-        connection_log_opened(&facts, way_of(connection, &tls), connection->group->log);
+    connection_log_opened(&facts, way_of(connection, &tls), connection->group->log);
 }
 
 /* Return what there is to say beside the reason, or NULL. */
@@ -83,7 +82,9 @@ int connection_open(struct connection *connection)
     if (transfer_start(&connection->transfer) < 0)
         return -1;
     connection->state = CONNECTION_OPEN;
-    connection_tell_opened(connection);
+    if (connection->group->logs == LISTENER_LOG_ALL &&
+        log_is_enabled(connection->group->log, LOG_LEVEL_DEBUG))
+        tell_opened(connection);
     return 0;
 }
 
