@@ -241,6 +241,13 @@ void listener_stats_note_places(const struct listener_stats_list *list,
         note_place(stats, endpoints);
 }
 
+bool listener_stats_is_way_in(const struct listener_stats *stats)
+{
+    const struct listener_place *place = stats->place;
+
+    return place != NULL && place->is_open && !place->is_client;
+}
+
 /* --- Sums ------------------------------------------------------------------------------------ */
 
 uint64_t listener_stats_sum(const struct listener_stats *stats, size_t worker_count,

@@ -71,6 +71,9 @@ void listener_stats_note_certificates(const struct listener_stats_list *list,
 void listener_stats_note_places(const struct listener_stats_list *list,
                                 const struct endpoint_list *endpoints);
 
+/* Tell whether clients come by a listener now, or would if it was not paused. */
+bool listener_stats_is_way_in(const struct listener_stats *stats);
+
 /* Add up a counter of one listener, over the workers, or of all. */
 uint64_t listener_stats_sum(const struct listener_stats *stats, size_t worker_count,
                             enum counter which);

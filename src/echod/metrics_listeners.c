@@ -122,12 +122,14 @@ static void add_counters(struct exposition *exposition, const struct readings *r
 /* --- What else there is ---------------------------------------------------------------------- */
 
 /* What is told of each listener. */
-enum gauge_kind { OPEN, LIMIT, CERTIFICATE_END, GAUGE_COUNT };
+enum gauge_kind { OPEN, LIMIT, PAUSED, CERTIFICATE_END, GAUGE_COUNT };
 
 static const struct exposition_metric gauges[GAUGE_COUNT] = {
     [OPEN] = {EXPOSITION_GAUGE, "echod_connections_open", NULL, "Connections that are open."},
     [LIMIT] = {EXPOSITION_GAUGE, "echod_listener_connections_limit", NULL,
                "Connections that a listener may have."},
+    [PAUSED] = {EXPOSITION_GAUGE, "echod_listener_paused", NULL,
+                "Whether an operator has paused a listener."},
     [CERTIFICATE_END] =
         {EXPOSITION_GAUGE, "echod_tls_certificate_expiry_timestamp_seconds", "seconds",
          "When the first certificate of a listener ends, or an issuer that is shown with it."},
@@ -140,6 +142,8 @@ static uint64_t read_gauge(enum gauge_kind kind, const struct listener_stats *st
         return atomic_load_explicit(&stats->open, memory_order_relaxed);
     case LIMIT:
         return atomic_load_explicit(&stats->max, memory_order_relaxed);
+    case PAUSED:
+        return atomic_load_explicit(&stats->is_paused, memory_order_relaxed);
     case CERTIFICATE_END:
         return atomic_load_explicit(&stats->certificate_end_s, memory_order_relaxed);
     case GAUGE_COUNT:
@@ -148,7 +152,23 @@ static uint64_t read_gauge(enum gauge_kind kind, const struct listener_stats *st
     abort(); /* no such gauge */
 }
 
-/* Add a gauge of the listeners of connections: what is beyond the most is the most. */
+static bool has_gauge(enum gauge_kind kind, const struct listener_stats *stats)
+{
+    switch (kind) {
+    case OPEN:
+    case LIMIT:
+        return !stats->is_of_datagrams;
+    case PAUSED:
+        return listener_stats_is_way_in(stats);
+    case CERTIFICATE_END:
+        return read_gauge(kind, stats) > 0;
+    case GAUGE_COUNT:
+        break;
+    }
+    abort(); /* no such gauge */
+}
+
+/* Add a gauge of the listeners that have it: what is beyond the most is the most. */
 static void add_gauge(struct exposition *exposition, const struct readings *readings,
                       enum gauge_kind kind, uint64_t most)
 {
@@ -158,7 +178,7 @@ static void add_gauge(struct exposition *exposition, const struct readings *read
         const struct exposition_label label = {"listener", stats->label};
         const uint64_t value = read_gauge(kind, stats);
 
-        if (!stats->is_of_datagrams && (value > 0 || kind != CERTIFICATE_END))
+        if (has_gauge(kind, stats))
             exposition_add(exposition, &label, 1, value < most ? value : most);
     }
 }
@@ -193,6 +213,7 @@ int metrics_listeners_add(struct exposition *exposition, const struct listener_s
         return -1;
     add_gauge(exposition, &readings, OPEN, UINT64_MAX);
     add_gauge(exposition, &readings, LIMIT, max_connections);
+    add_gauge(exposition, &readings, PAUSED, 1);
     add_gauge(exposition, &readings, CERTIFICATE_END, UINT64_MAX);
     add_counters(exposition, &readings);
     add_ages(exposition, &readings);

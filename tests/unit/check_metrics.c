@@ -111,6 +111,25 @@ START_TEST(the_workers_of_a_listener_add_up)
 }
 END_TEST
 
+/* By what has gone, and by the one client that was passed, nobody comes: no alert is to stay. */
+START_TEST(a_pause_is_told_of_what_can_be_paused)
+{
+    (void)add(ENDPOINT_LISTENER, "tcp://[::]:7");
+    (void)add(ENDPOINT_DATAGRAM, "udp://[::]:7");
+    (void)add(ENDPOINT_LISTENER, "tcp://[::]:8");
+    (void)add(ENDPOINT_CLIENT, "fd://0");
+    listener_stats_note_places(&scene.stats, &scene.endpoints);
+    scene.endpoints.items[2].is_leaving = true;
+    listener_stats_note_places(&scene.stats, &scene.endpoints);
+    for (size_t i = 1; i < scene.endpoints.count; i++)
+        atomic_store(&scene.endpoints.items[i].stats->is_paused, true);
+    write_as(EXPOSITION_PROMETHEUS);
+    expect_line("echod_listener_paused{listener=\"tcp://[::]:7\"} 0");
+    expect_line("echod_listener_paused{listener=\"udp://[::]:7\"} 1");
+    ck_assert_uint_eq(support_count(scene.text, "\nechod_listener_paused{"), 2);
+}
+END_TEST
+
 START_TEST(a_name_may_be_that_of_a_listener_of_either_kind)
 {
     struct listener_stats *stats;
@@ -174,6 +193,7 @@ static Suite *metrics_suite(void)
 
     tcase_add_checked_fixture(metrics, setup, teardown);
     tcase_add_test(metrics, the_workers_of_a_listener_add_up);
+    tcase_add_test(metrics, a_pause_is_told_of_what_can_be_paused);
     tcase_add_test(metrics, a_name_may_be_that_of_a_listener_of_either_kind);
     tcase_add_loop_test(metrics, every_counter_is_told, 0, COUNTER_COUNT);
     tcase_add_test(metrics, reloads_and_a_drain_are_told);
