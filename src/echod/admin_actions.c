@@ -154,9 +154,7 @@ void admin_actions_set_log_level(struct http_request *request, const struct admi
 /* Tell whether clients come by a listener of a name. */
 static bool is_way_in(const struct listener_stats *stats, const char *name)
 {
-    const struct listener_place *place = stats->place;
-
-    return strcmp(stats->label, name) == 0 && place != NULL && place->is_open && !place->is_client;
+    return strcmp(stats->label, name) == 0 && listener_stats_is_way_in(stats);
 }
 
 /* Return the first listener of a name, or NULL: over TCP and UDP there may be one each. */
@@ -188,7 +186,7 @@ static int find_failure(const struct admin_context *context, const char *name)
 
     for (struct listener_stats *stats = context->view->stats->first; stats != NULL && failure == 0;
          stats = stats->next) {
-        if (strcmp(stats->label, name) == 0)
+        if (is_way_in(stats, name))
             failure = atomic_load(&stats->resume_errno);
     }
     return failure;
@@ -259,7 +257,9 @@ static void on_followed(enum inspection_outcome outcome, uint64_t next, size_t w
         answer_followed(action);
         return;
     case INSPECTION_OVERDUE:
-        admin_answer_error(action->request, 503, "Worker %zu does not answer.", worker);
+        admin_answer_error(action->request, 503,
+                           "Worker %zu does not answer; when it does, it %s %s.", worker,
+                           action->is_pause ? "pauses" : "resumes", action->stats->label);
         break;
     case INSPECTION_ENDED:
         admin_answer_error(action->request, 503, "echod ends.");
