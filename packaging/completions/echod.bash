@@ -13,7 +13,7 @@ _echod() {
         --drain-timeout
         --cert --key --client-ca --client-auth --tls-min --alpn --ciphers
         --pin-workers --no-shortcuts
-        --user --group --pid-file --admin
+        --user --group --chroot --sandbox --pid-file --admin
         --log-target --log-level --log-format
         --config --no-config --check
         --help --version
@@ -76,6 +76,12 @@ _echod() {
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
         return
         ;;
+    --chroot)
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(compgen -d -- "$word")
+        return
+        ;;
+    --sandbox) words='auto on off' ;;
     --log-target) words='stderr syslog' ;;
     --client-auth) words='auto off request require' ;;
     --refuse-with) words='reset close' ;;

@@ -16,7 +16,8 @@ class Echod < Formula
 
   def install
     system "./configure", "--disable-silent-rules", "--sysconfdir=#{etc}", "--with-openssl",
-           "--with-libmicrohttpd", "--without-systemdsystemunitdir", "--without-sysusersdir", *std_configure_args
+           "--with-libmicrohttpd", "--without-libseccomp", "--without-systemdsystemunitdir",
+           "--without-sysusersdir", *std_configure_args
     system "make"
     system "make", "install"
   end

@@ -2,6 +2,8 @@
 
 #include "base/config_file.h"
 
+#include "base/denial.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -80,7 +82,10 @@ static void refuse_file_by_errno(struct reading *reading, const char *path,
                                  const struct file *includer)
 {
     reading->is_out_of_memory |= errno == ENOMEM;
-    refuse_file(reading, path, includer, strerror(errno), "name a file that can be read");
+    if (denial_is_by_sandbox(path, R_OK))
+        refuse_file(reading, path, includer, strerror(errno), DENIAL_SENTENCE);
+    else
+        refuse_file(reading, path, includer, strerror(errno), "name a file that can be read");
 }
 
 /* --- A line ---------------------------------------------------------------------------------- */
@@ -210,17 +215,35 @@ static int on_glob_error(const char *path, int failure)
     return failure != ENOENT;
 }
 
+/* Tell who asked for it which path is looked at. */
+static void tell_path(const struct reading *reading, const char *path)
+{
+    if (reading->reader->on_path != NULL)
+        reading->reader->on_path(path, reading->reader->argument);
+}
+
+/* Report that the directory of a pattern cannot be read. */
+static void refuse_pattern(struct reading *reading, const char *pattern, const struct file *file)
+{
+    errno = EACCES; /* glob(3) keeps it to itself */
+    refuse_file(reading, pattern, file, "the directory cannot be read",
+                denial_of_directory_is_by_sandbox(pattern, R_OK | X_OK) ? DENIAL_SENTENCE
+                                                                        : "name one that can be");
+}
+
 /* Read all that a pattern stands for, which may be nothing. */
 static void include_matches(struct reading *reading, const char *pattern, const struct file *file)
 {
     glob_t found;
-    const int status = glob(pattern, 0, on_glob_error, &found);
+    int status;
 
+    tell_path(reading, pattern);
+    status = glob(pattern, 0, on_glob_error, &found);
     reading->is_out_of_memory |= status == GLOB_NOSPACE;
     if (status == GLOB_NOSPACE)
         refuse_file(reading, pattern, file, strerror(ENOMEM), "write a pattern for fewer files");
     else if (status != 0 && status != GLOB_NOMATCH)
-        refuse_file(reading, pattern, file, "the directory cannot be read", "name one that can be");
+        refuse_pattern(reading, pattern, file);
     if (status != 0)
         return;
     for (size_t i = 0; i < found.gl_pathc; i++)
@@ -393,6 +416,7 @@ static void read_file(struct reading *reading, const char *path, const struct fi
         reading->is_over = true;
         return;
     }
+    tell_path(reading, path);
     fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC); /* a FIFO would block */
     if (fd < 0) {
         refuse_file_by_errno(reading, path, includer);

@@ -36,10 +36,14 @@ typedef int config_line_callback(const struct config_line *line, void *argument,
 /* Called for each error: "/etc/echod/echod.conf:12: ...". */
 typedef void config_error_callback(const struct error *error, void *argument);
 
+/* Called for each file before it is opened, and for each pattern of an include. */
+typedef void config_path_callback(const char *path, void *argument);
+
 struct config_reader {
     config_line_callback *on_line;
     config_error_callback *on_error;
-    void *argument; /* of both */
+    void *argument;                /* of all of them */
+    config_path_callback *on_path; /* may be NULL */
 };
 
 /*

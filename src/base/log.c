@@ -407,6 +407,19 @@ static void stop_thread(struct log *log)
     (void)pthread_join(log->thread, NULL);
 }
 
+int log_renew_thread(struct log *log)
+{
+    if (!log->has_output)
+        return 0;
+    stop_thread(log);
+    log->is_stopping = false;
+    log->wake_length = SIZE_MAX; /* as at the start */
+    if (start_thread(log) == 0)
+        return 0;
+    log->has_output = false;
+    return -1;
+}
+
 void log_free(struct log *log)
 {
     if (log == NULL)

@@ -25,6 +25,13 @@ struct log;
  */
 struct log *log_new(int fd, enum log_level level, enum log_format format);
 
+/*
+ * Let a new thread write in the place of the one that does, which has inherited none of the
+ * restrictions that were laid on the caller since (Landlock). Lines that wait are kept.
+ * Return 0, or -1 with errno from pthread_create: then every line is dropped.
+ */
+int log_renew_thread(struct log *log) __attribute__((warn_unused_result));
+
 /* Let lines that come from now on, from any thread, have another level. */
 void log_set_level(struct log *log, enum log_level level);
 

@@ -2,6 +2,7 @@
 
 #include "base/pem_file.h"
 
+#include "base/denial.h"
 #include "base/descriptor.h"
 
 #include <errno.h>
@@ -27,7 +28,9 @@ static void refuse_user(const char *what, const char *path, struct error *error)
 /* Say what the system answered. */
 static void refuse(const char *what, const char *path, struct error *error)
 {
-    if (errno == EACCES)
+    if (denial_is_by_sandbox(path, R_OK))
+        error_set(error, "%s %s: %s; " DENIAL_SENTENCE, what, path, strerror(errno));
+    else if (errno == EACCES)
         refuse_user(what, path, error);
     else
         error_set(error, "%s %s: %s; name a file that can be read", what, path, strerror(errno));

@@ -6,9 +6,12 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "echod/capacity.h"
+#include "echod/jail.h"
 #include "echod/passed.h"
 #include "echod/pidfile.h"
 #include "echod/privileges.h"
+#include "echod/reload.h"
+#include "echod/sandbox.h"
 #include "echod/server.h"
 #include "echod/sockets.h"
 #include "echod/store.h"
@@ -22,23 +25,60 @@
 #include <syslog.h>
 #include <unistd.h>
 
-/* Give up what is not needed once everything is bound, and hand over what stays. */
-static int drop_privileges(const struct options *options, const struct sockets *sockets,
-                           const struct sockets *admin_sockets, struct log *log,
-                           struct error *error)
-{
-    const uid_t uid = privileges_uid(&options->user);
-    const gid_t gid = privileges_gid(&options->user, &options->group);
+/* What was bound, for clients and for operators. */
+struct bound {
+    const struct sockets *sockets, *admin_sockets;
+};
 
-    if (!options->user.is_given && !options->group.is_given)
-        return 0;
-    sockets_hand_over(sockets, uid, gid, log);
-    sockets_hand_over(admin_sockets, uid, gid, log);
-    if (privileges_drop(&options->user, &options->group, error) < 0)
+/* See no other files; Unix sockets have to be at their paths still, to be looked after. */
+static int enter_jail(const struct options *options, const struct bound *bound, struct error *error)
+{
+    if (jail_enter(options->chroot, error) < 0)
         return -1;
-    if (getuid() == 0)
+    if (options->chroot[0] == '\0')
+        return 0;
+    return sockets_check_paths(bound->sockets, error) < 0
+               ? -1
+               : sockets_check_paths(bound->admin_sockets, error);
+}
+
+/* Give up what is not needed once everything is bound, and hand over what stays. */
+static int drop_privileges(const struct options *options, const struct bound *bound,
+                           struct log *log, struct error *error)
+{
+    const struct privileges_user *user = &options->user;
+    const struct privileges_group *group = &options->group;
+    const uid_t uid = privileges_uid(user);
+    const gid_t gid = privileges_gid(user, group);
+    const bool is_asked = user->is_given || group->is_given;
+
+    if (is_asked) {
+        sockets_hand_over(bound->sockets, uid, gid, log);
+        sockets_hand_over(bound->admin_sockets, uid, gid, log);
+    }
+    if (privileges_take_groups(user, group, error) < 0 || enter_jail(options, bound, error) < 0 ||
+        privileges_drop(user, group, error) < 0)
+        return -1;
+    if (getuid() == 0 && (is_asked || options->chroot[0] != '\0'))
         log_write(log, LOG_LEVEL_WARNING, "still runs as root: --user %s",
-                  options->user.is_given ? "names it" : "was not given");
+                  user->is_given ? "names it" : "was not given");
+    return 0;
+}
+
+/* Give up what serving does not take. */
+static int limit(struct sandbox *sandbox, const struct options *options, const struct bound *bound,
+                 struct log *log, struct error *error)
+{
+    if (drop_privileges(options, bound, log, error) < 0 ||
+        sandbox_enter(sandbox, options, log, error) < 0)
+        return -1;
+    if (options->sandbox != SANDBOX_OFF && log_renew_thread(log) < 0) {
+        error_set(error, "the log cannot go on in the sandbox: %s", strerror(errno));
+        process_complain("echod", "%s", error->text); /* there is no log to say it */
+        return -1;
+    }
+    if (options->chroot[0] != '\0')
+        reload_rehearse(options, log);
     return 0;
 }
 
@@ -53,6 +93,8 @@ static int serve(struct options *options, const struct passed *passed, struct su
     const size_t worker_count = capacity_worker_count(options);
     int status = EXIT_STATUS_SYSTEM;
     struct sockets sockets, admin_sockets;
+    const struct bound bound = {&sockets, &admin_sockets};
+    struct sandbox sandbox = {.proc_fd = -1};
     struct pidfile pidfile;
     struct error error;
 
@@ -64,17 +106,19 @@ static int serve(struct options *options, const struct passed *passed, struct su
         goto close_sockets;
     if (pidfile_open(&pidfile, options->pid_file, &error) < 0)
         goto close_admin_sockets;
-    if (drop_privileges(options, &sockets, &admin_sockets, log, &error) < 0)
-        goto close_pidfile;
+    if (limit(&sandbox, options, &bound, log, &error) < 0)
+        goto leave_sandbox;
     passed_warn_of_rest(passed, log);
     store_keep(&sockets.endpoints, 0, supervise);
     status = server_run(options, &sockets, &admin_sockets, worker_count, supervise, log);
+    sandbox_fini(&sandbox);
     pidfile_close(&pidfile);
     sockets_close(&admin_sockets);
     sockets_close(&sockets);
     return status;
 
-close_pidfile:
+leave_sandbox:
+    sandbox_fini(&sandbox);
     pidfile_close(&pidfile);
 close_admin_sockets:
     sockets_close(&admin_sockets);

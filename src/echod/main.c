@@ -119,7 +119,7 @@ static int print_certificates(const struct listen_list *list)
 /* Check the rest as well if the file is wrong, so that all errors are told at once. */
 static int check(const struct options *options, int status)
 {
-    status = options_worse(status, options_check_pid_file(options, print_error, NULL));
+    status = options_worse(status, options_check_paths(options, print_error, NULL));
     status = options_worse(status, check_addresses(&options->listen));
     status = options_worse(status, check_addresses(&options->admin));
     if (status != EXIT_STATUS_STOPPED)

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/settings.h"
 #include "echod/admission_options.h"
+#include "echod/jail.h"
 #include "echod/listen.h"
 #include "echod/pidfile.h"
 #include "echod/privileges.h"
@@ -76,6 +77,8 @@ struct options {
 
     struct privileges_user user; /* whom echod becomes once it has bound */
     struct privileges_group group;
+    char chroot[JAIL_PATH_SIZE];      /* empty: the root stays the system's */
+    unsigned sandbox;                 /* enum sandbox_mode */
     char pid_file[PIDFILE_PATH_SIZE]; /* empty: none */
 
     unsigned log_target; /* enum log_target */

@@ -58,7 +58,7 @@ static int on_file_line(const struct config_line *line, void *argument, struct e
 /* Read a file over the defaults. */
 static int read_file(struct reading *reading, const char *path)
 {
-    const struct config_reader reader = {on_file_line, report, reading};
+    const struct config_reader reader = {on_file_line, report, reading, NULL};
     const int status = config_file_read(path, &reader);
 
     reading->is_out_of_memory |= status < 0 && errno == ENOMEM;
@@ -165,18 +165,31 @@ int options_read(struct options *options, int argument_count, char *arguments[],
     return options_worse(status, options_check(options, on_error, argument));
 }
 
-int options_check_pid_file(const struct options *options, options_error_callback *on_error,
-                           void *argument)
+/* Report what is wrong with the path that a setting has. Return the exit status. */
+static int refuse_path(const struct options *options, const char *setting, const char *path,
+                       const struct error *cause, options_error_callback *on_error, void *argument)
 {
-    const struct origin *origin = options_origin(options, "pid-file");
-    struct error name = {""}, cause = {""}, error = {""};
+    const struct origin *origin = options_origin(options, setting);
+    struct error name = {""}, error = {""};
 
-    if (pidfile_check(options->pid_file, &cause) == 0)
-        return 0;
-    options_name_value("pid-file", origin, &name);
-    error_set(&error, "%s %s: %s", name.text, options->pid_file, cause.text);
+    options_name_value(setting, origin, &name);
+    error_set(&error, "%s %s: %s", name.text, path, cause->text);
     on_error(&error, argument);
     return options_status_of(origin, origin);
+}
+
+int options_check_paths(const struct options *options, options_error_callback *on_error,
+                        void *argument)
+{
+    struct error cause = {""};
+    int status = 0;
+
+    if (jail_check(options->chroot, &cause) < 0)
+        status = refuse_path(options, "chroot", options->chroot, &cause, on_error, argument);
+    if (pidfile_check(options->pid_file, &cause) < 0)
+        status = options_worse(status, refuse_path(options, "pid-file", options->pid_file, &cause,
+                                                   on_error, argument));
+    return status;
 }
 
 static void on_kept(const struct setting *setting, const char *wanted, const char *kept,

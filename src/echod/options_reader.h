@@ -21,11 +21,11 @@ int options_read(struct options *options, int argument_count, char *arguments[],
     __attribute__((warn_unused_result));
 
 /*
- * Check what can be known of the pid file without making it.
+ * Check what can be known of the pid file without making it, and of the directory of --chroot.
  * Return 0, or the exit status after a report.
  */
-int options_check_pid_file(const struct options *options, options_error_callback *on_error,
-                           void *argument) __attribute__((warn_unused_result));
+int options_check_paths(const struct options *options, options_error_callback *on_error,
+                        void *argument) __attribute__((warn_unused_result));
 
 /*
  * Read the same again into `options`, since the file may have changed. What is fixed keeps the

@@ -19,7 +19,8 @@ static const char *const log_targets[] = {"stderr", "syslog", NULL};
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
 
-static const char *const refusals[] = {"reset", "close", NULL}; /* enum admission_refusal */
+static const char *const sandboxes[] = {"auto", "on", "off", NULL}; /* enum sandbox_mode */
+static const char *const refusals[] = {"reset", "close", NULL};     /* enum admission_refusal */
 static const char *const client_auths[] = {"auto", "off", "request", "require", NULL};
 static const char *const tls_mins[] = {"1.2", "1.3", NULL};
 
@@ -414,6 +415,29 @@ static const struct setting table[] = {
         .size = sizeof(struct privileges_group),
         .is_fixed = true,
         .help = "and this group; otherwise the user's own",
+    },
+    {
+        .name = "chroot",
+        .type = SETTING_PARSED,
+        .offset = offsetof(struct options, chroot),
+        .argument = "DIRECTORY",
+        .parse = jail_parse,
+        .format = jail_format,
+        .size = JAIL_PATH_SIZE,
+        .is_fixed = true,
+        .help = "see no files but those in this directory, once every address is bound; needs "
+                "root",
+    },
+    {
+        .name = "sandbox",
+        .type = SETTING_CHOICE,
+        .offset = offsetof(struct options, sandbox),
+        .argument = "auto|on|off",
+        .fallback = "off",
+        .choices = sandboxes,
+        .is_fixed = true,
+        .help = "let the kernel refuse whatever a running echod does not need (seccomp, Landlock): "
+                "as far as it can, or else do not start, or not at all",
     },
     {
         .name = "pid-file",

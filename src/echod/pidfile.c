@@ -135,7 +135,7 @@ static int write_pid(int fd)
 /* Remove a file that is locked, or empty it. */
 static void leave(int fd, const char *path)
 {
-    int status = 0;
+    int status = -1;
 
     if (is_in_place(fd, path))
         status = unlink(path);

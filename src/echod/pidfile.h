@@ -46,7 +46,8 @@ int pidfile_open(struct pidfile *pidfile, const char *path, struct error *error)
     __attribute__((warn_unused_result));
 
 /*
- * Remove the file, or empty it where its directory may not be changed, and unlock it. A file that
+ * Remove the file, or empty it where its directory may not be changed, or it has another path by
+ * now, and unlock it. A file that
  * took its place meanwhile is left alone. Fine without a file.
  */
 void pidfile_close(struct pidfile *pidfile);

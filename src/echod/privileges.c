@@ -176,27 +176,57 @@ static bool can_go_back(uid_t uid, gid_t gid)
     return uid != 0 && (setuid(0) == 0 || seteuid(0) == 0 || (gid != 0 && setgid(0) == 0));
 }
 
+/* Who is meant: what was given, or else as it is. */
+static uid_t next_uid(const struct privileges_user *user)
+{
+    return user->is_given ? user->uid : getuid();
+}
+
+static gid_t next_gid(const struct privileges_user *user, const struct privileges_group *group)
+{
+    const gid_t gid = privileges_gid(user, group);
+
+    return gid == (gid_t)-1 ? getgid() : gid;
+}
+
+/* Tell whether anything is to change; root has further groups as a rule, also where all is right.
+ */
+static bool has_to_change(const struct privileges_user *user, const struct privileges_group *group)
+{
+    return (user->is_given || group->is_given) &&
+           (geteuid() == 0 || !is_user(next_uid(user)) || !is_group(next_gid(user, group)));
+}
+
+static int refuse_change(const struct privileges_user *user, const struct privileges_group *group,
+                         struct error *error)
+{
+    error_set(error,
+              "--%s: user %lu cannot become user %lu with group %lu: %s; start echod as root, or "
+              "leave the option out",
+              user->is_given ? "user" : "group", (unsigned long)geteuid(),
+              (unsigned long)next_uid(user), (unsigned long)next_gid(user, group), strerror(errno));
+    return -1;
+}
+
+int privileges_take_groups(const struct privileges_user *user, const struct privileges_group *group,
+                           struct error *error)
+{
+    if (has_to_change(user, group) && set_groups(user, next_gid(user, group)) < 0)
+        return refuse_change(user, group, error);
+    return 0;
+}
+
 int privileges_drop(const struct privileges_user *user, const struct privileges_group *group,
                     struct error *error)
 {
-    const uid_t uid = user->is_given ? user->uid : getuid();
-    const gid_t wanted_gid = privileges_gid(user, group);
-    const gid_t gid = wanted_gid == (gid_t)-1 ? getgid() : wanted_gid;
+    const uid_t uid = next_uid(user);
+    const gid_t gid = next_gid(user, group);
     const bool was_root = geteuid() == 0;
 
     if (!user->is_given && !group->is_given)
         return 0;
-    /* root has further groups as a rule, also where user and group are right. */
-    if ((was_root || !is_user(uid) || !is_group(gid)) &&
-        (set_groups(user, gid) < 0 || set_group(gid) < 0 || set_user(uid) < 0)) {
-        error_set(
-            error,
-            "--%s: user %lu cannot become user %lu with group %lu: %s; start echod as root, or "
-            "leave the option out",
-            user->is_given ? "user" : "group", (unsigned long)geteuid(), (unsigned long)uid,
-            (unsigned long)gid, strerror(errno));
-        return -1;
-    }
+    if (has_to_change(user, group) && (set_group(gid) < 0 || set_user(uid) < 0))
+        return refuse_change(user, group, error);
     if (!is_user(uid) || !is_group(gid) || (was_root && !has_groups_of(user, gid))) {
         error_set(error,
                   "--%s: the system did not give up all other users and groups than %lu and %lu; "

@@ -55,12 +55,18 @@ uid_t privileges_uid(const struct privileges_user *user);
 gid_t privileges_gid(const struct privileges_user *user, const struct privileges_group *group);
 
 /*
- * Become the user, with his groups, and the group, as far as they are given, for good: the real,
- * the effective and the saved one. A user who is not known needs a group, and has no other. If this
- * process is them already, without being root, nothing is to be done. Who is to be root can go back
- * to everything, which is no error.
- * Return 0; or -1 with a sentence in `error` if the system refuses it or would let the process go
- * back: then it must not go on.
+ * Take the groups of the user, while the system's list of them is within reach (--chroot), or no
+ * more than one. Return 0, or -1 with a sentence in `error`.
+ */
+int privileges_take_groups(const struct privileges_user *user, const struct privileges_group *group,
+                           struct error *error) __attribute__((warn_unused_result));
+
+/*
+ * Become the user, whose groups have been taken, and the group, as far as they are given, for good:
+ * the real, the effective and the saved one. A user who is not known needs a group, and has no
+ * other. If this process is them already, without being root, nothing is to be done. Who is to be
+ * root can go back to everything, which is no error. Return 0; or -1 with a sentence in `error` if
+ * the system refuses it or would let the process go back: then it must not go on.
  */
 int privileges_drop(const struct privileges_user *user, const struct privileges_group *group,
                     struct error *error) __attribute__((warn_unused_result));

@@ -10,6 +10,7 @@
 #include "echod/store.h"
 #include "echod/options_reader.h"
 #include "echod/timers.h"
+#include "echod/tls_context.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -360,6 +361,47 @@ static void finish(struct reload *reload)
         supervise_tell_ready(reload->supervise);
     log_end(reload, LOG_LEVEL_INFO, "is in effect", reload->options->config_path);
     tell(&reload->told, NULL);
+}
+
+/* --- Rehearsal ------------------------------------------------------------------------------- */
+
+static void warn(const struct error *error, void *argument)
+{
+    log_write(argument, LOG_LEVEL_WARNING, "a reload would fail: %s", error->text);
+}
+
+/* What a reload keeps is no error. */
+static void ignore(const struct error *error, void *argument)
+{
+    (void)error;
+    (void)argument;
+}
+
+static void rehearse_tls(const struct listen_list *list, struct log *log)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        struct tls_context *tls = NULL;
+        struct error error = {""};
+
+        if (sockets_make_tls(list, i, &tls, &error) < 0)
+            warn(&error, log);
+        tls_context_unref(tls);
+    }
+}
+
+void reload_rehearse(const struct options *current, struct log *log)
+{
+    struct error missing = {"its configuration file is not there"};
+    struct options next = {0};
+
+    if (current->config_path == NULL)
+        return;
+    if (options_read_again(&next, current, warn, ignore, log) == 0) {
+        if (next.config_path == NULL)
+            warn(&missing, log);
+        rehearse_tls(&next.listen, log);
+    }
+    options_free(&next);
 }
 
 int reload_init(struct reload *reload)

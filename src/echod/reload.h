@@ -82,6 +82,12 @@ struct reload {
 /* Prepare the members that the caller leaves. Return 0, or -1 with errno ENOMEM. */
 int reload_init(struct reload *reload) __attribute__((warn_unused_result));
 
+/*
+ * Read the options and the certificates again as a reload would, where that may have become
+ * impossible (--chroot), and warn of all that would let it fail. Changes nothing.
+ */
+void reload_rehearse(const struct options *current, struct log *log);
+
 /* Reload, for a HUP, at once or after the reload that is under way; not after reload_stop. */
 void reload_request(struct reload *reload);
 

@@ -252,6 +252,22 @@ void sockets_hand_over(const struct sockets *sockets, uid_t uid, gid_t gid, stru
     }
 }
 
+int sockets_check_paths(const struct sockets *sockets, struct error *error)
+{
+    for (size_t i = 0; i < sockets->endpoints.count; i++) {
+        const struct endpoint *endpoint = &sockets->endpoints.items[i];
+
+        if (!endpoint_has_lost_path(endpoint))
+            continue;
+        error_set(error,
+                  "--chroot: %s has another path inside, or none; choose one that is the same "
+                  "there, by a link: echod(8), --chroot",
+                  endpoint->name);
+        return -1;
+    }
+    return 0;
+}
+
 /* Open an address that was not there when echod started. */
 static int open_late(struct sockets *sockets, const struct listen_list *addresses, size_t index,
                      struct lookup *lookup, struct log *log, struct error *error)

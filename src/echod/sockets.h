@@ -65,6 +65,14 @@ int sockets_open(struct sockets *sockets, const struct listen_list *addresses, s
 void sockets_hand_over(const struct sockets *sockets, uid_t uid, gid_t gid, struct log *log);
 
 /*
+ * Check that every Unix socket is still where it was bound, after the root of all paths has
+ * changed: otherwise nobody could tell whether it was replaced. Return 0, or -1 with a sentence in
+ * `error`.
+ */
+int sockets_check_paths(const struct sockets *sockets, struct error *error)
+    __attribute__((warn_unused_result));
+
+/*
  * Open those of the addresses for which nothing is open yet, and mark the endpoints that are no
  * longer among them as leaving; what a client is connected to stays. A Unix socket whose path
  * somebody removed leaves, and is opened anew. The list may have an address

@@ -2,6 +2,7 @@
 
 #include "echod/unix.h"
 
+#include "base/denial.h"
 #include "base/descriptor.h"
 
 #include <errno.h>
@@ -24,6 +25,8 @@ static const char *advice_on(int failure, const struct endpoint *endpoint,
         return endpoint_advice(failure, ENDPOINT_ADVICE_ON_REFUSAL);
     if (address_is_abstract(address))
         return endpoint_advice(failure, "stop what listens there, or choose another name");
+    if (failure == EACCES && denial_of_directory_is_by_sandbox(address->path, W_OK | X_OK))
+        return DENIAL_REASON "choose a path in a directory of echod's own, where nothing else is";
     return endpoint_advice(failure == EPERM ? EACCES : failure,
                            "choose a path in a directory of echod's own, where nothing else is");
 }

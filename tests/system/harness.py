@@ -38,7 +38,8 @@ ECHOPROBE = os.path.abspath(
     os.environ.get("ECHOPROBE") or os.path.join(HERE, "../../build/echoprobe"))
 ECHOCTL = os.path.abspath(os.environ.get("ECHOCTL") or os.path.join(HERE, "../../build/echoctl"))
 
-OPTIONS = os.environ.get("ECHOD_TEST_OPTIONS", "").split()
+# Whatever echod does it has to do in the sandbox, too, where there is one.
+OPTIONS = ["--sandbox", "auto", *os.environ.get("ECHOD_TEST_OPTIONS", "").split()]
 
 STATUS_STOPPED = 0
 STATUS_USAGE = 64
@@ -311,6 +312,8 @@ class Echod(Process):
             self.addresses = [address_of(listen)]
             listen = f"fd://{listen.fileno()}"
         listen = [listen] if isinstance(listen, str) else listen or []
+        if config:  # as a service manager does; a sandbox lets sockets be made there
+            env = {"RUNTIME_DIRECTORY": os.path.dirname(config), **(env or os.environ)}
         command = [*prefix, ECHOD, *(["--config", config] if config else ["--no-config"])]
         for address in listen:
             command += ["--listen", address]

@@ -18,10 +18,11 @@ DEFAULTS = ["listen tcp://127.0.0.1:13265", "backlog 4096", "workers 1", "max-co
             "handshake-timeout 10s", "write-timeout 30s",
             "idle-timeout 0", "lifetime 0", "linger-timeout 2s", "drain-timeout 5s",
             "client-auth auto", "tls-min 1.2",
-            "pin-workers no", "no-shortcuts no", "log-target stderr", "log-level info",
+            "pin-workers no", "no-shortcuts no", "sandbox off",
+            "log-target stderr", "log-level info",
             "log-format text"]
-UNSET = ["allow", "deny", "cert", "key", "client-ca", "alpn", "ciphers", "user", "group", "pid-file",
-         "admin"]
+UNSET = ["allow", "deny", "cert", "key", "client-ca", "alpn", "ciphers", "user", "group", "chroot",
+         "pid-file", "admin"]
 OTHERS = """\
 listen tcp://[::1]:7
 listen "unix:///run/a b#\\"\\\\"
@@ -60,6 +61,8 @@ pin-workers
 no-shortcuts yes
 user root
 group 0
+chroot /srv
+sandbox on
 pid-file /run/e.pid
 admin 127.0.0.1:9
 log-target syslog
@@ -248,7 +251,8 @@ class CheckTest(ConfigTestCase):
             "idle-timeout 1d2h3m4s5ms", "lifetime 250ms", "linger-timeout 0", "drain-timeout 9s",
             "cert a.pem;b.pem", 'key "a b.key;c"', "client-ca ca.pem", "client-auth request",
             "tls-min 1.3", "alpn h2;http/1.1", "ciphers HIGH:!aNULL",
-            "pin-workers yes", "no-shortcuts yes", "user root", "group 0", "pid-file /run/e.pid",
+            "pin-workers yes", "no-shortcuts yes", "user root", "group 0", "chroot /srv",
+            "sandbox on", "pid-file /run/e.pid",
             "admin tcp://127.0.0.1:9",
             "log-target syslog", "log-level debug", "log-format json"])
 

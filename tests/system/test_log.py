@@ -215,9 +215,12 @@ class SyslogTest(harness.TestCase):
             daemon.bind(f"{directory}/log")
             daemon.settimeout(harness.PATIENCE_SECONDS)
             with Echod("--log-target", "syslog", prefix=prefix, ready=0) as server:
+                first = daemon.recv(4096).decode()
                 head = rf"<30>\w{{3}} [ \d]\d \d\d:\d\d:\d\d echod\[{server.pid}\]: info: "
-                address = re.fullmatch(rf"{head}listening on (\S+)",
-                                       daemon.recv(4096).decode()).group(1)
+                if "sandbox: " in first:
+                    self.assertRegex(first, rf"{head}sandbox: ")
+                    first = daemon.recv(4096).decode()
+                address = re.fullmatch(rf"{head}listening on (\S+)", first).group(1)
                 with harness.connect(address) as client:
                     self.assertEqual(harness.finish(client, b"logged"), b"logged")
                 self.assertRegex(daemon.recv(4096).decode(),

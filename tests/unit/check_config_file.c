@@ -90,7 +90,7 @@ static void on_error(const struct error *error, void *argument)
 
 static int read_path(const char *path)
 {
-    const struct config_reader reader = {on_line, on_error, seen};
+    const struct config_reader reader = {on_line, on_error, seen, NULL};
     int status;
 
     seen[0] = '\0';

@@ -100,6 +100,29 @@ START_TEST(level_and_format_may_change)
 }
 END_TEST
 
+START_TEST(a_new_thread_goes_on_where_the_old_one_was)
+{
+    int fd = support_open_file();
+    struct log *log = log_new(fd, LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
+    char *text;
+
+    ck_assert_ptr_nonnull(log);
+    log_write(log, LOG_LEVEL_INFO, "one");
+    ck_assert_int_eq(log_renew_thread(log), 0);
+    log_write(log, LOG_LEVEL_INFO, "two");
+    ck_assert_int_eq(log_flush(log), 0);
+    ck_assert_int_eq(log_renew_thread(log), 0);
+    log_write(log, LOG_LEVEL_INFO, "three");
+    ck_assert_uint_eq(log_dropped_count(log), 0);
+    log_free(log);
+    text = support_read_file(fd);
+    support_assert_matches(text,
+                           "^" TIME " info: one\n" TIME " info: two\n" TIME " info: three\n$");
+    free(text);
+    support_close(&fd);
+}
+END_TEST
+
 /* Nobody waits. */
 
 START_TEST(errno_is_kept)
@@ -567,6 +590,7 @@ static Suite *log_suite(void)
     tcase_add_loop_test(level, lines_above_the_level_are_not_written, 0, 4);
     tcase_add_test(level, level_and_format_may_change);
 
+    tcase_add_test(level, a_new_thread_goes_on_where_the_old_one_was);
     tcase_add_test(sink, errno_is_kept);
     tcase_add_test(sink, limited_lines_come_once_a_second);
     tcase_add_test(sink, limited_lines_hide_none_of_another_limiter);
