@@ -1,5 +1,6 @@
 /*
- * origin: where a value came from: a default, the command line, or a line of a file.
+ * origin: where a value came from: a default, the command line, or a line of a file; a variable of
+ * the environment counts as one.
  * Knows nothing of the value.
  * Called by settings, and by whatever blames a value.
  */
@@ -16,7 +17,7 @@ enum { ORIGIN_PLACE_SIZE = 320 };
 struct origin {
     enum origin_kind kind;
     bool is_refused;               /* what stands there was refused; the value is another's */
-    char place[ORIGIN_PLACE_SIZE]; /* of a file: "/etc/echod/echod.conf:12" */
+    char place[ORIGIN_PLACE_SIZE]; /* "/etc/echod/echod.conf:12", or a variable's name */
 };
 
 #endif

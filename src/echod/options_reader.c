@@ -4,6 +4,7 @@
 
 #include "base/command_line.h"
 #include "base/config_file.h"
+#include "base/http_server.h"
 #include "base/settings.h"
 #include "echod/options_check.h"
 #include "echod/options_table.h"
@@ -91,6 +92,27 @@ static int read_defaults(struct options *options, int argument_count, char *argu
     return settings_set_defaults(options_table(), options, error);
 }
 
+/*
+ * Take what a service manager offers: it is a default, which file and command line replace, and
+ * which an echod without HTTP leaves alone, so that one unit fits both.
+ */
+static int read_environment(struct options *options, struct error *error)
+{
+    const struct setting *admin = settings_find(options_table(), "admin");
+    const struct origin origin = {.kind = ORIGIN_FILE, .place = "ECHOD_ADMIN"};
+    const char *address = getenv("ECHOD_ADMIN");
+    struct error cause = {""};
+
+    if (address == NULL || address[0] == '\0' || !http_server_is_available())
+        return 0;
+    if (settings_set(options_table(), admin, options, NULL, address, &origin, &cause) < 0) {
+        error_set(error, "ECHOD_ADMIN: %s", cause.text);
+        return -1;
+    }
+    options->admin.is_provisional = true;
+    return 0;
+}
+
 static int read_command_line(struct options *options, int argument_count, char *arguments[],
                              struct error *error)
 {
@@ -114,8 +136,8 @@ static int refuse(struct reading *reading, const struct error *error, int status
 }
 
 /*
- * Read the defaults, the file, unless its path is NULL, and the command line, each over the one
- * before. Return 0, or the exit status after a report.
+ * Read the defaults, the environment, the file, unless its path is NULL, and the command line, each
+ * over the one before. Return 0, or the exit status after a report.
  */
 static int read_all(struct reading *reading, const char *path, int argument_count,
                     char *arguments[])
@@ -127,6 +149,8 @@ static int read_all(struct reading *reading, const char *path, int argument_coun
 
     if (read_defaults(options, argument_count, arguments, &error) < 0)
         return refuse(reading, &error, EXIT_STATUS_SYSTEM);
+    if (read_environment(options, &error) < 0)
+        return refuse(reading, &error, EXIT_STATUS_CONFIG);
     if (path != NULL && read_file(reading, path) < 0)
         status = EXIT_STATUS_CONFIG;
     if (read_command_line(options, argument_count, arguments, &error) < 0)

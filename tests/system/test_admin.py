@@ -188,6 +188,28 @@ class LifeTest(harness.TestCase):
             address_of(server)
             self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o620)
 
+    def test_a_service_manager_offers_an_address(self):
+        """ECHOD_ADMIN counts where neither file nor command line says where, and is no file."""
+        config = f"{self.temporary_directory()}/echod.conf"
+
+        def check(variable, text, *arguments):
+            with open(config, "w", encoding="ascii") as file:
+                file.write(text)
+            return harness.run_echod("--check", "--config", config, *arguments,
+                                     env={**os.environ, "ECHOD_ADMIN": variable})
+
+        for variable, text, arguments, found in (
+                (LOOPBACK, "", (), f"admin tcp://{LOOPBACK} # ECHOD_ADMIN"),
+                (LOOPBACK, "admin 127.0.0.1:9\n", (), f"admin tcp://127.0.0.1:9 # {config}:1"),
+                (LOOPBACK, "", ("--admin", "[::1]:9"), "admin tcp://[::1]:9 # command line"),
+                ("", "", (), "# admin is not set")):
+            with self.subTest(found):
+                lines = check(variable, text, *arguments).stdout.splitlines()
+                self.assertEqual([line for line in lines if "admin" in line], [found])
+        refusal = check("udp://[::1]:9", "")
+        self.assertEqual((refusal.returncode, refusal.stdout), (harness.STATUS_CONFIG, ""))
+        self.assertIn('ECHOD_ADMIN: admin: "udp://[::1]:9": ', refusal.stderr)
+
     def test_a_reload_keeps_the_addresses_and_says_so(self):
         """Other addresses need a restart."""
         config = f"{self.temporary_directory()}/echod.conf"

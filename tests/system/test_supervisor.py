@@ -105,6 +105,10 @@ class Supervisor(Process):
     def pid_of(self, name="echod"):
         return int(self.wait_for_text("supervisord.log", f"spawned: '{name}' with pid (\\d+)").group(1))
 
+    def path_of(self, name):
+        """Where a file of the directory is."""
+        return f"{self._directory}/{name}"
+
     def read(self, name):
         """A file of the directory as text."""
         try:
@@ -136,7 +140,8 @@ class SupervisorTest(harness.TestCase):
         with open(SHIPPED, encoding="ascii") as file:
             programs = file.read()
         options = f"--config {config}" if config else "--no-config"
-        for ours, shipped in ((f"{harness.ECHOD} {options}", "/usr/sbin/echod"),
+        for ours, shipped in ((f"{directory}/run", "/run/echod"),
+                              (f"{harness.ECHOD} {options}", "/usr/sbin/echod"),
                               (directory, "/var/log/supervisor"),
                               (program_address, PROGRAM_ADDRESS),
                               (f"startsecs={start_seconds}", "startsecs=1"),
@@ -152,6 +157,15 @@ class SupervisorTest(harness.TestCase):
             file.write(text)
         return path
 
+    def expect_status(self, supervisor, log, name):
+        """echoctl is told how the service is, where there is libmicrohttpd."""
+        path = supervisor.path_of(f"run/{name}")
+        if harness.run_echod("--check", "--admin", "127.0.0.1:0").returncode == 0:
+            supervisor.wait_for_text(log, f"operators are answered at unix://{path}")
+            result = subprocess.run([harness.ECHOCTL, "--json", "-s", path, "status"], check=True,
+                                    stdout=subprocess.PIPE, timeout=harness.PATIENCE_SECONDS)
+            self.assertIn(json.loads(result.stdout)["pid"], supervisor.children())
+
 
 class ProgramTest(SupervisorTest):
 
@@ -166,6 +180,7 @@ class ProgramTest(SupervisorTest):
                 self.assertEqual(harness.finish(client, b"supervised"), b"supervised")
             supervisor.wait_for_text("echod.log", "closed: client closed, in=10 out=10")
             self.assertIn("closed: client closed", supervisor.control("tail", "echod"))
+            self.expect_status(supervisor, "echod.log", "admin.sock")
 
             self.assertIn("stopped", supervisor.control("stop", "echod"))
             supervisor.wait_for_text("echod.log", r"info: \[echod\] stopped$")
@@ -294,6 +309,7 @@ class FcgiProgramTest(SupervisorTest):
         address = f"tcp://127.0.0.1:{harness.free_port()}"
         with self.supervise(shared_address=address, config=config) as supervisor:
             self.start_group(supervisor)
+            self.expect_status(supervisor, "echod-shared_01.log", "admin-1.sock")
             supervisor.control("signal", "HUP", "echod-shared:*")
             for index in range(2):
                 supervisor.wait_for_text(f"echod-shared_0{index}.log",
