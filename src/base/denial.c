@@ -3,6 +3,7 @@
 #include "base/denial.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,8 @@
 bool denial_is_by_sandbox(const char *path, int uses)
 {
     const int saved_errno = errno;
-    const bool is_allowed = saved_errno == EACCES && access(path, uses) == 0;
+    const bool is_allowed =
+        saved_errno == EACCES && faccessat(AT_FDCWD, path, uses, AT_EACCESS) == 0;
 
     errno = saved_errno;
     return is_allowed;
