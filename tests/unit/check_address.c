@@ -555,5 +555,5 @@ static Suite *address_suite(void)
 
 int main(void)
 {
-    return support_run(address_suite());
+    return support_run_together(address_suite());
 }

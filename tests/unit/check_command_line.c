@@ -320,5 +320,5 @@ static Suite *command_line_suite(void)
 
 int main(void)
 {
-    return support_run(command_line_suite());
+    return support_run_together(command_line_suite());
 }

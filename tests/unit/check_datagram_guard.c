@@ -159,5 +159,5 @@ static Suite *datagram_guard_suite(void)
 
 int main(void)
 {
-    return support_run(datagram_guard_suite());
+    return support_run_together(datagram_guard_suite());
 }

@@ -231,5 +231,5 @@ static Suite *escape_suite(void)
 
 int main(void)
 {
-    return support_run(escape_suite());
+    return support_run_together(escape_suite());
 }

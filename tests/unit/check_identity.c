@@ -403,5 +403,5 @@ static Suite *identity_suite(void)
 
 int main(void)
 {
-    return support_run(identity_suite());
+    return support_run_together(identity_suite());
 }

@@ -266,5 +266,5 @@ int main(void)
     tcase_add_loop_test(test_case, a_mistake_is_a_sentence_that_names_what_is_possible, 0,
                         COUNT_OF(mistakes));
     tcase_add_test(test_case, help_lists_every_option_within_80_columns);
-    return support_run(suite);
+    return support_run_together(suite);
 }

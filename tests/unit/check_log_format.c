@@ -552,5 +552,5 @@ static Suite *log_format_suite(void)
 
 int main(void)
 {
-    return support_run(log_format_suite());
+    return support_run_together(log_format_suite());
 }

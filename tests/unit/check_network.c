@@ -214,5 +214,5 @@ static Suite *network_suite(void)
 
 int main(void)
 {
-    return support_run(network_suite());
+    return support_run_together(network_suite());
 }

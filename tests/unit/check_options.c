@@ -512,5 +512,5 @@ static Suite *options_suite(void)
 
 int main(void)
 {
-    return support_run(options_suite());
+    return support_run_together(options_suite());
 }

@@ -194,5 +194,5 @@ static Suite *proxy_format_suite(void)
 
 int main(void)
 {
-    return support_run(proxy_format_suite());
+    return support_run_together(proxy_format_suite());
 }

@@ -367,5 +367,5 @@ static Suite *proxy_header_suite(void)
 
 int main(void)
 {
-    return support_run(proxy_header_suite());
+    return support_run_together(proxy_header_suite());
 }

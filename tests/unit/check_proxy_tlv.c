@@ -466,5 +466,5 @@ static Suite *proxy_tlv_suite(void)
 
 int main(void)
 {
-    return support_run(proxy_tlv_suite());
+    return support_run_together(proxy_tlv_suite());
 }

@@ -407,5 +407,5 @@ static Suite *settings_suite(void)
 
 int main(void)
 {
-    return support_run(settings_suite());
+    return support_run_together(settings_suite());
 }

@@ -466,5 +466,5 @@ static Suite *units_suite(void)
 
 int main(void)
 {
-    return support_run(units_suite());
+    return support_run_together(units_suite());
 }

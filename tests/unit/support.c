@@ -145,9 +145,9 @@ static void fixture_teardown(void)
     ck_assert_uint_eq(support_memory_bytes(), running.memory_bytes);
 }
 
-int support_run(Suite *suite)
+/* Run and free it. */
+static int run(SRunner *runner)
 {
-    SRunner *runner = srunner_create(suite);
     int failures;
 
     event_set_mem_functions(memory_allocate, memory_resize, memory_free);
@@ -156,6 +156,19 @@ int support_run(Suite *suite)
     srunner_free(runner);
     libevent_global_shutdown();
     return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int support_run(Suite *suite)
+{
+    return run(srunner_create(suite));
+}
+
+int support_run_together(Suite *suite)
+{
+    SRunner *runner = srunner_create(suite);
+
+    srunner_set_fork_status(runner, CK_NOFORK);
+    return run(runner);
 }
 
 TCase *support_case(Suite *suite, const char *name)

@@ -20,6 +20,12 @@
 int support_run(Suite *suite);
 
 /*
+ * The same in one process, for many small tests that leave nothing behind: a sanitizer looks for
+ * leaks at the end of each process, which takes it longer than such a test.
+ */
+int support_run_together(Suite *suite);
+
+/*
  * Add a test case to a suite. Around each of its tests stands a fixture that checks that as many
  * descriptors are open after the test as before, and that libevent holds no more memory.
  */
