@@ -46,7 +46,7 @@ static void list_options(const char *name, const char *value)
     char *with_file[] = {program, option, text, NULL};
     char *without_file[] = {program, no_config, option, text, NULL};
     const bool is_file = strcmp(name, "--config") == 0;
-    struct options options;
+    static struct options options;
 
     (void)snprintf(option, sizeof option, "%s", name);
     (void)snprintf(text, sizeof text, "%s", value);
