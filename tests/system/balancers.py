@@ -71,7 +71,7 @@ stream {{
         yield address
 
 
-class ShippedHaproxy(harness.Process):
+class ShippedHaproxy(harness.LoggedProcess):
     """
     A haproxy with the configuration as shipped; addresses and paths are in its environment.
 
@@ -86,28 +86,15 @@ class ShippedHaproxy(harness.Process):
         self._servers = list(servers)
         values = {name.upper(): address for name, address in servers.items()}
         values.update(LISTEN=listen, ADMIN_SOCKET=self._socket)
-        super().__init__([*prefix, program, "-db", "-f", configuration],
-                         env={**os.environ, **values}, stdin=subprocess.DEVNULL,
-                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, pass_fds=pass_fds)
-        self.log = harness.Log(self._popen.stderr)
+        super().__init__([*prefix, program, "-db", "-f", configuration], "haproxy",
+                         env={**os.environ, **values}, pass_fds=pass_fds)
         with open(configuration, encoding="ascii") as file:
             self._text = file.read()
 
-    def __enter__(self):
-        try:
-            harness.wait_until(self._takes_commands, "haproxy takes commands")
-            for server in self._servers:
-                self.wait_until_healthy(server)
-        except BaseException:
-            self.__exit__(AssertionError)
-            raise
-        return self
-
-    def __exit__(self, exception_type, *exception):
-        self.kill()
-        if exception_type is not None:
-            self.log.wait_for_end()
-            print("--- log of haproxy", *self.log.lines[-100:], sep="\n")
+    def wait_until_ready(self):
+        harness.wait_until(self._takes_commands, "haproxy takes commands")
+        for server in self._servers:
+            self.wait_until_healthy(server)
 
     def _takes_commands(self):
         if self.status is not None:

@@ -286,6 +286,37 @@ class Process:
         return re.search(r"^Max open files\s+(\S+)\s+(\S+)", self._proc("limits"), re.M).groups()
 
 
+class LoggedProcess(Process):
+    """
+    A program of others that logs to standard error. It is entered when it is ready, and shows its
+    log when something fails until it is left.
+    """
+
+    def __init__(self, command, name, **popen_options):
+        super().__init__(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                         stderr=subprocess.PIPE, **popen_options)
+        self.log = Log(self._popen.stderr)
+        self._name = name
+
+    def wait_until_ready(self):
+        """What each does in its own way."""
+        raise NotImplementedError
+
+    def __enter__(self):
+        try:
+            self.wait_until_ready()
+        except BaseException:
+            self.__exit__(AssertionError)
+            raise
+        return self
+
+    def __exit__(self, exception_type, *exception):
+        self.kill()
+        self.log.wait_for_end()
+        if exception_type is not None:
+            print(f"--- log of {self._name}", *self.log.lines[-100:], sep="\n")
+
+
 class Echod(Process):
     """
     One echod, from its start to its orderly end.

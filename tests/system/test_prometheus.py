@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import time
 import urllib.parse
 import urllib.request
@@ -42,31 +41,18 @@ def configuration(echod_port, echoprobe_port):
             f"scrape_configs:\n{ours[1]}{others[1]}")
 
 
-class Prometheus(harness.Process):
+class Prometheus(harness.LoggedProcess):
     """One that keeps what it has in a directory, where its configuration is."""
 
     def __init__(self, program, directory):
         super().__init__([program, f"--config.file={directory}/prometheus.yml",
                           f"--storage.tsdb.path={directory}/data",
-                          "--web.listen-address=127.0.0.1:0"],
-                         env={**os.environ, "GOMAXPROCS": "1"}, stdin=subprocess.DEVNULL,
-                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        self.log = harness.Log(self._popen.stderr)
+                          "--web.listen-address=127.0.0.1:0"], "prometheus",
+                         env={**os.environ, "GOMAXPROCS": "1"})
 
-    def __enter__(self):
-        try:
-            self._address = self.log.wait_for(r'msg="Listening on" address=(\S+)')[1]
-            self.log.wait_for("Server is ready to receive web requests")
-        except BaseException:
-            self.__exit__(AssertionError)
-            raise
-        return self
-
-    def __exit__(self, exception_type, *exception):
-        self.kill()
-        self.log.wait_for_end()
-        if exception_type is not None:
-            print("--- log of prometheus", *self.log.lines[-100:], sep="\n")
+    def wait_until_ready(self):
+        self._address = self.log.wait_for(r'msg="Listening on" address=(\S+)')[1]
+        self.log.wait_for("Server is ready to receive web requests")
 
     def ask(self, path, **parameters):
         """Ask its API and return the data of the answer; not too often, it takes 5 s to begin."""
