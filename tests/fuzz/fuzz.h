@@ -9,10 +9,12 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Try one input, and abort if what must be true is not. Return 0. The name is libFuzzer's. */
 int LLVMFuzzerTestOneInput(const unsigned char *input, size_t length);
 
+/* End with the place where something is not true. */
 #define fuzz_require(expression)                                                                   \
     do {                                                                                           \
         if (!(expression)) {                                                                       \
@@ -20,5 +22,17 @@ int LLVMFuzzerTestOneInput(const unsigned char *input, size_t length);
             abort();                                                                               \
         }                                                                                          \
     } while (0)
+
+/* Return an input as a string; free it. It is a block of its own, so that a read beyond is seen. */
+static inline char *fuzz_text(const unsigned char *input, size_t length)
+{
+    char *text = malloc(length + 1);
+
+    fuzz_require(text != NULL);
+    if (length > 0)
+        memcpy(text, input, length);
+    text[length] = '\0';
+    return text;
+}
 
 #endif

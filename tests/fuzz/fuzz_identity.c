@@ -34,13 +34,9 @@ static void check_again(const char *host, enum identity_form form)
 int LLVMFuzzerTestOneInput(const unsigned char *input, size_t length)
 {
     struct identity_value values[] = {{.name = "host"}, {.name = "echod"}};
-    char *text = malloc(length + 1);
+    char *text = fuzz_text(input, length);
     int status;
 
-    fuzz_require(text != NULL);
-    if (length > 0)
-        memcpy(text, input, length);
-    text[length] = '\0';
     status = identity_read(text, values, 2);
     for (size_t i = 0; i < strlen(text) && status == 0; i++)
         fuzz_require(identity_may_begin(text, i));

@@ -47,13 +47,9 @@ static void check_head(const char *bytes, size_t length)
 
 int LLVMFuzzerTestOneInput(const unsigned char *input, size_t length)
 {
-    char *text = malloc(length + 1);
+    char *text = fuzz_text(input, length);
     const char *value;
 
-    fuzz_require(text != NULL);
-    if (length > 0)
-        memcpy(text, input, length);
-    text[length] = '\0';
     value = json_begin(text);
     if (value != NULL)
         check_value(value);
