@@ -18,7 +18,7 @@
 
 enum { STATUS_USAGE = 64 };
 
-enum work { WORK_ECHOES, WORK_CHURN, WORK_IDLE, WORK_DATAGRAMS };
+enum work { WORK_ECHOES, WORK_CHURN, WORK_IDLE, WORK_DATAGRAMS, WORK_SCRAPES, WORK_MUTE };
 
 #define DEFAULT_GROUPS "X25519:P-256" /* as clients do by default */
 
@@ -28,7 +28,8 @@ static const char usage[] =
     "\n"
     "  --work WORK               echoes: keep messages under way (default); churn: connect, echo\n"
     "                            once, close; idle: hold connections until standard input ends;\n"
-    "                            datagrams: send bursts of UDP\n"
+    "                            datagrams: send bursts of UDP; scrapes: ask echod's admin\n"
+    "                            endpoint for /metrics; mute: the same, and never read\n"
     "  --connections N           at the same time (default: 1)\n"
     "  --size BYTES              of a message (default: 64; churn and idle: at most 64 KiB; churn "
     "over\n"
@@ -36,6 +37,7 @@ static const char usage[] =
     "  --in-flight N             messages sent ahead of their echo (default: 1); the size of a\n"
     "                            burst of datagrams, at most 64\n"
     "  --trains                  datagrams leave as one, as QUIC stacks send them (UDP_SEGMENT)\n"
+    "  --rate N                  scrapes in a second (default: 1000)\n"
     "  --receive BYTES           at most, at once (default: 128 KiB)\n"
 #ifdef HAVE_OPENSSL
     "  --tls                     echoes and churn over TLS 1.3; churn ends with close_notify\n"
@@ -84,7 +86,13 @@ static enum work work_named(const char *name)
         return WORK_IDLE;
     if (strcmp(name, "datagrams") == 0)
         return WORK_DATAGRAMS;
-    (void)fprintf(stderr, "load: --work takes echoes, churn, idle or datagrams, not '%s'\n", name);
+    if (strcmp(name, "scrapes") == 0)
+        return WORK_SCRAPES;
+    if (strcmp(name, "mute") == 0)
+        return WORK_MUTE;
+    (void)fprintf(stderr,
+                  "load: --work takes echoes, churn, idle, datagrams, scrapes or mute, not '%s'\n",
+                  name);
     exit(STATUS_USAGE);
 }
 
@@ -99,6 +107,8 @@ static bool fits(const struct options *options)
         return false;
     switch (options->work) {
     case WORK_ECHOES:
+    case WORK_SCRAPES:
+    case WORK_MUTE:
         return true;
     case WORK_CHURN:
         return plan->size_bytes <= (options->has_tls ? WORKS_RECORD_BYTES : PATTERN_PIECE_BYTES);
@@ -125,6 +135,7 @@ static void parse(struct options *options, int argument_count, char *arguments[]
         {"resume", no_argument, NULL, 'r'},
         {"groups", required_argument, NULL, 'o'},
 #endif
+        {"rate", required_argument, NULL, 'a'},
         {"receive", required_argument, NULL, 'm'},
         {"warm-up", required_argument, NULL, 'u'},
         {"seconds", required_argument, NULL, 't'},
@@ -159,6 +170,8 @@ static void parse(struct options *options, int argument_count, char *arguments[]
             plan->resumes = true;
         else if (letter == 'o')
             options->groups = optarg;
+        else if (letter == 'a')
+            plan->rate = (uint64_t)number(name, optarg, 1, 1000000);
         else if (letter == 'm')
             plan->receive_bytes = (size_t)number(name, optarg, 1, WORKS_RECEIVE_BYTES);
         else if (letter == 'u')
@@ -219,6 +232,10 @@ static enum outcome run(struct options *options, size_t *starved)
         return idle_run(&options->plan);
     case WORK_DATAGRAMS:
         return datagrams_run(&options->plan, &options->measure);
+    case WORK_SCRAPES:
+        return scrapes_run(&options->plan, &options->measure);
+    case WORK_MUTE:
+        return mute_run(&options->plan, &options->measure);
     }
     return OUTCOME_SYSTEM;
 }
@@ -230,6 +247,7 @@ int main(int argument_count, char *arguments[])
         .plan = {.connections = 1,
                  .size_bytes = 64,
                  .in_flight = 1,
+                 .rate = 1000,
                  .receive_bytes = WORKS_RECEIVE_BYTES},
         .measure = {.duration_ns = 1000000000},
     };

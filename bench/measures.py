@@ -1,7 +1,7 @@
 """
 measures: one figure of one server: a work under load, system calls, memory.
 Knows nothing of rounds, ratios or tables.
-Used by run.
+Used by run and scrapes.
 """
 
 import collections
@@ -84,23 +84,24 @@ class Bench:
         self.cpu = cpu
 
     @contextlib.contextmanager
-    def _generator(self, port, *arguments, cpu=None):
+    def generator(self, port, *arguments, cpus=None, urgent=False):
+        """Run load against a port, on the CPU that it shares with the server unless told."""
         with rig.Process([self.load, "--port", port, *arguments],
-                         {self.cpu if cpu is None else cpu},
+                         cpus or {self.cpu}, urgent,
                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as generator:
             yield generator
 
     def measure(self, peer, work, seconds):
         """Load a fresh server for so long; return a Sample."""
         with rig.running(peer, {self.cpu}, work.kind) as (server, port), \
-                self._generator(port, *work.load.split(), "--warm-up", WARM_UP_SECONDS,
+                self.generator(port, *work.load.split(), "--warm-up", WARM_UP_SECONDS,
                                 "--seconds", seconds, "--hold") as generator:
-            _expect(generator, "begin")
+            expect(generator, "begin")
             begin = time.monotonic(), server.cpu_seconds(peer.forks)
-            _expect(generator, "end")
+            expect(generator, "end")
             end = time.monotonic(), server.cpu_seconds(peer.forks)
             generator.stdin.close()
-            return _sample(work, json.loads(_line(generator)), begin, end)
+            return _sample(work, json.loads(read_line(generator)), begin, end)
 
     def count_calls(self, peer, work):
         """Return system calls per message (w4: per connection), as strace counts them."""
@@ -109,11 +110,11 @@ class Bench:
                 rig.Process(["strace", "-f", "-c", "-o", summary.name, "-p", server.pid],
                             {self.cpu}) as strace:
             _wait_until_traced(server, strace)
-            with self._generator(port, *work.load.split(), "--seconds", 10,
+            with self.generator(port, *work.load.split(), "--seconds", 10,
                                  "--count", work.calls_messages) as generator:
-                _expect(generator, "begin")
-                _expect(generator, "end")
-                messages = json.loads(_line(generator))["messages"]
+                expect(generator, "begin")
+                expect(generator, "end")
+                messages = json.loads(read_line(generator))["messages"]
             if messages == 0:
                 raise rig.Failure("slow", "not one message was complete")
             os.kill(strace.pid, signal.SIGINT)
@@ -136,8 +137,8 @@ class Bench:
                 server, port = stack.enter_context(rig.running(peer, {self.cpu}))
                 servers.append((server, server.private_bytes()))
                 generator = stack.enter_context(
-                    self._generator(port, "--work", "idle", "--connections", share))
-                _expect(generator, "held")
+                    self.generator(port, "--work", "idle", "--connections", share))
+                expect(generator, "held")
             grown = sum(server.private_bytes() - before for server, before in servers)
             return Memory(grown / connections, connections)
 
@@ -152,20 +153,20 @@ class Bench:
                 server, port = stack.enter_context(rig.running(peer, cpus))
                 servers.append(server)
                 generators += [
-                    stack.enter_context(self._generator(
+                    stack.enter_context(self.generator(
                         port, "--connections", 50, "--warm-up", WARM_UP_SECONDS,
-                        "--seconds", seconds, "--hold", cpu=cpu)) for cpu in cpus]
+                        "--seconds", seconds, "--hold", cpus={cpu})) for cpu in cpus]
 
             def reading(word):
                 for generator in generators:
-                    _expect(generator, word)
+                    expect(generator, word)
                 return time.monotonic(), sum(server.cpu_seconds(False) for server in servers)
 
             begin, end = reading("begin"), reading("end")
             messages = 0
             for generator in generators:
                 generator.stdin.close()
-                messages += json.loads(_line(generator))["messages"]
+                messages += json.loads(read_line(generator))["messages"]
             return (end[1] - begin[1]) / (end[0] - begin[0]) * seconds / messages
 
 
@@ -176,7 +177,8 @@ def _shares(connections):
     return [connections // count + (i < connections % count) for i in range(count)]
 
 
-def _line(generator):
+def read_line(generator):
+    """Return the next line of a process; raise Failure if it has ended."""
     line = generator.stdout.readline()
     if line == "":
         status, errors = generator.wait()
@@ -184,8 +186,9 @@ def _line(generator):
     return line.strip()
 
 
-def _expect(generator, word):
-    line = _line(generator)
+def expect(generator, word):
+    """Wait until load says this word."""
+    line = read_line(generator)
     if line != word:
         raise rig.Failure("fails", f"load said '{line}', not '{word}'")
 

@@ -15,6 +15,7 @@ import subprocess
 import measures
 import peers
 import rig
+import scrapes
 
 # A server's figures divided by the mean of those of the baseline before and after it; capacity the
 # other way round, so that more is better there.
@@ -28,6 +29,7 @@ P99_AT_MOST = 1.05
 LOGGED_AT_LEAST = {"echod log file": 0.92, "echod log pipe": 0.92, "echod log json": 0.9}
 BYTES_AT_MOST = 1536
 TWO_WORKERS_AT_LEAST = 1.8
+SCRAPED_AT_MOST = 1.1  # or noise
 NOISE = 1.03  # what the same command run twice may differ by
 MAY_BE_AHEAD = {("w2a", "io_uring"), ("w2b", "io_uring"), ("w4", "io_uring")}
 
@@ -120,10 +122,12 @@ def print_all(run, missing, cpu):
         _print_memory(run)
     if run.workers:
         _print_workers(run)
+    if run.scrapes:
+        _print_scrapes(run)
     _print_verdicts(run)
     _print_failures(run)
     print("Any figure again, beside a fresh baseline: "
-          f"{run.command} --only w2a --server libuv   (or --only calls, memory, workers)")
+          f"{run.command} --only w2a --server libuv   (or --only calls, memory, workers, scrapes)")
 
 
 def conditions(run, cpu):
@@ -262,6 +266,33 @@ def _print_workers(run):
                  "busy", ["--workers 2", "--pin-workers"], [("echod", [cell(1, "workers"), cell(2, "pinned workers")])])
 
 
+def _scraped(run, situation, reference):
+    """The p99 of a situation divided by that of another one, in each round."""
+    return [p99_us[situation] / p99_us[reference] for p99_us in run.scrapes]
+
+
+def _scrapes_noise(run):
+    """What lies above three quarters of the rounds where the situation was the same."""
+    ratios_again = sorted(_scraped(run, scrapes.AGAIN, scrapes.NOBODY))
+    return ratios_again[len(ratios_again) * 3 // 4]
+
+
+def _print_scrapes(run):
+    def ratio(situation, reference):
+        values = _scraped(run, situation, reference)
+        return f"{statistics.median(values):.2f} ±{_spread_percent(values):<2.0f}"
+
+    def cells(situation):
+        p99_us = statistics.median(p99_us[situation] for p99_us in run.scrapes)
+        return [f"{p99_us:,.0f} µs",
+                ratio(situation, scrapes.NOBODY) if situation != scrapes.NOBODY else "-",
+                ratio(situation, situation.elsewhere) if situation.elsewhere else "-"]
+
+    _print_table("p99 of 2,000 echoes a second on 50 connections, while clients ask this echod or, "
+                 "elsewhere, another one", ["p99", "to nobody", "to elsewhere"],
+                 [(situation.name, cells(situation)) for situation in scrapes.SITUATIONS])
+
+
 def verdicts(run):
     """Return (what, figure, limit, is_met) for each target that echod can be judged by here."""
     found = []
@@ -287,6 +318,10 @@ def verdicts(run):
         if gain is not None:
             found.append((f"{name}, at least", gain, TWO_WORKERS_AT_LEAST,
                           gain >= TWO_WORKERS_AT_LEAST))
+    for situation in (scrapes.SCRAPED, scrapes.MUTE_HERE) if run.scrapes else ():
+        ratio = statistics.median(_scraped(run, situation, situation.elsewhere))
+        most = max(SCRAPED_AT_MOST, _scrapes_noise(run))
+        found.append((f"p99 of echoes beside {situation.name} to elsewhere, at most", ratio, most, ratio <= most))
     return found
 
 
@@ -335,6 +370,8 @@ def as_json(run, missing, cpu):
                               for (work, name), calls in run.calls.items()],
         "memory": {name: one and one._asdict() for name, one in run.memory.items()},
         "workers": run.workers,
+        "scrapes_p99_us": [{situation.name: us for situation, us in p99_us.items()}
+                           for p99_us in run.scrapes],
         "failures": [{"figure": figure, "server": name, "word": failure.word, "why": str(failure)}
                      for (figure, name), failures in run.failures.items()
                      for failure in failures],

@@ -197,6 +197,58 @@ class TestLoad(unittest.TestCase):
         self.expect(STALLED, lambda piece, offset: piece if offset < 1000 else b"")
 
 
+class AdminServer(Server):
+    """Answers each request with what `twist` makes of a body."""
+
+    def serve(self, client):
+        requests = client.makefile("rb")
+        with contextlib.suppress(OSError):
+            while b"".join(iter(requests.readline, b"\r\n")).startswith(b"GET /metrics "):
+                client.sendall(self.twist(b"HTTP/1.1 200 OK\r\nContent-Length: 70000\r\n\r\n"
+                                          + b"x" * 70000))
+        client.close()
+
+
+class TestScrapes(unittest.TestCase):
+    def expect(self, status, twist, *arguments):
+        """Load a server; return what was printed, as JSON if all was well."""
+        server = AdminServer(twist)
+        self.addCleanup(server.close)
+        done = subprocess.run(
+            [LOAD, "--port", str(server.port), "--seconds", "0.5", *arguments],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, status, done.stderr)
+        self.assertEqual(done.stderr == "", status == GOOD)
+        return json.loads(done.stdout.splitlines()[-1]) if status == GOOD else None
+
+    def test_answers_are_counted_at_the_rate(self):
+        result = self.expect(GOOD, lambda answer: answer, "--work", "scrapes", "--rate", "50",
+                             "--connections", "3")
+        self.assertGreater(result["messages"], 0)
+        self.assertLess(result["messages"], 50 * result["seconds"] + 3)
+        self.assertGreater(result["bytes"], 70000 * result["messages"])
+
+    def test_wrong_answers_are_noticed(self):
+        for twist in [lambda answer: answer + b"x", lambda answer: answer.replace(b"200", b"503"),
+                      lambda answer: b"x" + answer]:
+            self.expect(WRONG_BYTES, twist, "--work", "scrapes")
+
+    def test_an_early_end_is_noticed(self):
+        def end(_):
+            raise OSError
+        self.expect(LOST, end, "--work", "scrapes")
+
+    def test_who_never_reads_fills_what_there_is_and_comes_again(self):
+        sent = []
+        self.expect(GOOD, lambda answer: sent.append(answer) or answer, "--work", "mute")
+        self.assertGreater(len(sent), 1)
+        self.assertLess(len(sent), 1000)
+
+        def end(_):
+            raise OSError
+        self.assertGreater(self.expect(GOOD, end, "--work", "mute")["messages"], 0)
+
+
 @unittest.skipUnless("--tls" in subprocess.run([LOAD, "--help"], stdout=subprocess.PIPE, text=True,
                                                check=True).stdout, "built without OpenSSL")
 class TestTls(unittest.TestCase):

@@ -1,5 +1,5 @@
 /*
- * works: what the generator can do to a server: four kinds of load, one file each.
+ * works: what the generator can do to a server: six kinds of load, one file each.
  * Knows nothing of options or output, which are load's.
  * Called by load.
  */
@@ -23,6 +23,7 @@ struct plan {
     size_t in_flight;     /* messages that are sent ahead of their echo */
     size_t receive_bytes; /* at most so many at once: less than comes makes output block */
     bool has_trains;      /* datagrams leave as one, as QUIC stacks send them (UDP_SEGMENT) */
+    uint64_t rate;        /* of scrapes, in a second */
 };
 
 /* How it ended; the value is load's exit status. What is not good was reported on standard error.
@@ -64,6 +65,21 @@ enum outcome churn_run(const struct plan *plan, struct measure *measure);
  * one go, check each that returns, and send the next ones when all are back, or were lost.
  */
 enum outcome datagrams_run(const struct plan *plan, struct measure *measure);
+
+/* What monitoring asks echod's admin endpoint. */
+#define WORKS_SCRAPE "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+/*
+ * scrapes: over connections that are kept, ask for /metrics `rate` times a second, and read the
+ * answers whole. What is due while no connection is free is asked as soon as one is.
+ */
+enum outcome scrapes_run(const struct plan *plan, struct measure *measure);
+
+/*
+ * mute: ask for /metrics 1,000 times at once on each connection, and never read. The
+ * messages that are counted are connections that the server has ended, after which others begin.
+ */
+enum outcome mute_run(const struct plan *plan, struct measure *measure);
 
 /* idle: connect, echo one message on each, say "held", and hold all until standard input ends. */
 enum outcome idle_run(const struct plan *plan);
