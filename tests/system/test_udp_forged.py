@@ -5,40 +5,17 @@ Run by `run`, by automake, or alone.
 """
 
 import contextlib
-import os
-import shutil
 import socket
-import struct
 import subprocess
-import sys
 
+import forgery
 import harness
+from forgery import forge
 from harness import Echod
 from test_udp import (UDP_SEGMENT, client_of, expect_totals, totals_of, wait_for_totals,
                       with_host)
 
-INSIDE = "ECHOD_TEST_NAMESPACE"  # set once the test runs in its namespace
 MOST_ROUNDS = 255  # hops that a datagram can have
-
-
-def checksum(data):
-    """The Internet checksum (RFC 1071)."""
-    total = sum(struct.unpack(f"!{(len(data) + 1) // 2}H", data + b"\0" * (len(data) % 2)))
-    while total > 0xffff:
-        total = (total & 0xffff) + (total >> 16)
-    return ~total & 0xffff
-
-
-def forge(source, destination, data=b"forged"):
-    """Send a datagram over IPv4 that says it comes from elsewhere."""
-    addresses = socket.inet_aton(source[0]) + socket.inet_aton(destination[0])
-    udp = struct.pack("!HHHH", source[1], destination[1], 8 + len(data), 0) + data
-    pseudo = addresses + struct.pack("!BBH", 0, socket.IPPROTO_UDP, len(udp))
-    udp = udp[:6] + struct.pack("!H", checksum(pseudo + udp) or 0xffff) + udp[8:]
-    header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(udp), 0, 0, 64, socket.IPPROTO_UDP, 0)
-    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-        raw.sendto(header + addresses + udp, (destination[0], 0))
 
 
 def place_of(address, host="127.0.0.1"):
@@ -241,25 +218,8 @@ ip address add 10.9.0.1/16 broadcast 10.9.255.255 dev link0 &&
 ip address add 10.9.0.2/16 dev link0 &&
 ip -6 address add fd09::1/64 dev link0 nodad && ip -6 address add fd09::2/64 dev link0 nodad &&
 echo 0 >/proc/sys/net/ipv6/conf/link0/accept_dad;
-ip link set link0 up && ip link set link1 up && exec "$0" "$@"
-"""
-
-
-def enter_namespace():
-    """Run this file again in a namespace; return if there is none to be had."""
-    for need in ("unshare", "ip"):
-        if shutil.which(need) is None:
-            return f"{need} is not installed"
-    if subprocess.run(["unshare", "-rn", "true"], stderr=subprocess.DEVNULL,
-                      check=False).returncode != 0:
-        return "no network namespace can be had"
-    os.environ[INSIDE] = "1"
-    os.execvp("unshare", ["unshare", "-rn", "sh", "-c", SETUP, sys.executable, *sys.argv])
+ip link set link0 up && ip link set link1 up"""
 
 
 if __name__ == "__main__":
-    if os.environ.get(INSIDE) != "1":
-        REASON = enter_namespace()
-        print(f"skipped: {REASON}")
-        sys.exit(1 if os.environ.get("ECHOD_TEST_NO_SKIP") == "1" else harness.STATUS_SKIPPED)
-    harness.main()
+    forgery.run_inside(SETUP, harness.main)
