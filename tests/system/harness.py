@@ -10,6 +10,7 @@ Environment:
     ECHOD_TEST_SLOWNESS       factor for every deadline; default: 1, with sanitizers 3
     ECHOD_TEST_LARGE_BYTES    how many bytes the large echo sends
     ECHOD_TEST_OPTIONS        options for every echod, such as --no-shortcuts
+    ECHOD_TEST_PREFIX         a command that runs every echod, such as unit_restrictions.py
     ECHOD_TEST_NO_SKIP        1: a test whose tools are not installed fails and is not skipped
 """
 
@@ -37,6 +38,8 @@ ECHOD = os.path.abspath(os.environ.get("ECHOD") or os.path.join(HERE, "../../bui
 ECHOPROBE = os.path.abspath(
     os.environ.get("ECHOPROBE") or os.path.join(HERE, "../../build/echoprobe"))
 ECHOCTL = os.path.abspath(os.environ.get("ECHOCTL") or os.path.join(HERE, "../../build/echoctl"))
+
+PREFIX = os.environ.get("ECHOD_TEST_PREFIX", "").split()
 
 # Whatever echod does it has to do in the sandbox, too, where there is one.
 OPTIONS = ["--sandbox", "auto", *os.environ.get("ECHOD_TEST_OPTIONS", "").split()]
@@ -345,7 +348,8 @@ class Echod(Process):
         listen = [listen] if isinstance(listen, str) else listen or []
         if config:  # as a service manager does; a sandbox lets sockets be made there
             env = {"RUNTIME_DIRECTORY": os.path.dirname(config), **(env or os.environ)}
-        command = [*prefix, ECHOD, *(["--config", config] if config else ["--no-config"])]
+        command = [*prefix, *PREFIX, ECHOD]
+        command += ["--config", config] if config else ["--no-config"]
         for address in listen:
             command += ["--listen", address]
         super().__init__([*command, *OPTIONS, *arguments], stdin=stdin, stdout=stdout, stderr=log_to,
@@ -474,7 +478,8 @@ def run_echod(*arguments, prefix=(), program=ECHOD, **popen_options):
     Run an echod that ends by itself; the result has returncode, stdout and stderr as text. Without
     --config it reads no configuration file.
     """
-    command = [*prefix, program, *([] if "--config" in arguments else ["--no-config"]), *arguments]
+    command = [*prefix, *PREFIX, program, *([] if "--config" in arguments else ["--no-config"]),
+               *arguments]
     popen_options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, **popen_options}
     result = subprocess.run(command, stderr=subprocess.PIPE, check=False, encoding="utf-8",
                             errors="backslashreplace", timeout=PATIENCE_SECONDS, **popen_options)
