@@ -41,6 +41,9 @@ ECHOCTL = os.path.abspath(os.environ.get("ECHOCTL") or os.path.join(HERE, "../..
 
 PREFIX = os.environ.get("ECHOD_TEST_PREFIX", "").split()
 
+# Of unshare(1): mounts of its own, also for who is not root; PREFIX may have to be root for that.
+OWN_MOUNTS = "-m" if PREFIX else "-rm"
+
 # Whatever echod does it has to do in the sandbox, too, where there is one.
 OPTIONS = ["--sandbox", "auto", *os.environ.get("ECHOD_TEST_OPTIONS", "").split()]
 
@@ -894,18 +897,24 @@ class TestCase(unittest.TestCase):
             self.fail(f"{name} is not installed")
         self.skipTest(f"{name} is not installed")
 
+    def need_other_users(self):
+        """Skip a test in which echod becomes somebody else, which a unit may forbid (PREFIX)."""
+        if os.geteuid() != 0 or PREFIX:
+            self.skipTest("only root can become another user, and root without restrictions")
+
     def with_file(self, path, text):
         """A prefix for a process that finds this text in a file of the system."""
         unshare = self.need_program("unshare")
         if not os.path.exists(path):
             self.skip_without(path)
-        if subprocess.run([unshare, "-rm", "true"], stderr=subprocess.DEVNULL,
+        if subprocess.run([unshare, OWN_MOUNTS, "true"], stderr=subprocess.DEVNULL,
                           check=False).returncode != 0:
             self.skipTest(f"{path} cannot be changed without a mount namespace")
         other = f"{self.temporary_directory()}/{os.path.basename(path)}"
         with open(other, "w", encoding="ascii") as file:
             file.write(text)
-        return (unshare, "-rm", "sh", "-c", f'mount --bind {other} {path} && exec "$0" "$@"')
+        return (unshare, OWN_MOUNTS, "sh", "-c",
+                f'mount --bind {other} {path} && exec "$0" "$@"')
 
     def need_ipv6(self):
         """Skip the test on a machine without IPv6."""

@@ -49,8 +49,7 @@ class NoNewPrivilegesTest(harness.TestCase):
 class RootTest(harness.TestCase):
 
     def setUp(self):
-        if os.getuid() != 0:
-            self.skipTest("only root can become another user")
+        self.need_other_users()
 
     def directory(self, owner=0):
         """A directory that everybody may enter, and that is this user's."""
