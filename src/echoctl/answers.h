@@ -2,7 +2,7 @@
  * answers: what the service tells of itself, its listeners and its connections: JSON -> plain data.
  * Passes over members that it does not know, since a newer service may have more of them; what it
  * misses is empty or 0.
- * Called by looks, listing, actions, words and top.
+ * Called by looks, listing, actions, words, busiest and top.
  */
 #ifndef ECHOCTL_ANSWERS_H
 #define ECHOCTL_ANSWERS_H

@@ -1,7 +1,7 @@
 /*
  * rates: what happened in a second, from two counts and the time between them. Pure.
  * Knows no clock: the service says how old it was.
- * Called by top.
+ * Called by busiest and top.
  */
 #ifndef ECHOCTL_RATES_H
 #define ECHOCTL_RATES_H

@@ -4,10 +4,12 @@
 
 #include "base/process.h"
 #include "echoctl/answers.h"
+#include "echoctl/busiest.h"
 #include "echoctl/columns.h"
 #include "echoctl/json.h"
 #include "echoctl/rates.h"
 #include "echoctl/screen.h"
+#include "echoctl/target.h"
 #include "echoctl/text.h"
 #include "echoctl/words.h"
 
@@ -24,7 +26,9 @@ struct top {
     struct http_reply answer;          /* the last one; `now` points into it */
     struct http_reply previous_answer; /* none, before the second one of a run */
     struct service_facts now, before;  /* before the second: 0, when the service was 0 ms old */
-    char clock[CLOCK_SIZE];            /* when it came */
+    struct busiest *busiest;           /* NULL: they are not shown */
+    bool has_more_connections;         /* than were looked at for that */
+    char clock[CLOCK_SIZE];            /* when the answer came */
     struct error error;                /* why there is no newer one; or empty */
     struct columns lines;              /* of a line each time */
 };
@@ -55,6 +59,8 @@ static void take(struct top *top, struct http_reply *answer, const struct servic
         top->before = top->now;
     } else {
         http_reply_free(&top->answer);
+        if (top->busiest != NULL)
+            busiest_forget(top->busiest);
     }
     top->answer = *answer;
     top->now = *facts;
@@ -62,8 +68,8 @@ static void take(struct top *top, struct http_reply *answer, const struct servic
     note_time(top);
 }
 
-/* Ask. Return false with the error's sentence if there is no answer. */
-static bool ask(struct top *top)
+/* Ask how the service is. Return false with the error's sentence if there is no answer. */
+static bool ask_status(struct top *top)
 {
     struct http_reply answer;
     struct service_facts facts;
@@ -77,6 +83,33 @@ static bool ask(struct top *top)
     http_reply_free(&answer);
     error_set(&top->error, "%s: the answer is no status of echod", top->service->place->text);
     return false;
+}
+
+/* Ask for connections: no more than one answer has, so that many cost no more than these. */
+static bool ask_connections(struct top *top)
+{
+    struct http_reply answer;
+    struct target target;
+    const char *json, *connections;
+
+    target_begin(&target, "/connections");
+    target_add_number(&target, "limit", BUSIEST_LOOKED_AT);
+    if (service_try(top->service, target.text, &answer, &top->error) != HTTP_ANSWERED)
+        return false;
+    json = answer.status == 200 ? json_begin(answer.body) : NULL;
+    connections = json_member(json, "connections");
+    busiest_take(top->busiest, json_first(connections));
+    top->has_more_connections = json_member(json, "next") != NULL;
+    http_reply_free(&answer);
+    if (connections == NULL)
+        error_set(&top->error, "%s: the answer is no list of connections",
+                  top->service->place->text);
+    return connections != NULL;
+}
+
+static bool ask(struct top *top)
+{
+    return ask_status(top) && (top->busiest == NULL || ask_connections(top));
 }
 
 /* --- Figures --------------------------------------------------------------------------------- */
@@ -133,8 +166,8 @@ static void write_listener_row(const struct top *top, const struct listener_fact
     row->count = 0;
     columns_add(row, facts->name);
     columns_add(row, facts->state);
-    columns_add_count(row, facts->traffic.open);
-    columns_add_count(row, facts->traffic.max);
+    words_add_connections(row, facts, facts->traffic.open);
+    words_add_connections(row, facts, facts->traffic.max);
     add_rate(row, facts->has_datagrams ? rates.datagrams_in : rates.accepted);
     add_rate(row, rates.refused);
     add_size(row, rates.in_bytes);
@@ -163,6 +196,57 @@ static void print_listeners(const struct top *top, FILE *stream)
     }
 }
 
+static const struct column busiest_columns[] = {
+    {"ID", true},     {"IN/S", true},      {"OUT/S", true}, {"QUEUED", true}, {"AGE", true},
+    {"STATE", false}, {"LISTENER", false}, {"PEER", false}, {NULL, false},
+};
+
+static void write_busiest_row(const struct busiest_row *busy, struct columns_row *row)
+{
+    char age[WORDS_SIZE];
+
+    words_duration(busy->facts.age_ms, age);
+    row->count = 0;
+    columns_add_count(row, busy->facts.id);
+    add_size(row, busy->rates.in_bytes);
+    add_size(row, busy->rates.out_bytes);
+    add_size(row, (double)busy->facts.queued_bytes);
+    columns_add(row, age);
+    columns_add(row, busy->facts.state);
+    columns_add(row, busy->facts.listener);
+    columns_add(row, busy->facts.peer);
+}
+
+static void print_busiest_rows(const struct busiest *busiest, FILE *stream)
+{
+    struct columns columns = columns_begin(busiest_columns);
+    struct columns_row row;
+
+    for (size_t i = 0; i < busiest->row_count; i++) {
+        write_busiest_row(&busiest->rows[i], &row);
+        columns_widen(&columns, &row);
+    }
+    columns_print_titles(&columns, stream);
+    for (size_t i = 0; i < busiest->row_count; i++) {
+        write_busiest_row(&busiest->rows[i], &row);
+        columns_print(&columns, &row, stream);
+    }
+}
+
+static void print_busiest(const struct top *top, FILE *stream)
+{
+    const size_t looked_at = top->busiest == NULL ? 0 : busiest_looked_at(top->busiest);
+
+    if (looked_at == 0)
+        return;
+    (void)fputc('\n', stream);
+    if (top->has_more_connections)
+        text_print(stream, "busiest of the first %zu connections; there are more", looked_at);
+    else
+        text_print(stream, "busiest of %zu connection%s", looked_at, looked_at == 1 ? "" : "s");
+    print_busiest_rows(top->busiest, stream);
+}
+
 static void print_frame(const struct top *top, FILE *stream)
 {
     const struct service_facts *now = &top->now;
@@ -186,6 +270,7 @@ static void print_frame(const struct top *top, FILE *stream)
                now->loop_lag_ms);
     (void)fputc('\n', stream);
     print_listeners(top, stream);
+    print_busiest(top, stream);
 }
 
 /* Hand the frame to `show`. Return 0, or -1 with errno for want of memory. */
@@ -297,12 +382,17 @@ static int run_in_lines(struct top *top)
 
 int top_run(const struct options *options, const struct service *service)
 {
-    struct top top = {.options = options, .service = service, .lines = columns_begin(line_columns)};
+    static struct busiest busiest; /* large, and one to a process */
+    const bool is_drawn = !options->json && screen_is_there();
+    struct top top = {.options = options,
+                      .service = service,
+                      .busiest = is_drawn ? &busiest : NULL,
+                      .lines = columns_begin(line_columns)};
     int status = EXIT_STATUS_UNREACHED;
 
     if (!ask(&top))
         process_complain("echoctl", "%s", top.error.text);
-    else if (!options->json && screen_is_there())
+    else if (is_drawn)
         status = run_on_screen(&top);
     else
         status = run_in_lines(&top);

@@ -134,9 +134,8 @@ static void add_duration(struct columns_row *row, uint64_t milliseconds)
     columns_add(row, text);
 }
 
-/* Add a count of connections, which a listener of datagrams has none of. */
-static void add_connections(struct columns_row *row, const struct listener_facts *facts,
-                            uint64_t count)
+void words_add_connections(struct columns_row *row, const struct listener_facts *facts,
+                           uint64_t count)
 {
     if (facts->has_datagrams)
         columns_add(row, "");
@@ -149,10 +148,10 @@ void words_listener_row(const struct listener_facts *facts, struct columns_row *
     row->count = 0;
     columns_add(row, facts->name);
     columns_add(row, facts->state);
-    add_connections(row, facts, facts->traffic.open);
-    add_connections(row, facts, facts->traffic.max);
-    add_connections(row, facts, facts->traffic.accepted);
-    add_connections(row, facts, facts->traffic.refused);
+    words_add_connections(row, facts, facts->traffic.open);
+    words_add_connections(row, facts, facts->traffic.max);
+    words_add_connections(row, facts, facts->traffic.accepted);
+    words_add_connections(row, facts, facts->traffic.refused);
     add_size(row, facts->traffic.in_bytes);
     add_size(row, facts->traffic.out_bytes);
     columns_add(row, facts->address);

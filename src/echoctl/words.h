@@ -28,4 +28,8 @@ extern const struct column words_listener_columns[], words_connection_columns[];
 void words_listener_row(const struct listener_facts *facts, struct columns_row *row);
 void words_connection_row(const struct connection_facts *facts, struct columns_row *row);
 
+/* Add a count of a listener's connections, which one of datagrams has none of. */
+void words_add_connections(struct columns_row *row, const struct listener_facts *facts,
+                           uint64_t count);
+
 #endif

@@ -16,7 +16,7 @@ import subprocess
 import termios
 
 import harness
-from admin_stand_in import STATUS, StandIn, reply
+from admin_stand_in import STATUS, StandIn, connection, reply
 from harness import control
 
 ENTER, LEAVE = "\x1b[?1049h", "\x1b[?1049l"
@@ -66,8 +66,16 @@ class Top(harness.TestCase):
     def setUp(self):
         self.place = f"{self.temporary_directory()}/admin.sock"
 
-    def answer(self, *_):
-        """A service that grows older by a second, and has a hundred clients in it."""
+    def answer(self, _, __, target, ___):
+        """
+        A service that grows older by a second, and has a hundred clients in it: the first of them
+        carried much before, each other 100 bytes more in a second than the one before it.
+        """
+        if target == "/connections?limit=1000":
+            return reply({"next": "12", "connections": [
+                connection(number, age_ms=1000 * self.count,
+                           in_bytes=10**6 if number == 1 else 100 * number * self.count)
+                for number in range(1, 13)]})
         self.count = getattr(self, "count", 0) + 1
         connections = {**STATUS["connections"], "accepted": 100 * self.count}
         return reply({**STATUS, "uptime_ms": 1000 * self.count, "connections": connections})
@@ -134,9 +142,15 @@ class Top(harness.TestCase):
 
     def test_the_last_one_stays_on_the_screen(self):
         with self.on_terminal("-n2", "-d100ms") as (process, ours):
-            text = self.read_until(ours, re.escape(LEAVE) + r"[^\x1b]*udp://")
+            text = self.read_until(ours, re.escape(LEAVE) + r"[^\x1b]*\n +3 .*\n")
         self.assertEqual(text.count(ENTER), 1)
         self.assertEqual(process.returncode, 0)
+        lines = [line.split() for line in text.rpartition(LEAVE)[2].splitlines()]
+        self.assertIn("udp://0.0.0.0:7 listening - - 0.0 0.0 0 0 udp://0.0.0.0:7".split(), lines)
+        begin = lines.index("busiest of the first 12 connections; there are more".split())
+        self.assertEqual([line[0] for line in lines[begin + 1:]],
+                         ["ID", *(str(number) for number in range(12, 2, -1))])
+        self.assertEqual(lines[begin + 2], "12 1.2KiB 0 0 2s open public 192.0.2.1:12".split())
 
 
 if __name__ == "__main__":
