@@ -8,9 +8,6 @@
 
 #include <errno.h>
 
-/* Between two looks at the clock; each slot may cost what memory costs that is in no cache. */
-enum { SLOTS_PER_STEP = 64 };
-
 /* --- Find ------------------------------------------------------------------------------------ */
 
 static bool passes(const struct inquiry *inquiry, const struct connection *connection)
@@ -26,7 +23,7 @@ static bool find(const struct inquiries *inquiries, struct inquiry *inquiry)
 {
     struct table_entry entry;
 
-    for (int i = 0; i < SLOTS_PER_STEP; i++) {
+    for (int i = 0; i < INQUIRY_STEP; i++) {
         if (!table_step(inquiries->table, &inquiry->cursor, &entry))
             return true;
         if (entry.value != NULL && entry.id > inquiry->after &&

@@ -4,7 +4,8 @@
  * Asks nothing; inspection does, in other threads.
  * Called by worker.
  *
- * However many ask, a turn spends no more than INQUIRIES_TURN_NS on it, and one step.
+ * However many ask, and however many connections there are, a turn spends no more than
+ * INQUIRIES_TURN_NS on it, and one step.
  */
 #ifndef ECHOD_INQUIRIES_H
 #define ECHOD_INQUIRIES_H

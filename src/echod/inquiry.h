@@ -17,6 +17,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* So many slots or connections are looked at in one step: each may cost what memory costs that is
+ * in no cache. */
+enum { INQUIRY_STEP = 64 };
+
 enum inquiry_kind {
     INQUIRY_FIND,      /* the lowest ids of those that the filter lets pass */
     INQUIRY_DESCRIBE,  /* what some are like, by their ids */

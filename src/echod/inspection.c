@@ -10,8 +10,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-/* So many are described at a time: a worker does that in one go. */
-enum { BATCH = 64 };
+/* So many are described at a time: a worker does that in one step. */
+enum { BATCH = INQUIRY_STEP };
 
 /* A question to one worker, and whether it has yet to be answered. */
 struct question {

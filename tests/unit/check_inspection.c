@@ -6,6 +6,7 @@
  */
 #include <config.h>
 
+#include "base/clock.h"
 #include "echod/connection.h"
 #include "echod/inquiries.h"
 #include "echod/inspection.h"
@@ -15,6 +16,7 @@
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { WORKERS = 3, MANY = 3000, PATIENCE_MS = 60000 };
 
@@ -42,6 +44,9 @@ static struct {
     size_t count;
     uint64_t seed;
     struct connection *ended; /* the one that ended last */
+    size_t looks;             /* at connections */
+    uint64_t tick_ns;         /* which the clock goes on each time that it is read, ... */
+    uint64_t passed_ns;       /* ... and has gone on beside what really passed */
 
     uint64_t ids[INSPECTION_PAGE_MAX]; /* of the page */
     struct snapshot last;              /* the last that was told of */
@@ -55,8 +60,29 @@ static struct {
 
 /* --- Stand-ins ------------------------------------------------------------------------------- */
 
+uint64_t clock_now_ns(void)
+{
+    struct timespec now;
+
+    ck_assert_int_eq(clock_gettime(CLOCK_MONOTONIC, &now), 0);
+    scene.passed_ns += scene.tick_ns;
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec + scene.passed_ns;
+}
+
+uint64_t clock_now_ms(void)
+{
+    return clock_now_ns() / 1000000;
+}
+
+struct timeval clock_timeval(uint64_t milliseconds)
+{
+    return (struct timeval){.tv_sec = (time_t)(milliseconds / 1000),
+                            .tv_usec = (suseconds_t)(milliseconds % 1000 * 1000)};
+}
+
 void connection_look(const struct connection *connection, struct snapshot *snapshot)
 {
+    scene.looks++;
     *snapshot = connection->snapshot;
 }
 
@@ -276,6 +302,26 @@ START_TEST(where_there_is_none_the_page_is_empty)
     get_page(&any, UINT64_MAX, 10);
     ck_assert_uint_eq(scene.told, 0);
     ck_assert_uint_eq(scene.next, 0);
+}
+END_TEST
+
+/* Time is always up after a step: so does a turn of the slowest machine end. */
+START_TEST(a_turn_looks_at_few_however_many_there_are)
+{
+    const size_t count = INSPECTION_PAGE_MAX, most = WORKERS * INQUIRY_STEP;
+    size_t turns = 0;
+
+    add_many(count);
+    scene.tick_ns = INQUIRIES_TURN_NS / 2 + 1;
+    begin_page(&any, 0, count);
+    while (scene.inspection != NULL) {
+        scene.looks = 0;
+        ck_assert_int_eq(event_base_loop(support_base(), EVLOOP_ONCE), 0);
+        ck_assert_uint_le(scene.looks, most);
+        turns++;
+    }
+    ck_assert_uint_eq(scene.told, count);
+    ck_assert_uint_gt(turns, 2 * count / most); /* to find them, and to describe them */
 }
 END_TEST
 
@@ -547,6 +593,7 @@ static Suite *inspection_suite(void)
     tcase_add_checked_fixture(pages, setup, teardown);
     tcase_add_loop_test(pages, pages_tell_of_all_workers_in_the_order_of_ids, 0, 6);
     tcase_add_test(pages, where_there_is_none_the_page_is_empty);
+    tcase_add_test(pages, a_turn_looks_at_few_however_many_there_are);
     tcase_add_loop_test(pages, who_stays_is_told_of_once_while_others_come_and_go, 0, 2);
     tcase_add_test(pages, several_may_ask_at_a_time_and_who_is_dropped_gets_nothing);
     tcase_add_loop_test(pages, a_filter_lets_only_those_pass_of_which_all_holds, 0, 6);
