@@ -50,6 +50,9 @@ static const struct unit interval_units[] = {
     {"us", 1},
 };
 
+/* The highest rate, in millionths a second: a double holds it, and in an hour it fits 64 bits. */
+#define RATE_MILLIONTHS_MAX (UINT64_C(1) << 52)
+
 /* Seconds that a rate counts for. */
 static const struct unit rate_units[] = {{"", 1}, {"/s", 1}, {"/m", 60}, {"/h", 3600}};
 
@@ -236,7 +239,12 @@ static int read_rate(const char *text, uint64_t *millionths, uint64_t *seconds)
     *seconds = read_unit(rest, rate_units, LENGTH(rate_units));
     if (*seconds == 0 || parse_decimal(number, 6, "", millionths) < 0)
         return -1;
-    return multiply(*millionths, factor, millionths);
+    if (multiply(*millionths, factor, millionths) < 0)
+        return -1;
+    if (*millionths / *seconds <= RATE_MILLIONTHS_MAX)
+        return 0;
+    errno = ERANGE;
+    return -1;
 }
 
 int units_parse_rate(const char *text, double *per_second)

@@ -43,7 +43,7 @@ int units_parse_interval(const char *text, uint64_t *microseconds)
 /*
  * Read a rate: a number with up to six decimals, k or M (powers of 1000) behind it or not, and
  * "/s", "/m" or "/h" behind that or nothing, which is a second: "1000", "0.5/s", "300/m", "5k/s".
- * Return 0, or -1 with errno EINVAL (no such form) or ERANGE (does not fit).
+ * Return 0, or -1 with errno EINVAL (no such form) or ERANGE (does not fit, or more than 4500M/s).
  */
 int units_parse_rate(const char *text, double *per_second) __attribute__((warn_unused_result));
 
@@ -65,7 +65,7 @@ void units_format_duration(uint64_t milliseconds, char text[UNITS_TEXT_SIZE]);
 /* Write microseconds as units_parse_interval reads them: "1s500us", "0". */
 void units_format_interval(uint64_t microseconds, char text[UNITS_TEXT_SIZE]);
 
-/* Write how often a second as units_parse_rate reads it: "5/s", "0.5/s", "1/m", "0". */
+/* Write how often a second, as units_parse_rate reads it and has read it: "0.5/s", "1/m", "0". */
 void units_format_rate(double per_second, char text[UNITS_TEXT_SIZE]);
 
 #endif
