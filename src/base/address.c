@@ -89,7 +89,9 @@ static int parse_port(const char *text, const char *whole, enum use use, struct 
     return 0;
 }
 
-/* Tell whether the text is an IPv6 address, perhaps with a zone (RFC 4007, 11), and nothing else.
+/*
+ * Tell whether the text is an IPv6 address, perhaps with a zone (RFC 4007, 11), and nothing else. A
+ * zone has nothing in it that ends a host.
  */
 static bool is_ipv6(const char *text)
 {
@@ -97,7 +99,8 @@ static bool is_ipv6(const char *text)
     char host[INET6_ADDRSTRLEN];
     struct in6_addr ignored;
 
-    if (length >= sizeof host || (text[length] == '%' && text[length + 1] == '\0'))
+    if (length >= sizeof host || (text[length] == '%' && text[length + 1] == '\0') ||
+        strpbrk(text + length, "[]/") != NULL)
         return false;
     memcpy(host, text, length);
     host[length] = '\0';
