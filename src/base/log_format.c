@@ -126,7 +126,7 @@ void log_format_json(struct line *line, const struct log_message *message)
     line_append_text(line, level_name(message->level));
     if (message->process[0] != '\0') {
         line_append_text(line, "\",\"process\":\"");
-        line_append_escaped(line, ESCAPE_JSON, message->process, LINE_SIZE / 2);
+        line_append_escaped(line, ESCAPE_JSON, message->process, LINE_SIZE - LINE_SIZE / 4);
     }
     line_append_text(line, "\",\"message\":\"");
     line_append_escaped(line, ESCAPE_JSON, message->text, end.length);

@@ -43,8 +43,9 @@ void log_format_text(struct line *line, const struct log_message *message, bool 
 
 /*
  * Append an object with the members time, level, process if there is one, message, and the fields
- * in the order given, and a line feed. A text that is too long is cut, and fields that do not fit
- * in half a line are left out: it is JSON in any case (RFC 8259).
+ * in the order given, and a line feed. A text that is too long is cut, the process at a quarter of
+ * a line, and fields that do not fit in half of one are left out: it is JSON in any case (RFC
+ * 8259).
  */
 void log_format_json(struct line *line, const struct log_message *message);
 

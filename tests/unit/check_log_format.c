@@ -490,27 +490,28 @@ START_TEST(a_json_line_names_the_process)
 }
 END_TEST
 
+/* The longest process, and fields up to the last byte that they may have. */
 START_TEST(with_a_process_of_any_length_a_line_of_json_is_whole)
 {
-    struct log_field fields[40];
-    char name[200], value[200];
-    struct json_line *line;
-    char *text;
+    char name[200], value[LINE_SIZE / 2 + 1];
+    const struct log_field field = {"field", value, 0};
+    const struct log_message message = {
+        .process = name, .text = value, .fields = &field, .field_count = 1};
 
     memset(name, 1, sizeof name - 1); /* escaped it takes the most room */
     name[sizeof name - 1] = '\0';
-    memset(value, 'v', sizeof value - 1);
-    value[sizeof value - 1] = '\0';
-    for (int i = 0; i < COUNT_OF(fields); i++)
-        fields[i] = (struct log_field){"field", value, 0};
-    log_set_process(support_log(LOG_FORMAT_JSON), name);
-    log_write_fields(support_log(LOG_FORMAT_JSON), LOG_LEVEL_WARNING, fields, COUNT_OF(fields),
-                     "%s", value);
-    text = only_line(support_log_text());
-    line = json_read(text);
-    ck_assert_msg(line != NULL, "this is no JSON: %s", text);
-    json_free(line);
-    free(text);
+    for (size_t length = 1; length < sizeof value; length++) {
+        struct line line = {.length = 0};
+        struct json_line *object;
+
+        memset(value, 'v', length);
+        value[length] = '\0';
+        log_format_json(&line, &message);
+        ck_assert_int_eq(line.bytes[--line.length], '\n');
+        object = json_read(line_text(&line));
+        ck_assert_msg(object != NULL, "this is no JSON: %s", line_text(&line));
+        json_free(object);
+    }
 }
 END_TEST
 
