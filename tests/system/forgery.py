@@ -58,12 +58,12 @@ def enter_namespace(setup):
     for need in ("unshare", "ip"):
         if shutil.which(need) is None:
             return f"{need} is not installed"
-    if subprocess.run(["unshare", "-rn", "true"], stderr=subprocess.DEVNULL,
+    if subprocess.run(["unshare", *harness.AS_ROOT, "-n", "true"], stderr=subprocess.DEVNULL,
                       check=False).returncode != 0:
         return "no network namespace can be had"
     os.environ[INSIDE] = "1"
-    os.execvp("unshare", ["unshare", "-rn", "sh", "-c", f'{setup} && exec "$0" "$@"',
-                          sys.executable, *sys.argv])
+    os.execvp("unshare", ["unshare", *harness.AS_ROOT, "-n", "sh", "-c",
+                          f'{setup} && exec "$0" "$@"', sys.executable, *sys.argv])
 
 
 def run_inside(setup, main):

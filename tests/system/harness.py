@@ -41,8 +41,8 @@ ECHOCTL = os.path.abspath(os.environ.get("ECHOCTL") or os.path.join(HERE, "../..
 
 PREFIX = os.environ.get("ECHOD_TEST_PREFIX", "").split()
 
-# Of unshare(1): mounts of its own, also for who is not root; PREFIX may have to be root for that.
-OWN_MOUNTS = "-m" if PREFIX else "-rm"
+# With it unshare(1) gives a namespace to who is not root, too; the restrictions of a unit need root.
+AS_ROOT = () if PREFIX else ("-r",)
 
 # Whatever echod does it has to do in the sandbox, too, where there is one.
 OPTIONS = ["--sandbox", "auto", *os.environ.get("ECHOD_TEST_OPTIONS", "").split()]
@@ -907,13 +907,13 @@ class TestCase(unittest.TestCase):
         unshare = self.need_program("unshare")
         if not os.path.exists(path):
             self.skip_without(path)
-        if subprocess.run([unshare, OWN_MOUNTS, "true"], stderr=subprocess.DEVNULL,
+        if subprocess.run([unshare, *AS_ROOT, "-m", "true"], stderr=subprocess.DEVNULL,
                           check=False).returncode != 0:
             self.skipTest(f"{path} cannot be changed without a mount namespace")
         other = f"{self.temporary_directory()}/{os.path.basename(path)}"
         with open(other, "w", encoding="ascii") as file:
             file.write(text)
-        return (unshare, OWN_MOUNTS, "sh", "-c",
+        return (unshare, *AS_ROOT, "-m", "sh", "-c",
                 f'mount --bind {other} {path} && exec "$0" "$@"')
 
     def need_ipv6(self):

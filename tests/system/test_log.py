@@ -201,12 +201,12 @@ class SyslogTest(harness.TestCase):
     def test_syslog(self):
         """Lines go to the daemon behind /dev/log, and none to standard error."""
         unshare = self.need_program("unshare")
-        if subprocess.run([unshare, harness.OWN_MOUNTS, "true"],
+        if subprocess.run([unshare, *harness.AS_ROOT, "-m", "true"],
                           stderr=subprocess.DEVNULL).returncode != 0:
             self.skipTest("/dev/log cannot be made without a mount namespace")
         directory = self.temporary_directory()
         os.mkdir(f"{directory}/dev")
-        prefix = (unshare, harness.OWN_MOUNTS, "sh", "-ec",
+        prefix = (unshare, *harness.AS_ROOT, "-m", "sh", "-ec",
                   f"mount -t tmpfs dev {directory}/dev; "
                   f"for name in null urandom; do touch {directory}/dev/$name; "
                   f"mount --bind /dev/$name {directory}/dev/$name; done; "
