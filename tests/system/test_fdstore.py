@@ -157,6 +157,7 @@ class FdStoreTest(harness.TestCase):
         manager = self.manage()
         path = f"unix://{self.temporary_directory()}/echod.sock"
         listen = [harness.LOOPBACK, path, "udp://127.0.0.1:0"]
+        since = 0
         server = manager.start("--workers", "2", listen=listen)
         crowd = None
         for _ in range(3):
@@ -167,6 +168,8 @@ class FdStoreTest(harness.TestCase):
                     crowd.start()
                 count = crowd.count
                 harness.wait_until(lambda: crowd.count > count + 3, "clients are served")
+                manager.wait_for("READY=1", since)  # after the sockets
+                since = len(manager.notes)
                 server.signal(signal.SIGTERM)
                 server.wait_for_exit(0)
             with contextlib.ExitStack() as stack:
@@ -221,8 +224,10 @@ class FdStoreTest(harness.TestCase):
         """Who waits for a worker that is no more is served, and so is who waits for one of few."""
         manager = self.manage()
         for before, after in ((3, 1), (1, 3)):
+            since = len(manager.notes)
             with manager.start("--workers", str(before)) as server:
                 address = server.addresses[0]
+                manager.wait_for("READY=1", since)  # after the sockets
             with contextlib.ExitStack() as stack:
                 clients = [stack.enter_context(harness.connect(address)) for _ in range(24)]
                 with manager.start("--workers", str(after)):
