@@ -140,7 +140,7 @@ class OutageTest(TargetsTestCase):
 
     def test_a_name_that_is_found_later_or_elsewhere_is_followed(self):
         prefix = self.with_file("/etc/hosts", "127.0.0.1 localhost\n")
-        hosts = prefix[4].split()[2]
+        hosts = prefix[-1].split()[2]
 
         def write(text):
             with open(hosts, "w", encoding="ascii") as file:
