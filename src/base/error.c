@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,21 +13,14 @@
 /* Put question marks for what a terminal might obey or not be able to show. */
 static void blank_controls(char *text)
 {
-    char *to = text;
-
     while (*text != '\0') {
         char escaped[ESCAPE_SIZE];
         const size_t length = escape_character(ESCAPE_TEXT, text, escaped);
-        const bool is_shown = strlen(escaped) == length && memcmp(escaped, text, length) == 0;
 
-        if (is_shown)
-            memmove(to, text, length);
-        else
-            *to = '?';
-        to += is_shown ? length : 1;
+        if (strlen(escaped) != length || memcmp(escaped, text, length) != 0)
+            memset(text, '?', length);
         text += length;
     }
-    *to = '\0';
 }
 
 /* Write the first and the last of a sentence that is too long; without memory, only the first. */

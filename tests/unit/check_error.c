@@ -28,6 +28,8 @@ START_TEST(what_a_terminal_might_obey_is_a_question_mark)
 {
     error_set(&error, "\"%s\" is no name", "a\nb\x1b\xff\xc3\xa4");
     ck_assert_str_eq(error.text, "\"a?b??\xc3\xa4\" is no name");
+    error_set(&error, "%s", "\xc2\x9b: a control of two bytes");
+    ck_assert_str_eq(error.text, "??: a control of two bytes");
 }
 END_TEST
 
