@@ -255,6 +255,7 @@ static const struct {
     {{"-ltls+systemd://a,cert=a", "-lsystemd://"}, {"--listen", "is served already"}},
 #endif
     {{"--port=7"}, {"--port"}},
+    {{"--help=some"}, {"--help", "all or listen"}},
     {{"7"}, {"\"7\""}},
 };
 
