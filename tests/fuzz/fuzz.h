@@ -26,12 +26,11 @@ int LLVMFuzzerTestOneInput(const unsigned char *input, size_t length);
 /* Return an input as a string; free it. It is a block of its own, so that a read beyond is seen. */
 static inline char *fuzz_text(const unsigned char *input, size_t length)
 {
-    char *text = malloc(length + 1);
+    char *text = calloc(length + 1, 1);
 
     fuzz_require(text != NULL);
     if (length > 0)
         memcpy(text, input, length);
-    text[length] = '\0';
     return text;
 }
 

@@ -27,8 +27,8 @@ static long decode(const char *text, size_t *length)
 {
     static const long least[] = {0, 0, 0x80, 0x800, 0x10000};
     const unsigned char first = (unsigned char)*text;
-    long code = first;
     size_t size = 1;
+    long code;
 
     *length = 1;
     if (first < 0x80)
@@ -140,7 +140,10 @@ static void check_word(const char *text)
         unsigned byte = (unsigned char)*at;
 
         if (*at == '\\') {
-            fuzz_require(sscanf(at, "\\x%2x", &byte) == 1);
+            const char digits[] = {at[2], at[3], '\0'};
+
+            fuzz_require(at[1] == 'x');
+            byte = (unsigned)strtoul(digits, NULL, 16);
             at += strlen("\\x00");
         } else {
             at++;
