@@ -19,7 +19,8 @@ enum {
     ACCEPTS_PER_RUN = 16, /* so that newcomers do not hold up who asks */
     EVENTS_PER_RUN = 64,
     ACCEPT_PAUSE_MS = 100, /* after descriptors or memory lacked */
-    RUNS_AT_END = 4,       /* as many as an answer takes that its socket has room for */
+    SEND_BUFFER_BYTES = 64 * 1024,
+    RUNS_AT_END = 4, /* as many as an answer takes that its socket has room for */
 };
 
 struct http_server {
@@ -205,6 +206,14 @@ static void watch_end(const struct http_server *server, struct http_client *clie
     (void)epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, client->fd, &event);
 }
 
+/* What a client does not read the kernel keeps: it would let a socket grow to megabytes. */
+static void bound_unread(int fd)
+{
+    const int bytes = SEND_BUFFER_BYTES;
+
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+}
+
 /* Hand a new connection over. */
 static void serve_client(struct http_server *server, int fd, const struct sockaddr *address,
                          socklen_t length)
@@ -215,6 +224,7 @@ static void serve_client(struct http_server *server, int fd, const struct sockad
         descriptor_close(fd);
         return;
     }
+    bound_unread(fd);
     *client = (struct http_client){
         .fd = fd, .deadline_ms = clock_now_ms() + server->service.limits.request_timeout_ms};
     if (MHD_add_connection(server->daemon, fd, address, length) == MHD_NO)

@@ -510,6 +510,37 @@ START_TEST(a_client_that_never_reads_meets_its_deadline)
 }
 END_TEST
 
+/* Return how much of what the server has sent was not read by now. */
+static size_t count_unread(int fd)
+{
+    char bytes[65536];
+    size_t unread = 0;
+    ssize_t count;
+
+    while ((count = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT)) > 0)
+        unread += (size_t)count;
+    return unread;
+}
+
+START_TEST(what_a_client_does_not_read_is_little)
+{
+    enum { HUGE = 64 << 20, LITTLE = 1 << 20, TURNS = 100 };
+    struct fixture fixture;
+    int fd;
+
+    start(&fixture, &patient);
+    fixture.answers_later = true;
+    fd = ask(&fixture, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    wait_for_request(&fixture, 1);
+    http_answer(fixture.waiting, 200, "text/plain", calloc(1, HUGE), HUGE);
+    for (int i = 0; i < TURNS; i++)
+        turn(&fixture);
+    ck_assert_uint_le(count_unread(fd), LITTLE);
+    (void)close(fd);
+    stop(&fixture);
+}
+END_TEST
+
 static Suite *http_server_suite(void)
 {
     Suite *suite = suite_create("http_server");
@@ -531,6 +562,7 @@ static Suite *http_server_suite(void)
     tcase_add_test(bounds, a_client_that_drips_meets_its_deadline);
     tcase_add_test(bounds, a_kept_connection_that_drips_or_says_nothing_meets_the_idle_timeout);
     tcase_add_test(bounds, a_client_that_never_reads_meets_its_deadline);
+    tcase_add_test(bounds, what_a_client_does_not_read_is_little);
     return suite;
 }
 
