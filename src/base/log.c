@@ -45,6 +45,7 @@ struct log {
         wake_length; /* from so many bytes that wait on, wake the thread; SIZE_MAX: it is awake */
     _Atomic uint64_t dropped;      /* changed with the mutex, and read without */
     uint64_t dropped_since_report; /* because the queue was full */
+    bool is_writing;               /* the thread is, and a reader may hold it up there */
     bool is_stopping;
     struct log_queue queue;
 };
@@ -92,6 +93,19 @@ static void queue_drop_report(struct log *log)
         log->dropped_since_report = 0;
 }
 
+/* Give up the mutex while the thread writes. */
+static void begin_writing(struct log *log)
+{
+    log->is_writing = true;
+    (void)pthread_mutex_unlock(&log->mutex);
+}
+
+static void end_writing(struct log *log)
+{
+    (void)pthread_mutex_lock(&log->mutex);
+    log->is_writing = false;
+}
+
 /* Write a piece of what waits. Called and returns with the mutex held, and gives it up between. */
 static void write_piece(struct log *log)
 {
@@ -99,9 +113,9 @@ static void write_piece(struct log *log)
     const size_t length = log_queue_first(&log->queue, WRITE_SIZE, &bytes);
     ssize_t written;
 
-    (void)pthread_mutex_unlock(&log->mutex);
+    begin_writing(log);
     written = log_output_write(&log->output, bytes, length);
-    (void)pthread_mutex_lock(&log->mutex);
+    end_writing(log);
 
     if (written < 0)
         log->dropped += log_queue_drop(&log->queue);
@@ -117,9 +131,9 @@ static void send_line(struct log *log)
     int status;
 
     log_queue_copy_line(&log->queue, &line);
-    (void)pthread_mutex_unlock(&log->mutex);
+    begin_writing(log);
     status = log_output_send(&log->output, line.bytes, line.length - 1);
-    (void)pthread_mutex_lock(&log->mutex);
+    end_writing(log);
 
     if (status < 0)
         log->dropped++;
@@ -284,6 +298,7 @@ static int start_thread(struct log *log)
     sigset_t all, before;
     int failure;
 
+    log->is_writing = false;
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     failure = pthread_create(&log->thread, NULL, write_lines, log);
@@ -380,15 +395,34 @@ void log_change(struct log *log, enum log_level level, enum log_format format)
     atomic_store_explicit(&log->format, format, memory_order_relaxed);
 }
 
-int log_flush(struct log *log)
+/*
+ * Wait until all is written, or time is over. A thread that has not come to write by then is short
+ * of a CPU, and held up by no reader: it is waited for. Return 0 or an error.
+ */
+static int wait_until_empty(struct log *log)
 {
-    const struct timespec deadline = deadline_in(FLUSH_MS);
+    struct timespec deadline = deadline_in(FLUSH_MS);
     int failure = 0;
 
+    while (log->queue.length > 0 && failure == 0) {
+        failure = pthread_cond_timedwait(&log->queue_emptied, &log->mutex, &deadline);
+        if (failure == ETIMEDOUT && !log->is_writing) {
+            deadline = deadline_in(FLUSH_MS);
+            failure = 0;
+        }
+    }
+    return failure;
+}
+
+int log_flush(struct log *log)
+{
+    int failure;
+
+    if (!log->has_output)
+        return 0;
     (void)pthread_mutex_lock(&log->mutex);
     (void)pthread_cond_signal(&log->lines_came);
-    while (log->queue.length > 0 && failure == 0)
-        failure = pthread_cond_timedwait(&log->queue_emptied, &log->mutex, &deadline);
+    failure = wait_until_empty(log);
     (void)pthread_mutex_unlock(&log->mutex);
     return failure == 0 ? 0 : -1;
 }

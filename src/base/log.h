@@ -52,8 +52,8 @@ struct log *log_new_syslog(const char *path, const char *ident, enum log_level l
 void log_set_process(struct log *log, const char *name);
 
 /*
- * Wait until everything that is queued was written or dropped, for at most half a second.
- * Return 0, or -1 if nobody reads it.
+ * Wait until everything that is queued was written or dropped; for a reader who does not read, at
+ * most half a second. Return 0, or -1 if nobody reads it.
  */
 int log_flush(struct log *log);
 

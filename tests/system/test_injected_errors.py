@@ -416,6 +416,19 @@ class RefusedCalls(harness.TestCase):
         self.each_call(AT_STOP, attempt)
 
 
+class LogThreadTest(harness.TestCase):
+
+    def test_a_thread_that_comes_late_loses_no_sentence(self):
+        """On a machine that is short of CPUs; each thread is held up at its beginning."""
+        strace = self.need_program("strace")
+        result = harness.run_echod(
+            "--listen", "fd://999", prefix=("env", WITHOUT_LEAKS, strace, "-f", "-qq", "-o",
+                                            "/dev/null", "-e", "trace=set_robust_list", "-e",
+                                            "inject=set_robust_list:delay_enter=700000"))
+        self.assertEqual(result.returncode, harness.STATUS_SYSTEM)
+        self.assertRegex(result.stderr, r"error: .*fd://999")
+
+
 class EchoprobeErrors(harness.TestCase):
     """An errno alone says nothing: the sentence begins with what was refused."""
 
