@@ -1,0 +1,103 @@
+/*
+ * moving_clocks: a library for LD_PRELOAD that lets clocks step, as when somebody sets them, or a
+ * suspended machine goes on. Chooses nothing itself: a test writes into a file, shared in memory,
+ * how far each is from the system's. Loaded into the programs under test by
+ * tests/system/moving_clocks.py, which knows the same file.
+ */
+#include <config.h>
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+/* The file, named by the environment variable MOVING_CLOCKS. In seconds, which may be negative. */
+struct plan {
+    _Atomic int64_t wall_s;      /* of CLOCK_REALTIME */
+    _Atomic int64_t monotonic_s; /* of CLOCK_MONOTONIC and its kin */
+    _Atomic int64_t reads;       /* how often a clock was read */
+};
+
+static struct plan *plan;
+
+__attribute__((constructor)) static void find_plan(void)
+{
+    const char *path = getenv("MOVING_CLOCKS");
+    const int fd = path != NULL ? open(path, O_RDWR | O_CLOEXEC) : -1;
+    void *memory;
+
+    if (fd < 0)
+        return;
+    memory = mmap(NULL, sizeof *plan, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    (void)close(fd);
+    if (memory != MAP_FAILED)
+        plan = memory;
+}
+
+static int64_t step_of(clockid_t clock)
+{
+    if (plan == NULL)
+        return 0;
+    (void)atomic_fetch_add(&plan->reads, 1);
+    switch (clock) {
+    case CLOCK_REALTIME:
+    case CLOCK_REALTIME_COARSE:
+        return atomic_load(&plan->wall_s);
+    case CLOCK_MONOTONIC:
+    case CLOCK_MONOTONIC_COARSE:
+    case CLOCK_BOOTTIME:
+        return atomic_load(&plan->monotonic_s);
+    default:
+        return 0;
+    }
+}
+
+/* Their parameters have the names of the C library, as clang-tidy wants it. */
+
+int clock_gettime(clockid_t clock_id, struct timespec *tp)
+{
+    const int result = (int)syscall(SYS_clock_gettime, clock_id, tp);
+
+    if (result == 0)
+        tp->tv_sec += (time_t)step_of(clock_id);
+    return result;
+}
+
+time_t time(time_t *timer)
+{
+    struct timespec now = {0};
+
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    if (timer != NULL)
+        *timer = now.tv_sec;
+    return now.tv_sec;
+}
+
+int gettimeofday(struct timeval *restrict tv, void *restrict tz)
+{
+    struct timespec exact = {0};
+
+    (void)tz;
+    (void)clock_gettime(CLOCK_REALTIME, &exact);
+    *tv = (struct timeval){exact.tv_sec, (suseconds_t)(exact.tv_nsec / 1000)};
+    return 0;
+}
+
+#if defined __GLIBC__ && __GLIBC_PREREQ(2, 30)
+/* Deadlines are on the clock as the program sees it; its conditions have the monotonic one. */
+int pthread_cond_timedwait(pthread_cond_t *restrict cond, pthread_mutex_t *restrict mutex,
+                           const struct timespec *restrict abstime)
+{
+    struct timespec until = *abstime;
+
+    until.tv_sec -= (time_t)step_of(CLOCK_MONOTONIC);
+    return pthread_cond_clockwait(cond, mutex, CLOCK_MONOTONIC, &until);
+}
+#endif
