@@ -1,0 +1,49 @@
+/*
+ * check_libevent_log: what libevent says stands in the log, as severe as it is.
+ * Has libevent say nothing but what it says of a loop that is run within itself.
+ * Run by make check.
+ */
+#include <config.h>
+
+#include "echod/libevent_log.h"
+
+#include "support.h"
+
+#include <event2/event.h>
+
+static void run_again(evutil_socket_t fd, short what, void *argument)
+{
+    (void)fd;
+    (void)what;
+    ck_assert_int_eq(event_base_loop(argument, EVLOOP_NONBLOCK), -1);
+}
+
+START_TEST(a_warning_is_one_until_the_log_stops)
+{
+    struct event_base *base = event_base_new();
+    static const struct timeval now = {0};
+
+    ck_assert_ptr_nonnull(base);
+    libevent_log_start(support_log(LOG_FORMAT_TEXT));
+    ck_assert_int_eq(event_base_once(base, -1, EV_TIMEOUT, run_again, base, &now), 0);
+    ck_assert_int_ge(event_base_loop(base, EVLOOP_ONCE), 0);
+    libevent_log_stop();
+    event_base_free(base);
+    support_assert_matches(support_log_text(),
+                           "^[^ ]+ warning: libevent: [^\n]*reentrant[^\n]*\n$");
+}
+END_TEST
+
+static Suite *libevent_log_suite(void)
+{
+    Suite *suite = suite_create("libevent_log");
+    TCase *message = support_case(suite, "message");
+
+    tcase_add_test(message, a_warning_is_one_until_the_log_stops);
+    return suite;
+}
+
+int main(void)
+{
+    return support_run(libevent_log_suite());
+}
