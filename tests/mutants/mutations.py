@@ -48,7 +48,7 @@ SWAP = re.compile(r"(?<= )(<=?|>=?|[=!]=|[+-]=?|&&|\|\|)(?= )")
 CONSTANT = re.compile(r"(?<![\w.])(\d+)(?=[uUlL]*\b(?![.\w(]))")
 TRUTH = re.compile(r"\b(true|false)\b")
 CONDITION = re.compile(r"\b(?:if|while) \(")
-CALL = re.compile(r"^ +(?:\(void\) ?)?(\w+(?:->\w+)*\(.*\));$", re.MULTILINE)
+CALL = re.compile(r"^ +((?:\(void\) ?)?\w+(?:->\w+)*\(.*\));$", re.MULTILINE)
 BODY = re.compile(r"^(?P<head>\w[^;{}=]*\))\n\{(?=\n)", re.MULTILINE)
 NAME = re.compile(r"(\w+)(?=\(|\[\w*\] =|\[\]| =)")
 
