@@ -2,6 +2,8 @@
 
 #include "echoprobe/account.h"
 
+#include "base/clock.h"
+
 #include <stdio.h>
 #include <time.h>
 
@@ -9,6 +11,8 @@ void account_init(struct account *account, const struct account_target *target,
                   const struct account_shared *shared)
 {
     account->name = target->name;
+    account->text = target->text;
+    account->begin_ns = clock_now_ns();
     account->options = target->options;
     account->shared = *shared;
     account->part.name = target->name;
@@ -192,11 +196,20 @@ static void on_load_count(void *argument, const struct tally *tally)
     pthread_mutex_unlock(&account->mutex);
 }
 
-static enum load_order order_of_run(void *argument)
+static void on_load_end(void *argument)
+{
+    struct account *account = argument;
+
+    (void)atomic_fetch_sub(&account->loads, 1);
+}
+
+/* That of the run, or its own where that goes further. */
+static enum load_order order_now(void *argument)
 {
     const struct account *account = argument;
+    const int run = atomic_load(account->shared.order), own = atomic_load(&account->order);
 
-    return (enum load_order)atomic_load(account->shared.order);
+    return (enum load_order)(run > own ? run : own);
 }
 
 static const struct load_events load_events = {
@@ -205,23 +218,24 @@ static const struct load_events load_events = {
     .on_echo = on_load_echo,
     .on_fault = on_load_fault,
     .on_count = on_load_count,
-    .order = order_of_run,
+    .on_end = on_load_end,
+    .order = order_now,
 };
 
-void account_tell_interim(struct account *account, uint64_t elapsed_ns)
+void account_tell_interim(struct account *account, uint64_t now_ns)
 {
     pthread_mutex_lock(account->shared.lines);
     pthread_mutex_lock(&account->mutex);
-    report_interim(&account->report, &account->tally, elapsed_ns);
+    report_interim(&account->report, &account->tally, now_ns - account->begin_ns);
     pthread_mutex_unlock(&account->mutex);
     pthread_mutex_unlock(account->shared.lines);
 }
 
-void account_tell_progress(struct account *account, uint64_t elapsed_ns)
+void account_tell_progress(struct account *account, uint64_t now_ns)
 {
     pthread_mutex_lock(account->shared.lines);
     pthread_mutex_lock(&account->mutex);
-    report_progress(&account->report, &account->tally, elapsed_ns);
+    report_progress(&account->report, &account->tally, now_ns - account->begin_ns);
     pthread_mutex_unlock(&account->mutex);
     pthread_mutex_unlock(account->shared.lines);
 }
@@ -285,7 +299,8 @@ static const struct load_events recorded_events = {
     .on_fault = on_recorded_fault,
     .on_failed = on_recorded_failed,
     .on_count = on_recorded_count,
-    .order = order_of_run,
+    .on_end = on_load_end,
+    .order = order_now,
 };
 
 const struct load_events *account_events(const struct account *account)
@@ -293,10 +308,10 @@ const struct load_events *account_events(const struct account *account)
     return recorder_is_wanted(account->options) ? &recorded_events : &load_events;
 }
 
-void account_record_interval(struct account *account, uint64_t elapsed_ns)
+void account_record_interval(struct account *account, uint64_t now_ns)
 {
     pthread_mutex_lock(&account->mutex);
-    recorder_interval(account->shared.recorder, &account->part, elapsed_ns);
+    recorder_interval(account->shared.recorder, &account->part, now_ns - account->begin_ns);
     pthread_mutex_unlock(&account->mutex);
     finish_without_record(account);
 }
@@ -308,7 +323,8 @@ void account_note_fault(struct account *account, const struct fault *fault)
         recorder_fault(account->shared.recorder, &account->part, 0, 0, fault);
 }
 
-void account_record_end(struct account *account, uint64_t elapsed_ns)
+void account_record_end(struct account *account, uint64_t now_ns)
 {
-    recorder_end(account->shared.recorder, &account->part, &account->tally, elapsed_ns);
+    recorder_end(account->shared.recorder, &account->part, &account->tally,
+                 now_ns - account->begin_ns);
 }

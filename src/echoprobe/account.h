@@ -2,7 +2,7 @@
  * account: what a run knows of one target: what was counted, what the user was told, what was
  * recorded. Loads report to it, from any thread.
  * Sends nothing and decides no end but that of a run whose output nobody reads.
- * Called by probe, outcome, target_metrics and metrics_server.
+ * Called by probe, group, roster, outcome, target_metrics and metrics_server.
  */
 #ifndef ECHOPROBE_ACCOUNT_H
 #define ECHOPROBE_ACCOUNT_H
@@ -40,6 +40,12 @@ struct account_state {
 
 struct account {
     const char *name; /* of one of several targets; NULL: there is one */
+    const char *text; /* its address and options as they are written; NULL as the name */
+    uint64_t begin_ns;
+    bool is_gone;        /* it is no target any more */
+    bool is_told;        /* and its report is made */
+    atomic_int order;    /* enum load_order, to its own loads */
+    atomic_size_t loads; /* that report to it still */
     const struct options *options;
     struct account_shared shared;
     struct report report;
@@ -55,7 +61,7 @@ struct account {
 
 /* Whom an account is of: one of several targets has a name. All of it must outlive the account. */
 struct account_target {
-    const char *name; /* NULL: there is one */
+    const char *name, *text; /* NULL: there is one */
     const struct options *options;
     const struct target *target;
 };
@@ -79,12 +85,12 @@ bool account_is_up(struct account *account);
 void account_read(struct account *account, struct tally *tally, struct account_state *state);
 
 /* Say on standard error how it goes; renew the live line; record the interval that ends now. */
-void account_tell_interim(struct account *account, uint64_t elapsed_ns);
-void account_tell_progress(struct account *account, uint64_t elapsed_ns);
-void account_record_interval(struct account *account, uint64_t elapsed_ns);
+void account_tell_interim(struct account *account, uint64_t now_ns);
+void account_tell_progress(struct account *account, uint64_t now_ns);
+void account_record_interval(struct account *account, uint64_t now_ns);
 
-/* The run is over: record what it has of the target. */
-void account_record_end(struct account *account, uint64_t elapsed_ns);
+/* It is over: record what there is of the target. */
+void account_record_end(struct account *account, uint64_t now_ns);
 
 /* Something is wrong that no load has reported, with a first message. */
 void account_note_fault(struct account *account, const struct fault *fault);

@@ -95,10 +95,9 @@ static int open_socket(struct flow *flow)
     flow->target = plan->target;
     flow->peer = plan->target->places[0].text;
     flow->is_leaving = false;
-    flow->connection = plan->next_number;
+    flow->connection = atomic_fetch_add(plan->next_number, 1);
     flow->datagram = datagram_new(plan->base, plan->batch, plan->target, plan->pattern,
-                                  plan->next_number, plan->size, &flow_datagram_events, flow);
-    plan->next_number += plan->number_step;
+                                  flow->connection, plan->size, &flow_datagram_events, flow);
     if (flow->datagram == NULL)
         return -1;
     datagram_settle(flow->datagram, flow->messages.first);

@@ -8,6 +8,7 @@
 
 #include "echoprobe/fault.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -60,7 +61,7 @@ struct flow_plan {
     struct stream_scratch *scratch;
     struct batch *batch;
     struct tally *tally;
-    uint64_t next_number, number_step; /* numbers for new connections */
+    _Atomic uint64_t *next_number; /* for a new connection, of all threads */
     const struct flow_events *events;
     void *argument;
 };

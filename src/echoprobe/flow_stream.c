@@ -199,10 +199,9 @@ int flow_stream_open(struct flow *flow)
     flow->is_leaving = false;
     flow->stream_sequence = flow->messages.first;
     flow->opened_ns = clock_now_ns();
-    flow->connection = plan->next_number;
+    flow->connection = atomic_fetch_add(plan->next_number, 1);
     flow->stream = stream_new(plan->base, plan->scratch, plan->target, plan->pattern,
-                              plan->next_number, &flow_stream_events, flow);
-    plan->next_number += plan->number_step;
+                              flow->connection, &flow_stream_events, flow);
     return flow->stream == NULL ? -1 : 0;
 }
 

@@ -448,8 +448,7 @@ static int prepare_load(struct load *load, const struct load_shared *shared)
         .scratch = shared->scratch,
         .batch = shared->batch,
         .tally = &load->tally,
-        .next_number = plan->first_number,
-        .number_step = plan->number_step,
+        .next_number = plan->next_number,
         .events = &flow_events,
         .argument = load,
     };

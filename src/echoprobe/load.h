@@ -1,7 +1,7 @@
 /*
  * load: the messages to one target from one thread: its flows, and when the next message is due.
  * Prints nothing and knows no signals; probe and report do.
- * Called by loads; probe plans it.
+ * Called by loads; group plans it.
  */
 #ifndef ECHOPROBE_LOAD_H
 #define ECHOPROBE_LOAD_H
@@ -12,6 +12,7 @@
 #include "echoprobe/target.h"
 #include "echoprobe/target_slot.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -44,6 +45,8 @@ struct load_events {
     void (*on_failed)(void *argument, uint64_t connection, uint64_t number, enum fault_kind kind);
     /* What was counted since the last time; it is emptied afterwards. */
     void (*on_count)(void *argument, const struct tally *tally);
+    /* It is over, and reports nothing any more. */
+    void (*on_end)(void *argument);
     /* Ask whether to go on. */
     enum load_order (*order)(void *argument);
 };
@@ -62,8 +65,8 @@ struct load_plan {
     uint64_t duration_ns; /* in which they are due; 0: no limit */
     bool counts_from_due; /* round trips begin when a message was due, not when it was sent */
     bool is_churn;
-    bool is_lasting;                    /* goes on, also where nobody is there at the start */
-    uint64_t first_number, number_step; /* numbers for connections that no other thread uses */
+    bool is_lasting;               /* goes on, also where nobody is there at the start */
+    _Atomic uint64_t *next_number; /* for a new connection, of all threads */
     const struct load_events *events;
     void *argument;
 };

@@ -58,6 +58,7 @@ static void start_when_it_can(struct loads *loads, size_t index)
     if (plan->events->order(plan->argument) != LOAD_GO_ON) {
         loads->items[index].has_begun = true;
         loads->running--;
+        plan->events->on_end(plan->argument);
         (void)event_base_loopbreak(loads->shared.base);
     } else if (has_target(plan) && start_load(loads, index) < 0) {
         loads->failure = errno;
@@ -97,6 +98,7 @@ static void end_load(struct loads *loads, size_t index)
         loads->failure = errno;
     loads->items[index].load = NULL;
     loads->running--;
+    loads->plans[index].events->on_end(loads->plans[index].argument);
 }
 
 static void end_those_that_are_over(struct loads *loads)
@@ -162,7 +164,7 @@ static int turn_loop(struct loads *loads)
     return 0;
 }
 
-static void clean_up_loads(struct loads *loads)
+static void free_loads(struct loads *loads)
 {
     for (size_t i = 0; loads->items != NULL && i < loads->count; i++) {
         if (loads->items[i].load != NULL)
@@ -173,25 +175,34 @@ static void clean_up_loads(struct loads *loads)
     if (loads->shared.base != NULL)
         event_base_free(loads->shared.base);
     free(loads->items);
+    free(loads);
 }
 
-int loads_run(const struct load_plan *plans, size_t count, const char **step)
+struct loads *loads_start(const struct load_plan *plans, size_t count, const char **step)
 {
     struct loads *loads = calloc(1, sizeof *loads);
-    int failure = 0;
+    int failure;
 
     *step = "begin";
     if (loads == NULL)
-        return -1;
+        return NULL;
     loads->plans = plans;
     loads->count = count;
-    if (prepare_loads(loads) < 0 || start_loads(loads) < 0 || turn_loop(loads) < 0)
-        failure = errno;
+    if (prepare_loads(loads) == 0 && start_loads(loads) == 0)
+        return loads;
+    failure = errno;
     *step = loads->step;
-    clean_up_loads(loads);
-    if (failure == 0)
-        failure = loads->failure;
-    free(loads);
+    free_loads(loads);
+    errno = failure;
+    return NULL;
+}
+
+int loads_run(struct loads *loads, const char **step)
+{
+    int failure = turn_loop(loads) < 0 ? errno : loads->failure;
+
+    *step = loads->step;
+    free_loads(loads);
     errno = failure;
     return failure == 0 ? 0 : -1;
 }

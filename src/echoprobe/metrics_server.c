@@ -32,16 +32,18 @@ static const struct http_limits limits = {
 };
 
 struct metrics_server {
-    struct account *accounts;
+    pthread_mutex_t mutex; /* guards what follows up to the samples; held during an answer */
+    struct target_reloads reloads;
+    struct account *const *accounts;
     size_t count;
+    struct target_sample *samples; /* one for each account */
     int listen_fd;
     int pipe[2]; /* closed at the writing end: the thread ends */
     struct http_server *http;
     pthread_t thread;
     bool is_started;
     time_t started;
-    struct target_sample *samples; /* of the thread: one for each account, */
-    struct tally *tally;           /* and room for one of their tallies */
+    struct tally *tally; /* of the thread: room for one of their tallies */
 };
 
 /* --- Answers --------------------------------------------------------------------------------- */
@@ -49,7 +51,7 @@ struct metrics_server {
 static void take_samples(const struct metrics_server *server)
 {
     for (size_t i = 0; i < server->count; i++) {
-        struct account *account = &server->accounts[i];
+        struct account *account = server->accounts[i];
         struct target_sample *sample = &server->samples[i];
 
         *sample = (struct target_sample){
@@ -61,7 +63,7 @@ static void take_samples(const struct metrics_server *server)
     }
 }
 
-static void answer_metrics(const struct metrics_server *server, struct http_request *request)
+static void answer_metrics(struct metrics_server *server, struct http_request *request)
 {
     const enum exposition_format format =
         exposition_choose_format(http_request_header(request, "Accept"));
@@ -69,8 +71,11 @@ static void answer_metrics(const struct metrics_server *server, struct http_requ
     size_t length;
     char *body;
 
+    pthread_mutex_lock(&server->mutex);
     take_samples(server);
-    target_metrics_write(&text, format, server->samples, server->count, server->started);
+    target_metrics_write(&text, format, server->samples, server->count, &server->reloads,
+                         server->started);
+    pthread_mutex_unlock(&server->mutex);
     body = text_buffer_take(&text, &length);
     if (body == NULL)
         http_answer_text(request, 503, "text/plain", "There is not enough memory.\n");
@@ -197,29 +202,26 @@ static int make_parts(struct metrics_server *server)
         return -1;
     if (descriptor_prepare(server->pipe[0]) < 0 || descriptor_prepare(server->pipe[1]) < 0)
         return -1;
-    server->samples = calloc(server->count, sizeof *server->samples);
     server->tally = calloc(1, sizeof *server->tally);
-    if (server->samples == NULL || server->tally == NULL)
+    if (server->tally == NULL)
         return -1;
     server->http = http_server_new(server->listen_fd, &limits, on_request, server);
     return server->http == NULL ? -1 : 0;
 }
 
-static struct metrics_server *new_server(struct account *accounts, size_t count)
+static struct metrics_server *new_server(void)
 {
     struct metrics_server *server = calloc(1, sizeof *server);
 
     if (server == NULL)
         return NULL;
-    server->accounts = accounts;
-    server->count = count;
+    (void)pthread_mutex_init(&server->mutex, NULL);
     server->started = time(NULL);
     server->listen_fd = server->pipe[0] = server->pipe[1] = -1;
     return server;
 }
 
-struct metrics_server *metrics_server_open(const struct address *address, struct account *accounts,
-                                           size_t count, struct error *error)
+struct metrics_server *metrics_server_open(const struct address *address, struct error *error)
 {
     struct metrics_server *server;
     int failure;
@@ -229,7 +231,7 @@ struct metrics_server *metrics_server_open(const struct address *address, struct
         errno = EINVAL;
         return NULL;
     }
-    server = new_server(accounts, count);
+    server = new_server();
     if (server != NULL)
         server->listen_fd = open_socket(address, error);
     if (server != NULL && server->listen_fd >= 0 && make_parts(server) == 0) {
@@ -242,6 +244,32 @@ struct metrics_server *metrics_server_open(const struct address *address, struct
     metrics_server_free(server);
     errno = failure;
     return NULL;
+}
+
+int metrics_server_set(struct metrics_server *server, struct account *const *accounts, size_t count)
+{
+    struct target_sample *samples = calloc(count, sizeof *samples), *before = server->samples;
+
+    if (samples == NULL)
+        return -1;
+    pthread_mutex_lock(&server->mutex);
+    server->accounts = accounts;
+    server->count = count;
+    server->samples = samples;
+    pthread_mutex_unlock(&server->mutex);
+    free(before);
+    return 0;
+}
+
+void metrics_server_note_reload(struct metrics_server *server, bool is_done)
+{
+    pthread_mutex_lock(&server->mutex);
+    if (is_done)
+        server->reloads.done++;
+    else
+        server->reloads.refused++;
+    server->reloads.is_last_refused = !is_done;
+    pthread_mutex_unlock(&server->mutex);
 }
 
 static void close_if_open(int fd)
@@ -262,5 +290,6 @@ void metrics_server_free(struct metrics_server *server)
     close_if_open(server->listen_fd);
     free(server->samples);
     free(server->tally);
+    (void)pthread_mutex_destroy(&server->mutex);
     free(server);
 }

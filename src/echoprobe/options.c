@@ -230,9 +230,10 @@ void options_print_help(FILE *stream)
         "SIZE is a number of bytes, or one with a unit: 64KiB, 1MB. DURATION is a number\n"
         "of seconds, or numbers with units: 0.2, 1m30s, 250ms; an interval may be 500us.\n\n"
         "INT (Ctrl-C), TERM and HUP end it once what is under way has returned, a second\n"
-        "one at once. QUIT (Ctrl-\\) prints how it goes. Exit status: 0 if all returned\n"
-        "unchanged, 1 if something was lost or changed, 2 if a connection could not be\n"
-        "made, 64 if the command line is wrong, 71 if the system refuses something.\n\n"
+        "one at once; with --targets, HUP reads the file again instead. QUIT (Ctrl-\\)\n"
+        "prints how it goes. Exit status: 0 if all returned unchanged, 1 if something was\n"
+        "lost or changed, 2 if a connection could not be made, 64 if the command line is\n"
+        "wrong, 71 if the system refuses something.\n\n"
         "Report bugs to: " PACKAGE_BUGREPORT "\n" PACKAGE_NAME " home page: <" PACKAGE_URL ">\n",
         stream);
 }

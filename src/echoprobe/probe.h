@@ -1,5 +1,5 @@
 /*
- * probe: the run: threads of load, signals, the deadline, and the status in the end.
+ * probe: the run: signals, the deadline, other targets, and the status in the end.
  * Sends nothing itself; load does.
  * Called by start.
  */
@@ -11,11 +11,19 @@
 
 #include <stddef.h>
 
+/* The command line, which is that of each target. */
+struct command_words {
+    int count;
+    char **words;
+};
+
 /*
  * Probe targets side by side, each as its options say; those of the run say how many threads there
- * are, when it ends and what is reported on standard output and standard error. Blocks.
- * Return an exit status of options.h: of several the worst.
+ * are, when it ends and what is reported on standard output and standard error. With `words`, HUP
+ * reads the file of targets again. Blocks. Return an exit status of options.h: of several the
+ * worst.
  */
-int probe_run(const struct options *options, const struct account_target *targets, size_t count);
+int probe_run(const struct options *options, const struct account_target *targets, size_t count,
+              const struct command_words *words);
 
 #endif

@@ -30,7 +30,7 @@ struct recorder {
 struct recorder_part {
     const char *name;     /* of one of several targets, which is fit for JSON; NULL: there is one */
     uint64_t size_bytes;  /* of a message */
-    uint64_t interval_ns; /* when the last interval ended, from the beginning of the run */
+    uint64_t interval_ns; /* when the last interval ended, from the beginning of the target */
     struct tally interval; /* what was counted since then */
 };
 
@@ -59,7 +59,7 @@ void recorder_failed(struct recorder *recorder, const struct recorder_part *part
 /* Tell whether it records intervals: add to a part's `interval` what is counted. */
 bool recorder_has_intervals(const struct recorder *recorder);
 
-/* Record the interval that ends now, and begin the next; `elapsed_ns` counts from the run's begin.
+/* Record the interval that ends now, and begin the next; `elapsed_ns` counts from the target's.
  */
 void recorder_interval(struct recorder *recorder, struct recorder_part *part, uint64_t elapsed_ns);
 

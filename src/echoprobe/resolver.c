@@ -16,6 +16,7 @@ struct name {
     int family;
     struct target target; /* as it was told last */
     bool was_told;
+    bool is_forgotten;
     uint64_t looked_up_ns; /* when it was last; 0: never */
     uint64_t wait_ms;      /* from then on, while not all is well */
 };
@@ -100,7 +101,7 @@ static void renew(struct resolver *resolver, size_t index)
     (void)snprintf(found.problem, sizeof found.problem, "%s", error.text);
     pthread_mutex_lock(&resolver->mutex);
     resolver->is_looking_up = false;
-    if (resolver->is_abandoned)
+    if (resolver->is_abandoned || name->is_forgotten)
         return;
     name->looked_up_ns = clock_now_ns();
     tell(resolver, index, &found, status);
@@ -113,9 +114,12 @@ static uint64_t renew_all(struct resolver *resolver)
     uint64_t shortest_ms = resolver->pace.first_ms; /* to see soon that not all is well */
 
     for (size_t i = 0; i < resolver->count && !resolver->is_abandoned; i++) {
-        const uint64_t passed_ms = (clock_now_ns() - resolver->names[i].looked_up_ns) / 1000000;
-        const uint64_t wait_ms = pause_ms(resolver, i);
+        uint64_t passed_ms, wait_ms;
 
+        if (resolver->names[i].is_forgotten)
+            continue;
+        passed_ms = (clock_now_ns() - resolver->names[i].looked_up_ns) / 1000000;
+        wait_ms = pause_ms(resolver, i);
         if (passed_ms >= wait_ms)
             renew(resolver, i);
         else if (wait_ms - passed_ms < shortest_ms)
@@ -207,6 +211,13 @@ struct resolver *resolver_start(const struct resolver_name *names, size_t count,
     destroy(resolver);
     errno = failure;
     return NULL;
+}
+
+void resolver_forget(struct resolver *resolver, size_t index)
+{
+    pthread_mutex_lock(&resolver->mutex);
+    resolver->names[index].is_forgotten = true;
+    pthread_mutex_unlock(&resolver->mutex);
 }
 
 void resolver_free(struct resolver *resolver)

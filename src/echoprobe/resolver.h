@@ -2,7 +2,7 @@
  * resolver: looks up again and again what the names of targets stand for, in a thread of its own,
  * since nobody can say how long that takes and nothing can interrupt it.
  * Connects nowhere.
- * Called by probe, which passes on what it finds.
+ * Called by group, which passes on what it finds.
  */
 #ifndef ECHOPROBE_RESOLVER_H
 #define ECHOPROBE_RESOLVER_H
@@ -55,6 +55,9 @@ typedef int resolver_look_up(struct target *target, const struct address *addres
 struct resolver *resolver_start(const struct resolver_name *names, size_t count,
                                 const struct resolver_pace *pace, resolver_look_up *look_up,
                                 const struct resolver_events *events);
+
+/* Look a name up no more. When this returns no event of it comes any more. */
+void resolver_forget(struct resolver *resolver, size_t index);
 
 /*
  * End it. When this returns no event comes any more; a look-up that is under way goes on by itself.

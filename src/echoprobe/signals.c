@@ -36,6 +36,15 @@ static void on_signal_that_ends(evutil_socket_t number, short what, void *argume
     signals->on_end(signals->argument);
 }
 
+static void on_hangup(evutil_socket_t number, short what, void *argument)
+{
+    const struct signals *signals = argument;
+
+    (void)number;
+    (void)what;
+    signals->on_hangup(signals->argument);
+}
+
 static void on_signal_that_asks(evutil_socket_t number, short what, void *argument)
 {
     const struct signals *signals = argument;
@@ -45,14 +54,20 @@ static void on_signal_that_asks(evutil_socket_t number, short what, void *argume
     signals->on_query(signals->argument);
 }
 
+static event_callback_fn callback_of(const struct signals *signals, int number)
+{
+    if (number == SIGQUIT)
+        return on_signal_that_asks;
+    return number == SIGHUP && signals->on_hangup != NULL ? on_hangup : on_signal_that_ends;
+}
+
 int signals_init(struct signals *signals, struct event_base *base)
 {
     for (size_t i = 0; i < SIGNALS_COUNT; i++) {
         if (watched[i] == SIGHUP && is_ignored(SIGHUP))
             continue;
-        signals->events[i] = evsignal_new(
-            base, watched[i], watched[i] == SIGQUIT ? on_signal_that_asks : on_signal_that_ends,
-            signals);
+        signals->events[i] =
+            evsignal_new(base, watched[i], callback_of(signals, watched[i]), signals);
         if (signals->events[i] == NULL || event_add(signals->events[i], NULL) < 0) {
             errno = ENOMEM;
             return -1;

@@ -12,8 +12,9 @@ enum { SIGNALS_COUNT = 4 };
 
 /* What to call from the loop. Owned by the caller; one of zeros watches none. */
 struct signals {
-    void (*on_end)(void *argument);   /* INT and TERM; HUP, unless it is ignored (nohup) */
-    void (*on_query)(void *argument); /* QUIT, as in ping(8) */
+    void (*on_end)(void *argument);    /* INT and TERM; HUP, unless it is ignored (nohup) */
+    void (*on_query)(void *argument);  /* QUIT, as in ping(8) */
+    void (*on_hangup)(void *argument); /* HUP in the place of on_end; NULL: there is none */
     void *argument;
     struct event *events[SIGNALS_COUNT];
 };

@@ -11,17 +11,11 @@
 #include "echoprobe/probe.h"
 #include "echoprobe/report.h"
 #include "echoprobe/target.h"
+#include "echoprobe/target_set.h"
 #include "echoprobe/targets.h"
 #include "echoprobe/tls_setup.h"
 
-#include <errno.h>
-#include <stdlib.h>
-
-/* Return the exit status of what has failed with errno: for lack of memory the system's. */
-static int status_of_failure(int other)
-{
-    return errno == ENOMEM ? EXIT_STATUS_SYSTEM : other;
-}
+#include <stddef.h>
 
 /* Return the check that is asked for, or NULL. */
 static const struct check_kind *check_of(const struct options *options)
@@ -37,29 +31,6 @@ static const struct check_kind *check_of(const struct options *options)
 
 /* --- One target ------------------------------------------------------------------------------ */
 
-static void describe_target(const struct options *options, struct tls_setup *tls,
-                            struct target *target)
-{
-    target_init(target, &options->target);
-    target->sockets = options->sockets;
-    target->preface = options->proxy;
-    target->tls = tls;
-    target->is_identified = options->identify;
-}
-
-/*
- * Resolve a target, unless its name may be looked up while it is probed. Return 0; or an exit
- * status, and a sentence in `error`.
- */
-static int resolve(const struct options *options, struct target *target, struct error *error)
-{
-    if (options->is_lasting && target_needs_lookup(&options->target))
-        return 0;
-    if (target_look_up(target, &options->target, options_family(options), error) < 0)
-        return status_of_failure(EXIT_STATUS_CONNECT);
-    return target_try_socket(target, error) < 0 ? EXIT_STATUS_SYSTEM : 0;
-}
-
 static int start_one(const struct options *options, struct tls_setup *tls)
 {
     static struct target target;
@@ -68,11 +39,11 @@ static int start_one(const struct options *options, struct tls_setup *tls)
     struct error error = {""};
     int status;
 
-    describe_target(options, tls, &target);
-    status = resolve(options, &target, &error);
+    target_set_describe(options, tls, &target);
+    status = target_set_resolve(options, &target, &error);
     if (status != 0)
         return report_failure(options, status, error.text);
-    return check != NULL ? check_run(check, options, &target) : probe_run(options, &one, 1);
+    return check != NULL ? check_run(check, options, &target) : probe_run(options, &one, 1, NULL);
 }
 
 /* Do it with what TLS needs, where the address asks for that. */
@@ -86,7 +57,7 @@ static int start_with_tls(const struct options *options)
         return start_one(options, NULL);
     tls = tls_setup_new(&options->tls, &options->target, &error);
     if (tls == NULL)
-        return report_failure(options, status_of_failure(EXIT_STATUS_USAGE), error.text);
+        return report_failure(options, target_set_status(EXIT_STATUS_USAGE), error.text);
     status = start_one(options, tls);
     tls_setup_free(tls);
     return status;
@@ -94,91 +65,34 @@ static int start_with_tls(const struct options *options)
 
 /* --- Several targets ------------------------------------------------------------------------- */
 
-struct several {
-    struct targets list;
-    struct account_target *targets; /* what follows has an element for each of the list */
-    struct target *places;
-    struct tls_setup **tls;
-};
-
-static int make_room(struct several *several)
-{
-    const size_t count = several->list.count;
-
-    several->targets = calloc(count, sizeof *several->targets);
-    several->places = calloc(count, sizeof *several->places);
-    several->tls = calloc(count, sizeof(struct tls_setup *));
-    return several->targets == NULL || several->places == NULL || several->tls == NULL ? -1 : 0;
-}
-
-static void free_several(struct several *several)
-{
-    for (size_t i = 0; several->tls != NULL && i < several->list.count; i++)
-        tls_setup_free(several->tls[i]);
-    free(several->tls);
-    free(several->places);
-    free(several->targets);
-    targets_free(&several->list);
-}
-
 /* Return 0; or an exit status, and a sentence in `error`. */
-static int prepare_one(struct several *several, size_t index, struct error *error)
+static int read_several(struct target_set *set, const struct options *options,
+                        const struct command_words *words, struct error *error)
 {
-    const struct named_target *named = &several->list.items[index];
-    const struct options *options = &named->options;
-    struct target *target = &several->places[index];
-
-    several->targets[index] =
-        (struct account_target){.name = named->name, .options = options, .target = target};
-    if (options->target.is_tls) {
-        several->tls[index] = tls_setup_new(&options->tls, &options->target, error);
-        if (several->tls[index] == NULL)
-            return status_of_failure(EXIT_STATUS_USAGE);
-    }
-    describe_target(options, several->tls[index], target);
-    return resolve(options, target, error);
+    if (targets_read(&set->list, options->targets, words->count, words->words, error) < 0)
+        return target_set_status(EXIT_STATUS_USAGE);
+    return target_set_prepare(set, error);
 }
 
-/* Read all of them. Return 0; or an exit status, and a sentence in `error`. */
-static int prepare_several(struct several *several, const struct options *options,
-                           int argument_count, char *arguments[], struct error *error)
+static int start_several(const struct options *options, const struct command_words *words)
 {
-    struct error reason = {""};
-
-    if (targets_read(&several->list, options->targets, argument_count, arguments, error) < 0)
-        return status_of_failure(EXIT_STATUS_USAGE);
-    if (make_room(several) < 0) {
-        error_set(error, "there is not enough memory");
-        return EXIT_STATUS_SYSTEM;
-    }
-    for (size_t i = 0; i < several->list.count; i++) {
-        const int status = prepare_one(several, i, &reason);
-
-        if (status == 0)
-            continue;
-        error_set(error, "%s: %s", several->list.items[i].name, reason.text);
-        return status;
-    }
-    return 0;
-}
-
-static int start_several(const struct options *options, int argument_count, char *arguments[])
-{
-    struct several several = {0};
+    struct target_set set = {0};
     struct error error = {""};
-    int status = prepare_several(&several, options, argument_count, arguments, &error);
+    int status = read_several(&set, options, words, &error);
 
     if (status != 0)
         status = report_failure(options, status, error.text);
     else
-        status = probe_run(options, several.targets, several.list.count);
-    free_several(&several);
+        status = probe_run(options, set.targets, set.list.count, words);
+    target_set_free(&set);
     return status;
 }
 
 int start_run(const struct options *options, int argument_count, char *arguments[])
 {
+    const struct command_words words = {.count = argument_count, .words = arguments};
+
     if (options->targets != NULL)
-        return start_several(options, argument_count, arguments);
+        return start_several(options, &words);
     return start_with_tls(options);
 }

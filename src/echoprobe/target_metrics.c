@@ -250,12 +250,33 @@ static void write_infos(struct exposition *exposition, const struct target_sampl
     }
 }
 
+static void write_reloads(struct exposition *exposition, const struct target_reloads *reloads)
+{
+    static const struct exposition_metric metric = {
+        .kind = EXPOSITION_COUNTER,
+        .name = "echoprobe_reloads",
+        .help = "How often the file of targets was read again, by how that ended."};
+    static const struct exposition_metric last = {
+        .kind = EXPOSITION_GAUGE,
+        .name = "echoprobe_targets_last_reload_successful",
+        .help = "1 if the last reload was done, or there was none; 0 if it was refused."};
+    static const struct exposition_label done = {"result", "done"}, refused = {"result", "refused"};
+
+    exposition_begin(exposition, &metric);
+    exposition_add(exposition, &done, 1, reloads->done);
+    exposition_add(exposition, &refused, 1, reloads->refused);
+    exposition_begin(exposition, &last);
+    exposition_add(exposition, NULL, 0, reloads->is_last_refused ? 0 : 1);
+}
+
 void target_metrics_write(struct text_buffer *text, enum exposition_format format,
-                          const struct target_sample *samples, size_t count, time_t started)
+                          const struct target_sample *samples, size_t count,
+                          const struct target_reloads *reloads, time_t started)
 {
     struct exposition exposition = {.text = text, .format = format};
 
     write_infos(&exposition, samples, count);
+    write_reloads(&exposition, reloads);
     write_state(&exposition, samples, count);
     write_numbers(&exposition, samples, count);
     write_faults(&exposition, samples, count);

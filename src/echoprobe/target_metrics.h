@@ -40,6 +40,12 @@ struct target_sample {
     struct account_state state;
 };
 
+/* How often the targets were read again. All zeros: never. */
+struct target_reloads {
+    uint64_t done, refused;
+    bool is_last_refused;
+};
+
 /* Take what is told out of a tally; the outages are those of so many connections, on average. */
 void target_metrics_take(struct target_sample *sample, const struct tally *tally,
                          uint64_t connections);
@@ -47,6 +53,7 @@ void target_metrics_take(struct target_sample *sample, const struct tally *tally
 /* Write all of it, and what the system says of the process, which has been there since `started`.
  */
 void target_metrics_write(struct text_buffer *text, enum exposition_format format,
-                          const struct target_sample *samples, size_t count, time_t started);
+                          const struct target_sample *samples, size_t count,
+                          const struct target_reloads *reloads, time_t started);
 
 #endif

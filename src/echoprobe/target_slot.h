@@ -2,7 +2,7 @@
  * target_slot: what a target's name stands for now, on its way from who looks it up to the load
  * that goes there, between two threads.
  * Looks nothing up.
- * Called by probe to put, by load and loads to take.
+ * Called by group to put, by load and loads to take.
  */
 #ifndef ECHOPROBE_TARGET_SLOT_H
 #define ECHOPROBE_TARGET_SLOT_H

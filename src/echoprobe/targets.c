@@ -94,6 +94,11 @@ static int read_line(struct reading *reading, const struct config_line *line, st
         return -1;
     (void)snprintf(target->name, sizeof target->name, "%.*s", TARGETS_NAME_SIZE - 1, name);
     targets->count++;
+    target->text = strdup(address);
+    if (target->text == NULL) {
+        error_set(error, "there is not enough memory");
+        return -1;
+    }
     return options_parse_target(&target->options, reading->argument_count, reading->arguments,
                                 address, error);
 }
@@ -141,10 +146,25 @@ int targets_read(struct targets *targets, const char *path, int argument_count, 
     return -1;
 }
 
+static void free_target(struct named_target *target)
+{
+    options_free(&target->options);
+    free(target->text);
+}
+
+void targets_remove(struct targets *targets, size_t index)
+{
+    struct named_target *target = &targets->items[index];
+
+    free_target(target);
+    targets->count--;
+    memmove(target, target + 1, (targets->count - index) * sizeof *target);
+}
+
 void targets_free(struct targets *targets)
 {
     for (size_t i = 0; i < targets->count; i++)
-        options_free(&targets->items[i].options);
+        free_target(&targets->items[i]);
     free(targets->items);
     *targets = (struct targets){0};
 }

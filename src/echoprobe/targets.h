@@ -1,7 +1,7 @@
 /*
  * targets: a file of targets: a name, an address and options on each line.
  * Looks no name up and probes none.
- * Called by start.
+ * Called by start, probe and roster.
  *
  * The file is one of config_file, which says how words, comments and `include` are written: on a
  * line stand a name and an address, or an address alone, which is the name then, too.
@@ -22,6 +22,7 @@ enum {
 struct named_target {
     char name[TARGETS_NAME_SIZE]; /* printable, without blanks, quotes and what JSON, CSV and
                                      plugins read as the end of a name */
+    char *text;                   /* its address and options as they are written */
     struct options options;       /* of this one alone */
 };
 
@@ -38,6 +39,9 @@ struct targets {
  */
 int targets_read(struct targets *targets, const char *path, int argument_count, char *arguments[],
                  struct error *error) __attribute__((warn_unused_result));
+
+/* Take one out, and free it; those behind it move up. */
+void targets_remove(struct targets *targets, size_t index);
 
 void targets_free(struct targets *targets);
 

@@ -42,6 +42,9 @@ class Prober(harness.Process):
             raise AssertionError(line + self._popen.stderr.read())
         self.url = match.group(1)
 
+    def error_line(self):
+        return self._popen.stderr.readline()
+
     def get(self, path="/metrics", method="GET", **headers):
         request = urllib.request.Request(self.url + path, method=method, headers=headers)
         with urllib.request.urlopen(request, timeout=harness.PATIENCE_SECONDS) as answer:
@@ -139,6 +142,68 @@ class ManyTest(harness.TestCase):
             caught.exception.close()
             self.assertEqual(caught.exception.code, status)
         self.assertEqual(run.get(method="HEAD"), "")
+
+
+class RenewalTest(harness.TestCase):
+    """HUP reads the file of targets again."""
+
+    def setUp(self):
+        self.file = f"{self.temporary_directory()}/targets"
+
+    def write(self, *lines):
+        with open(self.file, "w", encoding="ascii") as file:
+            file.writelines(f"{line}\n" for line in lines)
+
+    def renew(self, run, *lines):
+        self.write(*lines)
+        run.signal(signal.SIGHUP)
+
+    def test_targets_come_and_go_and_the_others_go_on(self):
+        sent = of("messages_sent_total", "steady")
+        with Echod() as server:
+            address = server.addresses[0]
+            steady = f"steady {address}"
+            self.write(steady, f"old {address}", f"other {address}")
+            with Prober("--targets", self.file, *PACE, *SHORT) as run:
+                before = run.wait_for(lambda values: values[sent] >= 5, "messages")[sent]
+                self.renew(run, "# another order", f"new {address}", f"{steady} # the same",
+                           f"other {address},size=100")
+                values = run.wait_for(
+                    lambda values: values.get(of("messages_received_total", "new"), 0) >= 3, "new")
+                self.assertNotIn(of("up", "old"), values)
+                self.assertEqual(values[of("up", "other")], 1)
+                self.assertEqual(values[of("connection_attempts_total", "steady")], 1)
+                self.assertGreaterEqual(values[sent], before)
+                self.assertEqual(values['echoprobe_reloads_total{result="done"}'], 1)
+                self.renew(run, steady, f"new {address},pace=3")
+                self.assertEqual(run.error_line(),
+                                 f'echoprobe: {self.file}:2: "pace" is no option of a target; write '
+                                 "for example interval=5s; the targets stay as they were\n")
+                before = run.scrape()[sent]
+                values = run.wait_for(lambda values: values[sent] > before, "messages")
+                self.assertIn(of("up", "new"), values)
+                self.assertEqual(values['echoprobe_reloads_total{result="refused"}'], 1)
+                self.assertEqual(values["echoprobe_targets_last_reload_successful"], 0)
+                result = run.end()
+        self.assertEqual(result.status, 0)
+        self.assertEqual(re.findall(r"(?m)^--- (\w+): ", result.output),
+                         ["old", "other", "steady", "new", "other"])
+        self.assertRegex(result.output, r"--- old: .+ ---\n(\d+) sent, \1 received, 0 lost")
+
+    def test_ignored_it_stays_so(self):
+        with Echod() as server:
+            self.write(f"steady {server.addresses[0]}")
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            try:
+                run = Prober("--targets", self.file, *PACE, *SHORT)
+            finally:
+                signal.signal(signal.SIGHUP, signal.SIG_DFL)
+            with run:
+                self.renew(run, f"new {server.addresses[0]}")
+                values = run.wait_for(lambda values: values[of("messages_sent_total", "steady")] > 40,
+                                      "messages")
+                self.assertNotIn(of("up", "new"), values)
+                run.end()
 
 
 class OneTest(harness.TestCase):

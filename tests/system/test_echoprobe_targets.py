@@ -8,11 +8,14 @@ Run by `run`, by automake, or alone.
 import csv
 import io
 import json
+import os
 import re
+import resource
 import signal
 import subprocess
 
 import broken_servers
+import failing_calls
 import harness
 from harness import Echod, probe
 
@@ -34,6 +37,9 @@ class Prober(harness.Process):
                 return line
         raise AssertionError(f"no line has {pattern}: {self._popen.stderr.read()}")
 
+    def error_line(self):
+        return self._popen.stderr.readline()
+
     def end(self):
         """End it as Ctrl-C does, and return what it said from here on."""
         self.signal(signal.SIGINT)
@@ -48,9 +54,9 @@ def kill(server):
 
 class TargetsTestCase(harness.TestCase):
 
-    def file_of(self, **targets):
-        """Write a file of these targets."""
-        path = f"{self.temporary_directory()}/targets"
+    def file_of(self, path=None, **targets):
+        """Write a file of these targets, and return its path."""
+        path = path or f"{self.temporary_directory()}/targets"
         with open(path, "w", encoding="ascii") as file:
             file.writelines(f"{name} {address}\n" for name, address in targets.items())
         return path
@@ -174,6 +180,49 @@ class RefusalTest(TargetsTestCase):
             result = probe(*arguments)
             self.assertEqual(result.status, 64, result.text)
             self.assertRegex(result.errors, sentence)
+
+
+class RenewalTest(TargetsTestCase):
+    """HUP reads the file again; what then becomes of the metrics is test_echoprobe_metrics'."""
+
+    def test_what_the_system_refuses_to_new_ones_changes_nothing(self):
+        if harness.SANITIZED:
+            self.skipTest("sanitizers have system calls of their own")
+        if not os.path.exists(failing_calls.LIBRARY):
+            self.skip_without(failing_calls.LIBRARY)
+        directory = self.temporary_directory()
+        calls = failing_calls.FailingCalls(f"{directory}/calls")
+        prefix = ("env", *(f"{name}={value}" for name, value in calls.environment.items()))
+
+        def refused(sentence):
+            run.signal(signal.SIGHUP)
+            self.assertEqual(run.error_line(),
+                             f"echoprobe: {sentence}; the targets stay as they were\n")
+
+        with Echod() as server:
+            address = server.addresses[0]
+            path = self.file_of(steady=address)
+            with Prober("--targets", path, "--csv", f"{directory}/csv", *PACE, *SHORT,
+                        prefix=prefix) as run:
+                run.read_until("^steady: 64 bytes")
+                self.file_of(path, steady=address, new=address)
+                calls.fail("socket", "ENFILE", 1)
+                refused("cannot open a socket: Too many open files in system")
+                calls.stop()
+                hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+                before = resource.prlimit(run.pid, resource.RLIMIT_NOFILE, (18, hard))
+                refused("the limit of open files is 18, but these targets need about 22; "
+                        "raise it (prlimit --nofile), or write fewer of them")
+                resource.prlimit(run.pid, resource.RLIMIT_NOFILE, before)
+                run.signal(signal.SIGHUP)
+                run.read_until("^new: 64 bytes")
+                result = run.end()
+        self.assertEqual((result.status, result.errors), (0, ""))
+        with open(f"{directory}/csv", encoding="ascii") as file:
+            rows = list(csv.DictReader(file))
+        self.assertEqual({row["name"] for row in rows}, {"steady", "new"})
+        self.assertEqual(len({(row["name"], row["connection"]) for row in rows}), 2)
+        self.assertEqual(len({row["connection"] for row in rows}), 2)
 
 
 if __name__ == "__main__":

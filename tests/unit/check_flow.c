@@ -32,6 +32,7 @@ static struct pattern pattern;
 static struct stream_scratch scratch;
 static struct batch batch;
 static struct tally tally;
+static _Atomic uint64_t next_number;
 static struct flow_plan plan;
 static struct flow *flow;
 static int listening_fd, fd; /* the peer's */
@@ -126,6 +127,7 @@ static void set_up(void)
     memset(&tally, 0, sizeof tally);
     pattern.origin = UINT64_C(0x0123456789abcdef);
     answering = "place 0";
+    next_number = 1;
     flow = NULL;
     fd = listening_fd = -1;
     plan = (struct flow_plan){
@@ -139,8 +141,7 @@ static void set_up(void)
         .scratch = &scratch,
         .batch = &batch,
         .tally = &tally,
-        .next_number = 1,
-        .number_step = 1,
+        .next_number = &next_number,
         .events = &events,
         .argument = &seen,
     };

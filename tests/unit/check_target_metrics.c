@@ -18,11 +18,13 @@
 
 static struct tally tally;
 static struct target_sample samples[2];
+static struct target_reloads reloads;
 
 static void set_up(void)
 {
     memset(&tally, 0, sizeof tally);
     memset(samples, 0, sizeof samples);
+    reloads = (struct target_reloads){.done = 3, .refused = 4, .is_last_refused = true};
     samples[0].name = "web";
     samples[0].address = "tcp://192.0.2.1:7";
     samples[1].name = "dns";
@@ -35,7 +37,7 @@ static char *write_text(enum exposition_format format)
     size_t length;
     char *written;
 
-    target_metrics_write(&text, format, samples, 2, 1);
+    target_metrics_write(&text, format, samples, 2, &reloads, 1);
     written = text_buffer_take(&text, &length);
     ck_assert_ptr_nonnull(written);
     return written;
@@ -60,6 +62,9 @@ START_TEST(each_count_has_its_name)
     static const char *const lines[] = {
         ("echoprobe_build_info{version=\"" PACKAGE_VERSION "\"} 1"),
         "echoprobe_target_info{target=\"dns\",address=\"udp://192.0.2.1:7\"} 1",
+        "echoprobe_reloads_total{result=\"done\"} 3",
+        "echoprobe_reloads_total{result=\"refused\"} 4",
+        "echoprobe_targets_last_reload_successful 0",
         "echoprobe_up{target=\"web\"} 1",
         "echoprobe_up{target=\"dns\"} 0",
         "echoprobe_last_answer_timestamp_seconds{target=\"web\"} 1500.25",

@@ -122,6 +122,20 @@ START_TEST(what_is_wrong_is_told_with_its_line)
 }
 END_TEST
 
+START_TEST(one_is_taken_out_and_the_others_stay)
+{
+    ck_assert_int_eq(
+        read_text("a 192.0.2.1,interval=5s\nb tls://192.0.2.2,sni=x\n192.0.2.3\n", "-c", "1"), 0);
+    ck_assert_str_eq(targets.items[0].text, "192.0.2.1,interval=5s");
+    targets_remove(&targets, 1);
+    ck_assert_uint_eq(targets.count, 2);
+    ck_assert_str_eq(targets.items[0].name, "a");
+    ck_assert_str_eq(targets.items[1].name, "192.0.2.3");
+    ck_assert_str_eq(targets.items[1].text, "192.0.2.3");
+    targets_free(&targets);
+}
+END_TEST
+
 START_TEST(there_may_be_a_thousand)
 {
     static char text[(TARGETS_MAX + 1) * 24];
@@ -146,6 +160,7 @@ int main(void)
     tcase_add_test(lines, options_of_its_own_stand_behind_an_address);
     tcase_add_test(lines, what_is_of_no_use_to_a_target_does_not_concern_it);
     tcase_add_test(lines, what_is_wrong_is_told_with_its_line);
+    tcase_add_test(lines, one_is_taken_out_and_the_others_stay);
     tcase_add_test(lines, there_may_be_a_thousand);
     return support_run(suite);
 }
