@@ -953,7 +953,10 @@ class ProbeTestCase(TestCase):
 
 def main():
     """Run the tests of the calling file; exit 0, 1, or 77 if every one was skipped."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # leave every `with` block in order
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)  # leave every `with` block in order
+    for number in (signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)  # a shell's `&`, or nohup, has what it starts ignore some
     program = unittest.main(exit=False, verbosity=2)
     result = program.result
     if not result.wasSuccessful():

@@ -131,8 +131,6 @@ class Top(harness.TestCase):
         self.assertEqual(process.returncode, 0)
 
     def test_a_terminal_is_as_it_was_when_a_signal_ends_it(self):
-        # Who runs the tests in the background may ignore it, and a child would go on with that.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGABRT):
             with self.on_terminal("-d1h") as (process, ours):
                 self.read_until(ours, "public")
