@@ -113,6 +113,24 @@ START_TEST(a_socket_is_taken_once_and_by_its_address)
 }
 END_TEST
 
+/* "localhost" may be addresses of both, all kept under one name. */
+START_TEST(a_socket_is_not_taken_by_an_address_of_another_family)
+{
+    struct sockaddr_in address;
+    const struct sockaddr_in6 other = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    struct kept kept = {.name = "echod,x"};
+    struct passed_socket socket = {
+        .fd = bind_somewhere(&address), .name = kept.name, .is_kept = true};
+    const struct passed passed = {.sockets = &socket, .count = 1};
+
+    kept.passed = &passed;
+    ck_assert(!kept_has(&kept, (const struct sockaddr *)&other, sizeof other));
+    ck_assert_int_eq(kept_take(&kept, (const struct sockaddr *)&other, sizeof other), -1);
+    ck_assert(!socket.is_taken);
+    support_close(&socket.fd);
+}
+END_TEST
+
 static Suite *kept_suite(void)
 {
     Suite *suite = suite_create("kept");
@@ -123,6 +141,7 @@ static Suite *kept_suite(void)
     tcase_add_test(names, what_is_bound_otherwise_has_another_name);
     tcase_add_test(names, a_name_that_is_too_long_is_none);
     tcase_add_test(names, a_socket_is_taken_once_and_by_its_address);
+    tcase_add_test(names, a_socket_is_not_taken_by_an_address_of_another_family);
     return suite;
 }
 
