@@ -467,11 +467,33 @@ START_TEST(ten_thousand_come_due)
 }
 END_TEST
 
+static const struct {
+    uint64_t ms;
+    struct timeval expected;
+} durations[] = {
+    {0, {0, 0}},
+    {1, {0, 1000}},
+    {999, {0, 999000}},
+    {1000, {1, 0}},
+    {3599999, {3599, 999000}},
+    {UINT64_C(365) * 86400000, {365 * 86400, 0}},
+};
+
+START_TEST(a_duration_lasts_neither_more_nor_less_for_libevent)
+{
+    const struct timeval duration = clock_timeval(durations[_i].ms);
+
+    ck_assert_int_eq(duration.tv_sec, durations[_i].expected.tv_sec);
+    ck_assert_int_eq(duration.tv_usec, durations[_i].expected.tv_usec);
+}
+END_TEST
+
 static Suite *timeouts_suite(void)
 {
     Suite *suite = suite_create("timeouts");
     TCase *queue = support_case(suite, "queue");
     TCase *callback = support_case(suite, "callback");
+    TCase *duration = support_case(suite, "duration");
 
     tcase_add_checked_fixture(queue, setup, teardown);
     tcase_add_test(queue, they_come_due_in_the_order_in_which_they_were_armed);
@@ -496,6 +518,9 @@ static Suite *timeouts_suite(void)
     tcase_add_test(callback, a_callback_may_postpone_what_is_due_as_well);
     tcase_add_test(callback, a_callback_may_cancel_its_own);
     tcase_add_test(callback, a_callback_may_end_its_owner_and_others);
+
+    tcase_add_loop_test(duration, a_duration_lasts_neither_more_nor_less_for_libevent, 0,
+                        sizeof durations / sizeof durations[0]);
     return suite;
 }
 
