@@ -8,6 +8,8 @@
 
 #include "echod/admission.h"
 
+#include "base/units.h"
+#include "echod/admission_options.h"
 #include "support.h"
 
 #include <arpa/inet.h>
@@ -451,6 +453,19 @@ START_TEST(a_million_sources_cost_little)
 }
 END_TEST
 
+START_TEST(a_rate_is_written_as_it_is_read)
+{
+    static const double rates[] = {0, 0.5, 5, 1e6};
+    const double rate = rates[_i];
+    char text[SETTING_VALUE_SIZE] = "";
+    double read_again = -1;
+
+    ck_assert(admission_format_rate(&rate, text));
+    ck_assert_int_eq(units_parse_rate(text, &read_again), 0);
+    ck_assert_double_eq(read_again, rate);
+}
+END_TEST
+
 static Suite *admission_suite(void)
 {
     Suite *suite = suite_create("admission");
@@ -470,6 +485,7 @@ static Suite *admission_suite(void)
     tcase_add_test(tests, who_is_in_is_counted_under_other_prefixes);
     tcase_add_test(tests, limits_hold_for_all_threads_together);
     tcase_add_test(tests, networks_let_in_who_is_allowed_and_not_denied);
+    tcase_add_loop_test(tests, a_rate_is_written_as_it_is_read, 0, 4);
     tcase_add_checked_fixture(bounds, setup, teardown);
     tcase_add_test(bounds, the_source_whose_last_client_left_first_is_forgotten);
     tcase_add_test(bounds, sources_with_clients_are_never_forgotten);
