@@ -168,6 +168,17 @@ START_TEST(a_reload_drains_what_leaves_and_serves_what_comes)
 }
 END_TEST
 
+/* Where there is room for more than the list has, what stands there is no endpoint of it. */
+START_TEST(a_reload_ends_with_the_list)
+{
+    scene.list.count = 1;
+    start(0);
+    ck_assert_int_eq(datagrams_change(scene.datagrams, &scene.list), 0);
+    ck_assert_uint_eq(datagrams_count(scene.datagrams), 1);
+    ck_assert_int_ge(scene.worker_fds[1][0], 0); /* nobody took it */
+}
+END_TEST
+
 static void expect_rate(unsigned index)
 {
     for (unsigned i = 0; i < 5; i++)
@@ -346,6 +357,7 @@ static Suite *datagrams_suite(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, a_worker_takes_its_own_sockets);
     tcase_add_test(tests, a_reload_drains_what_leaves_and_serves_what_comes);
+    tcase_add_test(tests, a_reload_ends_with_the_list);
     tcase_add_test(tests, a_reload_changes_limits);
     tcase_add_test(tests, a_reload_changes_the_receive_buffer_of_what_was_not_passed);
 #ifdef __linux__
