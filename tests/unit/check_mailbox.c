@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <unistd.h>
 
 enum { MESSAGES = 100, THREADS = 4, MESSAGES_EACH = 5000 };
 
@@ -151,6 +152,14 @@ START_TEST(a_mailbox_that_is_closed_has_run_what_waited_and_takes_no_more)
     mailbox_close(scene.mailbox);
     support_loop_settle();
     ck_assert_int_eq(scene.count, 2);
+}
+END_TEST
+
+/* Which this process was started with, so it is not close-on-exec. */
+START_TEST(a_mailbox_touches_no_descriptor_but_its_own)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        ck_assert(!support_is_close_on_exec(fd));
 }
 END_TEST
 
@@ -306,6 +315,7 @@ static Suite *mailbox_suite(void)
     tcase_add_test(loop, a_message_may_post_itself);
     tcase_add_test(loop, messages_that_wait_are_not_run_when_the_mailbox_is_freed);
     tcase_add_test(loop, a_mailbox_that_is_closed_has_run_what_waited_and_takes_no_more);
+    tcase_add_test(loop, a_mailbox_touches_no_descriptor_but_its_own);
     tcase_add_test(loop, without_memory_no_mailbox_is_made);
 
     tcase_add_checked_fixture(threads, setup, teardown);
