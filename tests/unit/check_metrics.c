@@ -10,6 +10,7 @@
 
 #include "support.h"
 
+#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -186,6 +187,49 @@ START_TEST(reloads_and_a_drain_are_told)
 }
 END_TEST
 
+/* Return the value of a metric of the process. */
+static uint64_t process_value(const char *name)
+{
+    char line[64];
+    const char *found;
+
+    (void)snprintf(line, sizeof line, "\n%s ", name);
+    found = strstr(scene.text, line);
+    ck_assert_msg(found != NULL, "no %s in\n%s", name, scene.text);
+    return strtoull(found + strlen(line), NULL, 10);
+}
+
+/* Count the threads by the entries that the system has of them, or return 0. */
+static uint64_t count_threads(void)
+{
+    DIR *directory = opendir("/proc/self/task");
+    const struct dirent *entry;
+    uint64_t count = 0;
+
+    if (directory == NULL)
+        return 0;
+    while ((entry = readdir(directory)) != NULL)
+        count += entry->d_name[0] != '.';
+    (void)closedir(directory);
+    return count;
+}
+
+START_TEST(the_process_is_as_the_system_has_it)
+{
+    const uint64_t threads = count_threads();
+
+    if (threads == 0)
+        support_skip("it needs /proc");
+    write_as(EXPOSITION_PROMETHEUS);
+    if (process_value("process_threads") == 0)
+        support_skip("it needs a system that is not emulated");
+    ck_assert_uint_eq(process_value("process_threads"), threads);
+    ck_assert_uint_gt(process_value("process_resident_memory_bytes"), 0);
+    ck_assert_uint_ge(process_value("process_virtual_memory_bytes"),
+                      process_value("process_resident_memory_bytes"));
+}
+END_TEST
+
 static Suite *metrics_suite(void)
 {
     Suite *suite = suite_create("metrics");
@@ -197,6 +241,7 @@ static Suite *metrics_suite(void)
     tcase_add_test(metrics, a_name_may_be_that_of_a_listener_of_either_kind);
     tcase_add_loop_test(metrics, every_counter_is_told, 0, COUNTER_COUNT);
     tcase_add_test(metrics, reloads_and_a_drain_are_told);
+    tcase_add_test(metrics, the_process_is_as_the_system_has_it);
     return suite;
 }
 
