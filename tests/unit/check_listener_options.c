@@ -156,6 +156,15 @@ START_TEST(the_versions_are_those_of_the_header)
 }
 END_TEST
 
+START_TEST(a_header_may_come_from_anybody_unless_somebody_is_named)
+{
+    memset(&defaults.proxy_from, 0xff, sizeof defaults.proxy_from);
+    listener_options_set_defaults(&defaults);
+    parse("proxy=v2", ADDRESS_TCP);
+    ck_assert_uint_eq(options.proxy_from.count, 0);
+}
+END_TEST
+
 START_TEST(options_of_other_schemes_are_read)
 {
     parse("mode=0640,owner=12,group=34", ADDRESS_UNIX);
@@ -261,6 +270,7 @@ int main(void)
     tcase_add_test(test_case, those_of_tls_go_with_tls_alone);
     tcase_add_test(test_case, a_list_has_up_to_16_networks);
     tcase_add_test(test_case, the_versions_are_those_of_the_header);
+    tcase_add_test(test_case, a_header_may_come_from_anybody_unless_somebody_is_named);
     tcase_add_test(test_case, options_of_other_schemes_are_read);
     tcase_add_test(test_case, the_last_of_two_counts_and_off_is_zero);
     tcase_add_loop_test(test_case, a_mistake_is_a_sentence_that_names_what_is_possible, 0,
