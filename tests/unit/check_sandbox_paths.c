@@ -1,5 +1,5 @@
 /*
- * check_sandbox_paths: which paths a running echod needs follows from its options.
+ * check_sandbox_paths: which paths a running echod needs follows from its options; off is nothing.
  * What that lets it do is in tests/system/test_sandbox.py.
  * Run by make check.
  */
@@ -8,6 +8,7 @@
 #include "echod/sandbox_paths.h"
 
 #include "echod/options_reader.h"
+#include "echod/sandbox.h"
 #include "support.h"
 
 #include <stdio.h>
@@ -154,6 +155,22 @@ START_TEST(root_has_no_more_of_etc_than_single_files)
 }
 END_TEST
 
+START_TEST(a_sandbox_that_is_off_closes_no_descriptor_of_others)
+{
+    const struct options options = {.sandbox = SANDBOX_OFF};
+    struct error error = {""};
+    struct sandbox sandbox;
+    struct log *log = support_log(LOG_FORMAT_TEXT);
+    const unsigned descriptors = support_descriptor_count();
+
+    ck_assert_int_eq(sandbox_enter(&sandbox, &options, log, &error), 0);
+    sandbox_fini(&sandbox);
+    sandbox_fini(&sandbox);
+    ck_assert_uint_eq(support_descriptor_count(), descriptors);
+    ck_assert_str_eq(support_log_text(), "");
+}
+END_TEST
+
 static Suite *sandbox_paths_suite(void)
 {
     Suite *suite = suite_create("sandbox_paths");
@@ -165,6 +182,7 @@ static Suite *sandbox_paths_suite(void)
     tcase_add_test(paths, links_lead_to_further_directories);
     tcase_add_test(paths, a_manager_has_directories_for_sockets);
     tcase_add_test(paths, root_has_no_more_of_etc_than_single_files);
+    tcase_add_test(paths, a_sandbox_that_is_off_closes_no_descriptor_of_others);
     return suite;
 }
 
