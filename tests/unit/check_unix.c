@@ -215,6 +215,9 @@ START_TEST(a_path_without_directory_is_refused)
 
     (void)snprintf(url, sizeof url, "%s/below/socket", opening.url);
     opening_check_refused(1, TEXTS(url), url);
+    ck_assert_ptr_nonnull(strstr(opening.error.text, strerror(ENOENT)));
+    ck_assert_ptr_nonnull(
+        strstr(opening.error.text, "choose a path in a directory of echod's own"));
 }
 END_TEST
 
