@@ -37,20 +37,26 @@ bool greeting_is_unasked(const unsigned char *bytes, size_t length)
     return length >= PROOF && identity_may_begin((const char *)bytes, length);
 }
 
+/* Tell whether what came is what was sent. Of a line feed alone, `text` is empty. */
+static bool is_echo(const struct greeting *greeting, const struct pattern *pattern, uint64_t number)
+{
+    const char *bytes = greeting->length > 0 ? greeting->text : "\n";
+    const size_t length = greeting->length > 0 ? greeting->length : 1;
+
+    return pattern_match(pattern, number, 0, bytes, length) == length;
+}
+
 void greeting_judge(const struct greeting *greeting, const struct pattern *pattern, uint64_t number,
                     struct fault *fault)
 {
-    const unsigned char *bytes = (const unsigned char *)greeting->text;
-
     if (identity_may_begin(greeting->text, greeting->length) && greeting->length == IDENTITY_SIZE)
         fault_set(fault, FAULT_UNIDENTIFIED, 0, 0, "the identity is longer than %d bytes",
                   IDENTITY_SIZE);
-    else if (greeting->length > 0 &&
-             pattern_match(pattern, number, 0, bytes, greeting->length) == greeting->length)
+    else if (is_echo(greeting, pattern, number))
         fault_set(fault, FAULT_UNIDENTIFIED, 0, 0,
                   "the service echoes, and does not say who it is");
     else
         fault_set(fault, FAULT_UNIDENTIFIED, 0, 0,
                   "the connection begins with something else than an identity: %.80s",
-                  greeting->text);
+                  greeting->length > 0 ? greeting->text : "an empty line");
 }

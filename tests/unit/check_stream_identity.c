@@ -116,6 +116,25 @@ START_TEST(an_echo_alone_is_a_fault)
 }
 END_TEST
 
+/* Wherever a line feed stands among them, also as the first. */
+START_TEST(an_echo_is_told_from_an_identity_by_whatever_bytes)
+{
+    unsigned char bytes[MESSAGE];
+    size_t taken;
+
+    pattern.origin = 1;
+    for (uint64_t number = 0; number < 1000; number++) {
+        struct greeting greeting = {0};
+        struct fault fault = {0};
+
+        pattern_fill(&pattern, number, 0, bytes, sizeof bytes);
+        ck_assert_int_eq(greeting_take(&greeting, bytes, sizeof bytes, &taken), GREETING_STRANGE);
+        greeting_judge(&greeting, &pattern, number, &fault);
+        ck_assert_str_eq(fault.text, "the service echoes, and does not say who it is");
+    }
+}
+END_TEST
+
 static const char *const strangers[] = {
     "SSH-2.0-OpenSSH_9.2\r\n", "\n",          "echo\n", "echod\n", "{}\n",
     "{\"echod\":\"1\"\n",      "echod=1\0x\n"};
@@ -186,6 +205,7 @@ int main(void)
     tcase_add_test(identities, the_longest_is_taken);
     tcase_add_test(identities, a_longer_one_is_a_fault);
     tcase_add_test(identities, an_echo_alone_is_a_fault);
+    tcase_add_test(identities, an_echo_is_told_from_an_identity_by_whatever_bytes);
     tcase_add_loop_test(identities, something_else_is_a_fault, 0, 7);
     tcase_add_test(identities, an_end_before_it_is_whole_is_a_fault);
     tcase_add_test(identities, an_end_behind_it_says_that_nothing_is_echoed);
