@@ -548,7 +548,7 @@ class LoadTest(ReloadTestCase):
     RELOADS = 100
     WARM_UP = 20
     RATE = 300  # new connections a second
-    GROWTH_BYTES = (192 if harness.SANITIZED else 2) * harness.MIB  # sanitizers free late
+    GROWTH_BYTES = (320 if harness.SANITIZED else 2) * harness.MIB  # sanitizers keep 256 MiB to free later
 
     def connect_and_echo(self, addresses, is_over):
         """Connect, echo and finish at the rate until the event is set; return how often."""
