@@ -200,6 +200,22 @@ START_TEST(a_change_reports_all_that_cannot_be_had)
 }
 END_TEST
 
+/* Of fd:// and others it is known only when the socket is there. */
+START_TEST(a_change_refuses_what_an_open_socket_cannot_do)
+{
+    opening_open(1, TEXTS("127.0.0.1:0", "udp://127.0.0.1:0"));
+    opening.options.proxy = LISTENER_PROXY_V1;
+    ck_assert_int_eq(change_to(TEXTS("127.0.0.1:0")), 0);
+    sockets_undo_change(&opening.sockets, opening.sockets.endpoints.next_number);
+    ck_assert_int_eq(change_to(TEXTS("127.0.0.1:0", "udp://127.0.0.1:0")), -1);
+    ck_assert_uint_eq(opening.errors, 1);
+    ck_assert_ptr_nonnull(strstr(opening.error.text, "proxy goes with stream sockets"));
+    for (size_t i = 0; i < 2; i++)
+        ck_assert_uint_eq(opening.sockets.endpoints.items[i].next_options.proxy,
+                          LISTENER_PROXY_OFF);
+}
+END_TEST
+
 START_TEST(what_is_passed_comes_at_the_start_only)
 {
     struct sockaddr_in address;
@@ -317,6 +333,7 @@ static Suite *sockets_suite(void)
     tcase_add_test(test_case, a_name_with_several_addresses_stays_whole);
     tcase_add_test(test_case, a_change_that_fails_changes_nothing);
     tcase_add_test(test_case, a_change_reports_all_that_cannot_be_had);
+    tcase_add_test(test_case, a_change_refuses_what_an_open_socket_cannot_do);
     tcase_add_test(test_case, what_is_passed_comes_at_the_start_only);
     tcase_add_test(test_case, a_passed_client_never_leaves);
     tcase_add_test(test_case, options_change_when_a_change_is_finished);
