@@ -10,6 +10,7 @@
 #include "scene.h"
 #include "support.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -119,6 +120,11 @@ static const struct {
     {CLOSE_LIFETIME, "lifetime over"},
     {CLOSE_UNTRUSTED, "untrusted proxy"},
     {CLOSE_HANDSHAKE, "handshake timeout"},
+    {CLOSE_IDENTIFIED, "identity sent"},
+    {CLOSE_ON_PURPOSE, "closed on purpose"},
+    {CLOSE_RESET_ON_PURPOSE, "reset on purpose"},
+    {CLOSE_REFUSED_ON_PURPOSE, "refused on purpose"},
+    {CLOSE_TRUNCATED, "client closed without close_notify"},
     {CLOSE_OPERATOR, "closed by an operator"},
     {CLOSE_DRAIN, "drained"},
     {CLOSE_STOP, "stopped"},
@@ -138,6 +144,33 @@ START_TEST(every_reason_has_its_words)
 }
 END_TEST
 
+static const struct {
+    int error;
+    enum close_reason reason;
+} errors[] = {
+    {ECONNRESET, CLOSE_RESET},        {EPIPE, CLOSE_RESET},
+    {ETIMEDOUT, CLOSE_NETWORK_ERROR}, {EHOSTUNREACH, CLOSE_NETWORK_ERROR},
+    {ENOMEM, CLOSE_NO_MEMORY},        {ENOBUFS, CLOSE_NO_MEMORY},
+};
+
+START_TEST(an_error_of_a_socket_has_a_reason)
+{
+    ck_assert_int_eq((int)close_reason_of_errno(errors[_i].error), (int)errors[_i].reason);
+}
+END_TEST
+
+START_TEST(no_two_reasons_have_the_same_words)
+{
+    for (int i = 0; i < CLOSE_REASON_COUNT; i++) {
+        const char *name = close_reason_name((enum close_reason)i);
+
+        ck_assert_str_ne(name, "");
+        for (int j = 0; j < i; j++)
+            ck_assert_str_ne(name, close_reason_name((enum close_reason)j));
+    }
+}
+END_TEST
+
 static Suite *connection_log_suite(void)
 {
     const int all = TRANSPORT_COUNT;
@@ -151,6 +184,8 @@ static Suite *connection_log_suite(void)
     tcase_add_loop_test(test_case, a_report_tells_the_state_and_the_bytes, 0,
                         COUNT_OF(client_states) * SOCKET_COUNT);
     tcase_add_loop_test(test_case, every_reason_has_its_words, 0, COUNT_OF(reasons));
+    tcase_add_loop_test(test_case, an_error_of_a_socket_has_a_reason, 0, COUNT_OF(errors));
+    tcase_add_test(test_case, no_two_reasons_have_the_same_words);
     return suite;
 }
 
