@@ -10,6 +10,7 @@
 #include "support.h"
 
 #include <poll.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,16 @@
 
 static atomic_int calls;
 static atomic_int questions; /* that the system was asked */
+static atomic_int blocked;   /* those of them that came from a thread without signals */
 static int ends[2];          /* of a pipe, into which each call writes */
+
+static bool is_blocked(int number)
+{
+    sigset_t mask;
+
+    (void)pthread_sigmask(SIG_BLOCK, NULL, &mask);
+    return sigismember(&mask, number) == 1;
+}
 
 /* Both stand before the C library's, whose names the parameters have. */
 
@@ -27,6 +37,7 @@ int getaddrinfo(const char *name, const char *service, const struct addrinfo *re
     (void)service;
     (void)req;
     questions++;
+    blocked += is_blocked(SIGTERM);
     if (strstr(name, "..") != NULL)
         return EAI_NONAME;
     *pai = calloc(1, sizeof **pai);
@@ -60,7 +71,7 @@ static void wait_for_call(void)
 static void setup(void)
 {
     ck_assert_int_eq(pipe(ends), 0);
-    calls = questions = 0;
+    calls = questions = blocked = 0;
 }
 
 static void teardown(void)
@@ -134,6 +145,29 @@ START_TEST(what_was_found_is_not_asked_for_again)
 }
 END_TEST
 
+START_TEST(signals_are_for_others_than_the_thread)
+{
+    struct address list[] = {make_address("a:7"), make_address("b:7")};
+    struct lookup *lookup = look_up(list, 2);
+
+    ck_assert(!is_blocked(SIGTERM));
+    wait_for_call();
+    ck_assert_int_eq(blocked, 2);
+    lookup_free(lookup);
+}
+END_TEST
+
+START_TEST(it_is_over_when_it_was_told)
+{
+    struct address list[] = {make_address("a:7")};
+    struct lookup *lookup = look_up(list, 1);
+
+    wait_for_call();
+    ck_assert(lookup_is_over(lookup));
+    lookup_free(lookup);
+}
+END_TEST
+
 START_TEST(what_is_left_is_freed)
 {
     struct address list[] = {make_address("127.0.0.1:7"), make_address("[::1]:7")};
@@ -182,6 +216,8 @@ static Suite *names_suite(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, what_was_found_is_taken_once);
     tcase_add_test(tests, what_was_found_is_not_asked_for_again);
+    tcase_add_test(tests, signals_are_for_others_than_the_thread);
+    tcase_add_test(tests, it_is_over_when_it_was_told);
     tcase_add_test(tests, what_is_left_is_freed);
     tcase_add_test(tests, who_waits_no_longer_is_not_called);
     tcase_add_test(tests, without_names_the_system_is_asked);
