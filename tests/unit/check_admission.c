@@ -466,6 +466,23 @@ START_TEST(a_rate_is_written_as_it_is_read)
 }
 END_TEST
 
+START_TEST(networks_are_written_as_they_are_read)
+{
+    struct network_list list = {.count = 0};
+    struct error error = {""};
+    char text[SETTING_VALUE_SIZE] = "";
+
+    ck_assert(!admission_format_networks(&list, text));
+    for (list.count = 0; list.count < 3; list.count++) {
+        static const char *const networks[] = {"10.0.0.0/8", "2001:db8::/32", "127.0.0.1"};
+
+        ck_assert_int_eq(network_parse(networks[list.count], &list.items[list.count], &error), 0);
+    }
+    ck_assert(admission_format_networks(&list, text));
+    ck_assert_str_eq(text, "10.0.0.0/8;2001:db8::/32;127.0.0.1");
+}
+END_TEST
+
 static Suite *admission_suite(void)
 {
     Suite *suite = suite_create("admission");
@@ -486,6 +503,7 @@ static Suite *admission_suite(void)
     tcase_add_test(tests, limits_hold_for_all_threads_together);
     tcase_add_test(tests, networks_let_in_who_is_allowed_and_not_denied);
     tcase_add_loop_test(tests, a_rate_is_written_as_it_is_read, 0, 4);
+    tcase_add_test(tests, networks_are_written_as_they_are_read);
     tcase_add_checked_fixture(bounds, setup, teardown);
     tcase_add_test(bounds, the_source_whose_last_client_left_first_is_forgotten);
     tcase_add_test(bounds, sources_with_clients_are_never_forgotten);
