@@ -13,11 +13,15 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifndef FUZZ_RUN_COUNT
+#define FUZZ_RUN_COUNT 20000 /* a target whose runs take longer has fewer, in fuzz.am */
+#endif
+
 enum {
-    INPUT_SIZE = 4096, /* the longest input */
-    INPUT_COUNT = 256, /* the most files of a corpus */
-    RUN_COUNT = 20000, /* changed inputs; the same ones each time */
-    CHANGE_COUNT = 6,  /* the most changes of one input */
+    INPUT_SIZE = 4096,          /* the longest input */
+    INPUT_COUNT = 256,          /* the most files of a corpus */
+    CHANGE_COUNT = 6,           /* the most changes of one input */
+    RUN_COUNT = FUZZ_RUN_COUNT, /* changed inputs; the same ones each time */
 };
 
 struct input {
