@@ -34,6 +34,7 @@ enum {
     PAYLOAD_STEP = 251,   /* bytes until the payload, which is counted through, begins again */
     KERNEL_BYTES = 16384, /* what a socket is asked to hold of the echo */
     TURNS = 2000,         /* more than any end takes */
+    SILENT_TURNS = 16,    /* more than all deadlines take */
     DESCRIPTORS = 32,     /* that are looked at */
     SHORT_MS = 400,       /* the other times are some of these */
     IDLE_MS = 1000,       /* ends it in order */
@@ -96,6 +97,7 @@ static struct scene {
     bool is_eof;           /* read by the client */
     bool has_finished;     /* the client said FIN */
     bool is_gone;          /* the client has closed */
+    bool is_told;          /* it was told to leave */
     bool is_cut;           /* something happened after which bytes may be lost */
     int error;             /* of a read or write of the client */
     uint64_t began_ms;
@@ -299,6 +301,16 @@ static void wait_for(size_t duration_ms)
     }
 }
 
+/* Let a client do nothing for ever. Whatever it did before, nobody waits as long. */
+static void be_silent(void)
+{
+    for (int turns = 0; turns < SILENT_TURNS && !has_ended(); turns++) {
+        wait_for(LONG_MS);
+        turn_loop();
+    }
+    fuzz_require(has_ended());
+}
+
 static void abort_it(void)
 {
     scene.is_cut = true;
@@ -313,6 +325,7 @@ static void reset_it(void)
 
 static void tell_to_leave(void)
 {
+    scene.is_told = true;
     connection_close(scene.connection, CLOSE_DRAIN);
 }
 
@@ -343,6 +356,7 @@ static const struct step {
     {'T', NULL, wait_for, IDLE_MS},
     {'W', NULL, wait_for, LONG_MS},
     {'.', turn_loop, NULL, 0},
+    {'E', be_silent, NULL, 0},
 };
 
 enum { STEP_COUNT = sizeof steps / sizeof steps[0] };
@@ -448,25 +462,41 @@ static void begin(unsigned way)
     fuzz_require(connection_start(scene.connection, 1) == 0);
 }
 
-/* Tell whether the client knows that its connection has ended. */
-static bool is_over(void)
+/* Tell whether the client has read all that there is for it, and an end. */
+static bool has_seen_end(void)
 {
     receive_bytes(SENT_MAX);
-    return has_ended() && !may_receive();
+    return !may_receive();
 }
 
-/* Whatever has happened, it comes to an end as soon as the client goes on. */
-static void reach_end(void)
+/* The same, and nobody serves it any more. */
+static bool is_over(void)
 {
-    if (!has_ended()) {
-        send_header(HEADER_LENGTH);
-        finish();
-    }
-    for (int turns = 0; !is_over(); turns++) {
+    return has_seen_end() && has_ended();
+}
+
+static void turn_until(bool (*is_reached)(void))
+{
+    for (int turns = 0; !is_reached(); turns++) {
         fuzz_require(turns < TURNS);
         turn_loop();
         check_bounds();
     }
+}
+
+/*
+ * Whatever has happened, it comes to an end as soon as the client goes on; and where it was told to
+ * leave, while the client only reads.
+ */
+static void reach_end(void)
+{
+    if (!has_ended())
+        send_header(HEADER_LENGTH);
+    if (scene.is_told)
+        turn_until(has_seen_end);
+    if (!has_ended())
+        finish();
+    turn_until(is_over);
 }
 
 /* Tell whether it was not for the client to end it. */
