@@ -11,6 +11,8 @@
 
 #if defined __linux__ && defined __x86_64__
 
+#include "plan.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +27,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/ucontext.h>
@@ -244,18 +245,11 @@ static int install_filter(void)
 /* Called before main; what was called before that neither counts nor fails. */
 __attribute__((constructor)) static void find_plan(void)
 {
-    const char *path = getenv("FAILING_CALLS");
-    const int fd = path != NULL ? open(path, O_RDWR | O_CLOEXEC) : -1;
     struct sigaction action = {.sa_sigaction = on_call, .sa_flags = SA_SIGINFO | SA_NODEFER};
-    void *memory;
 
-    if (fd < 0)
+    plan = plan_map("FAILING_CALLS", sizeof *plan);
+    if (plan == NULL)
         return;
-    memory = mmap(NULL, sizeof *plan, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    (void)close(fd);
-    if (memory == MAP_FAILED)
-        return;
-    plan = memory;
     if (plan->trapped_count > MOST_TRAPPED || sigaction(SIGSYS, &action, NULL) < 0 ||
         install_filter() < 0)
         abort();

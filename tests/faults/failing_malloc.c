@@ -5,17 +5,16 @@
  */
 #include <config.h>
 
+#include "plan.h"
+
 #include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 struct bufferevent;
 struct event_base;
@@ -34,16 +33,7 @@ static struct plan *plan;
 /* Called before main; what is allocated before that neither counts nor fails. */
 __attribute__((constructor)) static void find_plan(void)
 {
-    const char *path = getenv("FAILING_MALLOC");
-    const int fd = path != NULL ? open(path, O_RDWR | O_CLOEXEC) : -1;
-    void *memory;
-
-    if (fd < 0)
-        return;
-    memory = mmap(NULL, sizeof *plan, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    (void)close(fd);
-    if (memory != MAP_FAILED)
-        plan = memory;
+    plan = plan_map("FAILING_MALLOC", sizeof *plan);
 }
 
 static _Thread_local bool is_exempt;

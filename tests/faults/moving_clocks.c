@@ -6,13 +6,12 @@
  */
 #include <config.h>
 
-#include <fcntl.h>
+#include "plan.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
@@ -29,16 +28,7 @@ static struct plan *plan;
 
 __attribute__((constructor)) static void find_plan(void)
 {
-    const char *path = getenv("MOVING_CLOCKS");
-    const int fd = path != NULL ? open(path, O_RDWR | O_CLOEXEC) : -1;
-    void *memory;
-
-    if (fd < 0)
-        return;
-    memory = mmap(NULL, sizeof *plan, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    (void)close(fd);
-    if (memory != MAP_FAILED)
-        plan = memory;
+    plan = plan_map("MOVING_CLOCKS", sizeof *plan);
 }
 
 static int64_t step_of(clockid_t clock)
