@@ -44,6 +44,27 @@ class ClockTest(harness.TestCase):
             harness.round_trip(silent)
             self.expect_rest(server)
 
+    def test_a_clock_that_leapt_ends_who_was_silent(self):
+        """
+        Where the monotonic clock goes on while a machine is suspended: what was due meanwhile comes at
+        once, to those alone whom it concerns.
+        """
+        with Echod("--idle-timeout", "1h", prefix=self.clocks.prefix) as server:
+            silent = server.connect()
+            harness.round_trip(silent)
+            harness.round_trip(server.connect())  # so echod has noted when it sent the echo before
+            self.clocks.step(MONOTONIC, 2 * HOUR)
+            newcomer = server.connect()  # lets the loop turn
+            harness.round_trip(newcomer)
+            self.assertEqual(harness.receive_all(silent), b"")
+            silent.close()
+            closed = server.wait_for_closed("idle timeout")
+            self.assertGreaterEqual(float(closed.age), 2 * HOUR)
+            self.clocks.step(MONOTONIC, 2 * HOUR + HOUR // 2)
+            for _ in range(3):
+                harness.round_trip(newcomer)
+            self.expect_rest(server)
+
     def test_rates_after_a_leap_are_what_they_were(self):
         """No more than a second's worth is given at once, however long the clock leapt."""
         with Echod("--accept-rate", "5/m", prefix=self.clocks.prefix) as server:
