@@ -146,7 +146,7 @@ static struct timespec deadline_in(unsigned milliseconds)
     struct timespec deadline;
 
     (void)clock_gettime(CLOCK_MONOTONIC, &deadline);
-    deadline.tv_nsec += milliseconds * 1000000L;
+    deadline.tv_nsec += (long)milliseconds * 1000000;
     deadline.tv_sec += deadline.tv_nsec / 1000000000;
     deadline.tv_nsec %= 1000000000;
     return deadline;

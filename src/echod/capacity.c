@@ -45,7 +45,7 @@ size_t capacity_worker_count(const struct options *options)
 {
     const uint64_t count = options->workers == SETTING_AUTO ? usable_cpu_count() : options->workers;
 
-    return count > options->max_connections ? options->max_connections : count;
+    return (size_t)(count > options->max_connections ? options->max_connections : count);
 }
 
 /*

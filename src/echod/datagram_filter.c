@@ -63,7 +63,7 @@ bool datagram_filter_passes(struct datagram_filter *filter, const struct datagra
         return false;
     }
     passed = apply_rate(filter, datagram, datagrams, counters);
-    *length = passed == datagrams ? datagram->length : passed * arrival->segment_bytes;
+    *length = passed == datagrams ? datagram->length : (size_t)passed * arrival->segment_bytes;
     return passed > 0;
 }
 

@@ -290,7 +290,7 @@ struct impair_answer impair_judge_answer(const struct impair *impair, uint64_t k
     };
 
     if (length > 0 && decide(key, TRUNCATE, ordinal, impair->truncate))
-        answer.length = draw(key, CUT, ordinal) % length;
+        answer.length = (size_t)(draw(key, CUT, ordinal) % length);
     return answer;
 }
 

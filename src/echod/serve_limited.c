@@ -57,7 +57,7 @@ static void echo(struct connection *connection, size_t size)
     const enum transfer_outcome outcome = transfer_echo_some(transfer, size);
     const int error = errno;
 
-    stream_limit_note_read(connection->limit, transfer->bytes_in - before);
+    stream_limit_note_read(connection->limit, (size_t)(transfer->bytes_in - before));
     look_again(&transfer->channel);
     errno = error;
     settle(connection, outcome);

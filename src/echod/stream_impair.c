@@ -302,7 +302,7 @@ static int move_to_output(struct stream_impair *stage, uint64_t now_ns)
     const uint64_t length = apply_chunk(stage, apply_bandwidth(stage, wanted, now_ns));
 
     if (length > 0) {
-        if (copy_to_output(stage->held, channel_output(channel), length) < 0)
+        if (copy_to_output(stage->held, channel_output(channel), (size_t)length) < 0)
             return -1;
         stage->released += length;
         note_stall(stage, now_ns);

@@ -7,7 +7,7 @@
 int messages_init(struct messages *messages, uint64_t window, struct tally *tally)
 {
     *messages = (struct messages){.tally = tally, .window = window};
-    messages->ring = calloc(window, sizeof *messages->ring);
+    messages->ring = calloc((size_t)window, sizeof *messages->ring);
     return messages->ring == NULL ? -1 : 0;
 }
 

@@ -222,7 +222,7 @@ static int open_socket(struct mtu *state)
 
     datagram_free(state->datagram);
     state->datagram = datagram_new(check->base, &state->batch, check->target, &check->pattern,
-                                   check->next_number++, state->size, &mtu_events, state);
+                                   check->next_number++, (size_t)state->size, &mtu_events, state);
     if (state->datagram == NULL)
         return -1;
     return must_stay_whole(state) ? datagram_forbid_fragments(state->datagram) : 0;

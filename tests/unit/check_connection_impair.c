@@ -493,7 +493,7 @@ static void collect(struct client *client, unsigned char *bytes, size_t size, si
     size_t received = 0;
 
     while (received < size) {
-        const size_t left = size - client->sent;
+        const size_t left = size - (size_t)client->sent;
         ssize_t got;
 
         client_send(client, left < piece ? left : piece);

@@ -273,7 +273,7 @@ END_TEST
 START_TEST(what_is_cut_is_the_beginning)
 {
     start(&(struct impair){.truncate = 100 * PER_CENT});
-    for (uint64_t i = 1; i < 20; i++) {
+    for (size_t i = 1; i < 20; i++) {
         size_t length;
 
         ask(i, i);

@@ -97,7 +97,7 @@ START_TEST(the_same_bytes_are_changed_however_they_are_split)
     memcpy(pieces, before, sizeof pieces);
     (void)impair_corrupt(&impair, key, 0, after, BYTES);
     for (size_t done = 0; done < BYTES; done += length) {
-        length = support_random(&seed) % 5000;
+        length = (size_t)(support_random(&seed) % 5000);
         length = length < BYTES - done ? length : BYTES - done;
         (void)impair_corrupt(&impair, key, done, pieces + done, length);
     }
@@ -211,7 +211,7 @@ END_TEST
 
 START_TEST(nothing_happens_to_answers_where_nothing_was_asked_for)
 {
-    for (uint64_t i = 0; i < 1000; i++) {
+    for (size_t i = 0; i < 1000; i++) {
         const struct impair_answer answer = impair_judge_answer(&nothing, impair_key(1, 0), i, i);
 
         support_assert(!answer.is_dropped && !answer.is_duplicated && !answer.is_reordered &&

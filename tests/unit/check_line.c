@@ -145,7 +145,7 @@ START_TEST(escaped_text_of_any_bytes_is_what_escape_says)
         char text[LENGTH + 1] = "", expected[LINE_SIZE];
         struct line line = {.length = 0};
 
-        support_random_fill(&seed, text, support_random(&seed) % LENGTH);
+        support_random_fill(&seed, text, (size_t)(support_random(&seed) % LENGTH));
         for (char *byte = text; round % 2 == 0 && *byte != '\0'; byte++)
             *byte = (char)(' ' + (unsigned char)*byte % 100); /* mostly what is not escaped */
         show(form, text, expected);

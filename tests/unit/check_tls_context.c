@@ -585,6 +585,7 @@ END_TEST
 START_TEST(what_costs_memory_or_safety_is_off)
 {
     uint64_t options;
+    unsigned long mode;
     SSL_CTX *ssl;
 
     add(scene.options.tls.cert, scene.file);
@@ -596,8 +597,9 @@ START_TEST(what_costs_memory_or_safety_is_off)
     ck_assert_uint_eq(options & SSL_OP_CIPHER_SERVER_PREFERENCE, 0);
     ck_assert_uint_eq(options & SSL_OP_NO_TICKET, 0);
     ck_assert_uint_eq(SSL_CTX_get_num_tickets(ssl), 1);
-    ck_assert_int_ne(SSL_CTX_get_mode(ssl) & SSL_MODE_RELEASE_BUFFERS, 0);
-    ck_assert_int_eq(SSL_CTX_get_mode(ssl) & SSL_MODE_ENABLE_PARTIAL_WRITE, 0);
+    mode = (unsigned long)SSL_CTX_get_mode(ssl);
+    ck_assert_uint_ne(mode & SSL_MODE_RELEASE_BUFFERS, 0);
+    ck_assert_uint_eq(mode & SSL_MODE_ENABLE_PARTIAL_WRITE, 0);
     ck_assert_int_eq(SSL_CTX_get_session_cache_mode(ssl), SSL_SESS_CACHE_OFF);
     ck_assert_uint_eq(SSL_CTX_get_max_early_data(ssl), 0);
 }

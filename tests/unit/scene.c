@@ -284,7 +284,7 @@ struct client *client_join(enum transport transport)
 void client_send(struct client *client, uint64_t size)
 {
     while (size > 0 && client->error == 0) {
-        uint64_t part = size < SUPPORT_PAYLOAD_ROOM ? size : SUPPORT_PAYLOAD_ROOM;
+        size_t part = size < SUPPORT_PAYLOAD_ROOM ? (size_t)size : SUPPORT_PAYLOAD_ROOM;
         ssize_t written = write(client->to_fd, support_payload(client->sent), part);
 
         if (written < 0) {
@@ -302,7 +302,8 @@ void client_receive(struct client *client, uint64_t size)
     static unsigned char bytes[SUPPORT_PAYLOAD_ROOM];
 
     while (size > 0 && !client->is_eof && client->error == 0) {
-        ssize_t got = read(client->from_fd, bytes, size < sizeof bytes ? size : sizeof bytes);
+        size_t part = size < sizeof bytes ? (size_t)size : sizeof bytes;
+        ssize_t got = read(client->from_fd, bytes, part);
 
         if (got < 0) {
             if (errno != EAGAIN)
