@@ -6,6 +6,7 @@
 #include "base/units.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -65,11 +66,13 @@ static const struct prefix *find_prefix(const char *text)
 
 const char *address_prefix(const struct address *address)
 {
-    for (size_t i = 0; i < PREFIX_COUNT; i++) {
-        if (prefixes[i].scheme == address->scheme && prefixes[i].is_tls == address->is_tls)
-            return prefixes[i].text;
+    size_t i = 0;
+
+    while (prefixes[i].scheme != address->scheme || prefixes[i].is_tls != address->is_tls) {
+        i++;
+        assert(i < PREFIX_COUNT); /* there is no such address */
     }
-    abort(); /* no such address */
+    return prefixes[i].text;
 }
 
 static int parse_port(const char *text, const char *whole, enum use use, struct address *address,

@@ -94,6 +94,7 @@ static const struct {
     {"systemd://echod.socket", {.scheme = ADDRESS_SYSTEMD, .name = "echod.socket"}, NULL},
     {"stdio:", {.scheme = ADDRESS_STDIO}, NULL},
     {"tls://[::1]:7", {.scheme = ADDRESS_TCP, .is_tls = true, .host = "::1", .port = 7}, NULL},
+    {"unix:///a%2525", {.scheme = ADDRESS_UNIX, .path = "/a%25"}, NULL},
     {"tls+unix:///a", {.scheme = ADDRESS_UNIX, .is_tls = true, .path = "/a"}, NULL},
     {"tls+fd://0", {.scheme = ADDRESS_FD, .is_tls = true, .fd = 0}, NULL},
     {"tls+systemd://a", {.scheme = ADDRESS_SYSTEMD, .is_tls = true, .name = "a"}, NULL},
@@ -191,6 +192,7 @@ static const char *const bad[] = {
     "[localhost]:7",
     "[127.0.0.1]:7",
     "[::1%]:7",
+    "[1111:2222:3333:4444:5555:6666:7777:8888:9999:aaaa]:7",
     "*:7",
     "tcp://*:7",
     "udp://*:7",
@@ -314,6 +316,7 @@ static const struct {
     {"2001:db8::1", "brackets"},        {"localhost:", "65535"},
     {"localhost:65536", "65535"},       {"unix://run/socket", "unix:///"},
     {"fd://stdin", "fd://0"},           {"tcp://:7", "0.0.0.0"},
+    {"systemd://a\x7f", "ASCII"},
 };
 
 START_TEST(a_sentence_says_what_would_be_right)
@@ -391,6 +394,8 @@ static const struct {
     {"fe80::1", UINT32_MAX, "[fe80::1%4294967295]:5001"}, /* there is no such interface */
     {"2001:db8::192.0.2.1", 0, "[2001:db8::c000:201]:5001"},
     {"::ffff:192.0.2.1", 0, "192.0.2.1:5001"},
+    {"0:0:1::ffff:192.0.2.1", 0,
+     "[::1:0:0:ffff:c000:201]:5001"}, /* no IPv4, though it ends alike */
     {"1111:2222:3333:4444:5555:6666:7777:8888", 0,
      "[1111:2222:3333:4444:5555:6666:7777:8888]:5001"},
 };
@@ -455,6 +460,32 @@ START_TEST(another_family_is_unknown)
 }
 END_TEST
 
+START_TEST(an_address_that_is_cut_is_unknown)
+{
+    struct sockaddr_storage address = {.ss_family = AF_INET};
+
+    check_socket(&address, sizeof(struct sockaddr_in) - 1, "unknown");
+    address.ss_family = AF_INET6;
+    check_socket(&address, sizeof(struct sockaddr_in) - 1, "unknown");
+}
+END_TEST
+
+START_TEST(a_path_is_the_address_of_a_socket)
+{
+    struct address address = {.scheme = ADDRESS_UNIX, .path = "/run/echod"};
+    struct sockaddr_un socket_address;
+
+    ck_assert_uint_eq(address_unix_socket(&address, &socket_address), sizeof socket_address);
+    ck_assert_str_eq(socket_address.sun_path, "/run/echod");
+    address.path[0] = '@';
+    check_socket(&socket_address, address_unix_socket(&address, &socket_address), "@run/echod");
+}
+END_TEST
+
+/* With the address before it, one more than a host has room for. */
+#define ZONE_31   "a123456789b123456789c123456789d"
+#define LONG_ZONE ZONE_31 ZONE_31 ZONE_31 ZONE_31 ZONE_31 ZONE_31 ZONE_31 ZONE_31
+
 static const struct {
     const char *text;
     const char *formatted; /* NULL: refused */
@@ -465,8 +496,10 @@ static const struct {
     {"udp://127.0.0.1", "udp://127.0.0.1:7"},
     {"udp://[::1]:13265", "udp://[::1]:13265"},
     {"::1", "tcp://[::1]:7"},
+    {"fe80::1%", NULL},
     {"fe80::1%a]", NULL}, /* what is written would not be read again */
     {"fe80::1%a/b", NULL},
+    {"fe80::1%" LONG_ZONE, NULL},
     {"udp://::1", "udp://[::1]:7"},
     {"[::1]", "tcp://[::1]:7"},
     {"[::1]:8", "tcp://[::1]:8"},
@@ -508,6 +541,7 @@ static const struct {
     const char *text;
     const char *words;
 } target_mistakes[] = {
+    {"*:7", "no host; write whom to connect to, for example localhost"},
     {":7", "no host of 1 to 255 characters without a slash; write for example tcp://127.0.0.1:"},
     {"tcp://",
      "no host of 1 to 255 characters without a slash; write for example tcp://127.0.0.1:"},
@@ -552,6 +586,8 @@ static Suite *address_suite(void)
     tcase_add_test(peers, a_scope_is_shown_by_the_name_of_its_interface);
     tcase_add_test(peers, a_unix_peer_is_shown_by_its_path_or_as_unix);
     tcase_add_test(peers, another_family_is_unknown);
+    tcase_add_test(peers, an_address_that_is_cut_is_unknown);
+    tcase_add_test(peers, a_path_is_the_address_of_a_socket);
     return suite;
 }
 

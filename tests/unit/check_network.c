@@ -197,6 +197,21 @@ START_TEST(other_families_are_in_no_network)
 }
 END_TEST
 
+START_TEST(a_list_has_the_addresses_of_each_of_its_networks)
+{
+    struct network_list list = {.count = 2};
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    struct error error = {""};
+
+    ck_assert_int_eq(network_parse("192.0.2.0/24", &list.items[0], &error), 0);
+    ck_assert_int_eq(network_parse("10.0.0.0/8", &list.items[1], &error), 0);
+    ck_assert_int_eq(inet_pton(AF_INET, "10.1.2.3", &address.sin_addr), 1);
+    ck_assert(network_list_contains(&list, (const struct sockaddr *)&address));
+    list.count = 1;
+    ck_assert(!network_list_contains(&list, (const struct sockaddr *)&address));
+}
+END_TEST
+
 static Suite *network_suite(void)
 {
     Suite *suite = suite_create("network");
@@ -208,6 +223,7 @@ static Suite *network_suite(void)
                         COUNT_OF(wrong));
     tcase_add_loop_test(addresses, a_network_contains_its_own_addresses, 0, COUNT_OF(members));
     tcase_add_test(addresses, each_bit_of_the_prefix_counts);
+    tcase_add_test(addresses, a_list_has_the_addresses_of_each_of_its_networks);
     tcase_add_test(addresses, other_families_are_in_no_network);
     return suite;
 }
