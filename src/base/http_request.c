@@ -6,6 +6,7 @@
 #include "base/http_client.h"
 #include "base/text_buffer.h"
 
+#include <assert.h>
 #include <microhttpd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -207,16 +208,15 @@ static void set_answer(struct http_request *request, unsigned status, const char
 {
     request->is_answered = true;
     request->status = status;
-    request->response =
-        body == NULL && size > 0 ? NULL : new_response(request, content_type, body, size);
+    request->response = body == NULL ? NULL : new_response(request, content_type, body, size);
 }
 
-/* Copy a text as a body: NULL and a size that is not 0 if memory lacks. */
+/* Copy a text as a body: NULL if memory lacks. */
 static char *copy_text(const char *text, size_t *size)
 {
     struct text_buffer buffer = {.bytes = NULL};
 
-    *size = 1;
+    *size = 0;
     text_buffer_append_text(&buffer, text);
     return text_buffer_take(&buffer, size);
 }
@@ -243,11 +243,8 @@ static enum MHD_Result refuse(struct http_request *request, const struct refusal
 /* Keep what has come of a body. Its length was looked at before. */
 static enum MHD_Result append_body(struct http_request *request, const char *bytes, size_t *size)
 {
-    char *body;
+    char *body = realloc(request->body, request->body_size + *size + 1);
 
-    if (*size > request->service->limits.max_body_bytes - request->body_size)
-        return MHD_NO;
-    body = realloc(request->body, request->body_size + *size + 1);
     if (body == NULL)
         return MHD_NO;
     memcpy(body + request->body_size, bytes, *size);
@@ -395,8 +392,8 @@ void http_request_peer(const struct http_request *request, struct http_peer *pee
 
 void http_request_add_header(struct http_request *request, const char *name, const char *value)
 {
-    if (request->header_count < HTTP_MAX_HEADERS)
-        request->headers[request->header_count++] = (struct http_header){name, value};
+    assert(request->header_count < HTTP_MAX_HEADERS);
+    request->headers[request->header_count++] = (struct http_header){name, value};
 }
 
 void http_answer(struct http_request *request, unsigned status, const char *content_type,

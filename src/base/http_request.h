@@ -63,8 +63,8 @@ void http_request_add_header(struct http_request *request, const char *name, con
 
 /*
  * Answer a request, which ends it: it is not to be used any more. The body comes from malloc and
- * becomes the server's; NULL with a size of 0 is none. Where its memory is missing, the connection
- * ends without an answer. To a HEAD the same is given as to a GET: its body is not sent.
+ * becomes the server's; where its memory was missing it is NULL, and the connection ends without an
+ * answer. To a HEAD the same is given as to a GET: its body is not sent.
  * Every answer has "Cache-Control: no-store" and "X-Content-Type-Options: nosniff".
  */
 void http_answer(struct http_request *request, unsigned status, const char *content_type,

@@ -200,6 +200,34 @@ START_TEST(a_request_is_answered_at_once)
 }
 END_TEST
 
+START_TEST(a_parameter_without_a_value_is_empty)
+{
+    struct fixture fixture;
+    int fd;
+
+    start(&fixture, &patient);
+    fd = ask(&fixture, "GET /?a HTTP/1.1\r\nHost: h\r\n\r\n");
+    check_answer(&fixture, fd, "HTTP/1.1 200 OK\r\n", "hello\n");
+    ck_assert_str_eq(fixture.seen, "GET / a= other=none host=h body=");
+    (void)close(fd);
+    stop(&fixture);
+}
+END_TEST
+
+START_TEST(who_asks_while_the_server_ends_is_not_answered)
+{
+    struct fixture fixture;
+    int fd;
+
+    start(&fixture, &patient);
+    fd = ask(&fixture, "GET / HTTP/1.1\r\nHost: h\r\n\r\n"); /* which the server has not read */
+    stop(&fixture);
+    ck_assert_uint_eq(fixture.asked, 0);
+    ck_assert_int_le(recv(fd, fixture.seen, 1, 0), 0);
+    (void)close(fd);
+}
+END_TEST
+
 START_TEST(an_answer_has_the_headers_that_it_was_given_and_those_of_all)
 {
     static const char *const headers[] = {
@@ -335,6 +363,7 @@ static const struct {
     {"GET /%00 HTTP/1.1\r\nHost: h\r\n\r\n", "HTTP/1.1 400 "},
     {"GET /?a=%00 HTTP/1.1\r\nHost: h\r\n\r\n", "HTTP/1.1 400 "},
     {"GET / HTTP/2.0\r\nHost: h\r\n\r\n", "HTTP/1.1 505 "},
+    {"GET / HTTP/1.2\r\nHost: h\r\n\r\n", "HTTP/1.1 505 "},
     {"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 101\r\n\r\n", "HTTP/1.1 413 "},
     {"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 101\r\nExpect: 100-continue\r\n\r\n",
      "HTTP/1.1 413 "},
@@ -548,6 +577,8 @@ static Suite *http_server_suite(void)
     TCase *bounds = support_case(suite, "bounds");
 
     tcase_add_test(requests, a_request_is_answered_at_once);
+    tcase_add_test(requests, a_parameter_without_a_value_is_empty);
+    tcase_add_test(requests, who_asks_while_the_server_ends_is_not_answered);
     tcase_add_test(requests, an_answer_has_the_headers_that_it_was_given_and_those_of_all);
     tcase_add_test(requests, a_request_may_be_answered_later);
     tcase_add_test(requests, an_answer_comes_too_late_for_a_client_or_a_server_that_is_gone);
