@@ -20,15 +20,15 @@ size_t http_message_write(const char *method, const char *target, const char *ho
                           const char *body, char text[HTTP_REQUEST_SIZE])
 {
     const char *content = body == NULL ? "" : body;
-    const int length = snprintf(text, HTTP_REQUEST_SIZE,
-                                "%s %s HTTP/1.0\r\n"
-                                "Host: %s\r\n"
-                                "Connection: close\r\n"
-                                "Content-Length: %zu\r\n"
-                                "\r\n%s",
-                                method, target, host, strlen(content), content);
+    const size_t length = (size_t)snprintf(text, HTTP_REQUEST_SIZE,
+                                           "%s %s HTTP/1.0\r\n"
+                                           "Host: %s\r\n"
+                                           "Connection: close\r\n"
+                                           "Content-Length: %zu\r\n"
+                                           "\r\n%s",
+                                           method, target, host, strlen(content), content);
 
-    return length < 0 || length >= HTTP_REQUEST_SIZE ? 0 : (size_t)length;
+    return length < HTTP_REQUEST_SIZE ? length : 0;
 }
 
 /* Tell whether the bytes may begin an answer: as far as they go. */
@@ -121,8 +121,6 @@ enum http_head_state http_message_read_head(const char *bytes, size_t count, str
     if (!may_begin(bytes, count))
         return HTTP_HEAD_WRONG;
     next = split_line(bytes, end, &line);
-    if (next != NULL && line.length < STATUS_LINE_LENGTH)
-        return HTTP_HEAD_WRONG;
     while (next != NULL && (next = split_line(next, end, &line)) != NULL) {
         if (line.length == 0)
             return end_head(bytes, next, head);

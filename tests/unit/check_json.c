@@ -22,6 +22,7 @@ static const char *const right[] = {
     "false",
     "0",
     "-0.5e+10",
+    "1e-5",
     "12E3",
     "\"\"",
     "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u12aF\"",
@@ -45,9 +46,22 @@ START_TEST(what_is_json_is_told_from_what_is_not)
 }
 END_TEST
 
+/* Write objects within each other, and return the text. */
+static const char *nest(char *text, size_t depth)
+{
+    char *end = text;
+
+    for (size_t i = 0; i < depth; i++)
+        end = stpcpy(end, i + 1 < depth ? "{\"\":" : "{");
+    memset(end, '}', depth);
+    end[depth] = '\0';
+    return text;
+}
+
 START_TEST(values_lie_within_each_other_so_deep_only)
 {
     char text[2 * (JSON_DEPTH + 1) + 1] = "";
+    char objects[sizeof "{\"\":" * (JSON_DEPTH + 1)];
 
     memset(text, '[', JSON_DEPTH);
     memset(text + JSON_DEPTH, ']', JSON_DEPTH);
@@ -55,6 +69,8 @@ START_TEST(values_lie_within_each_other_so_deep_only)
     memset(text, '[', JSON_DEPTH + 1);
     memset(text + JSON_DEPTH + 1, ']', JSON_DEPTH + 1);
     ck_assert_ptr_null(json_begin(text));
+    ck_assert_ptr_nonnull(json_begin(nest(objects, JSON_DEPTH)));
+    ck_assert_ptr_null(json_begin(nest(objects, JSON_DEPTH + 1)));
 }
 END_TEST
 
@@ -102,6 +118,10 @@ START_TEST(strings_are_decoded)
     ck_assert_str_eq(text_of("\"\\u0000\\ud83d\\u0041\\ude00\\ud83dx\""),
                      "\xef\xbf\xbd\xef\xbf\xbd"
                      "A\xef\xbf\xbd\xef\xbf\xbdx");
+    ck_assert_str_eq(text_of("\"\\ud83d\\ue000\""), "\xef\xbf\xbd\xee\x80\x80");
+    ck_assert_str_eq(text_of("\"\\ud83d\\n\""), "\xef\xbf\xbd\n");
+    ck_assert_str_eq(text_of("\"\xe2\x82\xac\xf0\x9f\x98\x80\x80\""),
+                     "\xe2\x82\xac\xf0\x9f\x98\x80\x80");
     ck_assert_str_eq(text_of("\"\xc3\xa4\xff\""), "\xc3\xa4\xff");
     ck_assert(!json_text(json_begin("5"), text, sizeof text));
     ck_assert_str_eq(text, "");
@@ -133,8 +153,11 @@ START_TEST(numbers_are_read)
     ck_assert_uint_eq(json_number(json_begin("1.9")), 1);
     ck_assert_uint_eq(json_number(json_begin("-1")), 0);
     ck_assert_uint_eq(json_number(json_begin("\"1\"")), 0);
+    ck_assert_uint_eq(json_number(json_begin("true")), 0);
     ck_assert_uint_eq(json_number(NULL), 0);
     ck_assert_double_eq(json_real(json_begin("-2.5e1")), -25);
+    ck_assert_double_eq(json_real(json_begin("2.5")), 2.5);
+    ck_assert_double_eq(json_real(json_begin("\"2.5\"")), 0);
     ck_assert_double_eq(json_real(json_begin("null")), 0);
     ck_assert_double_eq(json_real(NULL), 0);
     ck_assert(!json_is_true(json_begin("false")));
