@@ -88,16 +88,28 @@ static void on_error(const struct error *error, void *argument)
     note("\n");
 }
 
-static int read_path(const char *path)
+static int read_by(const struct config_reader *reader, const char *path)
 {
-    const struct config_reader reader = {on_line, on_error, seen, NULL};
     int status;
 
     seen[0] = '\0';
     line_count = error_count = 0;
-    status = config_file_read(path, &reader);
+    status = config_file_read(path, reader);
     ck_assert_int_eq(status, error_count == 0 ? 0 : -1);
     return status;
+}
+
+static int read_path(const char *path)
+{
+    return read_by(&(const struct config_reader){on_line, on_error, seen, NULL}, path);
+}
+
+static void on_path(const char *path, void *argument)
+{
+    ck_assert_ptr_eq(argument, seen);
+    note("path ");
+    note(path);
+    note("\n");
 }
 
 /* --- Lines. ---------------------------------------------------------------------------------- */
@@ -121,6 +133,8 @@ static const struct {
     {"a \"# b\" # c\n", "a=# b\n"},
     {"a \"x\\\"y\\\\z\\n\"\n", "a=x\"y\\z\n\n"},
     {"a \"\\t\"\n", "a=\\t\n"},
+    {"include none/*.conf\na b\n", "a=b\n"},
+    {"include /proc/sys/kernel/ostype\n", "Linux\n"}, /* of another file system */
     {"a b\"c\"\n", "a=b\"c\"\n"},
     {"a C:\\n\n", "a=C:\\n\n"},
     {"\"a\" b\n", "a=b\n"},
@@ -154,6 +168,7 @@ static const struct {
     {"include \"\"\n", "a.conf:1: include: a value is missing; "},
     {"include none\n", "a.conf:1: include: none: No such file or directory; "},
     {"include .\n", "a.conf:1: include: .: it is no regular file, "},
+    {"include /proc/self/mem\n", "a.conf:1: include: /proc/self/mem: Input/output error; name a "},
 };
 
 START_TEST(what_is_wrong_is_reported_and_the_rest_is_read)
@@ -254,6 +269,30 @@ START_TEST(a_pattern_may_stand_for_nothing)
 }
 END_TEST
 
+START_TEST(a_pattern_in_a_directory_that_cannot_be_read_is_refused)
+{
+    ck_assert_int_eq(symlink("loop", "loop"), 0);
+    write_file("a.conf", "a 1\ninclude loop/*.conf\n");
+    ck_assert_int_eq(read_path("a.conf"), -1);
+    ck_assert_str_eq(seen,
+                     "a=1\na.conf:2: include: loop/*.conf: the directory cannot be read; name "
+                     "one that can be\n");
+}
+END_TEST
+
+START_TEST(who_asks_is_told_every_path_that_is_looked_at)
+{
+    const struct config_reader reader = {on_line, on_error, seen, on_path};
+
+    write_file("a.conf", "include [b]*.conf\ninclude c.conf\n");
+    write_file("b1.conf", "b 1\n");
+    ck_assert_int_eq(read_by(&reader, "a.conf"), -1);
+    ck_assert_str_eq(seen, "path a.conf\npath [b]*.conf\npath b1.conf\nb=1\npath c.conf\n"
+                           "a.conf:2: include: c.conf: No such file or directory; name a file that "
+                           "can be read\n");
+}
+END_TEST
+
 START_TEST(a_directory_whose_name_looks_like_a_pattern_stands_for_itself)
 {
     ck_assert_int_eq(mkdir("[ab]*", 0700), 0);
@@ -304,6 +343,17 @@ START_TEST(a_loop_names_both_files_and_ends)
 }
 END_TEST
 
+/* A file that includes another one so often. */
+static void write_includes(const char *path, const char *other, int count)
+{
+    FILE *file = fopen(path, "we");
+
+    ck_assert_ptr_nonnull(file);
+    for (int i = 0; i < count; i++)
+        ck_assert_int_gt(fprintf(file, "include %s\n", other), 0);
+    ck_assert_int_eq(fclose(file), 0);
+}
+
 /* A file that includes the next, until the last one, which is wrong. */
 static void write_chain(int length)
 {
@@ -329,17 +379,25 @@ END_TEST
 
 START_TEST(so_many_files_and_no_more_are_read)
 {
-    FILE *file = fopen("a.conf", "we");
-
-    ck_assert_ptr_nonnull(file);
-    for (int i = 0; i < 1100; i++)
-        ck_assert_int_gt(fprintf(file, "include b.conf\n"), 0);
-    ck_assert_int_eq(fclose(file), 0);
+    write_includes("a.conf", "b.conf", 1100);
     write_file("b.conf", "a 1\n");
     ck_assert_int_eq(read_path("a.conf"), -1);
     ck_assert_uint_eq(line_count, CONFIG_FILE_COUNT - 1);
     ck_assert_uint_eq(error_count, 1);
     support_assert_matches(seen, "a.conf:1000: include: b.conf: there are more than 1000 files; ");
+}
+END_TEST
+
+START_TEST(too_many_files_are_told_of_once)
+{
+    write_file("a.conf", "include c*.conf\n");
+    write_includes("c1.conf", "b.conf", 500);
+    write_includes("c2.conf", "b.conf", 500);
+    write_file("c3.conf", "wrong\n");
+    write_file("b.conf", "a 1\n");
+    ck_assert_int_eq(read_path("a.conf"), -1);
+    ck_assert_uint_eq(error_count, 1);
+    support_assert_matches(seen, "c2.conf:[0-9]+: include: b.conf: there are more than 1000 files");
 }
 END_TEST
 
@@ -368,12 +426,15 @@ static Suite *config_file_suite(void)
     tcase_add_test(files, what_is_no_file_is_refused_and_blocks_nobody);
     tcase_add_test(files, includes_begin_at_the_file_that_they_stand_in);
     tcase_add_test(files, a_pattern_may_stand_for_nothing);
+    tcase_add_test(files, a_pattern_in_a_directory_that_cannot_be_read_is_refused);
+    tcase_add_test(files, who_asks_is_told_every_path_that_is_looked_at);
     tcase_add_test(files, a_directory_whose_name_looks_like_a_pattern_stands_for_itself);
     tcase_add_test(files, an_absolute_include_is_taken_as_it_is);
     tcase_add_test(files, errors_in_included_files_name_these);
     tcase_add_test(files, a_loop_names_both_files_and_ends);
     tcase_add_test(files, includes_are_nested_so_deep_and_not_deeper);
     tcase_add_test(files, so_many_files_and_no_more_are_read);
+    tcase_add_test(files, too_many_files_are_told_of_once);
     tcase_add_test(files, a_hostile_name_stays_on_one_line);
     return suite;
 }

@@ -154,6 +154,20 @@ START_TEST(a_second_operand_and_a_wrong_one_are_refused)
 }
 END_TEST
 
+START_TEST(a_second_operand_is_refused_where_every_value_is_told_from_it)
+{
+    static const struct setting table[] = {
+        {.name = "ADDRESS", .type = SETTING_TARGET, .offset = offsetof(struct probe, target)},
+        {.name = NULL},
+    };
+    struct error error = {""};
+    struct probe probe;
+
+    ck_assert_int_eq(things_parse_into(table, &probe, ARGUMENTS("a", "b"), &error), -1);
+    ck_assert_str_eq(error.text, "\"b\" is one too many; give one ADDRESS");
+}
+END_TEST
+
 START_TEST(a_value_that_may_be_missing_stands_behind_an_equals_sign)
 {
     struct error error = {""};
@@ -203,6 +217,7 @@ static Suite *operands_suite(void)
     tcase_add_test(operands, an_operand_may_stand_anywhere_or_be_missing);
     tcase_add_test(operands, a_table_may_take_all_operands);
     tcase_add_test(operands, a_second_operand_and_a_wrong_one_are_refused);
+    tcase_add_test(operands, a_second_operand_is_refused_where_every_value_is_told_from_it);
     tcase_add_test(operands, a_value_that_may_be_missing_stands_behind_an_equals_sign);
     tcase_add_test(operands, a_program_parses_a_type_of_its_own);
     tcase_add_test(operands, help_shows_that_a_value_may_be_missing);
