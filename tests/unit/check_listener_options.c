@@ -9,6 +9,7 @@
 
 #include "base/proxy_header.h"
 #include "base/setting.h"
+#include "echod/listener_values.h"
 #include "support.h"
 
 #include <stdio.h>
@@ -192,6 +193,9 @@ START_TEST(the_last_of_two_counts_and_off_is_zero)
 }
 END_TEST
 
+/* As many as no amount has. */
+#define DIGITS_48 "000000000000000000000000000000000000000000000001"
+
 /* Wrong options, of a scheme, and what the sentence must say. */
 static const struct {
     const char *text;
@@ -212,14 +216,40 @@ static const struct {
     {"backlog=0", ADDRESS_TCP, {"backlog: \"0\" is out of range; it may be 1 to 65535", ""}},
     {"name=", ADDRESS_TCP, {"name: \"\" is not a name of 1 to 63 letters", ""}},
     {"name=a b", ADDRESS_TCP, {"name: \"a b\" is not a name", ""}},
+    {"name=" DIGITS_48 "a23456789b123456",
+     ADDRESS_TCP,
+     {"\" is not a name of 1 to 63 letters", ""}},
+    {"rate-limit=9GiB", ADDRESS_TCP, {"\"9GiB\" is not an amount of bytes a second, ", "8GiB/s"}},
+    {"rate-limit=s", ADDRESS_TCP, {"\"s\" is not an amount of bytes a second, ", "1MiB/s"}},
+    {"rate-limit=" DIGITS_48, ADDRESS_TCP, {"\" is not an amount of bytes a second, ", ""}},
+    {"close-after=",
+     ADDRESS_TCP,
+     {"\"\" is not an amount of bytes or a duration with its unit", ""}},
+    {"close-after=5w", ADDRESS_TCP, {"close-after: \"5w\" is not an amount of bytes or a ", "30s"}},
+    {"close-after=0", ADDRESS_TCP, {"close-after: \"0\" is not an amount", "of more than 0"}},
+    {"close-after=0s", ADDRESS_TCP, {"close-after: \"0s\" is not an amount", "of more than 0"}},
+    {"close-after=s", ADDRESS_TCP, {"close-after: \"s\" is not an amount", "64KiB or 30s"}},
+    {"close-after=366d", ADDRESS_TCP, {"close-after: \"366d\" is not an amount", ""}},
+    {"close-after=1025TiB", ADDRESS_TCP, {"close-after: \"1025TiB\" is not an amount", ""}},
+    {"stall-after=0",
+     ADDRESS_TCP,
+     {"stall-after: \"0\" is not an amount of bytes of more than 0", "64KiB:30s"}},
+    {"stall-after=1:", ADDRESS_TCP, {"stall-after: \"1:\" is not an amount of bytes", ""}},
+    {"stall-after=1:0s", ADDRESS_TCP, {"stall-after: \"1:0s\" is not an amount of bytes", ""}},
+    {"stall-after=" DIGITS_48, ADDRESS_TCP, {"\" is not an amount of bytes of more than 0", ""}},
     {"log=some", ADDRESS_TCP, {"log: \"some\" is not one of off, closed, all", ""}},
     {"keepalive=0", ADDRESS_TCP, {"keepalive: \"0\" is not off or a duration from 1s to 9h", ""}},
+    {"keepalive=x", ADDRESS_TCP, {"keepalive: \"x\" is not off or a duration", "5m"}},
     {"keepalive=10h", ADDRESS_TCP, {"keepalive: \"10h\" is not off or a duration", ""}},
     {"nodelay=maybe", ADDRESS_TCP, {"nodelay: \"maybe\" is not yes or no, on or off", ""}},
     {"device=", ADDRESS_TCP, {"device: \"\" is not a network interface", ""}},
     {"device=a23456789012345678", ADDRESS_TCP, {"is not a network interface", ""}},
+    {"device=a/b", ADDRESS_TCP, {"device: \"a/b\" is not a network interface", "eth0"}},
     {"mode=9", ADDRESS_UNIX, {"mode: \"9\" is not permissions in octal", "0660"}},
     {"mode=7777", ADDRESS_UNIX, {"mode: \"7777\" is not permissions", ""}},
+    {"mode=0660x", ADDRESS_UNIX, {"mode: \"0660x\" is not permissions", ""}},
+    {"corrupt=20", ADDRESS_TCP, {"corrupt: \"20\" is not a share from 0% to 100%", "0.01%"}},
+    {"mode=00660", ADDRESS_UNIX, {"mode: \"00660\" is not permissions", ""}},
     {"owner=nobody-has-this-name", ADDRESS_UNIX, {"owner: \"nobody-has-this-name\"", ""}},
     {"proxy", ADDRESS_TCP, {"proxy: a value is missing; write proxy=off|v1|v2|any", ""}},
     {"proxy=v3", ADDRESS_TCP, {"proxy: \"v3\" is not one of off, v1, v2, any", ""}},
@@ -242,6 +272,54 @@ START_TEST(a_mistake_is_a_sentence_that_names_what_is_possible)
     for (int i = 0; i < 2; i++)
         ck_assert_msg(strstr(error.text, mistakes[_i].words[i]) != NULL, "no \"%s\" in: %s",
                       mistakes[_i].words[i], error.text);
+}
+END_TEST
+
+START_TEST(an_option_has_a_longest_length)
+{
+    char text[1200] = "name=";
+
+    memset(text + strlen(text), 'a', 1024 - strlen("name="));
+    ck_assert_int_eq(listener_options_parse(text, &tcp, &options, &error), -1);
+    ck_assert_str_eq(error.text, "an option is longer than 1023 characters; shorten it");
+}
+END_TEST
+
+START_TEST(only_what_was_given_is_had)
+{
+    parse("name=a", ADDRESS_TCP);
+    ck_assert(listener_options_has(&options, "name"));
+    ck_assert(!listener_options_has(&options, "mark"));
+    ck_assert(!listener_options_has(&options, "foo"));
+}
+END_TEST
+
+START_TEST(how_to_misbehave_is_read)
+{
+    parse("corrupt=0.01%,stall-after=64KiB:30s,close-after=5m,reset-after=5M", ADDRESS_TCP);
+    ck_assert_uint_eq(options.impair.corrupt, 100);
+    ck_assert_uint_eq(options.impair.stall.bytes, 65536);
+    ck_assert_uint_eq(options.impair.stall.ms, 30000);
+    ck_assert_uint_eq(options.impair.close_after.bytes, 0);
+    ck_assert_uint_eq(options.impair.close_after.ms, 300000);
+    ck_assert_uint_eq(options.impair.reset_after.bytes, 5 << 20);
+    ck_assert_uint_eq(options.impair.reset_after.ms, 0);
+    parse("stall-after=1", ADDRESS_TCP);
+    ck_assert_uint_eq(options.impair.stall.ms, 0);
+}
+END_TEST
+
+START_TEST(a_bandwidth_is_written_as_it_is_read)
+{
+    static const char *const texts[] = {"0", "1MiB/s", "1000/s", "8GiB/s"};
+    char text[SETTING_VALUE_SIZE];
+    uint64_t bytes = 1;
+
+    for (int i = 0; i < COUNT_OF(texts); i++) {
+        ck_assert_int_eq(listener_parse_bandwidth(texts[i], &bytes, &error), 0);
+        ck_assert(listener_format_bandwidth(&bytes, text));
+        ck_assert_str_eq(text, texts[i]);
+    }
 }
 END_TEST
 
@@ -275,6 +353,10 @@ int main(void)
     tcase_add_test(test_case, the_last_of_two_counts_and_off_is_zero);
     tcase_add_loop_test(test_case, a_mistake_is_a_sentence_that_names_what_is_possible, 0,
                         COUNT_OF(mistakes));
+    tcase_add_test(test_case, an_option_has_a_longest_length);
+    tcase_add_test(test_case, only_what_was_given_is_had);
+    tcase_add_test(test_case, how_to_misbehave_is_read);
+    tcase_add_test(test_case, a_bandwidth_is_written_as_it_is_read);
     tcase_add_test(test_case, help_lists_every_option_within_80_columns);
     return support_run_together(suite);
 }
