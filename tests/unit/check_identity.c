@@ -305,8 +305,8 @@ static const struct {
     {"echod=1 host=\\x00", "\xef\xbf\xbd"},
     {"echod=1 host=\\", "\\"},
     {"echod=1  host=a", "a"},
-    {"{\"echod\":\"1\",\"host\":\"\\u0041\\u00fC\\u20ac\\n\\ud800\\u0000\"}",
-     "A\xc3\xbc\xe2\x82\xac\n\xef\xbf\xbd\xef\xbf\xbd"},
+    {"{\"echod\":\"1\",\"host\":\"\\u0041\\u00fC\\u20ac\\n\\ud800\\ue000\\u0000\"}",
+     "A\xc3\xbc\xe2\x82\xac\n\xef\xbf\xbd\xee\x80\x80\xef\xbf\xbd"},
     {"{\"echod\":\"1\",\"host\":7}", "7"},
 };
 

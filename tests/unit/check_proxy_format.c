@@ -147,6 +147,9 @@ START_TEST(addresses_that_no_header_can_tell_are_left_out)
     check_bytes(format(&header), PROXY_BYTES(PROXY_V2_SIGNATURE "\x20\0\0\0"));
     header.source.ss_family = header.destination.ss_family = AF_UNSPEC;
     check_bytes(format(&header), PROXY_BYTES(PROXY_V2_SIGNATURE "\x20\0\0\0"));
+    set_v6(&header.source, "::1", 5001);
+    set_unix(&header.destination, "/run/echod");
+    check_bytes(format(&header), PROXY_BYTES(PROXY_V2_SIGNATURE "\x20\0\0\0"));
 }
 END_TEST
 

@@ -274,6 +274,8 @@ static const struct {
     {"4500M/s", 4.5e9, 0},
     {"4504M/s", 0, ERANGE},
     {"18446744073709.551", 0, ERANGE},
+    {"18446744073709k", 0, ERANGE},
+    {"0000000000000000000000000000000000000000000000001/s", 0, EINVAL}, /* longer than any */
 };
 
 /* What is written is read back as the same. */
@@ -294,6 +296,7 @@ static const struct {
     {"1000M", "1000000000/s"},
     {"4503599627.370496/s", "4503599627.370496/s"},
     {"16212958658533.785599/h", "4503599627.370496/s"}, /* the highest of all */
+    {"1000000003.000001/h", "1000000003.000001/h"},     /* a double holds it nearly */
 };
 
 START_TEST(a_rate_is_written)
@@ -458,6 +461,14 @@ START_TEST(what_is_written_is_read_as_the_same_value)
 }
 END_TEST
 
+START_TEST(one_byte_is_no_bytes)
+{
+    ck_assert_str_eq(units_bytes(0), "bytes");
+    ck_assert_str_eq(units_bytes(1), "byte");
+    ck_assert_str_eq(units_bytes(2), "bytes");
+}
+END_TEST
+
 static Suite *units_suite(void)
 {
     Suite *suite = suite_create("units");
@@ -476,6 +487,7 @@ static Suite *units_suite(void)
                         COUNT_OF(size_texts));
     tcase_add_loop_test(format, a_duration_is_written_from_large_to_small, 0,
                         COUNT_OF(duration_texts));
+    tcase_add_test(format, one_byte_is_no_bytes);
     tcase_add_test(format, what_is_written_is_read_as_the_same_value);
     return suite;
 }
