@@ -135,6 +135,18 @@ START_TEST(a_socket_is_found_by_its_descriptor)
 }
 END_TEST
 
+START_TEST(what_echod_bound_itself_is_no_socket_that_was_passed)
+{
+    read_variables("3", own_pid(), "a:" PASSED_KEPT_PREFIX "b:c");
+    check_sockets_of("", "3 5");
+    check_sockets_of(PASSED_KEPT_PREFIX "b", "");
+    ck_assert_ptr_null(passed_find(&scene.passed, 4));
+    check_explanation("b", ": a, c$");
+    passed_warn_of_rest(&scene.passed, support_log(LOG_FORMAT_TEXT));
+    ck_assert_uint_eq(support_count(support_log_text(), "nobody serves"), 2);
+}
+END_TEST
+
 START_TEST(what_nobody_took_is_a_warning_by_name)
 {
     read_variables("3", own_pid(), "a:b:c");
@@ -170,6 +182,13 @@ START_TEST(the_sockets_of_another_process_are_not_ours)
     check_explanation("", "^systemd://a?: nothing was passed: LISTEN_PID is 1, and this "
                           "is process [0-9]+; ");
     ck_assert_str_eq(support_log_text(), ""); /* a parent may well have left its variables */
+}
+END_TEST
+
+START_TEST(a_process_that_is_no_number_is_not_ours)
+{
+    read_variables("2", "1x", "a:b");
+    check_explanation("", "^systemd://a?: nothing was passed: LISTEN_PID is 1x, and this ");
 }
 END_TEST
 
@@ -210,10 +229,12 @@ static Suite *passed_suite(void)
     tcase_add_test(environment, without_names_all_are_unknown);
     tcase_add_test(environment, too_few_names_leave_the_last_without);
     tcase_add_test(environment, a_socket_is_found_by_its_descriptor);
+    tcase_add_test(environment, what_echod_bound_itself_is_no_socket_that_was_passed);
     tcase_add_test(environment, what_nobody_took_is_a_warning_by_name);
     tcase_add_test(environment, without_variables_nothing_was_passed);
     tcase_add_test(environment, none_is_none);
     tcase_add_test(environment, the_sockets_of_another_process_are_not_ours);
+    tcase_add_test(environment, a_process_that_is_no_number_is_not_ours);
     tcase_add_test(environment, sockets_without_a_process_are_not_ours);
     tcase_add_loop_test(environment, a_wrong_count_is_a_warning, 0, 5);
     tcase_add_test(environment, a_descriptor_that_is_not_open_is_a_warning);

@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { HEADER_SIZE = 28, REST_SIZE = 60000 }; /* of extensions, each as long as it can be */
+enum { HEADER_SIZE = 28, REST_SIZE = PROXY_HEADER_MAX_SIZE - HEADER_SIZE };
 
 static int fds[2];
 static struct proxy_reader reader;
@@ -88,8 +88,16 @@ START_TEST(memory_grows_with_a_header_up_to_the_longest)
     put(bytes + 300, HEADER_SIZE + REST_SIZE - 300);
     ck_assert_int_eq(read_header(), PROXY_READING_DONE);
     ck_assert_uint_eq(reader.length, HEADER_SIZE + REST_SIZE);
-    ck_assert_uint_le(reader.size, PROXY_HEADER_MAX_SIZE);
+    ck_assert_uint_eq(reader.size, PROXY_HEADER_MAX_SIZE);
     free(bytes);
+}
+END_TEST
+
+START_TEST(what_is_no_header_is_told)
+{
+    put("GET /", 5);
+    ck_assert_int_eq(read_header(), PROXY_READING_INVALID);
+    ck_assert_str_eq(error.text, "the first bytes are no PROXY header of version 1 or 2");
 }
 END_TEST
 
@@ -112,6 +120,7 @@ static Suite *proxy_reader_suite(void)
     tcase_add_checked_fixture(header_case, setup, teardown);
     tcase_add_test(header_case, a_short_header_takes_little_memory_and_no_byte_more);
     tcase_add_test(header_case, memory_grows_with_a_header_up_to_the_longest);
+    tcase_add_test(header_case, what_is_no_header_is_told);
     tcase_add_test(header_case, an_end_and_an_error_are_told_apart);
     return suite;
 }

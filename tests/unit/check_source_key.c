@@ -45,6 +45,7 @@ static const struct pair {
     {"2001:db8::1", "2001:db8::1", {32, 128}, true},
     {"2001:db8::", "2001:db8::1", {32, 127}, true},
     {"::1", "10.0.0.1", {1, 1}, false},
+    {"0:0:1::ffff:10.0.0.1", "10.0.0.1", {32, 128}, false}, /* no IPv4, though it ends alike */
 };
 
 enum { PAIR_COUNT = sizeof pairs / sizeof pairs[0] };
@@ -57,6 +58,18 @@ START_TEST(the_prefix_tells_sources_apart)
 
     ck_assert_msg(source_key_is_equal(&one, &other) == pair->is_same, "%s and %s", pair->one,
                   pair->other);
+}
+END_TEST
+
+START_TEST(who_has_no_address_is_one_source)
+{
+    const struct source_prefixes prefixes = {SOURCE_PREFIX_V4, SOURCE_PREFIX_V6};
+    const struct sockaddr unix_socket = {.sa_family = AF_UNIX, .sa_data = "a"};
+    const struct sockaddr other_socket = {.sa_family = AF_UNIX, .sa_data = "b"};
+    const struct source_key one = source_key_make(&unix_socket, prefixes);
+    const struct source_key other = source_key_make(&other_socket, prefixes);
+
+    ck_assert(source_key_is_equal(&one, &other));
 }
 END_TEST
 
@@ -78,6 +91,7 @@ static Suite *source_key_suite(void)
     TCase *tests = support_case(suite, "source_key");
 
     tcase_add_loop_test(tests, the_prefix_tells_sources_apart, 0, PAIR_COUNT);
+    tcase_add_test(tests, who_has_no_address_is_one_source);
     tcase_add_test(tests, equal_keys_have_equal_hashes_under_one_seed);
     return suite;
 }
