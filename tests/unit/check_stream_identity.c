@@ -136,13 +136,13 @@ START_TEST(an_echo_is_told_from_an_identity_by_whatever_bytes)
 END_TEST
 
 static const char *const strangers[] = {
-    "SSH-2.0-OpenSSH_9.2\r\n", "\n",          "echo\n", "echod\n", "{}\n",
+    "SSH-2.0-OpenSSH_9.2\r\n", "220 ",        "\n", "echo\n", "echod\n", "{}\n",
     "{\"echod\":\"1\"\n",      "echod=1\0x\n"};
 
 START_TEST(something_else_is_a_fault)
 {
     begin(10);
-    say(strangers[_i], _i == 6 ? 10 : strlen(strangers[_i]));
+    say(strangers[_i], _i == 7 ? 10 : strlen(strangers[_i]));
     streaming_check_end(FAULT_UNIDENTIFIED, 0, 0);
     ck_assert_ptr_nonnull(strstr(seen.end.text, "begins with something else than an identity: "));
 }
@@ -206,7 +206,7 @@ int main(void)
     tcase_add_test(identities, a_longer_one_is_a_fault);
     tcase_add_test(identities, an_echo_alone_is_a_fault);
     tcase_add_test(identities, an_echo_is_told_from_an_identity_by_whatever_bytes);
-    tcase_add_loop_test(identities, something_else_is_a_fault, 0, 7);
+    tcase_add_loop_test(identities, something_else_is_a_fault, 0, 8);
     tcase_add_test(identities, an_end_before_it_is_whole_is_a_fault);
     tcase_add_test(identities, an_end_behind_it_says_that_nothing_is_echoed);
     tcase_add_loop_test(identities, silence_is_a_fault, 0, 2);

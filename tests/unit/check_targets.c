@@ -105,6 +105,8 @@ START_TEST(what_is_of_no_use_to_a_target_does_not_concern_it)
 }
 END_TEST
 
+#define NAME_64 "a123456789b123456789c123456789d123456789e123456789f123456789g123"
+
 START_TEST(what_is_wrong_is_told_with_its_line)
 {
     check_refused("a 192.0.2.1\nb 192.0.2.1:x\n", ":2: ");
@@ -112,6 +114,9 @@ START_TEST(what_is_wrong_is_told_with_its_line)
     check_refused("a,b 192.0.2.1\n", ":1: \"a,b\" is no name");
     check_refused("\"a b\" 192.0.2.1\n", ":1: \"a b\" is no name");
     check_refused("\"\" 192.0.2.1\n", ":1: a name has 0 characters");
+    check_refused("a\x7f 192.0.2.1\n", "is no name of a target");
+    check_refused(NAME_64 NAME_64 " 192.0.2.1\n", ":1: a name has 128 characters; write 1 to 127");
+    check_refused("a,b 192.0.2.1\n\nc 192.0.2.1 d\ne 192.0.2.1\n", ":1: \"a,b\" is no name");
     check_refused("a 192.0.2.1 5s\n", ":1: \"5s\" is one too many");
     check_refused("\n\na 192.0.2.1,count=3\n", ":3: \"count\" is no option of a target");
     check_refused("a 192.0.2.1,pace=3\n", ":1: \"pace\" is no option of a target");

@@ -138,6 +138,47 @@ START_TEST(a_header_that_comes_back_is_known_whatever_pieces_it_comes_in)
 }
 END_TEST
 
+/* What is right so far is the beginning of a header, too, or is not. */
+START_TEST(a_header_may_begin_as_what_was_sent)
+{
+    struct preface preface = {.length = 28};
+
+    memcpy(preface.bytes, "PROXY TCP4 1.2.3.4 5.6.7.8\r\n", preface.length);
+    if (_i == 0)
+        memcpy(preface.bytes, scene.bytes, 2);
+    scene.verifier.preface = &preface;
+    memcpy(scene.bytes + 2, preface.bytes + 2, preface.length - 2);
+    ck_assert_int_eq(take(0, SIZE), _i == 0 ? VERIFIER_OBJECTS : VERIFIER_AGREES);
+    ck_assert_int_eq(scene.fault.kind, _i == 0 ? FAULT_INSERTED : FAULT_CORRUPTED);
+}
+END_TEST
+
+/* Where the header would be, and behind it. */
+START_TEST(what_is_wrong_and_no_header_was_changed)
+{
+    struct preface preface = {.length = 28};
+    const size_t offset = _i == 0 ? 10 : 100;
+
+    scene.verifier.preface = &preface;
+    scene.bytes[offset] ^= 1;
+    ck_assert_int_eq(take(0, SIZE), VERIFIER_AGREES);
+    ck_assert_uint_eq(scene.offset, offset);
+}
+END_TEST
+
+START_TEST(so_much_that_is_wrong_is_judged_though_more_may_come)
+{
+    enum { MOST = 262144 };
+
+    scene.verifier.sent = 2 * MOST;
+    memset(scene.bytes, 0, SIZE);
+    for (size_t kept = SIZE; kept < MOST; kept += SIZE)
+        ck_assert_int_eq(take(0, SIZE), VERIFIER_WAITS);
+    ck_assert_int_eq(take(0, SIZE), VERIFIER_AGREES);
+    ck_assert_uint_eq(scene.extent, MOST);
+}
+END_TEST
+
 START_TEST(an_alert_of_tls_is_known_outside_tls_only)
 {
     static const unsigned char alert[] = {21, 3, 3, 0, 2, 2, 22};
@@ -149,6 +190,41 @@ START_TEST(an_alert_of_tls_is_known_outside_tls_only)
     scene.verifier.has_tls = true;
     (void)take(0, sizeof alert);
     ck_assert_ptr_null(strstr(scene.fault.text, "speaks TLS"));
+}
+END_TEST
+
+START_TEST(what_resembles_an_alert_is_none)
+{
+    static const unsigned char others[][7] = {
+        {20, 3, 3, 0, 2, 2, 22}, {21, 2, 3, 0, 2, 2, 22}, {21, 3, 5, 0, 2, 2, 22},
+        {21, 3, 3, 1, 2, 2, 22}, {21, 3, 3, 0, 3, 2, 22}, {21, 3, 3, 0, 2, 3, 22},
+    };
+
+    scene.verifier.sent = sizeof others[0];
+    memcpy(scene.bytes, others[_i], sizeof others[0]);
+    (void)take(0, sizeof others[0]);
+    ck_assert_ptr_null(strstr(scene.fault.text, "speaks TLS"));
+}
+END_TEST
+
+START_TEST(a_warning_of_tls_is_an_alert)
+{
+    static const unsigned char alert[] = {21, 3, 3, 0, 2, 1, 0};
+
+    scene.verifier.sent = sizeof alert;
+    memcpy(scene.bytes, alert, sizeof alert);
+    ck_assert_int_eq(take(0, sizeof alert), VERIFIER_OBJECTS);
+    ck_assert_ptr_nonnull(strstr(scene.fault.text, "speaks TLS"));
+}
+END_TEST
+
+START_TEST(an_identity_that_nobody_asked_for_is_known_by_its_first_word)
+{
+    memcpy(scene.bytes, "echod=1 host=a\n", 15);
+    scene.verifier.sent = _i == 0 ? 5 : 6;
+    ck_assert_int_eq(take(0, (size_t)scene.verifier.sent),
+                     _i == 0 ? VERIFIER_AGREES : VERIFIER_OBJECTS);
+    ck_assert((strstr(scene.fault.text, "ask with --identify") != NULL) == (_i == 1));
 }
 END_TEST
 
@@ -164,6 +240,12 @@ int main(void)
     tcase_add_test(bytes, what_does_not_go_on_in_place_is_an_objection);
     tcase_add_test(bytes, more_than_was_sent_is_an_objection_at_once);
     tcase_add_test(bytes, a_header_that_comes_back_is_known_whatever_pieces_it_comes_in);
+    tcase_add_loop_test(bytes, a_header_may_begin_as_what_was_sent, 0, 2);
+    tcase_add_loop_test(bytes, what_is_wrong_and_no_header_was_changed, 0, 2);
+    tcase_add_test(bytes, so_much_that_is_wrong_is_judged_though_more_may_come);
     tcase_add_test(bytes, an_alert_of_tls_is_known_outside_tls_only);
+    tcase_add_loop_test(bytes, what_resembles_an_alert_is_none, 0, 6);
+    tcase_add_test(bytes, a_warning_of_tls_is_an_alert);
+    tcase_add_loop_test(bytes, an_identity_that_nobody_asked_for_is_known_by_its_first_word, 0, 2);
     return support_run(suite);
 }
