@@ -6,28 +6,22 @@ Called by `make coverage`; `mutants.py` reads the map that it leaves, to know wh
 """
 
 import argparse
-import collections
 import concurrent.futures
+import contextlib
 import glob
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-SOURCE = os.path.abspath(os.path.join(HERE, "../.."))
-ROOMS = ("src/base/", "src/echod/")
-SECONDS_PER_TEST = 300
-LEAST_LINES_PERCENT = 93.0
+import reach
 
-# What reads what strangers or operators write: none of its branches should be left out.
-PARSERS = tuple(f"src/{name}.c" for name in (
-    "base/accept", "base/address", "base/command_line", "base/config_file", "base/escape", "base/identity_reader",
-    "base/network", "base/proxy_header", "base/proxy_tlv", "base/setting_kind", "base/units",
-    "echod/admin_address", "echod/listener_values", "echod/source_key", "echod/tls_ciphers"))
+SOURCE = reach.SOURCE
+SECONDS_PER_TEST = 300
 
 
 def place_for_counts(build, directory):
@@ -62,9 +56,19 @@ def command_of(build, test):
     return [os.path.join(build, test)]
 
 
-def read_counts(build, directory):
-    """The files of the rooms, as gcov tells of them."""
-    counts = glob.glob(os.path.join(directory, "src/*/*.gcda"))
+def is_wanted(path, wanted):
+    return path in wanted if wanted else path.startswith(reach.ROOMS) or path in reach.PARSERS
+
+
+def source_of(counts):
+    """The source that counts are of; some libraries have their names before those of their files."""
+    return re.sub(r"(lib\w+_a-)?(\w+)\.gcda$", r"\2.c", counts)
+
+
+def read_counts(build, directory, wanted=()):
+    """The files that are wanted, by default those of the rooms and the parsers, as gcov tells of them."""
+    counts = [path for path in glob.glob(os.path.join(directory, "src/*/*.gcda"))
+              if is_wanted(source_of(os.path.relpath(path, directory)), wanted)]
     if not counts:
         return []
     told = subprocess.run(
@@ -74,157 +78,107 @@ def read_counts(build, directory):
     for line in told.stdout.splitlines():
         for file in json.loads(line)["files"]:
             file["file"] = os.path.relpath(os.path.join(build, file["file"]), SOURCE)
-            if file["file"].startswith(ROOMS):
+            if is_wanted(file["file"], wanted):
                 found.append(file)
     return found
 
 
-def run(build, test):
-    """Run a test alone; return its name, how it ended, how long it took, and what it reached."""
+@contextlib.contextmanager
+def counts_directory(build):
+    """A directory in which programs leave their counts."""
     directory = tempfile.mkdtemp(prefix="echod-coverage.")
-    begin = time.monotonic()
     try:
         os.umask(0)
         place_for_counts(build, directory)
-        try:
-            status = subprocess.run(
-                command_of(build, test), cwd=build, env=environment(build, directory),
-                timeout=SECONDS_PER_TEST, stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False).returncode
-        except subprocess.TimeoutExpired:
-            status = "time-out"
-        seconds = time.monotonic() - begin
-        return test, status, seconds, read_counts(build, directory)
+        yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-class Sum:
-    """What all tests together reached of each file."""
+def run_in(build, directory, test):
+    """Run a test that leaves its counts in a directory; return how it ended, and how long it took."""
+    begin = time.monotonic()
+    try:
+        status = subprocess.run(
+            command_of(build, test), cwd=build, env=environment(build, directory),
+            timeout=SECONDS_PER_TEST, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False).returncode
+    except subprocess.TimeoutExpired:
+        status = "time-out"
+    return status, time.monotonic() - begin
+
+
+def run(build, test):
+    """Run a test alone; return its name, how it ended, how long it took, and what it reached."""
+    with counts_directory(build) as directory:
+        status, seconds = run_in(build, directory, test)
+        return test, status, seconds, read_counts(build, directory)
+
+
+class Reached:
+    """What tests have reached, one after the other, and which of them did not pass."""
 
     def __init__(self):
-        self.lines = collections.defaultdict(lambda: collections.defaultdict(int))
-        self.branches = collections.defaultdict(dict)
+        self.total, self.of_parsers = reach.Sum(), reach.Sum()
+        self.map, self.failed = {}, []
 
-    def add(self, files):
-        for file in files:
-            for line in file["lines"]:
-                number = line["line_number"]
-                self.lines[file["file"]][number] += line["count"]
-                counts = [branch["count"] for branch in line["branches"]]
-                known = self.branches[file["file"]].get(number, [0] * len(counts))
-                if len(known) == len(counts):
-                    known = [one + other for one, other in zip(known, counts)]
-                self.branches[file["file"]][number] = known
-
-
-def source_lines(path):
-    with open(os.path.join(SOURCE, path), encoding="utf-8") as file:
-        return [""] + file.read().splitlines()
-
-
-def ranges(numbers):
-    """Numbers as text: 1-3 7."""
-    found = []
-    for number in sorted(numbers):
-        if found and found[-1][1] == number - 1:
-            found[-1][1] = number
-        else:
-            found.append([number, number])
-    return " ".join(str(a) if a == b else f"{a}-{b}" for a, b in found)
+    def add(self, test, status, seconds, files, is_of_parsers):
+        is_failed = status not in (0, 77)
+        print(f"{seconds:6.1f} s  {status}  {test}", file=sys.stderr, flush=True)
+        self.total.add(files)
+        if is_of_parsers:
+            self.of_parsers.add(files)
+        if is_failed:
+            self.failed.append(test)
+        self.map[test] = {
+            "seconds": round(seconds, 2),
+            "failed": is_failed,
+            "lines": {file["file"]: [line["line_number"] for line in file["lines"] if line["count"]]
+                      for file in files},
+        }
 
 
-def percent(part, whole):
-    return 100.0 * part / whole if whole else 100.0
+def run_each(arguments, build):
+    """Run each test for itself, and keep the map of what each reached. Return whether all is well."""
+    reached = Reached()
+    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
+        runs = [pool.submit(run, build, test) for test in arguments.tests]
+        for one in concurrent.futures.as_completed(runs):
+            reached.add(*one.result(), one.result()[0] in arguments.of_parsers.split())
+            with open(arguments.map, "w", encoding="utf-8") as file:
+                json.dump(reached.map, file)
+    if reached.failed:  # gcov has no memory either where that of a program fails
+        print("did not pass in this build: " + " ".join(reached.failed))
+    return reach.judge(reached.total, reached.of_parsers, reach.Uncovered())
 
 
-class Figures:
-    """How much of some files was reached."""
-
-    def __init__(self):
-        self.reached = self.lines = self.taken = self.branches = 0
-
-    def add(self, other):
-        for name, value in vars(other).items():
-            setattr(self, name, getattr(self, name) + value)
-
-    def lines_percent(self):
-        return percent(self.reached, self.lines)
-
-    def tell(self, name):
-        print(f"{self.lines_percent():6.1f} % of {self.lines:5} lines "
-              f"{percent(self.taken, self.branches):6.1f} % of {self.branches:5} branches  {name}")
-
-
-def report_file(total, path):
-    """Print what was reached of a file and what was not, and return the figures."""
-    text, lines, figures = source_lines(path), total.lines[path], Figures()
-    branches = [
-        (number, count)
-        for number, counts in total.branches[path].items()
-        if "assert(" not in text[number]  # which has a branch that must not be taken
-        for count in counts
-    ]
-    figures.lines, figures.reached = len(lines), sum(1 for count in lines.values() if count)
-    figures.branches, figures.taken = len(branches), sum(1 for _, count in branches if count)
-    figures.tell(path)
-    missing = [number for number, count in lines.items() if not count]
-    half = {number for number, count in branches if not count and lines[number]}
-    if missing:
-        print(f"        lines not reached: {ranges(missing)}")
-    if half:
-        print(f"        reached, not both ways: {ranges(half)}")
-    return figures
-
-
-def report(total):
-    """Print a line for each file, and return how many per cent of the lines were reached."""
-    parsers, everything = Figures(), Figures()
-    for path in sorted(total.lines):
-        figures = report_file(total, path)
-        everything.add(figures)
-        if path in PARSERS:
-            parsers.add(figures)
-    parsers.tell("parsers")
-    everything.tell("in all")
-    return everything.lines_percent()
+def run_together(arguments, build):
+    """Run the tests of parsers, which leave their counts in one place. Return whether all is well."""
+    tests, total = arguments.of_parsers.split(), reach.Sum()
+    with counts_directory(build) as directory, concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
+        states = list(pool.map(lambda test: (test, run_in(build, directory, test)[0]), tests))
+        total.add(read_counts(build, directory, reach.PARSERS))
+    failed = [test for test, status in states if status != 0]
+    if failed:
+        print("did not pass in this build: " + " ".join(failed))
+    reach.report_files(total, [path for path in reach.PARSERS if path in total.lines], "parsers")
+    return reach.judge_parsers(total, reach.Uncovered()) and not failed
 
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", required=True, help="a build with --coverage")
-    parser.add_argument("--map", required=True, help="the file that says which test reaches what")
+    parser.add_argument("--map", help="the file that says which test reaches what")
+    parser.add_argument("--of-parsers", required=True, help="the tests that reach all of the parsers")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("tests", nargs="+")
+    parser.add_argument("tests", nargs="*", help="all tests; none: those of parsers alone")
     return parser.parse_args()
 
 
 def main():
     arguments = parse_arguments()
-    build = os.path.abspath(arguments.build)
-    total, reached, failed = Sum(), {}, []
-    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-        runs = [pool.submit(run, build, test) for test in arguments.tests]
-        for one in concurrent.futures.as_completed(runs):
-            test, status, seconds, files = one.result()
-            total.add(files)
-            if status not in (0, 77):
-                failed.append(test)
-            print(f"{seconds:6.1f} s  {status}  {test}", file=sys.stderr, flush=True)
-            reached[test] = {
-                "seconds": round(seconds, 2),
-                "failed": status not in (0, 77),
-                "lines": {file["file"]: [line["line_number"] for line in file["lines"] if line["count"]]
-                          for file in files},
-            }
-            with open(arguments.map, "w", encoding="utf-8") as file:
-                json.dump(reached, file)
-    found = report(total)
-    if failed:  # gcov has no memory either where that of a program fails
-        print("did not pass in this build: " + " ".join(failed))
-    if found < LEAST_LINES_PERCENT:
-        print(f"less than {LEAST_LINES_PERCENT:g} % of the lines")
-    return 1 if found < LEAST_LINES_PERCENT else 0
+    run_tests = run_each if arguments.tests else run_together
+    return 0 if run_tests(arguments, os.path.abspath(arguments.build)) else 1
 
 
 if __name__ == "__main__":
