@@ -1,7 +1,7 @@
 /*
  * check_connection_paths: every order in which a client, an operator and time may act, up to a
- * length, over every transport and through every stage but TLS: a model checker whose model is
- * echod itself. Wherever a path leads, something is armed there, so that it comes to an end; what
+ * length, over every transport and through every stage: a model checker whose model is echod
+ * itself. Wherever a path leads, something is armed there, so that it comes to an end; what
  * came back is a prefix of what was sent, and at an end in order all that was read.
  * Stands in for clock, so that no time passes but the test's.
  * ECHOD_TEST_PATH_LENGTH=N tries longer paths than make check does.
@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/proxy_header.h"
 #include "scene.h"
+#include "secure.h"
 #include "support.h"
 
 #include <errno.h>
@@ -25,7 +26,7 @@
 static const char header[] = "PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\n";
 
 enum {
-    LENGTH = 3,
+    LENGTH = 3, /* with TLS one less: each path has its handshake */
     LENGTH_MAX = 12,
     LITTLE = 100,
     MUCH = 100000,
@@ -62,10 +63,12 @@ struct timeval clock_timeval(uint64_t milliseconds)
 static struct walk {
     struct client *client;
     size_t header_left;    /* bytes of the header that are to be sent before others */
+    bool is_halved;        /* half of what comes before the echo has been sent */
     bool is_identity_left; /* it is to be read before the echo */
     bool is_gone;          /* the client has closed */
     bool is_cut;           /* something happened after which bytes may be lost */
     bool is_told;          /* the operator told it to leave */
+    bool is_secure;        /* the client speaks TLS */
     uint64_t read_before;  /* COUNTER_BYTES_IN of those before it */
     char text[LENGTH_MAX + 1];
 } walk;
@@ -78,21 +81,37 @@ static bool may_send(void)
     return !walk.is_gone && !walk.client->has_finished && walk.client->error == 0;
 }
 
-static bool send_header(void)
+/* Tell whether all has been sent that comes before the echo. */
+static bool is_introduced(void)
+{
+    return walk.header_left == 0 && (!walk.is_secure || secure_is_ready());
+}
+
+static void send_header(void)
 {
     const size_t part = walk.header_left == HEADER_LENGTH ? HEADER_LENGTH / 2 : walk.header_left;
 
-    if (!may_send() || walk.header_left == 0)
-        return false;
     ck_assert_int_eq(write(walk.client->to_fd, &header[HEADER_LENGTH - walk.header_left], part),
                      (ssize_t)part);
     walk.header_left -= part;
+}
+
+/* Half of the header or of a flight of the handshake, or the other half. */
+static bool introduce(void)
+{
+    if (!may_send() || is_introduced())
+        return false;
+    if (walk.header_left > 0)
+        send_header();
+    else
+        secure_shake(!walk.is_halved);
+    walk.is_halved = !walk.is_halved;
     return true;
 }
 
 static bool send_bytes(uint64_t size)
 {
-    if (!may_send() || walk.header_left > 0)
+    if (!may_send() || !is_introduced())
         return false;
     client_send(walk.client, size);
     return true;
@@ -114,7 +133,7 @@ static void receive_identity(void)
     ssize_t got = 1;
     char byte = '\0';
 
-    while (walk.is_identity_left && (got = read(walk.client->from_fd, &byte, 1)) == 1)
+    while (walk.is_identity_left && (got = client_read(walk.client, &byte, 1)) == 1)
         walk.is_identity_left = byte != '\n';
     if (got == 0)
         walk.client->is_eof = true;
@@ -122,32 +141,66 @@ static void receive_identity(void)
         walk.client->error = errno;
 }
 
-static bool receive_bytes(uint64_t size)
+static bool may_receive(void)
 {
-    if (walk.is_gone || walk.client->is_eof || walk.client->error != 0)
-        return false;
+    return !walk.is_gone && !walk.client->is_eof && walk.client->error == 0;
+}
+
+static void receive_bytes(uint64_t size)
+{
     receive_identity();
     if (!walk.is_identity_left && !walk.client->is_eof)
         client_receive(walk.client, size);
-    return true;
 }
 
 static bool receive_little(void)
 {
-    return receive_bytes(READ_BYTES);
+    if (!may_receive() || (walk.is_secure && !secure_is_ready()))
+        return false;
+    receive_bytes(READ_BYTES);
+    return true;
 }
 
 static bool receive_all(void)
 {
-    return receive_bytes(UINT64_MAX);
+    if (!may_receive() || (walk.is_secure && !secure_is_ready()))
+        return false;
+    receive_bytes(UINT64_MAX);
+    return true;
 }
 
+/* In order: with TLS, by a close_notify and FIN. */
 static bool finish(void)
 {
-    if (!may_send())
+    if (!may_send() || (walk.is_secure && !secure_is_ready()))
         return false;
     client_finish(walk.client);
     return true;
+}
+
+/* By FIN alone. */
+static bool truncate_it(void)
+{
+    if (!walk.is_secure || !may_send())
+        return false;
+    walk.client->has_finished = true;
+    secure_truncate();
+    return true;
+}
+
+/* By close_notify alone. */
+static bool say_close(void)
+{
+    if (!walk.is_secure || !may_send() || !secure_is_ready())
+        return false;
+    walk.client->has_finished = true;
+    secure_close();
+    return true;
+}
+
+static bool update_keys(void)
+{
+    return walk.is_secure && may_send() && secure_is_ready() && secure_update_keys();
 }
 
 static bool vanish(void)
@@ -201,24 +254,34 @@ static const struct step {
     char letter;
     step_function *take;
 } steps[] = {
-    {'h', send_header}, {'s', send_little}, {'S', send_much}, {'r', receive_little},
-    {'R', receive_all}, {'f', finish},      {'v', vanish},    {'l', tell_to_leave},
-    {'a', abort_it},    {'w', wait_long},   {'.', turn},
+    {'h', introduce},   {'s', send_little}, {'S', send_much},   {'r', receive_little},
+    {'R', receive_all}, {'f', finish},      {'v', vanish},      {'l', tell_to_leave},
+    {'a', abort_it},    {'w', wait_long},   {'.', turn}, /* those of TLS alone: */
+    {'t', truncate_it}, {'c', say_close},   {'k', update_keys},
 };
 
-enum { STEP_COUNT = sizeof steps / sizeof steps[0] };
+enum { STEP_COUNT = sizeof steps / sizeof steps[0], PLAIN_STEP_COUNT = STEP_COUNT - 3 };
 
 /* --- Walks ----------------------------------------------------------------------------------- */
 
+enum layer { PLAIN, TLS_1_2, TLS_1_3 };
+
 /* What a connection goes through before its echo. */
 static const struct stage {
+    enum layer layer;
+    bool has_shaken; /* hands, before the first step */
     unsigned proxy_versions;
     enum listener_identify identify;
 } stages[] = {
-    {0, LISTENER_IDENTIFY_OFF},
-    {PROXY_V1, LISTENER_IDENTIFY_OFF},
-    {0, LISTENER_IDENTIFY_LINE},
-    {PROXY_V1, LISTENER_IDENTIFY_LINE},
+    {PLAIN, false, 0, LISTENER_IDENTIFY_OFF},
+    {PLAIN, false, PROXY_V1, LISTENER_IDENTIFY_OFF},
+    {PLAIN, false, 0, LISTENER_IDENTIFY_LINE},
+    {PLAIN, false, PROXY_V1, LISTENER_IDENTIFY_LINE},
+    {TLS_1_2, false, 0, LISTENER_IDENTIFY_OFF},
+    {TLS_1_2, true, 0, LISTENER_IDENTIFY_OFF},
+    {TLS_1_3, false, PROXY_V1, LISTENER_IDENTIFY_OFF},
+    {TLS_1_3, true, 0, LISTENER_IDENTIFY_OFF},
+    {TLS_1_3, true, 0, LISTENER_IDENTIFY_LINE},
 };
 
 static const struct connection_limits limits = {
@@ -249,24 +312,51 @@ static size_t take(const unsigned char *path, size_t length)
     return length;
 }
 
+/* Let the client read. Tell whether it has back all, or its end: neither needs a FIN. */
+static bool is_answered(void *argument)
+{
+    (void)argument;
+    if (may_receive())
+        receive_bytes(UINT64_MAX);
+    if (walk.is_told)
+        return has_ended() || !may_receive();
+    return has_ended() || walk.client->received == walk.client->sent;
+}
+
 /* Let the client do all that a client in order does. Tell whether its connection has ended. */
 static bool is_over(void *argument)
 {
     (void)argument;
-    (void)receive_all();
+    if (walk.is_secure && !walk.is_gone)
+        secure_leave();
+    if (may_receive())
+        receive_bytes(UINT64_MAX);
     return has_ended() && (walk.is_gone || walk.client->is_eof || walk.client->error != 0);
+}
+
+static bool is_in(void *argument)
+{
+    (void)argument;
+    return has_ended() || !introduce();
+}
+
+/* Turn the loop until it is true, without a wait for what is under way, which hardly ever is. */
+static void reach(support_condition *condition)
+{
+    for (int turns = 0; turns < TURNS && !condition(NULL); turns++)
+        support_loop_once();
+    ck_assert_msg(support_loop_reaches(condition, NULL), "%s: nothing is armed", walk.text);
 }
 
 /* Whatever has happened, it comes to an end as soon as the client lets it. */
 static void reach_end(void)
 {
-    while (!has_ended() && send_header())
-        support_loop_once();
+    reach(is_in);
+    if (!walk.is_cut)
+        reach(is_answered);
     if (!has_ended())
         (void)finish();
-    for (int turns = 0; turns < TURNS && !is_over(NULL); turns++)
-        support_loop_once(); /* without a wait for what is under way, which hardly ever is */
-    ck_assert_msg(support_loop_reaches(is_over, NULL), "%s: nothing is armed", walk.text);
+    reach(is_over);
 }
 
 static void check_bytes(void)
@@ -282,6 +372,8 @@ static void check_bytes(void)
     ck_assert_msg(walk.is_cut || walk.is_told || client->received == client->sent,
                   "%s: of %" PRIu64 " bytes %" PRIu64 " came back", walk.text, client->sent,
                   client->received);
+    ck_assert_msg(walk.is_cut || !walk.is_secure || !secure_is_ready() || secure_is_closed(),
+                  "%s: there was no close_notify", walk.text);
     ck_assert_msg(gauge_get(&scene.pool.queued_bytes) == 0, "%s: it still counts", walk.text);
 }
 
@@ -292,7 +384,12 @@ static void begin(enum transport transport, const struct stage *stage)
         .is_identity_left = stage->identify != LISTENER_IDENTIFY_OFF,
         .read_before = scene_count_of(COUNTER_BYTES_IN),
         .client = client_join(transport),
+        .is_secure = stage->layer != PLAIN,
     };
+    if (walk.is_secure)
+        secure_join(walk.client, stage->layer == TLS_1_2);
+    if (stage->has_shaken)
+        reach(is_in);
 }
 
 static void end(void)
@@ -320,8 +417,10 @@ static size_t walk_along(const unsigned char *path, size_t length, enum transpor
 /* Turn a path into the next one that differs at a place or before. Return false after the last. */
 static bool advance(unsigned char *path, size_t length, size_t place)
 {
+    const unsigned step_count = walk.is_secure ? STEP_COUNT : PLAIN_STEP_COUNT;
+
     memset(path + place + 1, 0, length - place - 1);
-    while (++path[place] == STEP_COUNT) {
+    while (++path[place] == step_count) {
         path[place] = 0;
         if (place-- == 0)
             return false;
@@ -329,32 +428,44 @@ static bool advance(unsigned char *path, size_t length, size_t place)
     return true;
 }
 
-static size_t length_of_paths(void)
+static size_t length_of_paths(const struct stage *stage)
 {
     const char *text = getenv("ECHOD_TEST_PATH_LENGTH");
     const long length = text == NULL ? LENGTH : strtol(text, NULL, 10);
 
-    ck_assert(length >= 1 && length <= LENGTH_MAX);
-    return (size_t)length;
+    ck_assert(length >= 2 && length <= LENGTH_MAX);
+    return (size_t)(stage->layer == PLAIN ? length : length - 1);
+}
+
+static void walk_all_paths(enum transport transport, const struct stage *stage)
+{
+    const size_t length = length_of_paths(stage);
+    unsigned char path[LENGTH_MAX] = {0};
+    unsigned long count = 0;
+    size_t taken;
+
+    do {
+        taken = walk_along(path, length, transport, stage);
+        count++;
+    } while (advance(path, length, taken < length ? taken : length - 1));
+    (void)printf("%lu paths of up to %zu steps\n", count, length);
 }
 
 START_TEST(every_path_ends_and_loses_nothing)
 {
     const enum transport transport = (enum transport)(_i / COUNT_OF(stages));
     const struct stage *stage = &stages[_i % COUNT_OF(stages)];
-    const size_t length = length_of_paths();
-    unsigned char path[LENGTH_MAX] = {0};
-    unsigned long count = 0;
-    size_t taken;
+    const bool is_secure = stage->layer != PLAIN;
 
-    if (transport == PIPES && stage->proxy_versions != 0)
-        return; /* a pipe has no header */
-    scene_use_identity(stage->identify, stage->proxy_versions, &limits);
-    do {
-        taken = walk_along(path, length, transport, stage);
-        count++;
-    } while (advance(path, length, taken < length ? taken : length - 1));
-    (void)printf("%lu paths of up to %zu steps\n", count, length);
+    if (transport == PIPES && (stage->proxy_versions != 0 || is_secure))
+        return; /* a pipe has neither */
+    if (is_secure && !secure_is_there())
+        return;
+    scene_use_tls(is_secure ? secure_begin() : NULL, stage->identify, stage->proxy_versions,
+                  &limits);
+    walk_all_paths(transport, stage);
+    if (is_secure)
+        secure_end();
 }
 END_TEST
 

@@ -19,8 +19,6 @@ const struct connection_limits scene_usual_limits = {
     .linger_timeout_ms = LONG_MS,
 };
 
-static const struct impair nothing = {.seed = 0};
-
 uint64_t scene_count_of(enum counter which)
 {
     return counters_get(&scene.counters, which);
@@ -87,8 +85,16 @@ static void on_end(struct connection *connection, void *owner)
     connection_free(connection);
 }
 
-static void start_group(const struct connection_limits *limits, unsigned proxy_versions,
-                        unsigned identify_mode, const struct impair *impair, struct byte_line *line)
+/* How a group serves its clients; zeros are fine but for the limits. */
+struct serving {
+    const struct connection_limits *limits;
+    unsigned proxy_versions, identify_mode;
+    const struct impair *impair;
+    struct byte_line *line;
+    struct tls_context *tls;
+};
+
+static void start_group(const struct serving *serving)
 {
     static const struct self self = {.host = "a host", .pod = "a-pod", .pid = 7};
 
@@ -99,16 +105,18 @@ static void start_group(const struct connection_limits *limits, unsigned proxy_v
     scene.group.counters = &scene.counters;
     ck_assert_int_eq(connection_pool_init(&scene.pool), 0);
     scene.group.pool = &scene.pool;
-    scene.group.limits = *limits;
+    scene.group.limits = *serving->limits;
     scene.group.logs = LISTENER_LOG_ALL;
     scene.group.on_end = on_end;
     scene.group.owner = &scene;
-    scene.group.proxy_versions = proxy_versions;
+    scene.group.tls = serving->tls;
+    scene.group.proxy_versions = serving->proxy_versions;
     scene.group.identify = (struct identify_plan){
-        .mode = identify_mode, .worker = 3, .self = &self, .listener = "public"};
-    scene.group.impair = *impair;
+        .mode = serving->identify_mode, .worker = 3, .self = &self, .listener = "public"};
+    if (serving->impair != NULL)
+        scene.group.impair = *serving->impair;
     scene.group.impaired_count = &scene.impaired;
-    scene.group.lines[0] = line;
+    scene.group.lines[0] = serving->line;
     scene.group.gate.label = "public";
     ck_assert_int_eq(connection_init_group(&scene.group), 0);
 }
@@ -120,44 +128,49 @@ static void end_group(void)
     connection_pool_fini(&scene.pool);
 }
 
-static void restart_group(const struct connection_limits *limits, unsigned proxy_versions,
-                          unsigned identify_mode, const struct impair *impair)
+static void restart_group(const struct serving *serving)
 {
     end_group();
-    start_group(limits, proxy_versions, identify_mode, impair, NULL);
+    start_group(serving);
 }
 
 void scene_use_limits(const struct connection_limits *limits)
 {
-    restart_group(limits, 0, LISTENER_IDENTIFY_OFF, &nothing);
+    restart_group(&(struct serving){.limits = limits});
 }
 
 void scene_use_proxy(unsigned versions, const struct connection_limits *limits)
 {
-    restart_group(limits, versions, LISTENER_IDENTIFY_OFF, &nothing);
+    restart_group(&(struct serving){.limits = limits, .proxy_versions = versions});
 }
 
 void scene_use_identity(unsigned mode, unsigned proxy_versions,
                         const struct connection_limits *limits)
 {
-    restart_group(limits, proxy_versions, mode, &nothing);
+    scene_use_tls(NULL, mode, proxy_versions, limits);
+}
+
+void scene_use_tls(struct tls_context *tls, unsigned mode, unsigned proxy_versions,
+                   const struct connection_limits *limits)
+{
+    restart_group(&(struct serving){
+        .limits = limits, .proxy_versions = proxy_versions, .identify_mode = mode, .tls = tls});
 }
 
 void scene_use_impair(const struct impair *impair, const struct connection_limits *limits)
 {
-    restart_group(limits, 0, LISTENER_IDENTIFY_OFF, impair);
+    restart_group(&(struct serving){.limits = limits, .impair = impair});
 }
 
 void scene_use_impaired_identity(unsigned mode, const struct impair *impair,
                                  const struct connection_limits *limits)
 {
-    restart_group(limits, 0, mode, impair);
+    restart_group(&(struct serving){.limits = limits, .identify_mode = mode, .impair = impair});
 }
 
 void scene_use_line(struct byte_line *line, const struct connection_limits *limits)
 {
-    end_group();
-    start_group(limits, 0, LISTENER_IDENTIFY_OFF, &nothing, line);
+    restart_group(&(struct serving){.limits = limits, .line = line});
 }
 
 void scene_use_timeouts(uint64_t idle_ms, uint64_t lifetime_ms, uint64_t write_ms,
@@ -174,7 +187,7 @@ void scene_use_timeouts(uint64_t idle_ms, uint64_t lifetime_ms, uint64_t write_m
 
 void scene_setup(void)
 {
-    start_group(&scene_usual_limits, 0, LISTENER_IDENTIFY_OFF, &nothing, NULL);
+    start_group(&(struct serving){.limits = &scene_usual_limits});
 }
 
 void client_hang_up(struct client *client)
@@ -249,7 +262,7 @@ struct client *client_meet_over(const struct pair *pair, enum transport transpor
     *client = (struct client){
         .to_fd = pair->client_to, .from_fd = pair->client_from, .transport = transport};
     scene.group.limits.has_shortcuts = transport >= FIRST_SHORTCUT;
-    if (!scene.group.is_impaired && !scene.group.is_limited)
+    if (!scene.group.is_impaired && !scene.group.is_limited && scene.group.tls == NULL)
         scene.group.service =
             transport >= FIRST_SHORTCUT ? serve_by_shortcut() : serve_canonically();
     client->connection = connection_new(&scene.group, pair->input, pair->output, &pair->peer);
@@ -281,11 +294,23 @@ struct client *client_join(enum transport transport)
     return client;
 }
 
+ssize_t client_write(struct client *client, const void *bytes, size_t size)
+{
+    return client->layer == NULL ? write(client->to_fd, bytes, size)
+                                 : client->layer->write(client, bytes, size);
+}
+
+ssize_t client_read(struct client *client, void *bytes, size_t size)
+{
+    return client->layer == NULL ? read(client->from_fd, bytes, size)
+                                 : client->layer->read(client, bytes, size);
+}
+
 void client_send(struct client *client, uint64_t size)
 {
     while (size > 0 && client->error == 0) {
         size_t part = size < SUPPORT_PAYLOAD_ROOM ? (size_t)size : SUPPORT_PAYLOAD_ROOM;
-        ssize_t written = write(client->to_fd, support_payload(client->sent), part);
+        ssize_t written = client_write(client, support_payload(client->sent), part);
 
         if (written < 0) {
             if (errno != EAGAIN)
@@ -303,7 +328,7 @@ void client_receive(struct client *client, uint64_t size)
 
     while (size > 0 && !client->is_eof && client->error == 0) {
         size_t part = size < sizeof bytes ? (size_t)size : sizeof bytes;
-        ssize_t got = read(client->from_fd, bytes, part);
+        ssize_t got = client_read(client, bytes, part);
 
         if (got < 0) {
             if (errno != EAGAIN)
@@ -321,7 +346,9 @@ void client_receive(struct client *client, uint64_t size)
 void client_finish(struct client *client)
 {
     client->has_finished = true;
-    if (client->to_fd == client->from_fd)
+    if (client->layer != NULL)
+        client->layer->finish(client);
+    else if (client->to_fd == client->from_fd)
         ck_assert_int_eq(shutdown(client->to_fd, SHUT_WR), 0);
     else
         support_close(&client->to_fd);

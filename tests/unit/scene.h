@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define COUNT_OF(array) ((int)(sizeof(array) / sizeof(array)[0]))
 
@@ -42,9 +43,19 @@ enum transport {
     SOCKET_COUNT = TRANSPORT_COUNT - FIRST_SOCKET,
 };
 
+struct client;
+
+/* What a client has above its socket. */
+struct client_layer {
+    ssize_t (*write)(struct client *client, const void *bytes, size_t size); /* as write(2) */
+    ssize_t (*read)(struct client *client, void *bytes, size_t size);        /* as read(2) */
+    void (*finish)(struct client *client); /* nothing more will be written */
+};
+
 /* One client: its ends of the descriptors, what it moved, and what became of its connection. */
 struct client {
-    int to_fd, from_fd; /* equal for a socket; -1 when closed */
+    int to_fd, from_fd;               /* equal for a socket; -1 when closed */
+    const struct client_layer *layer; /* NULL: nothing */
     struct connection *connection;
     enum transport transport;
     uint64_t sent, received;
@@ -93,6 +104,10 @@ void scene_use_proxy(unsigned versions, const struct connection_limits *limits);
 void scene_use_identity(unsigned mode, unsigned proxy_versions,
                         const struct connection_limits *limits);
 
+/* The same with TLS, unless it is NULL; it is the caller's. */
+void scene_use_tls(struct tls_context *tls, unsigned mode, unsigned proxy_versions,
+                   const struct connection_limits *limits);
+
 /* Let connections misbehave, under these limits; before the first client. */
 void scene_use_impair(const struct impair *impair, const struct connection_limits *limits);
 
@@ -127,6 +142,10 @@ void client_start(struct client *client);
 
 /* Make a client whose connection has started. */
 struct client *client_join(enum transport transport);
+
+/* As write(2) and read(2), through what is above the client's socket. */
+ssize_t client_write(struct client *client, const void *bytes, size_t size);
+ssize_t client_read(struct client *client, void *bytes, size_t size);
 
 /* Write at most so much. */
 void client_send(struct client *client, uint64_t size);
