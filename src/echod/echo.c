@@ -163,7 +163,8 @@ static size_t socket_room(int fd)
     socklen_t length = sizeof memory;
     uint32_t used;
 
-    if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &length) < 0)
+    if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &length) < 0 ||
+        length <= SK_MEMINFO_WMEM_QUEUED * sizeof memory[0])
         return 0;
     used = memory[SK_MEMINFO_WMEM_QUEUED]; /* of TCP; a Unix socket counts what it allocated */
     if (used < memory[SK_MEMINFO_WMEM_ALLOC])

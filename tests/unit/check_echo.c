@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define COUNT_OF(array) ((int)(sizeof(array) / sizeof(array)[0]))
@@ -452,6 +453,20 @@ START_TEST(what_the_socket_does_not_take_is_queued_in_order)
 }
 END_TEST
 
+/* What a system that tells less than a program asks for leaves behind is not what it told. */
+static bool tells_nonsense;
+
+/* Stands before that of the C library. */
+int getsockopt(int fd, int level, int optname, void *restrict optval, socklen_t *restrict optlen)
+{
+    if (!tells_nonsense)
+        return (int)syscall(SYS_getsockopt, fd, level, optname, optval, optlen);
+    memset(optval, 0x01, *optlen);
+    memset((unsigned char *)optval + 12, 0x7f, 4); /* there is as much room as one likes */
+    *optlen = 4;
+    return 0;
+}
+
 /* Write until the socket takes nothing, and has not come to rest only for a moment. */
 static void fill_socket(int fd)
 {
@@ -501,14 +516,16 @@ START_TEST(a_stream_that_meets_a_full_socket_queues_little)
     const size_t little = 64 << 10;  /* what the socket has no room for is not read, but for this */
     const size_t before = support_memory_bytes();
 
-    shortcut_begin(_i << 1); /* with the pipe and without */
+    shortcut_begin(_i << 1 & 2); /* with the pipe and without */
     support_close(&shortcut.pair[0]);
     support_close(&shortcut.pair[1]);
     open_wide_pair(shortcut.pair);
     fill_socket(shortcut.pair[1]);
     client_send(1 << 20);
     shortcut.is_streaming = true;
+    tells_nonsense = _i >= 2;
     ck_assert_int_eq(shortcut_echo(room), ECHO_QUEUED);
+    tells_nonsense = false;
     ck_assert_uint_le(support_memory_bytes() - before, little + SLACK_BYTES);
     client_check_output();
     shortcut_end();
@@ -734,7 +751,7 @@ static Suite *echo_suite(void)
     tcase_add_loop_test(socket, the_shortcut_sees_the_end_behind_the_last_byte, 0, SHORTCUT_KINDS);
     tcase_add_loop_test(socket, what_the_socket_does_not_take_is_queued_in_order, 0,
                         SHORTCUT_KINDS * COUNT_OF(rooms));
-    tcase_add_loop_test(socket, a_stream_that_meets_a_full_socket_queues_little, 0, 2);
+    tcase_add_loop_test(socket, a_stream_that_meets_a_full_socket_queues_little, 0, 4);
     tcase_add_loop_test(socket, a_stream_comes_back_whole_and_each_call_is_bounded, 0,
                         SHORTCUT_KINDS);
     tcase_add_test(socket, an_urgent_byte_before_the_end_ends_nothing);
