@@ -254,6 +254,20 @@ bool support_is_under_valgrind(void)
     return preloaded != NULL && strstr(preloaded, "vgpreload") != NULL;
 }
 
+bool support_system_tells_drops(void)
+{
+#ifdef SO_RXQ_OVFL
+    const int on = 1;
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    const bool does = setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on) == 0;
+
+    support_close(&fd);
+    return does;
+#else
+    return false;
+#endif
+}
+
 unsigned support_descriptor_count(void)
 {
     unsigned count = 0;

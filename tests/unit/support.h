@@ -70,6 +70,9 @@ bool support_memory_has_failed(void);
 /* Tell whether valgrind runs the test: some of what the system does, it only plays. */
 bool support_is_under_valgrind(void);
 
+/* Tell whether the system says of a socket what it dropped, which not every emulator does. */
+bool support_system_tells_drops(void);
+
 /* End the running test, which cannot be made here, and say why in its program's output. */
 #define support_skip(why)                                                                          \
     do {                                                                                           \
