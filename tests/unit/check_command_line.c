@@ -248,6 +248,19 @@ START_TEST(a_wrong_line_is_refused_with_a_sentence_that_names_the_option)
 }
 END_TEST
 
+START_TEST(the_options_of_an_address_have_a_longest_length)
+{
+    static const char begin[] = "--listen=fd://3,";
+    char text[sizeof begin + LISTEN_OPTIONS_SIZE];
+    struct error error;
+
+    (void)snprintf(text, sizeof text, "%s%0*d", begin, LISTEN_OPTIONS_SIZE, 0);
+    ck_assert_int_eq(parse(ARGUMENTS(text), &error), -1);
+    ck_assert_ptr_nonnull(strstr(error.text, "--listen: \"fd://3,000"));
+    ck_assert_ptr_nonnull(strstr(error.text, "has options of more than 2047 characters; shorten "));
+}
+END_TEST
+
 START_TEST(nothing_is_printed_about_a_wrong_line)
 {
     int file_fd = support_open_file(), saved_fd = dup(STDERR_FILENO);
@@ -313,6 +326,7 @@ static Suite *command_line_suite(void)
     tcase_add_checked_fixture(refused, things_set_defaults, things_free);
     tcase_add_loop_test(refused, a_wrong_line_is_refused_with_a_sentence_that_names_the_option, 0,
                         COUNT_OF(wrong));
+    tcase_add_test(refused, the_options_of_an_address_have_a_longest_length);
     tcase_add_test(refused, nothing_is_printed_about_a_wrong_line);
     tcase_add_test(refused, a_parse_does_not_depend_on_the_one_before);
     return suite;
