@@ -21,6 +21,7 @@ PARSERS = tuple(f"src/{name}.c" for name in (
     "base/setting_kind", "base/units",
     "echod/admin_address", "echod/admin_guard", "echod/listener_options", "echod/listener_values",
     "echod/passed", "echod/proxy_reader", "echod/source_key", "echod/tls_ciphers",
+    "echod/tls_options",
     "echoctl/http_message", "echoctl/json",
     "echoprobe/greeting", "echoprobe/targets", "echoprobe/verifier"))
 

@@ -17,6 +17,9 @@
 
 #define COUNT_OF(array) ((int)(sizeof(array) / sizeof(array)[0]))
 
+/* As many as no amount has. */
+#define DIGITS_48 "000000000000000000000000000000000000000000000001"
+
 static struct listener_options defaults, options;
 static struct error error;
 static const struct address tcp = {.scheme = ADDRESS_TCP};
@@ -125,6 +128,34 @@ START_TEST(those_of_tls_go_with_tls_alone)
 }
 END_TEST
 
+START_TEST(texts_of_tls_have_an_order_and_a_longest_length)
+{
+    static const struct address address = {.scheme = ADDRESS_TCP, .is_tls = true};
+    static const struct {
+        const char *begin, *item, *sentence;
+        int count;
+    } tried[] = {
+        {"cert=", ";", "cert: \";\" is not a list of 1 to 64 files; write for ", 1},
+        {"cert=a", ";a", "\" is not a list of 1 to 64 files", 64},
+        {"cert=", "a;" DIGITS_48, "\" is not a text of up to 999 characters", 20},
+        {"client-ca=", "", "client-ca: \"\" is not a file; write for example /etc", 1},
+        {"alpn=", "", "alpn: \"\" is not a list of protocols; write for example h2;http/1.1", 1},
+        {"alpn=", "a;;b", "alpn: \"a;;b\" is not a list of protocols", 1},
+        {"alpn=", DIGITS_48, "\" is not a list of protocols", 6},
+        {"alpn=", DIGITS_48 ";" DIGITS_48, "\" is not a text of up to 255 characters", 3},
+        {"ciphers=", "", "ciphers: \"\" is not a list of ciphers; write for example ECDHE+", 1},
+    };
+    char text[1024];
+    int length;
+
+    length = snprintf(text, sizeof text, "%s", tried[_i].begin);
+    for (int i = 0; i < tried[_i].count; i++)
+        length += snprintf(text + length, sizeof text - (size_t)length, "%s", tried[_i].item);
+    ck_assert_int_eq(listener_options_parse(text, &address, &options, &error), -1);
+    ck_assert_msg(strstr(error.text, tried[_i].sentence) != NULL, "%s", error.text);
+}
+END_TEST
+
 START_TEST(a_list_has_up_to_16_networks)
 {
     char text[2000] = "proxy-from=2001:db8:1111:2222:3333:4444:5555:6666";
@@ -192,9 +223,6 @@ START_TEST(the_last_of_two_counts_and_off_is_zero)
     ck_assert_uint_eq(listener_options_low_water_bytes(&options), 1024);
 }
 END_TEST
-
-/* As many as no amount has. */
-#define DIGITS_48 "000000000000000000000000000000000000000000000001"
 
 /* Wrong options, of a scheme, and what the sentence must say. */
 static const struct {
@@ -346,6 +374,7 @@ int main(void)
     tcase_add_test(test_case, without_options_the_defaults_count);
     tcase_add_test(test_case, every_option_is_read);
     tcase_add_test(test_case, those_of_tls_go_with_tls_alone);
+    tcase_add_loop_test(test_case, texts_of_tls_have_an_order_and_a_longest_length, 0, 9);
     tcase_add_test(test_case, a_list_has_up_to_16_networks);
     tcase_add_test(test_case, the_versions_are_those_of_the_header);
     tcase_add_test(test_case, a_header_may_come_from_anybody_unless_somebody_is_named);

@@ -243,6 +243,12 @@ static const struct {
     {{"--ciphers="}, {"--ciphers", "a list of ciphers"}},
     {{"--client-ca="}, {"--client-ca", "a file"}},
     {{"--tls-min=1.1"}, {"--tls-min", "1.3"}},
+    {{"-l[::1]:7,name=a", "-l[::1]:8,name=a"},
+     {"--listen: name=a is another --listen's already; ", "choose another name"}},
+    {{"-l[::1]:7,low-water=2KiB,high-water=1KiB"},
+     {"--listen: tcp://[::1]:7: low-water, 2048 bytes, ", "above high-water, 1024 bytes"}},
+    {{"-l[::1]:7,proxy-from=::1"},
+     {"--listen: tcp://[::1]:7: proxy-from goes with ", "proxy=v1, proxy=v2 or proxy=any"}},
     {{"--listen=fd://3", "--listen=fd://3"}, {"--listen", "fd://3"}},
     {{"-lstdio:", "-l[::1]:7", "-lstdio:"}, {"--listen", "stdio:"}},
     {{"-lstdio:", "-lfd://0"}, {"--listen", "fd://0"}}, /* that is standard input */
