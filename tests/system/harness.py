@@ -205,6 +205,11 @@ class Log:
                         + ("at the end of the log" if self._is_over else f"after {seconds:g} s")
                     )
 
+    def forget(self):
+        """Keep no line of those that have come, where there are too many."""
+        with self._changed:
+            self.lines.clear()
+
     def wait_for_end(self):
         """Wait until nobody can write to the log any more."""
         self._thread.join(PATIENCE_SECONDS)
