@@ -199,6 +199,7 @@ static void read_v6_address(const struct cmsghdr *control, struct datagram_arriv
 
 static void read_ip(const struct cmsghdr *control, struct datagram_arrival *arrival)
 {
+    (void)control, (void)arrival; /* where the system tells nothing */
 #ifdef IP_PKTINFO
     if (control->cmsg_type == IP_PKTINFO)
         read_v4_address(control, arrival);
@@ -295,6 +296,11 @@ static void write_v4_address(struct msghdr *message, const struct datagram_arriv
 static void write_v4_address(struct msghdr *message, const struct datagram_arrival *arrival)
 {
     append(message, IPPROTO_IP, IP_SENDSRCADDR, &arrival->asked_v4, sizeof arrival->asked_v4);
+}
+#else
+static void write_v4_address(struct msghdr *message, const struct datagram_arrival *arrival)
+{
+    (void)message, (void)arrival; /* nor was one told */
 }
 #endif
 

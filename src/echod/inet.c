@@ -128,6 +128,8 @@ static int take_socket(const struct addrinfo *info, const struct kept *kept,
     return -1;
 }
 
+#if defined __linux__ && defined SO_REUSEPORT
+
 /* Open another socket of a group. */
 static int open_member(const struct addrinfo *bound, const struct kept *kept,
                        const struct listener_options *options)
@@ -138,6 +140,30 @@ static int open_member(const struct addrinfo *bound, const struct kept *kept,
     return fd >= 0 ? fd : open_socket(bound, options, true, &failed);
 }
 
+static void open_members(struct endpoint *endpoint, const struct addrinfo *bound,
+                         const struct kept *kept, const struct listener_options *options,
+                         size_t worker_count)
+{
+    if (worker_count < 2 || switch_on(endpoint->worker_fds[0], SOL_SOCKET, SO_REUSEPORT) < 0)
+        return;
+    endpoint->is_group = true;
+    for (size_t i = 1; i < worker_count; i++)
+        endpoint->worker_fds[i] = open_member(bound, kept, options);
+    for (size_t i = 1; i < worker_count; i++)
+        endpoint->is_group = endpoint->is_group && endpoint->worker_fds[i] >= 0;
+}
+
+#else
+
+static void open_members(struct endpoint *endpoint, const struct addrinfo *bound,
+                         const struct kept *kept, const struct listener_options *options,
+                         size_t worker_count)
+{
+    (void)endpoint, (void)bound, (void)kept, (void)options, (void)worker_count;
+}
+
+#endif
+
 /*
  * Give each worker a socket of its own, among which Linux spreads the clients (socket(7),
  * SO_REUSEPORT). The first one listens already, and was bound without that option, which proves
@@ -147,19 +173,7 @@ static int open_group(struct endpoint *endpoint, const struct addrinfo *bound,
                       const struct kept *kept, const struct listener_options *options,
                       size_t worker_count)
 {
-#if defined __linux__ && defined SO_REUSEPORT
-    if (worker_count > 1 && switch_on(endpoint->worker_fds[0], SOL_SOCKET, SO_REUSEPORT) == 0) {
-        endpoint->is_group = true;
-        for (size_t i = 1; i < worker_count; i++)
-            endpoint->worker_fds[i] = open_member(bound, kept, options);
-        for (size_t i = 1; i < worker_count; i++)
-            endpoint->is_group = endpoint->is_group && endpoint->worker_fds[i] >= 0;
-    }
-#else
-    (void)bound;
-    (void)kept;
-    (void)options;
-#endif
+    open_members(endpoint, bound, kept, options, worker_count);
     return endpoint_share_socket(endpoint, worker_count);
 }
 

@@ -661,12 +661,30 @@ static void shortcut_connect_wide(void)
     shortcut.is_streaming = true;
 }
 
+/* Tell whether the system says how much room a socket has: then as much is spliced at once. */
+static bool system_tells_room(void)
+{
+#if defined SO_MEMINFO && defined HAVE_SPLICE
+    uint32_t memory[16];
+    socklen_t length = sizeof memory;
+
+    return getsockopt(shortcut.pair[1], SOL_SOCKET, SO_MEMINFO, memory, &length) == 0 &&
+           length > 5 * sizeof memory[0];
+#else
+    return false;
+#endif
+}
+
 /* What the pipe holds is more than one read takes when memory runs out. */
 START_TEST(what_a_failed_stream_leaves_in_the_pipe_reaches_nobody)
 {
     enum echo_outcome outcome = ECHO_SENT;
 
     shortcut_begin(1);
+    if (!system_tells_room()) {
+        shortcut_end();
+        support_skip("the system does not tell how much room a socket has");
+    }
     shortcut_connect_wide();
     support_memory_fail(1, 1);
     while (outcome == ECHO_SENT) {
