@@ -116,8 +116,10 @@ START_TEST(an_ipv6_socket_is_for_ipv6_unless_it_is_told_otherwise)
     ck_assert_int_eq(socket_options_set_before_bind(fd, AF_INET6, &options, &failed), 0);
     ck_assert_int_eq(number(IPPROTO_IPV6, IPV6_V6ONLY), 1);
     options.v6only = false;
+    options.freebind = true;
     ck_assert_int_eq(socket_options_set_before_bind(fd, AF_INET6, &options, &failed), 0);
     ck_assert_int_eq(number(IPPROTO_IPV6, IPV6_V6ONLY), 0);
+    ck_assert_int_eq(number(IPPROTO_IPV6, IPV6_FREEBIND), 1);
 }
 END_TEST
 
