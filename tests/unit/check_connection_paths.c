@@ -30,6 +30,7 @@ enum {
     LENGTH_MAX = 12,
     LITTLE = 100,
     MUCH = 100000,
+    SENT_MAX = 100, /* so much more than KERNEL_BYTES */
     TURNS = 100,
     HEADER_LENGTH = sizeof header - 1
 };
@@ -469,6 +470,28 @@ START_TEST(every_path_ends_and_loses_nothing)
 }
 END_TEST
 
+/* Somewhere between none and many, the last bytes fill what the system takes, and no more waits. */
+START_TEST(close_notify_waits_where_the_system_has_no_room)
+{
+    static const struct stage stage = {.layer = TLS_1_3, .has_shaken = true};
+    const enum transport transport = scene_socket_of(_i);
+
+    if (!secure_is_there())
+        return;
+    scene_use_tls(secure_begin(), stage.identify, stage.proxy_versions, &limits);
+    for (int count = 0; count < SENT_MAX; count++) {
+        begin(transport, &stage);
+        for (int i = 0; i < count; i++)
+            (void)(send_little() && turn());
+        (void)tell_to_leave();
+        reach_end();
+        check_bytes();
+        end();
+    }
+    secure_end();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("connection_paths");
@@ -477,5 +500,6 @@ int main(void)
     tcase_set_timeout(all, 0);
     tcase_add_loop_test(all, every_path_ends_and_loses_nothing, 0,
                         TRANSPORT_COUNT * COUNT_OF(stages));
+    tcase_add_loop_test(all, close_notify_waits_where_the_system_has_no_room, 0, SOCKET_COUNT);
     return support_run(suite);
 }
