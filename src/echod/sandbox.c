@@ -56,6 +56,7 @@ static const char *find_tool(void)
 static int limit_files(struct sandbox *sandbox, const struct options *options,
                        struct sandbox_landlock *landlock, struct error *error)
 {
+    (void)sandbox; /* where there is no O_PATH */
     if (sandbox_landlock_begin(landlock, error) < 0)
         return -1;
 #ifdef O_PATH
