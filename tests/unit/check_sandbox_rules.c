@@ -1,7 +1,7 @@
 /*
  * check_sandbox_rules: what the filter says of calls that differ from machine to machine.
- * Runs the filter's program by itself, so that it tells also where the kernel, or an emulator, runs
- * none. Run by make check, where there is libseccomp.
+ * Runs the filter's program by itself, and makes no call.
+ * Run by make check, where there is libseccomp.
  */
 #include <config.h>
 
@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -186,5 +187,7 @@ static Suite *sandbox_rules_suite(void)
 
 int main(void)
 {
+    if (prctl(PR_GET_SECCOMP, 0, 0, 0, 0) < 0) /* libseccomp asks the system what it can do */
+        return support_skip_all("the system has no filters of system calls");
     return support_run(sandbox_rules_suite());
 }

@@ -73,6 +73,17 @@ bool support_is_under_valgrind(void);
 /* Tell whether the system says of a socket what it dropped, which not every emulator does. */
 bool support_system_tells_drops(void);
 
+/*
+ * Tell whether a datagram can be sent with as many hops as echod asks for: an emulator of a machine
+ * with another order of bytes passes the number on as it is, and the system refuses it. For main,
+ * before any test runs.
+ */
+bool support_system_sends_hops(void);
+
+/* Say, before any test runs, why a whole program of tests cannot be made here. Return its exit
+ * status, for automake. */
+int support_skip_all(const char *why);
+
 /* End the running test, which cannot be made here, and say why in its program's output. */
 #define support_skip(why)                                                                          \
     do {                                                                                           \
