@@ -10,20 +10,34 @@
 
 /* --- From when to when ----------------------------------------------------------------------- */
 
+/*
+ * Return seconds since 1970, UTC, also where timegm cannot, since time_t ends in 2038. Years begin
+ * in March here, so that a leap day is their last; 719468 days after that of year 0 it was 1970.
+ */
+static int64_t seconds_of(const struct tm *parts)
+{
+    const int64_t month = (parts->tm_mon + 10) % 12;
+    const int64_t year = (int64_t)parts->tm_year + 1900 - (parts->tm_mon < 2);
+    const int64_t days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 +
+                         parts->tm_mday - 1 - 719468;
+
+    return ((days * 24 + parts->tm_hour) * 60 + parts->tm_min) * 60 + parts->tm_sec;
+}
+
 /* Return false if no time stands there. */
-static bool read_time(const ASN1_TIME *text, time_t *time)
+static bool read_time(const ASN1_TIME *text, int64_t *time)
 {
     struct tm parts;
 
     if (ASN1_TIME_to_tm(text, &parts) != 1)
         return false;
-    *time = timegm(&parts);
+    *time = seconds_of(&parts);
     return true;
 }
 
 static int fault_code(const X509 *certificate, time_t now)
 {
-    time_t begin, end;
+    int64_t begin, end;
 
     if (!read_time(X509_get0_notBefore(certificate), &begin))
         return X509_V_ERR_ERROR_IN_CERT_NOT_BEFORE_FIELD;
@@ -43,9 +57,9 @@ const char *certificate_fault(const X509 *certificate, time_t now)
 
 int64_t certificate_seconds_left(const X509 *certificate, time_t now)
 {
-    time_t end;
+    int64_t end;
 
-    return read_time(X509_get0_notAfter(certificate), &end) ? (int64_t)(end - now) : -1;
+    return read_time(X509_get0_notAfter(certificate), &end) ? end - now : -1;
 }
 
 static void format_time(const ASN1_TIME *time, char text[CERTIFICATE_TIME_SIZE])

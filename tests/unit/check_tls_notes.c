@@ -341,6 +341,24 @@ START_TEST(a_time_far_away_is_written)
 }
 END_TEST
 
+START_TEST(seconds_are_counted_in_every_year)
+{
+    static const struct {
+        const char *end;
+        int64_t seconds;
+    } cases[] = {{"19700101000000Z", 0},           {"20000229000000Z", 951782400},
+                 {"20380119031407Z", 2147483647},  {"20380119031408Z", 2147483648},
+                 {"21000301000000Z", 4107542400},  {"24000229000000Z", 13574563200},
+                 {"99991231235959Z", 253402300799}};
+    struct issued issued = issuer_make((struct issuer_wish){.common_name = "a"});
+
+    ck_assert_int_eq(ASN1_TIME_set_string(X509_getm_notAfter(issued.certificate), cases[_i].end),
+                     1);
+    ck_assert_int_eq(certificate_seconds_left(issued.certificate, 0), cases[_i].seconds);
+    issuer_free(&issued);
+}
+END_TEST
+
 static Suite *tls_notes_suite(void)
 {
     Suite *suite = suite_create("tls_notes");
@@ -363,6 +381,7 @@ static Suite *tls_notes_suite(void)
     tcase_add_test(facts, names_that_nobody_should_have_are_shown_without_harm);
     tcase_add_test(facts, an_address_is_covered_by_whoever_is_for_it);
     tcase_add_test(facts, a_time_far_away_is_written);
+    tcase_add_loop_test(facts, seconds_are_counted_in_every_year, 0, 7);
     return suite;
 }
 
