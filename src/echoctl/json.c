@@ -164,6 +164,8 @@ const char *json_member(const char *object, const char *name)
     while (member != NULL) {
         const char *value = skip_name(member);
 
+        if (value == NULL)
+            return NULL;
         if (strncmp(member + 1, name, length) == 0 && member[1 + length] == '"')
             return value;
         member = json_next(value);

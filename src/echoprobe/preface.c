@@ -111,7 +111,7 @@ static void replace_source(struct proxy_header *header, struct sockaddr_storage 
     in_port_t *port = port_of(&given);
     const in_port_t *own_port = port_of(&header->source);
 
-    if (*port == 0 && own_port != NULL)
+    if (port != NULL && own_port != NULL && *port == 0)
         *port = *own_port;
     header->source = given;
     if (header->destination.ss_family == AF_UNIX)

@@ -62,7 +62,7 @@ static int sock = -1;
 /* Make a call that stands in the table. Return what it returned, or a negative errno. */
 static int64_t make_call(struct message *message)
 {
-    long values[6];
+    long values[6] = {0};
     long result;
 
     for (size_t i = 0; i < 6; i++)

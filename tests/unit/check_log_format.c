@@ -22,12 +22,15 @@
 static char *only_line(const char *text)
 {
     size_t length = strlen(text);
+    char *line;
 
     ck_assert_uint_gt(length, 0);
     ck_assert_uint_le(length, LINE_SIZE);
     ck_assert_int_eq(text[length - 1], '\n');
     ck_assert_ptr_eq(strchr(text, '\n'), &text[length - 1]);
-    return strndup(text, length - 1);
+    line = strndup(text, length - 1);
+    ck_assert_ptr_nonnull(line);
+    return line;
 }
 
 /* Write one message and return its line; free it. */

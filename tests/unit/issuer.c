@@ -148,6 +148,7 @@ void issuer_end(void)
     DIR *directory = opendir(issuer.directory);
     const struct dirent *entry;
 
+    ck_assert_ptr_nonnull(directory);
     while ((entry = readdir(directory)) != NULL) {
         if (entry->d_name[0] != '.')
             (void)remove(issuer_path(entry->d_name));
