@@ -28,10 +28,10 @@ static struct {
 } scene;
 
 /* Stands before that of libseccomp: the program is ours, and not the kernel's. */
-int seccomp_load(const scmp_filter_ctx filter)
+int seccomp_load(scmp_filter_ctx ctx)
 {
     int fd = support_open_file();
-    const int result = seccomp_export_bpf(filter, fd);
+    const int result = seccomp_export_bpf(ctx, fd);
     ssize_t size;
 
     ck_assert_int_eq(lseek(fd, 0, SEEK_SET), 0);
