@@ -179,11 +179,7 @@ static int read_options(const struct setting *table, void *options, struct origi
     int found;
 
     opterr = 0;
-#ifdef __GLIBC__
-    optind = 0; /* makes glibc forget an earlier command line */
-#else
-    optind = 1;
-#endif
+    optind = 0; /* makes it forget an earlier command line, that of glibc, musl, and the BSDs */
     while ((found = getopt_long(argument_count, arguments, line->letters, line->long_options,
                                 NULL)) != -1) {
         if (found == '?' || found == ':') {
