@@ -108,7 +108,7 @@ static ssize_t hand_over(struct msghdr *header)
     scene.received++;
     ck_assert_uint_ge(header->msg_namelen, sizeof(struct sockaddr_in6));
     ck_assert_uint_eq(header->msg_controllen, DATAGRAM_CONTROL_SIZE);
-    ck_assert_uint_eq(header->msg_iovlen, 1);
+    ck_assert_uint_eq((size_t)header->msg_iovlen, 1);
     ck_assert_uint_eq(header->msg_iov->iov_len, DATAGRAM_BUFFER_BYTES);
     memcpy(header->msg_name, &source, sizeof source);
     header->msg_namelen = sizeof source;
@@ -118,7 +118,13 @@ static ssize_t hand_over(struct msghdr *header)
     return (ssize_t)parcel->length;
 }
 
-/* Parameters have the names that they have in the C library. */
+/* Parameters have the names that they have in the C library, which says what they are. */
+
+#ifdef __GLIBC__
+typedef int batch_flags;
+#else
+typedef unsigned batch_flags;
+#endif
 
 ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 {
@@ -129,13 +135,14 @@ ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 }
 
 #ifdef HAVE_RECVMMSG
-int recvmmsg(int fd, struct mmsghdr *vmessages, unsigned vlen, int flags, struct timespec *tmo)
+int recvmmsg(int fd, struct mmsghdr *vmessages, unsigned vlen, batch_flags flags,
+             struct timespec *tmo)
 {
     unsigned received = 0;
     ssize_t length;
 
     (void)tmo;
-    if (next_step(RECVMMSG, fd, flags).error != 0) {
+    if (next_step(RECVMMSG, fd, (int)flags).error != 0) {
         spoil(&vmessages[0].msg_hdr);
         return -1;
     }
@@ -176,7 +183,7 @@ static void take(const void *bytes, size_t length, uint16_t segment, const void 
 
 static void take_message(const struct msghdr *header)
 {
-    ck_assert_uint_eq(header->msg_iovlen, 1);
+    ck_assert_uint_eq((size_t)header->msg_iovlen, 1);
     take(header->msg_iov->iov_base, header->msg_iov->iov_len, told_segment(header),
          header->msg_name);
 }
@@ -204,9 +211,9 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 }
 
 #ifdef HAVE_SENDMMSG
-int sendmmsg(int fd, struct mmsghdr *vmessages, unsigned vlen, int flags)
+int sendmmsg(int fd, struct mmsghdr *vmessages, unsigned vlen, batch_flags flags)
 {
-    const struct step step = next_step(SENDMMSG, fd, flags);
+    const struct step step = next_step(SENDMMSG, fd, (int)flags);
     const unsigned sent = step.count > 0 && step.count < vlen ? step.count : vlen;
 
     if (step.error != 0)

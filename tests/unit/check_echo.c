@@ -664,7 +664,7 @@ static void shortcut_connect_wide(void)
 /* Tell whether the system says how much room a socket has: then as much is spliced at once. */
 static bool system_tells_room(void)
 {
-#if defined SO_MEMINFO && defined HAVE_SPLICE
+#if defined HAVE_LINUX_SOCK_DIAG_H && defined SO_MEMINFO && defined HAVE_SPLICE
     uint32_t memory[16];
     socklen_t length = sizeof memory;
 

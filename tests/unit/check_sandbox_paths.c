@@ -83,7 +83,9 @@ static const struct {
     {"--listen", "tcp://127.0.0.1:7", ""},
     {"--listen", "unix:///run/echod/a.sock", "sockets /run/echod\n"},
     {"--listen", "unix://@echod", ""},
+#ifdef HAVE_LIBMICROHTTPD
     {"--admin", "unix:///run/echod/admin.sock", "sockets /run/echod\n"},
+#endif
     {"--pid-file", "/run/echod.pid", "remove /run\n"},
     {"--pid-file", "echod.pid", "remove .\n"},
 #ifdef HAVE_OPENSSL

@@ -9,6 +9,7 @@
 
 #include "support.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -23,17 +24,19 @@ static struct {
     unsigned allocations_left; /* then memory is short */
 } scene;
 
-/* Stands before the C library's. */
+/* Stands before the C library's, which is called for what is not to fail. */
 void *aligned_alloc(size_t alignment, size_t size)
 {
-    void *memory = NULL;
+    static void *(*next)(size_t, size_t);
+    void *const symbol = dlsym(RTLD_NEXT, "aligned_alloc");
 
-    if (scene.allocations_left == 0 || posix_memalign(&memory, alignment, size) != 0) {
+    if (scene.allocations_left == 0) {
         errno = ENOMEM;
         return NULL;
     }
+    memcpy(&next, &symbol, sizeof symbol); /* ISO C has no cast for it */
     scene.allocations_left--;
-    return memory;
+    return next(alignment, size);
 }
 
 static void setup(void)

@@ -9,7 +9,9 @@
 #include <netinet/tcp.h>
 #include <regex.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -256,7 +258,7 @@ bool support_is_under_valgrind(void)
 
 bool support_system_tells_drops(void)
 {
-#ifdef SO_RXQ_OVFL
+#if defined SO_RXQ_OVFL && defined HAVE_LINUX_SOCK_DIAG_H
     const int on = 1;
     int fd = socket(AF_INET, SOCK_DGRAM, 0);
     const bool does = setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on) == 0;
@@ -442,6 +444,19 @@ const char *support_log_text(void)
     if (running.log_text == NULL)
         running.log_text = support_read_file(running.log_fd);
     return running.log_text;
+}
+
+const char *support_format(const char *format, ...)
+{
+    static char text[512];
+    va_list arguments;
+    int length;
+
+    va_start(arguments, format);
+    length = vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    ck_assert(length >= 0 && (size_t)length < sizeof text);
+    return text;
 }
 
 bool support_matches(const char *text, const char *pattern)

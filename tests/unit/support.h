@@ -129,6 +129,10 @@ char *support_read_file(int fd);
 /* Open a file for reading and writing that has no name. */
 int support_open_file(void);
 
+/* Write a text into memory of the test's that the next one takes again: words of the C library, as
+ * strerror has them, differ from one to the other. */
+const char *support_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* Tell whether a text matches a pattern as grep -E has it. */
 bool support_matches(const char *text, const char *pattern);
 
