@@ -527,6 +527,7 @@ START_TEST(a_stream_that_meets_a_full_socket_queues_little)
     ck_assert_int_eq(shortcut_echo(room), ECHO_QUEUED);
     tells_nonsense = false;
     ck_assert_uint_le(support_memory_bytes() - before, little + SLACK_BYTES);
+    shortcut.received = shortcut.progress.sent; /* if it had room for some after all */
     client_check_output();
     shortcut_end();
 }
