@@ -2,6 +2,7 @@
 
 #include "echoctl/json.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -164,8 +165,7 @@ const char *json_member(const char *object, const char *name)
     while (member != NULL) {
         const char *value = skip_name(member);
 
-        if (value == NULL)
-            return NULL;
+        assert(value != NULL); /* json_begin has seen it */
         if (strncmp(member + 1, name, length) == 0 && member[1 + length] == '"')
             return value;
         member = json_next(value);
