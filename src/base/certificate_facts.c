@@ -4,34 +4,26 @@
 
 #include <arpa/inet.h>
 #include <openssl/bio.h>
+#include <openssl/crypto.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
 
+enum { DAY_SECONDS = 24 * 3600 };
+
 /* --- From when to when ----------------------------------------------------------------------- */
 
-/*
- * Return seconds since 1970, UTC, also where timegm cannot, since time_t ends in 2038. Years begin
- * in March here, so that a leap day is their last; 719468 days after that of year 0 it was 1970.
- */
-static int64_t seconds_of(const struct tm *parts)
-{
-    const int64_t month = (parts->tm_mon + 10) % 12;
-    const int64_t year = (int64_t)parts->tm_year + 1900 - (parts->tm_mon < 2);
-    const int64_t days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 +
-                         parts->tm_mday - 1 - 719468;
-
-    return ((days * 24 + parts->tm_hour) * 60 + parts->tm_min) * 60 + parts->tm_sec;
-}
-
-/* Return false if no time stands there. */
+/* Tell a time in seconds since 1970, also behind the end of time_t; or return false: there is none. */
 static bool read_time(const ASN1_TIME *text, int64_t *time)
 {
+    static const struct tm epoch = {.tm_year = 70, .tm_mday = 1};
     struct tm parts;
+    int days, seconds;
 
-    if (ASN1_TIME_to_tm(text, &parts) != 1)
+    if (ASN1_TIME_to_tm(text, &parts) != 1 ||
+        OPENSSL_gmtime_diff(&days, &seconds, &epoch, &parts) != 1)
         return false;
-    *time = seconds_of(&parts);
+    *time = (int64_t)days * DAY_SECONDS + seconds;
     return true;
 }
 
