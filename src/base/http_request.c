@@ -240,11 +240,14 @@ static enum MHD_Result refuse(struct http_request *request, const struct refusal
     return queue_answer(request);
 }
 
-/* Keep what has come of a body. Its length was looked at before. */
+/* Keep what has come of a body. */
 static enum MHD_Result append_body(struct http_request *request, const char *bytes, size_t *size)
 {
-    char *body = realloc(request->body, request->body_size + *size + 1);
+    char *body;
 
+    if (*size > request->service->limits.max_body_bytes - request->body_size)
+        return MHD_NO; /* more than its Content-Length, at which was looked before */
+    body = realloc(request->body, request->body_size + *size + 1);
     if (body == NULL)
         return MHD_NO;
     memcpy(body + request->body_size, bytes, *size);
