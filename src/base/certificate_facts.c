@@ -13,7 +13,7 @@ enum { DAY_SECONDS = 24 * 3600 };
 
 /* --- From when to when ----------------------------------------------------------------------- */
 
-/* Tell a time in seconds since 1970, also behind the end of time_t; or return false: there is none. */
+/* Tell a time in seconds since 1970, also behind the end of time_t. Return false without one. */
 static bool read_time(const ASN1_TIME *text, int64_t *time)
 {
     static const struct tm epoch = {.tm_year = 70, .tm_mday = 1};
