@@ -23,6 +23,7 @@ import time
 
 import certificates
 import failing_calls
+import failing_malloc
 import fault_scenes
 import harness
 from failing_calls import FOR_EVER, FailingCalls
@@ -291,12 +292,16 @@ def main():
     parser.add_argument("--phase", action="append")
     parser.add_argument("--call", action="append")
     arguments = parser.parse_args()
+    missing = [library for library in (failing_calls.LIBRARY, failing_malloc.LIBRARY)
+               if not os.path.exists(library)]
+    if missing:
+        sys.exit(f"faults: nothing can fail without {missing[0]}, which stands beside $ECHOD")
     begin = time.monotonic()
     tally = check(arguments.every, arguments.scene, arguments.phase or PHASES, arguments.call)
     tally.show()
     print(f"{time.monotonic() - begin:.0f} s, of CPUs {sum(os.times()[:4]):.0f} s")
     print("\n".join([f"{len(tally.failures)} failures", *tally.failures]))
-    sys.exit(1 if tally.failures else 0)
+    sys.exit(1 if tally.failures or not tally.scenes else 0)
 
 
 if __name__ == "__main__":
