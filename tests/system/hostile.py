@@ -24,6 +24,7 @@ import admin_client
 import certificates
 import forgery
 import harness
+import tls_client
 from admin_client import ask
 from harness import KIB, MIB, Echod, Process
 
@@ -51,10 +52,6 @@ SETUP = (f"{forgery.LOOPBACK_ALONE} && "
          "echo '4096 65536 65536' >/proc/sys/net/ipv4/tcp_rmem")
 
 
-def has_tls():
-    return "without OpenSSL" not in harness.run_echod("--check", "--listen", "tls://127.0.0.1:0").stderr
-
-
 class Target:
     """An echod with a listener for each kind, and an operator."""
 
@@ -65,7 +62,7 @@ class Target:
         listen = ["tcp://127.0.0.1:0,name=plain",
                   f"tcp://127.0.0.1:0,name=limited,max-connections-per-source={LIMIT}",
                   "tcp://127.0.0.1:0,name=proxy,proxy=any", "udp://127.0.0.1:0,name=udp"]
-        if has_tls():
+        if tls_client.can_serve():
             certificate = certificates.Authority(directory).issue("/CN=localhost")
             listen.append(f"tls://127.0.0.1:0,name=tls,cert={certificate}")
         self._names = self.NAMES[:len(listen)]

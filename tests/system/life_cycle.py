@@ -14,168 +14,89 @@ import os
 import random
 import re
 import signal
-import socket
-import sys
 import tempfile
-import threading
 import time
 
+import certificates
 import harness
-from harness import Background, Echod
+import tls_client
+from harness import Echod
+from life_cycle_clients import (
+    CUT, REFUSED, RESET, SERVED, VISITORS, DatagramTalker, Talker, Visitors, visit)
 
 MOST_MOMENT_SECONDS = 0.05
-TALKERS, VISITORS = 4, 3
-PIECE_BYTES = 3000
-
-SERVED, REFUSED, RESET, CUT = "served", "refused", "reset without a byte", "cut off"
+TALKERS = 4
 RELOADED = r"HUP: the configuration of \S+ is in effect"
 
 
-class Talker:
-    """A client that talks and checks each echo until it leaves in order, or is ended."""
+class Place:
+    """Where an echod is, what chance says of it, and whom its clients trust, if it speaks TLS."""
 
-    def __init__(self, address, seed):
-        self.received = 0
-        self.end = None  # SERVED where it left by itself and got all, or CUT
-        self._client = harness.connect(address)
-        self.name = "%s:%d" % self._client.getsockname()
-        self._piece = harness.random_bytes(PIECE_BYTES, seed)
-        self._is_leaving = threading.Event()
-        self._has_begun = threading.Event()
-        self._talking = Background(self._talk)
+    def __init__(self, directory, seed):
+        self.directory = directory
+        self.rng = random.Random(seed)
+        self.context = self._certificate = None
+        if tls_client.can_serve():
+            authority = certificates.Authority(directory)
+            self.context = tls_client.context_for(authority.path)
+            self._certificate = authority.issue("/CN=localhost")
 
-    def wait_until_it_talks(self):
-        if not self._has_begun.wait(harness.PATIENCE_SECONDS):
-            raise AssertionError("a client gets no first echo")
+    def with_tls(self, tls_address, *addresses):
+        """Addresses to listen at, and if there is TLS, another one."""
+        return [*addresses, *([f"{tls_address},cert={self._certificate}"] if self.context else [])]
 
-    def leave(self):
-        """Say no more, and FIN."""
-        self._is_leaving.set()
+    def wait_for_the_moment(self):
+        time.sleep(self.rng.uniform(0, MOST_MOMENT_SECONDS))
 
-    def result(self):
-        self._talking.result()
-        return self.end
+    def talk_to(self, addresses):
+        """Let clients talk at some addresses, in turn, and datagrams at each that takes them."""
+        streams = [address for address in addresses if not address.startswith("udp")]
+        talkers = [Talker(streams[seed % len(streams)], self.context, seed)
+                   for seed in range(TALKERS)]
+        talkers += [DatagramTalker(address) for address in addresses if address.startswith("udp")]
+        for talker in talkers:
+            talker.wait_until_it_talks()
+        return talkers
 
-    def _talk(self):
-        with self._client:
-            while not self._is_leaving.is_set():
-                if not self._exchange():
-                    self.end = CUT
-                    return
-                self._has_begun.set()
-            self.end = self._say_fin()
-
-    def _exchange(self):
-        """Send a piece; return whether all of it came back."""
-        echo = b""
-        with contextlib.suppress(ConnectionError):
-            self._client.sendall(self._piece)
-            echo = receive(self._client, PIECE_BYTES)
-        self.received += len(echo)
-        if not self._piece.startswith(echo):
-            raise AssertionError("a wrong echo")
-        return len(echo) == PIECE_BYTES
-
-    def _say_fin(self):
-        with contextlib.suppress(ConnectionError, OSError):
-            self._client.shutdown(socket.SHUT_WR)
-            if self._client.recv(1) == b"":
-                return SERVED
-        return CUT
+    def visit(self, addresses):
+        """Let visitors come to some addresses, but to those for datagrams."""
+        return Visitors([one for one in addresses if not one.startswith("udp")], self.context)
 
 
-def receive(client, size):
-    """So many bytes, or what came before the end, be that FIN or a reset."""
-    pieces = b""
-    with contextlib.suppress(ConnectionError):
-        while len(pieces) < size:
-            piece = client.recv(size - len(pieces))
-            if not piece:
-                break
-            pieces += piece
-    return pieces
+def stream_talkers(talkers):
+    return [talker for talker in talkers if isinstance(talker, Talker)]
 
 
-def visit(address, seed):
-    """Be a client who says all at once; return how it ended, raise on a wrong echo."""
-    data = harness.random_bytes(PIECE_BYTES, seed)
-    try:
-        client = harness.connect(address)
-    except (ConnectionRefusedError, FileNotFoundError):
-        return REFUSED
-    except BlockingIOError:  # the backlog of a Unix socket is full
-        return REFUSED
-    except ConnectionResetError:
-        return RESET
-    with client:
-        with contextlib.suppress(ConnectionError, OSError):
-            client.sendall(data)
-            client.shutdown(socket.SHUT_WR)
-        echo = receive(client, PIECE_BYTES + 1)
-    if not data.startswith(echo):
-        raise AssertionError(f"a wrong echo in {len(echo)} bytes")
-    if len(echo) == len(data):
-        return SERVED
-    return CUT if echo else RESET
-
-
-class Visitors:
-    """Clients who come one after the other to some addresses, and how their visits ended."""
-
-    def __init__(self, addresses):
-        self.ends = {address: collections.Counter() for address in addresses}
-        self._is_over = threading.Event()
-        self._coming = [Background(self._come, number) for number in range(VISITORS)]
-
-    def _come(self, number):
-        visits = 0
-        while not self._is_over.is_set():
-            for address, ends in self.ends.items():
-                ends[visit(address, number)] += 1
-            visits += 1
-            time.sleep(0.002)  # leave the processor to others
-
-    def stop(self):
-        """Let them come no more; return how all visits ended."""
-        self._is_over.set()
-        for coming in self._coming:
-            coming.result()
-        return sum(self.ends.values(), collections.Counter())
+def datagram_talkers(talkers):
+    return [talker for talker in talkers if isinstance(talker, DatagramTalker)]
 
 
 class Round:
-    """An echod with clients of both kinds, and the files that it has to remove."""
+    """An echod with clients of each kind, and the files that it has to remove."""
 
-    def __init__(self, directory, rng, listen=None, options=()):
-        self.rng = rng
-        self.pid_file, self.socket_file = f"{directory}/pid", f"{directory}/s"
-        self.listen = listen or ["tcp://127.0.0.1:0", f"unix://{self.socket_file}"]
+    def __init__(self, place, listen=None, options=()):
+        self.place = place
+        self.pid_file, self.socket_file = f"{place.directory}/pid", f"{place.directory}/s"
+        self.listen = listen or place.with_tls(
+            "tls://127.0.0.1:0", "tcp://127.0.0.1:0", f"unix://{self.socket_file}",
+            "udp://127.0.0.1:0")
         self._options = options
 
     @contextlib.contextmanager
     def clients(self):
         """Let clients talk to an echod until some moment."""
-        with Echod("--pid-file", self.pid_file, "--workers", str(self.rng.randint(1, 2)),
+        with Echod("--pid-file", self.pid_file, "--workers", str(self.place.rng.randint(1, 2)),
                    *self._options, listen=self.listen) as echod:
-            talkers = talk_to(echod.addresses[0])
-            visitors = Visitors(echod.addresses)
-            self.wait_for_the_moment()
+            talkers = self.place.talk_to(
+                [one for one in echod.addresses if not one.startswith("unix")])
+            visitors = self.place.visit(echod.addresses)
+            self.place.wait_for_the_moment()
             yield echod, talkers, visitors
-
-    def wait_for_the_moment(self):
-        time.sleep(self.rng.uniform(0, MOST_MOMENT_SECONDS))
 
     def check_that_nothing_stays(self):
         for path in (self.pid_file, self.socket_file):
             if os.path.exists(path):
                 raise AssertionError(f"{path} stays")
-
-
-def talk_to(address):
-    talkers = [Talker(address, seed) for seed in range(TALKERS)]
-    for talker in talkers:
-        talker.wait_until_it_talks()
-    return talkers
 
 
 def check_ends(ends, *allowed):
@@ -197,39 +118,57 @@ def check_log(echod):
         raise AssertionError(f"{totals.log_dropped} lines of the log were dropped")
 
 
-def stop(directory, rng):
+def check_echoes(echod, talkers):
+    """Each byte that echod has read was echoed, and has arrived."""
+    read = {match["peer"]: (int(match["bytes_in"]), int(match["bytes_out"]))
+            for match in echod.log.find(harness.CLOSED_LINE)}
+    for talker in stream_talkers(talkers):
+        if read[talker.name] != (talker.received, talker.received):
+            raise AssertionError(f"{talker.received} bytes came back of {read[talker.name]}")
+
+
+def check_datagrams(talkers, most):
+    """No more datagrams of each client waited when their socket was closed."""
+    for talker in datagram_talkers(talkers):
+        if talker.missed > most:
+            raise AssertionError(f"{talker.missed} datagrams have no answer")
+
+
+def results_of(talkers):
+    return collections.Counter(f"talk {talker.result()}" for talker in stream_talkers(talkers)) + \
+        collections.Counter(f"datagrams {talker.result()}" for talker in datagram_talkers(talkers))
+
+
+def stop(place):
     """TERM, and clients who talk on until they are ended."""
-    one = Round(directory, rng, options=("--drain-timeout", "100ms"))
+    one = Round(place, options=("--drain-timeout", "100ms"))
     with one.clients() as (echod, talkers, visitors):
         echod.signal(signal.SIGTERM)
-        ends = collections.Counter(f"talk {talker.result()}" for talker in talkers)
+        ends = results_of(talkers)
         echod.wait_for_exit(harness.STATUS_STOPPED)
         visits = visitors.stop()
         check_log(echod)
-        # Each byte that echod has read was echoed, and has arrived.
-        read = {match["peer"]: (int(match["bytes_in"]), int(match["bytes_out"]))
-                for match in echod.log.find(harness.CLOSED_LINE)}
-        for talker in talkers:
-            if read[talker.name] != (talker.received, talker.received):
-                raise AssertionError(f"{talker.received} bytes came back of {read[talker.name]}")
+        check_echoes(echod, talkers)
+        check_datagrams(talkers, 1)
     check_ends(visits, SERVED, REFUSED, RESET, CUT)  # a slow one may last longer than the drain
     one.check_that_nothing_stays()
     return ends + visits
 
 
-def drain(directory, rng):
+def drain(place):
     """TERM, and clients who leave by themselves, some time later."""
-    one = Round(directory, rng, options=("--drain-timeout", "1h"))
+    one = Round(place, options=("--drain-timeout", "1h"))
     with one.clients() as (echod, talkers, visitors):
         echod.signal(signal.SIGTERM)
-        for talker in talkers:
-            time.sleep(rng.uniform(0, 0.01))
+        for talker in stream_talkers(talkers):
+            time.sleep(place.rng.uniform(0, 0.01))
             talker.leave()
-        ends = collections.Counter(talker.result() for talker in talkers)
-        check_ends(ends, SERVED)
+        ends = results_of(talkers)
+        check_ends(ends, f"talk {SERVED}", f"datagrams {REFUSED}")
         echod.wait_for_exit(harness.STATUS_STOPPED)
         visits = visitors.stop()
         check_log(echod)
+        check_datagrams(talkers, 1)
     check_ends(visits, SERVED, REFUSED, RESET)
     one.check_that_nothing_stays()
     return ends + visits
@@ -240,36 +179,45 @@ class Reloads:
 
     OPTIONS = ("idle-timeout 1h", "workers 1", "high-water 64KiB", "log-level debug",
                "max-connections 100", "backlog 50", "rate-limit 1GiB/s", "drain-timeout 1m")
+    MORE = {"tcp": ("", ",idle-timeout=1h", ",nodelay=off", ",high-water=1MiB"),
+            "udp": ("", ",rate=1000000/s", ",low-ports=allow", ",udp-receive-buffer=1MiB")}
 
-    def __init__(self, directory, rng):
-        self._rng = rng
-        self._path = f"{directory}/echod.conf"
-        self._sometimes = [f"unix://{directory}/sometimes", f"tcp://127.0.0.1:{harness.free_port()}"]
-        self._steady = f"tcp://127.0.0.1:{harness.free_port()}"
+    def __init__(self, place):
+        self._place, self._rng = place, place.rng
+        self._path = f"{place.directory}/echod.conf"
+        self._sometimes = [f"unix://{place.directory}/sometimes",
+                           f"tcp://127.0.0.1:{harness.free_port()}"]
+        self._steady = place.with_tls(*(f"{scheme}://127.0.0.1:{harness.free_port()}"
+                                        for scheme in ("tls", "tcp", "udp")))
         self._write([], [])
-        self._echod = Echod(config=self._path, listen=None)
+        self._echod = Echod(config=self._path, listen=None, ready=len(self._steady))
 
     def _write(self, listeners, options):
         with open(f"{self._path}.new", "w", encoding="ascii") as file:
-            more = self._rng.choice(("", ",idle-timeout=1h", ",nodelay=off", ",high-water=1MiB"))
-            file.write(f"listen {self._steady}{more}\n")
+            for steady in self._steady:
+                more = self._rng.choice(self.MORE["udp" if steady.startswith("udp") else "tcp"])
+                file.write(f"listen {steady}{more}\n")
             file.writelines(f"listen {listener}\n" for listener in listeners)
             file.writelines(f"{option}\n" for option in options)
         os.replace(f"{self._path}.new", self._path)
 
     def run(self, rounds):
         with self._echod:
-            talkers = talk_to(self._steady)
-            steady, changing = Visitors([self._steady]), Visitors(self._sometimes)
+            addresses = self._echod.addresses
+            talkers = self._place.talk_to(addresses)
+            steady, changing = self._place.visit(addresses), self._place.visit(self._sometimes)
             for _ in range(rounds):
-                time.sleep(self._rng.uniform(0, MOST_MOMENT_SECONDS))
+                self._place.wait_for_the_moment()
                 self._reload([one for one in self._sometimes if self._rng.random() < 0.5],
                              self._rng.sample(self.OPTIONS, 3))
             for talker in talkers:
                 talker.leave()
-            ends = collections.Counter(talker.result() for talker in talkers)
-            ends += steady.stop()
-            check_ends(ends, SERVED)
+            ends = results_of(talkers)
+            check_ends(ends, f"talk {SERVED}", f"datagrams {SERVED}")
+            check_datagrams(talkers, 0)
+            visits = steady.stop()
+            check_ends(visits, SERVED)
+            ends += visits
             visits = changing.stop()
             check_ends(visits, SERVED, REFUSED, RESET)
             self._reload([], [])
@@ -282,30 +230,35 @@ class Reloads:
         self._echod.log.wait_for(RELOADED, since=since)
 
 
-def reload_often(directory, rng, rounds):
+def reload_often(place, rounds):
     """HUP, and clients at a listener that stays, and at some that come and go."""
-    return Reloads(directory, rng).run(rounds)
+    return Reloads(place).run(rounds)
 
 
-def kill(directory, rng):
+def kill(place):
     """
-    KILL, and another echod that a supervisor starts on the same socket. It finds a pid file and the path
+    KILL, and another echod that a supervisor starts on the same sockets. It finds a pid file and the path
     of a Unix socket that nobody removed.
     """
-    with harness.listening_socket() as passed:
-        address = harness.address_of(passed)
-        one = Round(directory, rng, listen=[f"fd://{passed.fileno()}", f"unix://{directory}/s"])
+    with harness.listening_socket() as passed, harness.listening_socket() as passed_tls:
+        numbers = passed.fileno(), passed_tls.fileno()
+        addresses = [harness.address_of(passed)]
+        if place.context:
+            addresses.append(harness.address_of(passed_tls).replace("tcp", "tls"))
+        one = Round(place, listen=place.with_tls(
+            f"tls+fd://{numbers[1]}", f"fd://{numbers[0]}", f"unix://{place.directory}/s"))
         arguments = ("--pid-file", one.pid_file)
-        with Echod(*arguments, listen=one.listen, pass_fds=(passed.fileno(),)) as echod:
-            talkers, visitors = talk_to(address), Visitors([address])
-            one.wait_for_the_moment()
+        with Echod(*arguments, listen=one.listen, pass_fds=numbers) as echod:
+            talkers, visitors = place.talk_to(addresses), place.visit(addresses)
+            place.wait_for_the_moment()
             echod.signal(signal.SIGKILL)
             echod.wait_for_exit(-signal.SIGKILL)
-            ends = collections.Counter(f"talk {talker.result()}" for talker in talkers)
+            ends = results_of(talkers)
             echod.log.wait_for_end()
             check_lines(echod)
-        with Echod(*arguments, listen=one.listen, pass_fds=(passed.fileno(),)) as successor:
-            check_ends({visit(new, 0) for new in (address, f"unix://{one.socket_file}")}, SERVED)
+        with Echod(*arguments, listen=one.listen, pass_fds=numbers) as successor:
+            check_ends({visit(new, place.context, 0)
+                        for new in (*addresses, f"unix://{one.socket_file}")}, SERVED)
             visits = visitors.stop()
             successor.stop()
     check_ends(visits, SERVED, RESET, CUT)  # nobody is refused: the socket stays
@@ -324,10 +277,10 @@ def check_lines(echod):
 
 def one_by_one(way):
     """Turn a way that takes one round into one that takes many."""
-    def run(directory, rng, rounds):
+    def run(place, rounds):
         ends = collections.Counter()
         for _ in range(rounds):
-            ends += way(directory, rng)
+            ends += way(place)
         return ends
     return run
 
@@ -342,7 +295,7 @@ def check(rounds, seed, ways=tuple(WAYS)):
     for name in ways:
         begin = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="echod-") as directory:
-            ended[name] = WAYS[name](directory, random.Random(f"{seed} {name}"), rounds)
+            ended[name] = WAYS[name](Place(directory, f"{seed} {name}"), rounds)
         print(f"{name}: {rounds} rounds in {time.monotonic() - begin:.0f} s: " +
               ", ".join(f"{count:,} {end}" for end, count in sorted(ended[name].items())), flush=True)
     return ended

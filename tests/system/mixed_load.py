@@ -259,11 +259,6 @@ class Loser:
 # --- all of them ------------------------------------------------------------------------------------
 
 
-def has_tls():
-    result = harness.run_echod("--check", "--listen", "tls://127.0.0.1:0,cert=missing.pem")
-    return "built without OpenSSL" not in result.stderr
-
-
 def listeners(directory, certificate):
     """The address of each listener, by its name; those for TLS where there is a certificate."""
     return {name: f"{address},name={name}".replace("DIRECTORY", directory)

@@ -27,6 +27,7 @@ import admin_client
 import certificates
 import harness
 import mixed_load
+import tls_client
 from admin_client import ask
 from harness import KIB, MIB, Echod
 
@@ -88,7 +89,7 @@ class Soak:
         self._config = f"{directory}/echod.conf"
         self._operator = f"unix://{directory}/admin"
         certificate = certificates.Authority(directory).issue("/CN=localhost") \
-            if mixed_load.has_tls() else None
+            if tls_client.can_serve() else None
         self._listeners = mixed_load.listeners(directory, certificate)
         self._sometimes = [f"tcp://127.0.0.1:{harness.free_port()}", f"unix://{directory}/sometimes"]
         self._expected = collections.defaultdict(collections.Counter)  # those of each listener

@@ -11,6 +11,7 @@ import struct
 import time
 
 import harness
+import tls_client
 from certificates import Authority
 from harness import KIB, LOOPBACK, Echod, probe
 
@@ -100,7 +101,7 @@ class ProbeTest(harness.TestCase):
 class TlsTest(harness.TestCase):
 
     def setUp(self):
-        if "without OpenSSL" in harness.run_echod("--check", "--listen", "tls://[::1]:7").stderr:
+        if not tls_client.can_serve():
             self.skipTest("echod was built without OpenSSL")
         self.need_program("openssl")
         self.certificate = Authority(self.temporary_directory()).issue("/CN=localhost")

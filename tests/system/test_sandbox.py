@@ -14,6 +14,7 @@ import struct
 import certificates
 import harness
 import intruder
+import tls_client
 from harness import Echod
 from intruder import AT_FDCWD, Intruder
 
@@ -27,10 +28,6 @@ def write(path, text):
     with open(path, "w", encoding="ascii") as file:
         file.write(text)
     return path
-
-
-def has_tls():
-    return "without OpenSSL" not in harness.run_echod("--check", "--listen", "tls://[::1]:7").stderr
 
 
 def threads(server):
@@ -212,7 +209,7 @@ class ReloadTest(SandboxTestCase):
         write(f"{elsewhere}/more.conf", "")
         cases = [f"include {elsewhere}/more.conf\n", f"include {elsewhere}/*.conf\n",
                  f"listen {harness.LOOPBACK}\nlisten unix://{elsewhere}/echod.sock\n"]
-        if has_tls():
+        if tls_client.can_serve():
             certificate = certificates.Authority(elsewhere).issue("/CN=localhost")
             cases.append(f"listen {harness.LOOPBACK}\nlisten tls://127.0.0.1:0,cert={certificate}\n")
         with Echod("--sandbox", "auto", config=config, listen=None, ready=1,
@@ -231,7 +228,7 @@ class ReloadTest(SandboxTestCase):
 
     def test_a_certificate_is_renewed(self):
         """As certbot does it: the link in the directory leads to another file in the archive."""
-        if not has_tls():
+        if not tls_client.can_serve():
             self.skipTest("this echod has no TLS")
         live, archive = self.directory(), self.directory()
         authority = certificates.Authority(archive)

@@ -6,6 +6,8 @@ Used by the tests of TLS.
 
 import ssl
 
+import harness
+
 
 def context_for(authority, protocols=(), certificate=None):
     """What a client trusts, offers and has."""
@@ -15,6 +17,11 @@ def context_for(authority, protocols=(), certificate=None):
     if certificate is not None:
         context.load_cert_chain(certificate)
     return context
+
+
+def can_serve():
+    """Tell whether this build has TLS."""
+    return "without OpenSSL" not in harness.run_echod("--check", "--listen", "tls://[::1]:7").stderr
 
 
 class TlsClient:
