@@ -93,6 +93,15 @@ def cpu_seconds(process):
     return used / 1e9
 
 
+def catches(process, number):
+    """Tell whether it runs, and a signal would not end it."""
+    with contextlib.suppress(FileNotFoundError), \
+            open(f"/proc/{process.pid}/status", encoding="ascii") as file:
+        caught = next(line for line in file if line.startswith("SigCgt:")).split()[1]
+        return int(caught, 16) >> (number - 1) & 1 != 0
+    return False
+
+
 class Attempt:
     """One echod, in which one thing fails."""
 
@@ -130,7 +139,7 @@ class Attempt:
     def _wait_for_start(self, echod):
         """Wait until it listens; or return False when it ended."""
         def find_addresses():
-            if time.monotonic() > end and not echod.addresses:
+            if time.monotonic() > end and not echod.addresses and catches(echod, signal.SIGUSR1):
                 self._plan.stop()  # its log may be what failed: let it tell once more
                 echod.signal(signal.SIGUSR1)
             echod.addresses = [match.group(1) or match.group(2) for match in echod.log.find(
