@@ -151,9 +151,8 @@ static void note_tls(struct report *report, const struct tls_facts *facts)
 static void tell_tls(struct report *report)
 {
     const struct tls_facts *facts = &report->tls;
-    char ends[TLS_TIME_SIZE], head[HEAD_SIZE];
+    char head[HEAD_SIZE];
 
-    tls_facts_format_time(facts->server.ends, ends);
     text_print(stdout, "%s%s, %s, %s%s, %s, %s%s%s, handshake %.3f ms", write_head(report, head),
                facts->version, facts->cipher, facts->alpn[0] == '\0' ? "no ALPN" : "ALPN ",
                facts->alpn, facts->is_resumed ? "resumed" : "not resumed",
@@ -161,7 +160,7 @@ static void tell_tls(struct report *report)
                facts->objection == NULL ? "" : ": ",
                facts->objection == NULL ? "" : facts->objection, ms(facts->handshake_ns));
     text_print(stdout, "%scertificate %s, issuer %s, ends %s", head, facts->server.subject,
-               facts->server.issuer, ends);
+               facts->server.issuer, facts->server.ends_text);
     flush_lines(report);
 }
 
@@ -427,13 +426,11 @@ static int status_with_ending(const struct report *report, int status)
 static void tell_ending(const struct report *report)
 {
     const struct tls_certificate *certificate = &report->first_certificate;
-    char ends[TLS_TIME_SIZE];
 
     if (!has_ending(report))
         return;
-    tls_facts_format_time(certificate->ends, ends);
     text_print(stdout, "certificate %s ends in %.1f days, %s", certificate->subject,
-               tls_facts_days_left(certificate), ends);
+               tls_facts_days_left(certificate), certificate->ends_text);
 }
 
 static const struct tls_certificate *first_certificate(const struct report *report)

@@ -147,13 +147,10 @@ static void print_member(const char *name, const char *text)
 
 static void print_certificate(const char *name, const struct tls_certificate *certificate)
 {
-    char ends[TLS_TIME_SIZE];
-
-    tls_facts_format_time(certificate->ends, ends);
     (void)printf(", \"%s\": {\"subject\": ", name);
     print_string(certificate->subject);
     print_member("issuer", certificate->issuer);
-    print_member("ends", ends);
+    print_member("ends", certificate->ends_text);
     (void)putchar('}');
 }
 

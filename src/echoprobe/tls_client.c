@@ -45,6 +45,7 @@ static void tell_certificate(const X509 *certificate, struct tls_certificate *to
     certificate_subject(certificate, told->subject);
     certificate_issuer(certificate, told->issuer);
     told->ends = (int64_t)now + certificate_seconds_left(certificate, now);
+    certificate_format_end(certificate, told->ends_text);
 }
 
 /* --- What OpenSSL asks ----------------------------------------------------------------------- */

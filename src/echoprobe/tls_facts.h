@@ -14,13 +14,13 @@
 enum {
     TLS_FACT_SIZE = 64, /* names of versions and ciphers are shorter */
     TLS_ALPN_NAME_SIZE = 256,
-    TLS_TIME_SIZE = 24, /* 2026-12-31T23:59:59Z */
 };
 
 struct tls_certificate {
     char subject[CERTIFICATE_TEXT_SIZE]; /* empty: there was no certificate */
     char issuer[CERTIFICATE_TEXT_SIZE];
     int64_t ends; /* seconds since 1970 */
+    char ends_text[CERTIFICATE_TIME_SIZE];
 };
 
 struct tls_facts {
@@ -39,8 +39,5 @@ double tls_facts_days_left(const struct tls_certificate *certificate);
 
 /* Tell whether it ends within so many days; 0 asks for nothing. */
 bool tls_facts_is_ending(const struct tls_certificate *certificate, uint64_t days);
-
-/* Write a time of a certificate as RFC 3339 has it. */
-void tls_facts_format_time(int64_t time, char text[TLS_TIME_SIZE]);
 
 #endif

@@ -10,7 +10,9 @@ import re
 import shutil
 import socket
 import ssl
+import subprocess
 import tempfile
+import time
 import unittest
 
 import broken_servers
@@ -35,6 +37,7 @@ class Files:
         cls.good = authority.issue("/O=Echo/CN=localhost")
         cls.ended = authority.issue("/CN=localhost", days=-1)
         cls.client = authority.issue("/CN=someone", "DNS:someone", days=5)
+        cls.late = authority.issue("/CN=localhost", days=20000)
 
 
 def setUpModule():  # pylint: disable=invalid-name
@@ -238,6 +241,19 @@ class FactsTest(TlsTestCase):
         self.assertLess(found["handshake_us"]["max"], found["rtt_us"]["max"])
         self.assertTrue(checked["tls"]["verified"])
         self.assertGreater(checked["handshake_seconds"], 0)
+
+    def test_an_end_after_2038(self):
+        ends = subprocess.run(["openssl", "x509", "-in", Files.late, "-noout", "-enddate"],
+                              check=True, stdout=subprocess.PIPE, text=True).stdout.split("=")[1]
+        time_of_end = time.gmtime(ssl.cert_time_to_seconds(ends.strip()))
+        expected = time.strftime("%Y-%m-%dT%H:%M:%SZ", time_of_end)
+        self.assertGreater(time_of_end.tm_year, 2038)
+        with TlsServer(echo, context_of(Files.late)) as server:
+            text = probe("--ca", Files.ca, "-c", "1", "--cert-days", "30000", server.address).output
+            found = probe("--ca", Files.ca, "-c", "1", "--json", server.address).json()
+        self.assertIn(f", ends {expected}\n", text)
+        self.assertRegex(text, rf"certificate CN=localhost ends in \d+\.\d days, {expected}\n")
+        self.assertEqual(found["tls"]["certificate"]["ends"], expected)
 
     def test_insecure_says_so(self):
         result = self.expect(TlsServer(echo, context_of(Files.ended)), ("--insecure", "-c", "1"),
