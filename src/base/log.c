@@ -56,13 +56,12 @@ static void format_line(struct line *line, const struct log *log, enum log_level
     const bool is_syslog = log->output.is_syslog;
     struct log_message message = {
         .level = level,
+        .time = clock_date(),
         .process = log->process,
         .text = text,
         .fields = fields,
         .field_count = field_count,
     };
-
-    (void)clock_gettime(CLOCK_REALTIME, &message.time);
 
     line->length = 0;
     if (is_syslog)

@@ -339,7 +339,7 @@ static void log_sockets(const struct reload *reload)
 
 static void note_options(struct reload *reload)
 {
-    atomic_store(&reload->outcomes.options_since_s, (uint64_t)time(NULL));
+    atomic_store(&reload->outcomes.options_since_s, (uint64_t)clock_date().tv_sec);
     atomic_store(&reload->outcomes.is_last_refused, false);
 }
 

@@ -408,7 +408,7 @@ static int start_admin(struct server *server)
         .worker_count = server->worker_count,
         .self = &server->self,
         .reloads = &server->reload.outcomes,
-        .started = time(NULL),
+        .started = clock_date().tv_sec,
         .started_ms = clock_now_ms(),
     };
     if (server->admin_sockets->endpoints.count == 0)

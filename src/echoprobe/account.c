@@ -35,9 +35,8 @@ void account_fini(struct account *account)
 
 static uint64_t now_ms(void)
 {
-    struct timespec now;
+    const struct timespec now = clock_date();
 
-    (void)clock_gettime(CLOCK_REALTIME, &now);
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 

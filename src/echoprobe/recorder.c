@@ -2,6 +2,7 @@
 
 #include "echoprobe/recorder.h"
 
+#include "base/clock.h"
 #include "base/line.h"
 #include "echoprobe/hgrm.h"
 
@@ -80,9 +81,8 @@ struct row {
 /* Write the time in seconds since 1970. */
 static void write_time(char text[TIME_SIZE])
 {
-    struct timespec now;
+    const struct timespec now = clock_date();
 
-    (void)clock_gettime(CLOCK_REALTIME, &now);
     (void)snprintf(text, TIME_SIZE, "%lld.%06ld", (long long)now.tv_sec, now.tv_nsec / 1000);
 }
 

@@ -2,6 +2,7 @@
 
 #include "echoprobe/report.h"
 
+#include "base/clock.h"
 #include "base/units.h"
 #include "echoprobe/plugin.h"
 #include "echoprobe/report_json.h"
@@ -184,11 +185,10 @@ static bool shows_lines(const struct report *report)
 
 static void print_time(const struct report *report, FILE *stream)
 {
-    struct timespec now;
+    const struct timespec now = clock_date();
 
     if (!report->options->timestamps)
         return;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
     (void)fprintf(stream, "[%lld.%06ld] ", (long long)now.tv_sec, now.tv_nsec / 1000);
 }
 

@@ -40,7 +40,7 @@ struct tls_client {
 
 static void tell_certificate(const X509 *certificate, struct tls_certificate *told)
 {
-    const time_t now = time(NULL);
+    const time_t now = clock_date().tv_sec;
 
     certificate_subject(certificate, told->subject);
     certificate_issuer(certificate, told->issuer);

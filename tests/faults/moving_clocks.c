@@ -1,13 +1,14 @@
 /*
  * moving_clocks: a library for LD_PRELOAD that lets clocks step, as when somebody sets them, or a
- * suspended machine goes on. Chooses nothing itself: a test writes into a file, shared in memory,
- * how far each is from the system's. Loaded into the programs under test by
- * tests/system/moving_clocks.py, which knows the same file.
+ * suspended machine goes on; the wall clock may end, as in 2038 where time_t has 32 bits. Chooses
+ * nothing itself: a test writes into a file, shared in memory, how far each is from the system's.
+ * Loaded into the programs under test by tests/system/moving_clocks.py, which knows the same file.
  */
 #include <config.h>
 
 #include "plan.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -19,7 +20,7 @@
 
 /* The file, named by the environment variable MOVING_CLOCKS. In seconds, which may be negative. */
 struct plan {
-    _Atomic int64_t wall_s;      /* of CLOCK_REALTIME */
+    _Atomic int64_t wall_s;      /* of CLOCK_REALTIME; INT64_MIN: it has ended (EOVERFLOW) */
     _Atomic int64_t monotonic_s; /* of CLOCK_MONOTONIC and its kin */
     _Atomic int64_t reads;       /* how often a clock was read */
 };
@@ -53,16 +54,22 @@ static int64_t step_of(clockid_t clock)
 
 int clock_gettime(clockid_t clock_id, struct timespec *tp)
 {
-    const int result = (int)syscall(SYS_clock_gettime, clock_id, tp);
+    const int64_t step = step_of(clock_id);
+    int result;
 
+    if (step == INT64_MIN) {
+        errno = EOVERFLOW;
+        return -1;
+    }
+    result = (int)syscall(SYS_clock_gettime, clock_id, tp);
     if (result == 0)
-        tp->tv_sec += (time_t)step_of(clock_id);
+        tp->tv_sec += (time_t)step;
     return result;
 }
 
 time_t time(time_t *timer)
 {
-    struct timespec now = {0};
+    struct timespec now = {.tv_sec = -1};
 
     (void)clock_gettime(CLOCK_REALTIME, &now);
     if (timer != NULL)
@@ -72,10 +79,11 @@ time_t time(time_t *timer)
 
 int gettimeofday(struct timeval *restrict tv, void *restrict tz)
 {
-    struct timespec exact = {0};
+    struct timespec exact;
 
     (void)tz;
-    (void)clock_gettime(CLOCK_REALTIME, &exact);
+    if (clock_gettime(CLOCK_REALTIME, &exact) < 0)
+        return -1;
     *tv = (struct timeval){exact.tv_sec, (suseconds_t)(exact.tv_nsec / 1000)};
     return 0;
 }

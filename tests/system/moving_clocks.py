@@ -12,6 +12,7 @@ import harness
 
 LIBRARY = os.path.join(os.path.dirname(harness.ECHOD), "tests/faults/moving_clocks.so")
 WALL, MONOTONIC, READS = range(3)  # fields of `struct plan`
+ENDED = -2**63
 
 
 class MovingClocks:
@@ -24,7 +25,7 @@ class MovingClocks:
         self.prefix = ("env", f"LD_PRELOAD={LIBRARY}", f"MOVING_CLOCKS={path}")
 
     def step(self, clock, seconds):
-        """Let WALL or MONOTONIC be so far from the system's clock."""
+        """Let WALL or MONOTONIC be so far from the system's clock; or WALL tell nothing any more, if ENDED."""
         self._memory[8 * clock:8 * clock + 8] = struct.pack("=q", seconds)
 
     @property

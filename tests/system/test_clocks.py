@@ -8,8 +8,8 @@ import time
 
 import harness
 import moving_clocks
-from harness import Echod
-from moving_clocks import MONOTONIC, WALL
+from harness import Echod, probe
+from moving_clocks import ENDED, MONOTONIC, WALL
 
 HOUR, DAY, YEARS = 3600, 86400, 10 * 365 * 86400
 
@@ -43,6 +43,28 @@ class ClockTest(harness.TestCase):
             self.assertEqual(totals.open, 7)
             harness.round_trip(silent)
             self.expect_rest(server)
+
+    def test_the_wall_clock_may_end(self):
+        """As from 2038 on where time_t has 32 bits: the date is that of 1970, and all else as it was."""
+        record = f"{self.temporary_directory()}/record"
+        with Echod("--idle-timeout", "1h", "--rate-limit", "1MiB/s", prefix=self.clocks.prefix) as server:
+            client = server.connect()
+            harness.round_trip(client)
+            self.clocks.step(WALL, ENDED)
+            since = len(server.log.lines)
+            for _ in range(3):
+                harness.round_trip(client, bytes(10000))
+                harness.round_trip(server.connect())
+            server.report()
+            for line in server.log.lines[since:]:
+                self.assertTrue(line.startswith("1970-01-01T00:00:00.000Z "), line)
+            found = probe("-c", "2", "-D", "--csv", record, server.addresses[0], prefix=self.clocks.prefix)
+            self.assertEqual(found.status, 0, found)
+            self.assertRegex(found.output, r"(?m)^\[0\.000000\] 64 bytes from .* seq=2 ")
+            self.expect_rest(server)
+        with open(record, encoding="utf-8") as file:
+            rows = file.read().splitlines()[1:]
+        self.assertEqual([row.split(",")[0] for row in rows], ["0.000000"] * 2)
 
     def test_a_clock_that_leapt_ends_who_was_silent(self):
         """
