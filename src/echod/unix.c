@@ -272,25 +272,39 @@ int unix_open(struct endpoint_list *list, const struct listen *listen, const cha
     return 0;
 }
 
+/*
+ * Tell whether what is at its path is what was bound, or set errno. A socket of somebody else's may
+ * have been linked there before we could look at ours.
+ */
+static bool is_what_was_bound(const struct endpoint *endpoint, const struct stat *now)
+{
+    if (endpoint_is_bound(endpoint, now) && S_ISSOCK(now->st_mode) && now->st_nlink == 1)
+        return true;
+    errno = ESTALE;
+    return false;
+}
+
+#if defined O_PATH && defined AT_EMPTY_PATH
 int unix_change_owner(const struct endpoint *endpoint, uid_t uid, gid_t gid)
 {
-#if defined O_PATH && defined AT_EMPTY_PATH
     const int fd = open(endpoint->bound_path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     struct stat now;
     int status = -1;
 
     if (fd < 0)
         return -1;
-    if (fstat(fd, &now) == 0) {
-        /* A socket of somebody else's may have been linked there before we could look at ours. */
-        if (endpoint_is_bound(endpoint, &now) && S_ISSOCK(now.st_mode) && now.st_nlink == 1)
-            status = fchownat(fd, "", uid, gid, AT_EMPTY_PATH);
-        else
-            errno = ESTALE;
-    }
+    if (fstat(fd, &now) == 0 && is_what_was_bound(endpoint, &now))
+        status = fchownat(fd, "", uid, gid, AT_EMPTY_PATH);
     descriptor_close(fd);
     return status;
-#else
-    return endpoint_has_path(endpoint) ? lchown(endpoint->bound_path, uid, gid) : 0;
-#endif
 }
+#else
+int unix_change_owner(const struct endpoint *endpoint, uid_t uid, gid_t gid)
+{
+    struct stat now;
+
+    if (lstat(endpoint->bound_path, &now) < 0 || !is_what_was_bound(endpoint, &now))
+        return -1;
+    return lchown(endpoint->bound_path, uid, gid);
+}
+#endif
