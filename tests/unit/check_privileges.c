@@ -217,6 +217,8 @@ START_TEST(what_only_was_saved_is_given_up)
     ck_assert_uint_eq(saved, 0);
     ck_assert_int_eq(getresgid(&real, &effective, &saved), 0);
     ck_assert_uint_eq(saved, UNKNOWN_ID);
+#else
+    support_skip("the system does not tell who was saved");
 #endif
 }
 END_TEST
@@ -263,6 +265,8 @@ START_TEST(an_open_way_back_is_refused)
     ck_assert_int_eq(privileges_parse_user("2000000123", &user, &error), 0);
     ck_assert_int_eq(privileges_parse_group("2000000124", &group, &error), 0);
     check_refused(drop(&user, &group, &error), "--user: user 2000000123 could become root again; ");
+#else
+    support_skip("root cannot keep a way back here");
 #endif
 }
 END_TEST
@@ -272,6 +276,8 @@ START_TEST(no_program_gains_anything)
     privileges_forbid_gain();
 #ifdef PR_GET_NO_NEW_PRIVS
     ck_assert_int_eq(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), 1);
+#else
+    support_skip("the system cannot forbid it");
 #endif
 }
 END_TEST

@@ -270,6 +270,35 @@ bool support_system_tells_drops(void)
 #endif
 }
 
+bool support_system_tells_address(void)
+{
+    struct sockaddr_in own = {.sin_family = AF_INET};
+    socklen_t length = sizeof own;
+    const int on = 1, fd = socket(AF_INET, SOCK_DGRAM, 0);
+    _Alignas(struct cmsghdr) unsigned char control[64];
+    char byte;
+    struct iovec piece = {&byte, 1};
+    struct msghdr message = {.msg_iov = &piece,
+                             .msg_iovlen = 1,
+                             .msg_control = control,
+                             .msg_controllen = sizeof control};
+
+#ifdef IP_PKTINFO
+    (void)setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on);
+#elif defined IP_RECVDSTADDR
+    (void)setsockopt(fd, IPPROTO_IP, IP_RECVDSTADDR, &on, sizeof on);
+#else
+    (void)on;
+#endif
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&own, sizeof own), 0);
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&own, &length), 0);
+    own.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ck_assert_int_eq(sendto(fd, "", 1, 0, (struct sockaddr *)&own, sizeof own), 1);
+    ck_assert_int_eq(recvmsg(fd, &message, 0), 1);
+    (void)close(fd);
+    return message.msg_controllen > 0;
+}
+
 bool support_system_sends_hops(void)
 {
 #ifdef __linux__

@@ -74,6 +74,12 @@ bool support_is_under_valgrind(void);
 bool support_system_tells_drops(void);
 
 /*
+ * Tell whether the system says to which of its IPv4 addresses a datagram was sent, where the socket
+ * is bound to none.
+ */
+bool support_system_tells_address(void);
+
+/*
  * Tell whether a datagram can be sent with as many hops as echod asks for: an emulator of a machine
  * with another order of bytes passes the number on as it is, and the system refuses it. For main,
  * before any test runs.
