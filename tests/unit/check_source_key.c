@@ -85,6 +85,17 @@ START_TEST(equal_keys_have_equal_hashes_under_one_seed)
 }
 END_TEST
 
+/* A weaker one would spread keys as well, until somebody chooses them. The first is Python's. */
+START_TEST(the_hash_is_siphash_1_3)
+{
+    const struct source_key key = {{UINT64_C(0x0706050403020100), UINT64_C(0x0f0e0d0c0b0a0908)}};
+    const struct source_seed zeros = {{0, 0}}, same = {{key.words[0], key.words[1]}};
+
+    ck_assert_uint_eq(source_key_hash(&key, &zeros), UINT64_C(9904005486622393783));
+    ck_assert_uint_eq(source_key_hash(&key, &same), UINT64_C(0xcc4fdd1a7d908b66));
+}
+END_TEST
+
 static Suite *source_key_suite(void)
 {
     Suite *suite = suite_create("source_key");
@@ -93,6 +104,7 @@ static Suite *source_key_suite(void)
     tcase_add_loop_test(tests, the_prefix_tells_sources_apart, 0, PAIR_COUNT);
     tcase_add_test(tests, who_has_no_address_is_one_source);
     tcase_add_test(tests, equal_keys_have_equal_hashes_under_one_seed);
+    tcase_add_test(tests, the_hash_is_siphash_1_3);
     return suite;
 }
 
