@@ -237,6 +237,28 @@ class Judge:
                 yield one.result()
 
 
+class Record:
+    """What earlier runs found, a line for each mutant; what survived is tried again."""
+
+    def __init__(self, path):
+        self.path = path
+        self.found = {}
+        if path and os.path.exists(path):
+            with open(path, encoding="utf-8") as file:
+                for *key, caught in map(json.loads, file):
+                    self.found[tuple(key)] = caught
+
+    def caught(self, mutation):
+        """Which test caught a mutant, or why it is none; None if that is still to be found."""
+        caught = self.found.get(mutation.key)
+        return None if caught == SURVIVED else caught
+
+    def add(self, mutation, caught):
+        if self.path:
+            with open(self.path, "a", encoding="utf-8") as file:
+                print(json.dumps([*mutation.key, caught]), file=file)
+
+
 def tell(mutation, caught, accepted):
     reason = accepted.get(mutation.key)
     if caught == SURVIVED and reason:
@@ -295,17 +317,22 @@ def parse_arguments():
     parser.add_argument("--seed", default="1")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=240, help="how long tests may take for one mutant")
+    parser.add_argument("--record", help="a file that keeps what is found; a run that finds it there "
+                        "does not try again what was caught")
     parser.add_argument("--list", action="store_true", help="only show the mutations")
     return parser.parse_args()
 
 
 def try_all(arguments, chosen, accepted, scratch):
-    """Try all; return what came of each."""
+    """Try all that no earlier run caught; return what came of each."""
+    record = Record(arguments.record)
+    results = {mutation: record.caught(mutation) for mutation in chosen if record.caught(mutation)}
+    left = [mutation for mutation in chosen if mutation not in results]
     trees = [Tree(os.path.join(scratch, str(i)), os.path.abspath(arguments.build))
              for i in range(arguments.jobs)]
-    results = {}
-    for mutation, caught in Judge(trees, Map(arguments.map), arguments.seconds).judge_all(chosen):
+    for mutation, caught in Judge(trees, Map(arguments.map), arguments.seconds).judge_all(left):
         results[mutation] = caught
+        record.add(mutation, caught)
         tell(mutation, caught, accepted)
     return results
 
