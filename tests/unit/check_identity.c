@@ -63,7 +63,7 @@ static const char whole_json[] =
     "\"proxy_subject\":\"somebody\",\"proxy_verified\":\"yes\"}\n";
 
 /* Write an identity into so many bytes, and make it a string. Nothing behind them is touched. */
-static const char *write(const struct identity *identity, enum identity_form form, size_t size)
+static const char *write_text(const struct identity *identity, enum identity_form form, size_t size)
 {
     static char bytes[IDENTITY_SIZE + 1];
     size_t length;
@@ -93,7 +93,7 @@ static struct json_line *read_json(const char *written)
 
 START_TEST(a_line_has_a_word_for_each_fact)
 {
-    ck_assert_str_eq(write(&whole, IDENTITY_LINE, IDENTITY_SIZE), whole_line);
+    ck_assert_str_eq(write_text(&whole, IDENTITY_LINE, IDENTITY_SIZE), whole_line);
 }
 END_TEST
 
@@ -101,7 +101,7 @@ START_TEST(json_has_the_same_names)
 {
     struct json_line *json;
 
-    ck_assert_str_eq(write(&whole, IDENTITY_JSON, IDENTITY_SIZE), whole_json);
+    ck_assert_str_eq(write_text(&whole, IDENTITY_JSON, IDENTITY_SIZE), whole_json);
     json = read_json(whole_json);
     ck_assert_uint_eq(json->count, 30);
     json_check_member(json, 0, "echod", "1.0.0", 0);
@@ -114,8 +114,9 @@ START_TEST(what_is_not_known_is_left_out)
 {
     const struct identity identity = {.version = "1", .host = "", .pid = 7, .worker = 3};
 
-    ck_assert_str_eq(write(&identity, IDENTITY_LINE, IDENTITY_SIZE), "echod=1 pid=7 worker=3\n");
-    ck_assert_str_eq(write(&identity, IDENTITY_JSON, IDENTITY_SIZE),
+    ck_assert_str_eq(write_text(&identity, IDENTITY_LINE, IDENTITY_SIZE),
+                     "echod=1 pid=7 worker=3\n");
+    ck_assert_str_eq(write_text(&identity, IDENTITY_JSON, IDENTITY_SIZE),
                      "{\"echod\":\"1\",\"pid\":7,\"worker\":3}\n");
 }
 END_TEST
@@ -126,10 +127,10 @@ START_TEST(hostile_values_stay_in_their_place)
     const struct identity identity = {.version = "1", .host = hostile, .client = "{}"};
     struct json_line *json;
 
-    ck_assert_str_eq(write(&identity, IDENTITY_LINE, IDENTITY_SIZE),
+    ck_assert_str_eq(write_text(&identity, IDENTITY_LINE, IDENTITY_SIZE),
                      "echod=1 host=a\\x20b\\x0a\"c\"\\x20\\x5c\\x20id=1\\x20\\xff\\xe2\\x80\\xa8"
                      "\\x1b[31m client={} pid=0 worker=0\n");
-    json = read_json(write(&identity, IDENTITY_JSON, IDENTITY_SIZE));
+    json = read_json(write_text(&identity, IDENTITY_JSON, IDENTITY_SIZE));
     json_check_member(json, 1, "host", "a b\n\"c\" \\ id=1 \xef\xbf\xbd\xe2\x80\xa8\x1b[31m", 0);
     json_free(json);
 }
@@ -176,8 +177,8 @@ START_TEST(the_longest_values_have_room)
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         *texts[i] = text;
     longest.pid = longest.worker = longest.id = UINT64_MAX;
-    ck_assert_ptr_null(strstr(write(&longest, IDENTITY_LINE, IDENTITY_SIZE), "cut="));
-    json = read_json(write(&longest, IDENTITY_JSON, IDENTITY_SIZE));
+    ck_assert_ptr_null(strstr(write_text(&longest, IDENTITY_LINE, IDENTITY_SIZE), "cut="));
+    json = read_json(write_text(&longest, IDENTITY_JSON, IDENTITY_SIZE));
     ck_assert_uint_eq(json->count, 30);
     json_free(json);
 }
@@ -206,7 +207,7 @@ START_TEST(a_long_value_is_cut_between_characters)
 
     while (strlen(text) + strlen(long_values[_i].unit) < sizeof text)
         (void)strcat(text, long_values[_i].unit);
-    written = write(&identity, long_values[_i].form, IDENTITY_SIZE);
+    written = write_text(&identity, long_values[_i].form, IDENTITY_SIZE);
     value = strstr(written, long_values[_i].written);
     value_length = (size_t)(strstr(value, "...") - value);
     ck_assert_uint_eq(value_length % length, 0);
@@ -223,28 +224,28 @@ START_TEST(a_short_line_has_whole_words)
     static const char mark[] = "cut=yes\n";
 
     for (size_t size = strlen(mark); size < strlen(whole_line); size++) {
-        const char *written = write(&whole, IDENTITY_LINE, size);
+        const char *written = write_text(&whole, IDENTITY_LINE, size);
         const size_t kept = strlen(written) - strlen(mark);
 
         ck_assert_str_eq(written + kept, mark);
         ck_assert_int_eq(strncmp(written, whole_line, kept), 0);
         ck_assert(kept == 0 || (written[kept - 1] == ' ' && whole_line[kept - 1] == ' '));
     }
-    ck_assert_str_eq(write(&whole, IDENTITY_LINE, strlen(whole_line)), whole_line);
+    ck_assert_str_eq(write_text(&whole, IDENTITY_LINE, strlen(whole_line)), whole_line);
 }
 END_TEST
 
 START_TEST(a_short_object_is_still_json)
 {
     for (size_t size = strlen("{\"cut\":\"yes\"}\n"); size < strlen(whole_json); size++) {
-        struct json_line *json = read_json(write(&whole, IDENTITY_JSON, size));
+        struct json_line *json = read_json(write_text(&whole, IDENTITY_JSON, size));
 
         json_check_member(json, json->count - 1, "cut", "yes", 0);
         if (json->count > 1)
             json_check_member(json, 0, "echod", "1.0.0", 0);
         json_free(json);
     }
-    ck_assert_str_eq(write(&whole, IDENTITY_JSON, strlen(whole_json)), whole_json);
+    ck_assert_str_eq(write_text(&whole, IDENTITY_JSON, strlen(whole_json)), whole_json);
 }
 END_TEST
 
@@ -254,9 +255,9 @@ START_TEST(in_next_to_nothing_it_is_an_empty_line)
     static const char *const objects[] = {"", "\n", "\n", "{}\n", "{}\n", "{}\n"};
 
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
-        ck_assert_str_eq(write(&whole, IDENTITY_LINE, i), lines[i]);
+        ck_assert_str_eq(write_text(&whole, IDENTITY_LINE, i), lines[i]);
     for (size_t i = 0; i < sizeof objects / sizeof objects[0]; i++)
-        ck_assert_str_eq(write(&whole, IDENTITY_JSON, i), objects[i]);
+        ck_assert_str_eq(write_text(&whole, IDENTITY_JSON, i), objects[i]);
 }
 END_TEST
 
@@ -283,7 +284,7 @@ START_TEST(what_is_read_is_what_was_written)
                                       {.name = "pod", .text = "left from before"},
                                       {.name = "echod"}};
 
-    ck_assert_int_eq(read_back(write(&identity, form, IDENTITY_SIZE), values, 5), 0);
+    ck_assert_int_eq(read_back(write_text(&identity, form, IDENTITY_SIZE), values, 5), 0);
     ck_assert_str_eq(values[0].text, identity.host);
     ck_assert_str_eq(values[1].text, identity.local);
     ck_assert_str_eq(values[2].text, "3");
