@@ -3,7 +3,7 @@
 #include "base/certificate.h"
 
 #include "base/certificate_facts.h"
-#include "base/clock.h"
+#include "base/date.h"
 #include "base/openssl_reason.h"
 #include "base/pem_file.h"
 
@@ -182,7 +182,7 @@ static int check_fit(const struct certificate *certificate, struct error *error)
 /* Check that a certificate of a file is valid now. */
 static int check_time(const char *path, const X509 *x509, struct error *error)
 {
-    const time_t now = clock_date().tv_sec;
+    const time_t now = date_now().tv_sec;
     const char *fault = certificate_fault(x509, now);
     const bool is_over = certificate_seconds_left(x509, now) < 0;
     char subject[CERTIFICATE_TEXT_SIZE], when[CERTIFICATE_TIME_SIZE];

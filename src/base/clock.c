@@ -2,6 +2,8 @@
 
 #include "base/clock.h"
 
+#include <time.h>
+
 uint64_t clock_now_ms(void)
 {
 #ifdef CLOCK_MONOTONIC_COARSE
@@ -21,15 +23,6 @@ uint64_t clock_now_ns(void)
 
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
-struct timespec clock_date(void)
-{
-    struct timespec now;
-
-    if (clock_gettime(CLOCK_REALTIME, &now) < 0)
-        return (struct timespec){0};
-    return now;
 }
 
 struct timeval clock_timeval(uint64_t milliseconds)

@@ -3,6 +3,7 @@
 #include "base/log.h"
 
 #include "base/clock.h"
+#include "base/date.h"
 #include "base/log_output.h"
 #include "base/log_queue.h"
 
@@ -56,7 +57,7 @@ static void format_line(struct line *line, const struct log *log, enum log_level
     const bool is_syslog = log->output.is_syslog;
     struct log_message message = {
         .level = level,
-        .time = clock_date(),
+        .time = date_now(),
         .process = log->process,
         .text = text,
         .fields = fields,

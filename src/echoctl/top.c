@@ -2,7 +2,7 @@
 
 #include "echoctl/top.h"
 
-#include "base/clock.h"
+#include "base/date.h"
 #include "base/process.h"
 #include "echoctl/answers.h"
 #include "echoctl/busiest.h"
@@ -38,7 +38,7 @@ struct top {
 
 static void note_time(struct top *top)
 {
-    const time_t now = clock_date().tv_sec;
+    const time_t now = date_now().tv_sec;
     struct tm local;
 
     if (localtime_r(&now, &local) == NULL || strftime(top->clock, CLOCK_SIZE, "%T", &local) == 0)

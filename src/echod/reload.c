@@ -3,6 +3,7 @@
 #include "echod/reload.h"
 
 #include "base/clock.h"
+#include "base/date.h"
 #include "base/error.h"
 #include "echod/byte_rate.h"
 #include "echod/capacity.h"
@@ -339,7 +340,7 @@ static void log_sockets(const struct reload *reload)
 
 static void note_options(struct reload *reload)
 {
-    atomic_store(&reload->outcomes.options_since_s, (uint64_t)clock_date().tv_sec);
+    atomic_store(&reload->outcomes.options_since_s, (uint64_t)date_now().tv_sec);
     atomic_store(&reload->outcomes.is_last_refused, false);
 }
 

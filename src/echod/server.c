@@ -3,6 +3,7 @@
 #include "echod/server.h"
 
 #include "base/clock.h"
+#include "base/date.h"
 #include "base/units.h"
 #include "echod/admin.h"
 #include "echod/admin_view.h"
@@ -408,7 +409,7 @@ static int start_admin(struct server *server)
         .worker_count = server->worker_count,
         .self = &server->self,
         .reloads = &server->reload.outcomes,
-        .started = clock_date().tv_sec,
+        .started = date_now().tv_sec,
         .started_ms = clock_now_ms(),
     };
     if (server->admin_sockets->endpoints.count == 0)

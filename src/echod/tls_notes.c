@@ -4,7 +4,7 @@
 
 #include "base/certificate.h"
 #include "base/certificate_facts.h"
-#include "base/clock.h"
+#include "base/date.h"
 #include "base/error.h"
 
 #include <inttypes.h>
@@ -220,7 +220,7 @@ static void warn_of_client_ca(const struct telling *telling, const struct tls_co
 void tls_notes_tell(const struct tls_context *context, const char *listener,
                     tls_note_callback *on_note, void *argument)
 {
-    const struct telling telling = {listener, on_note, argument, clock_date().tv_sec};
+    const struct telling telling = {listener, on_note, argument, date_now().tv_sec};
     const struct certificate *certificate;
 
     for (size_t i = 0; (certificate = tls_context_certificate(context, i)) != NULL; i++) {

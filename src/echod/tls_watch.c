@@ -2,7 +2,7 @@
 
 #include "echod/tls_watch.h"
 
-#include "base/clock.h"
+#include "base/date.h"
 #include "echod/timers.h"
 
 enum { DAY_S = 24 * 3600 };
@@ -17,7 +17,7 @@ static void on_day(evutil_socket_t fd, short what, void *argument)
 {
     (void)fd;
     (void)what;
-    tls_watch_look(argument, clock_date().tv_sec);
+    tls_watch_look(argument, date_now().tv_sec);
 }
 
 int tls_watch_start(struct tls_watch *watch, struct event_base *base,

@@ -3,6 +3,7 @@
 #include "echoprobe/account.h"
 
 #include "base/clock.h"
+#include "base/date.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -35,7 +36,7 @@ void account_fini(struct account *account)
 
 static uint64_t now_ms(void)
 {
-    const struct timespec now = clock_date();
+    const struct timespec now = date_now();
 
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }

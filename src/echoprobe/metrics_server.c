@@ -2,7 +2,7 @@
 
 #include "echoprobe/metrics_server.h"
 
-#include "base/clock.h"
+#include "base/date.h"
 #include "base/descriptor.h"
 #include "base/exposition.h"
 #include "base/http_server.h"
@@ -217,7 +217,7 @@ static struct metrics_server *new_server(void)
     if (server == NULL)
         return NULL;
     (void)pthread_mutex_init(&server->mutex, NULL);
-    server->started = clock_date().tv_sec;
+    server->started = date_now().tv_sec;
     server->listen_fd = server->pipe[0] = server->pipe[1] = -1;
     return server;
 }

@@ -2,7 +2,7 @@
 
 #include "echoprobe/recorder.h"
 
-#include "base/clock.h"
+#include "base/date.h"
 #include "base/line.h"
 #include "echoprobe/hgrm.h"
 
@@ -81,7 +81,7 @@ struct row {
 /* Write the time in seconds since 1970. */
 static void write_time(char text[TIME_SIZE])
 {
-    const struct timespec now = clock_date();
+    const struct timespec now = date_now();
 
     (void)snprintf(text, TIME_SIZE, "%lld.%06ld", (long long)now.tv_sec, now.tv_nsec / 1000);
 }

@@ -2,7 +2,7 @@
 
 #include "echoprobe/report.h"
 
-#include "base/clock.h"
+#include "base/date.h"
 #include "base/units.h"
 #include "echoprobe/plugin.h"
 #include "echoprobe/report_json.h"
@@ -185,7 +185,7 @@ static bool shows_lines(const struct report *report)
 
 static void print_time(const struct report *report, FILE *stream)
 {
-    const struct timespec now = clock_date();
+    const struct timespec now = date_now();
 
     if (!report->options->timestamps)
         return;

@@ -4,6 +4,7 @@
 
 #include "base/certificate_facts.h"
 #include "base/clock.h"
+#include "base/date.h"
 #include "base/openssl_reason.h"
 #include "echoprobe/tls_setup.h"
 
@@ -40,7 +41,7 @@ struct tls_client {
 
 static void tell_certificate(const X509 *certificate, struct tls_certificate *told)
 {
-    const time_t now = clock_date().tv_sec;
+    const time_t now = date_now().tv_sec;
 
     certificate_subject(certificate, told->subject);
     certificate_issuer(certificate, told->issuer);

@@ -2,7 +2,7 @@
 
 #include "echoprobe/tls_facts.h"
 
-#include "base/clock.h"
+#include "base/date.h"
 
 #include <time.h>
 
@@ -10,7 +10,7 @@ enum { DAY_SECONDS = 24 * 3600 };
 
 double tls_facts_days_left(const struct tls_certificate *certificate)
 {
-    return (double)(certificate->ends - (int64_t)clock_date().tv_sec) / DAY_SECONDS;
+    return (double)(certificate->ends - (int64_t)date_now().tv_sec) / DAY_SECONDS;
 }
 
 bool tls_facts_is_ending(const struct tls_certificate *certificate, uint64_t days)
