@@ -3,7 +3,7 @@
 #include "base/escape.h"
 
 #include <stdbool.h>
-#include <stdio.h>
+#include <string.h>
 
 /* Return the length of the UTF-8 character that `text` begins with (RFC 3629, 4), 0 for none. */
 static size_t utf8_length(const char *text)
@@ -101,22 +101,39 @@ static bool is_quoted(enum escape_form form, char character)
     return (form == ESCAPE_JSON || form == ESCAPE_LABEL) && (character == '"' || character == '\\');
 }
 
+/* Write the beginning of a text, and a NUL. */
+static void write_text(char *to, const char *text, size_t length)
+{
+    memcpy(to, text, length);
+    to[length] = '\0';
+}
+
+/* Write a prefix, two hexadecimal digits for a byte, and a NUL. */
+static void write_code(char *to, const char *prefix, unsigned byte)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    while (*prefix != '\0')
+        *to++ = *prefix++;
+    write_text(to, (const char[]){digits[byte >> 4], digits[byte & 0xf]}, 2);
+}
+
 size_t escape_character(enum escape_form form, const char *text, char escaped[ESCAPE_SIZE])
 {
     const unsigned first = (unsigned char)text[0];
     const size_t length = utf8_length(text);
 
     if (is_coded(form, text, length)) {
-        (void)snprintf(escaped, ESCAPE_SIZE, form == ESCAPE_LABEL ? "\\\\x%02x" : "\\x%02x", first);
+        write_code(escaped, form == ESCAPE_LABEL ? "\\\\x" : "\\x", first);
         return 1;
     }
     if (form == ESCAPE_JSON && length == 0)
-        (void)snprintf(escaped, ESCAPE_SIZE, "\\ufffd");
+        write_text(escaped, "\\ufffd", strlen("\\ufffd"));
     else if (form == ESCAPE_JSON && first < 0x20)
-        (void)snprintf(escaped, ESCAPE_SIZE, "\\u%04x", first);
+        write_code(escaped, "\\u00", first);
     else if (is_quoted(form, text[0]))
-        (void)snprintf(escaped, ESCAPE_SIZE, "\\%c", text[0]);
+        write_text(escaped, (const char[]){'\\', text[0]}, 2);
     else
-        (void)snprintf(escaped, ESCAPE_SIZE, "%.*s", (int)length, text);
+        write_text(escaped, text, length);
     return length == 0 ? 1 : length;
 }
