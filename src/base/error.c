@@ -13,11 +13,12 @@
 /* Put question marks for what a terminal might obey or not be able to show. */
 static void blank_controls(char *text)
 {
+    text += escape_plain_length(ESCAPE_TEXT, text, ERROR_TEXT_SIZE); /* mostly all of it */
     while (*text != '\0') {
         char escaped[ESCAPE_SIZE];
         const size_t length = escape_character(ESCAPE_TEXT, text, escaped);
 
-        if (strlen(escaped) != length || memcmp(escaped, text, length) != 0)
+        if (escaped[0] != text[0]) /* it is escaped, and begins with a backslash */
             memset(text, '?', length);
         text += length;
     }
