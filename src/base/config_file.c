@@ -3,6 +3,7 @@
 #include "base/config_file.h"
 
 #include "base/denial.h"
+#include "base/text_buffer.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -323,22 +324,27 @@ static void read_lines(struct reading *reading, struct file *file, char *text, s
     }
 }
 
-/* Read up to `size` bytes, and return how many there were, or -1 with errno. */
-static ssize_t read_all(int fd, char *text, size_t size)
+/*
+ * Read a file, or so much of it that it is too large. Return it with a NUL behind its `length`
+ * bytes, which the caller frees, or NULL with errno.
+ */
+static char *read_all(int fd, size_t *length)
 {
-    size_t length = 0;
+    struct text_buffer text = {.bytes = NULL};
+    char piece[4096];
+    ssize_t got;
 
-    while (length < size) {
-        const ssize_t got = read(fd, text + length, size - length);
-
-        if (got == 0)
-            break;
+    do {
+        got = read(fd, piece, sizeof piece);
         if (got < 0 && errno != EINTR)
-            return -1;
+            break;
         if (got > 0)
-            length += (size_t)got;
-    }
-    return (ssize_t)length;
+            text_buffer_append(&text, piece, (size_t)got);
+    } while (got != 0 && text.length <= CONFIG_FILE_BYTES && !text.has_failed);
+    if (got >= 0)
+        return text_buffer_take(&text, length);
+    text_buffer_clear(&text);
+    return NULL;
 }
 
 /* Tell whether a file is being read already, since it includes itself in the end. */
@@ -383,20 +389,18 @@ static bool identify_file(struct reading *reading, int fd, struct file *file)
 
 static void read_open_file(struct reading *reading, int fd, struct file *file)
 {
-    ssize_t length = -1;
+    size_t length = 0;
     char *text;
 
     if (!identify_file(reading, fd, file))
         return;
-    text = malloc(CONFIG_FILE_BYTES + 1);
-    if (text != NULL)
-        length = read_all(fd, text, CONFIG_FILE_BYTES + 1);
-    if (length < 0)
+    text = read_all(fd, &length);
+    if (text == NULL)
         refuse_file_by_errno(reading, file->path, file->includer);
     else if (length > CONFIG_FILE_BYTES)
         refuse_file(reading, file->path, file->includer, "it is larger than 1MiB", "write less");
     else
-        read_lines(reading, file, text, (size_t)length);
+        read_lines(reading, file, text, length);
     free(text);
 }
 

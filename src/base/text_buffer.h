@@ -1,7 +1,7 @@
 /*
  * text_buffer: text of any length, put together piece by piece in memory that grows.
  * Knows nothing of what the text says. A lack of memory is noted once and told at the end.
- * Called by http_request and by whatever puts together an answer for it.
+ * Called by http_request, by whatever puts together an answer for it, and by config_file.
  */
 #ifndef BASE_TEXT_BUFFER_H
 #define BASE_TEXT_BUFFER_H
