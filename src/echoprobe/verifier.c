@@ -9,6 +9,7 @@
 
 enum {
     EVIDENCE_BYTES = 262144, /* the most wrong bytes that are kept before they are judged */
+    FIRST_BYTES = 4096,      /* there is room for these at first, and twice as many each time */
     ALERT_BYTES = 7,         /* of TLS, with the head of its record */
     PREFACE_PROOF = 12,      /* so many bytes of the preface came back by no coincidence */
 };
@@ -84,10 +85,28 @@ enum verifier_outcome verifier_judge(struct verifier *verifier, struct fault *fa
     return VERIFIER_AGREES;
 }
 
+/* Make room for so many bytes, or as many as may be kept. Return whether there was memory. */
+static bool make_room(struct verifier *verifier, size_t length)
+{
+    size_t size = verifier->evidence_size == 0 ? FIRST_BYTES : verifier->evidence_size;
+    unsigned char *evidence;
+
+    while (size < EVIDENCE_BYTES && size - verifier->evidence_length < length)
+        size *= 2;
+    if (verifier->evidence != NULL && size == verifier->evidence_size)
+        return true;
+    evidence = realloc(verifier->evidence, size);
+    if (evidence == NULL)
+        return false;
+    verifier->evidence = evidence;
+    verifier->evidence_size = size;
+    return true;
+}
+
 /* Keep what is wrong until there is enough to judge it by. Return how many bytes had room. */
 static size_t keep_evidence(struct verifier *verifier, const unsigned char *bytes, size_t length)
 {
-    const size_t room = EVIDENCE_BYTES - verifier->evidence_length;
+    const size_t room = verifier->evidence_size - verifier->evidence_length;
 
     length = length < room ? length : room;
     memcpy(verifier->evidence + verifier->evidence_length, bytes, length);
@@ -115,9 +134,8 @@ enum verifier_outcome verifier_take(struct verifier *verifier, const unsigned ch
             done += accept_right(verifier, bytes + done, length - done);
             if (done == length)
                 break;
-            verifier->evidence = malloc(EVIDENCE_BYTES);
         }
-        if (verifier->evidence == NULL)
+        if (!make_room(verifier, length - done))
             return VERIFIER_FAILS;
         done += keep_evidence(verifier, bytes + done, length - done);
         if (has_all_evidence(verifier) && verifier_judge(verifier, fault) == VERIFIER_OBJECTS)
@@ -135,5 +153,5 @@ void verifier_fini(struct verifier *verifier)
 {
     free(verifier->evidence);
     verifier->evidence = NULL;
-    verifier->evidence_length = 0;
+    verifier->evidence_length = verifier->evidence_size = 0;
 }

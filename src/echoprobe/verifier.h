@@ -29,7 +29,7 @@ struct verifier {
     uint64_t returned; /* so many are right, or were reported */
 
     unsigned char *evidence; /* what came from `returned` on, the first byte wrong; or NULL */
-    size_t evidence_length;
+    size_t evidence_length, evidence_size; /* bytes that are kept, and for which there is room */
 };
 
 enum verifier_outcome {
