@@ -20,17 +20,32 @@ struct parsed {
     struct error error;
 };
 
-/* Parse the beginning of an input in a block of its own, so that a read beyond its end is seen. */
-static enum proxy_outcome parse(const unsigned char *input, size_t length,
-                                enum proxy_version versions, struct parsed *parsed)
+static unsigned char *make_block(size_t size)
 {
-    unsigned char *bytes = malloc(length + (length == 0));
+    unsigned char *block = malloc(size + (size == 0));
 
-    fuzz_require(bytes != NULL);
-    memcpy(bytes, input, length);
+    fuzz_require(block != NULL);
+    return block;
+}
+
+/* Parse bytes that end with their block, so that a read beyond their end is seen. */
+static enum proxy_outcome parse_block(const unsigned char *bytes, size_t length,
+                                      enum proxy_version versions, struct parsed *parsed)
+{
     parsed->error.text[0] = '\0';
     parsed->outcome = proxy_header_parse(bytes, length, versions, &parsed->header, &parsed->length,
                                          &parsed->error);
+    return parsed->outcome;
+}
+
+/* Parse the beginning of an input in a block of its own. */
+static enum proxy_outcome parse(const unsigned char *input, size_t length,
+                                enum proxy_version versions, struct parsed *parsed)
+{
+    unsigned char *bytes = make_block(length);
+
+    memcpy(bytes, input, length);
+    (void)parse_block(bytes, length, versions, parsed);
     free(bytes);
     return parsed->outcome;
 }
@@ -117,20 +132,29 @@ static void check_invalid(const struct parsed *parsed)
         fuzz_require(*at >= ' ' && *at <= '~' && *at != '?');
 }
 
-/* Whoever is given more and more of the input decides once, and says what the whole says. */
+/*
+ * Whoever is given more and more of the input decides once, and says what the whole says. What is
+ * refused is looked at with ever larger pieces more: it takes a sentence each time.
+ */
 static void check_beginnings(const unsigned char *input, size_t length, const struct parsed *whole)
 {
     const size_t end = whole->outcome == PROXY_COMPLETE ? whole->length : length;
     enum proxy_outcome before = PROXY_INCOMPLETE;
+    unsigned char *block = make_block(end);
     struct parsed parsed;
 
-    for (size_t i = 0; i < end; i++) {
-        const enum proxy_outcome outcome = parse(input, i, PROXY_ANY, &parsed);
+    for (size_t i = 0, step = 1; i < end; i += step) {
+        unsigned char *bytes = block + end - i;
+        enum proxy_outcome outcome;
 
+        memcpy(bytes, input, i);
+        outcome = parse_block(bytes, i, PROXY_ANY, &parsed);
         fuzz_require(outcome != PROXY_COMPLETE);
         fuzz_require(before == PROXY_INCOMPLETE || outcome == PROXY_INVALID);
         before = outcome;
+        step *= before == PROXY_INVALID ? 2 : 1;
     }
+    free(block);
     fuzz_require(before == PROXY_INCOMPLETE || whole->outcome == PROXY_INVALID);
 }
 
