@@ -61,6 +61,26 @@ static bool is_space(long code)
            code == 0x2028 || code == 0x2029 || code == 0x202f || code == 0x205f || code == 0x3000;
 }
 
+/* Write a prefix and a byte as two hexadecimal digits, and return their length. */
+static size_t write_code(const char *prefix, unsigned char byte, char expected[LONGEST + 1])
+{
+    static const char digits[] = "0123456789abcdef";
+    size_t length = 0;
+
+    for (; prefix[length] != '\0'; length++)
+        expected[length] = prefix[length];
+    expected[length] = digits[byte / 16];
+    expected[length + 1] = digits[byte % 16];
+    return length + 2;
+}
+
+static size_t write_quoted(unsigned char byte, char expected[LONGEST + 1])
+{
+    expected[0] = '\\';
+    expected[1] = (char)byte;
+    return 2;
+}
+
 /* Write what stands for a character that is not shown as it is; return its length, or 0. */
 static size_t write_escape(enum escape_form form, long code, unsigned char byte,
                            char expected[LONGEST + 1])
@@ -69,21 +89,21 @@ static size_t write_escape(enum escape_form form, long code, unsigned char byte,
 
     switch (form) {
     case ESCAPE_TEXT:
-        return is_control(code) ? (size_t)sprintf(expected, "\\x%02x", byte) : 0;
+        return is_control(code) ? write_code("\\x", byte, expected) : 0;
     case ESCAPE_WORD:
         return is_control(code) || is_space(code) || code == '\\'
-                   ? (size_t)sprintf(expected, "\\x%02x", byte)
+                   ? write_code("\\x", byte, expected)
                    : 0;
     case ESCAPE_LABEL:
         if (is_control(code))
-            return (size_t)sprintf(expected, "\\\\x%02x", byte);
-        return is_quote ? (size_t)sprintf(expected, "\\%c", byte) : 0;
+            return write_code("\\\\x", byte, expected);
+        return is_quote ? write_quoted(byte, expected) : 0;
     case ESCAPE_JSON:
         if (code < 0)
-            return (size_t)sprintf(expected, "\\ufffd");
+            return write_code("\\uff", 0xfd, expected);
         if (code < ' ')
-            return (size_t)sprintf(expected, "\\u%04x", byte);
-        return is_quote ? (size_t)sprintf(expected, "\\%c", byte) : 0;
+            return write_code("\\u00", byte, expected);
+        return is_quote ? write_quoted(byte, expected) : 0;
     }
     abort();
 }
