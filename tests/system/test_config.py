@@ -287,6 +287,12 @@ class CheckTest(ConfigTestCase):
         for right in ("pid", "/pid", "./pid"):
             self.assertIn(f"pid-file {right} ", self.check("--pid-file", right))
 
+    def test_a_root_that_is_no_directory_is_an_error(self):
+        for path in ("/no/such/directory", self.write("")):
+            result = harness.run_echod("--check", "--chroot", path)
+            self.assertEqual((result.returncode, result.stdout), (harness.STATUS_USAGE, ""))
+            self.assertIn(f"echod: --chroot {path}: there is no such directory; ", result.stderr)
+
     def test_all_errors_are_told_at_once(self):
         """A wrong line hides no address, and no path, that is wrong too."""
         path = self.write("idle-timout 1\nlisten unix:///nowhere/x\npid-file /nowhere/pid\n")

@@ -320,6 +320,13 @@ class HandshakeTest(TlsTestCase):
                 client.socket.close()
                 server.log.wait_for(r"closed: TLS error \(")
 
+    def test_without_a_linger_timeout_who_cannot_agree_is_ended_at_once(self):
+        with self.serve("--linger-timeout", "0", options=",alpn=echo") as server:
+            client = TlsClient(server.connect(), context_for(Files.authority, protocols=["h2"]))
+            with self.assertRaises((ssl.SSLError, ConnectionError)):
+                client.shake_hands()
+            server.log.wait_for(r"closed: TLS error \(")  # while the client is there
+
     def test_a_fin_that_is_withheld_follows_no_alert_either(self):
         """With truncate-fin, who cannot agree gets the alert, and then a reset."""
         with self.serve("--linger-timeout", scaled_ms(100),

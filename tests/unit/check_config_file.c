@@ -133,6 +133,8 @@ static const struct {
     {"a \"# b\" # c\n", "a=# b\n"},
     {"a \"x\\\"y\\\\z\\n\"\n", "a=x\"y\\z\n\n"},
     {"a \"\\t\"\n", "a=\\t\n"},
+    {"a \"\\\\b\"\n", "a=\\b\n"},
+    {"a \"\\b\\\\\"\n", "a=\\b\\\n"},
     {"include none/*.conf\na b\n", "a=b\n"},
     {"include /proc/sys/kernel/ostype\n", "Linux\n"}, /* of another file system */
     {"a b\"c\"\n", "a=b\"c\"\n"},

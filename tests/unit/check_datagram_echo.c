@@ -467,6 +467,22 @@ START_TEST(an_answer_has_one_hop_less_than_its_question)
 }
 END_TEST
 
+START_TEST(a_pool_keeps_one_batch_for_whoever_has_its_turn)
+{
+    struct datagram_pool pool = {0};
+    struct datagram_batch *kept = datagram_batch_new(), *other = datagram_batch_new();
+
+    ck_assert_ptr_nonnull(kept);
+    ck_assert_ptr_nonnull(other);
+    datagram_pool_give_batch(&pool, kept);
+    datagram_pool_give_batch(&pool, other);
+    ck_assert_ptr_eq(datagram_pool_take_batch(&pool), kept);
+    ck_assert_ptr_null(pool.spare);
+    datagram_pool_give_batch(&pool, kept);
+    datagram_pool_fini(&pool);
+}
+END_TEST
+
 START_TEST(two_echoes_on_different_ports_go_quiet)
 {
     struct sockaddr_storage first;
@@ -868,6 +884,7 @@ static void add_drops(TCase *tests)
     tcase_add_test(tests, a_port_is_ours_as_long_as_a_socket_has_it);
     tcase_add_loop_test(tests, what_has_no_hop_left_is_dropped, 0, 2);
     tcase_add_loop_test(tests, an_answer_has_one_hop_less_than_its_question, 0, 2);
+    tcase_add_test(tests, a_pool_keeps_one_batch_for_whoever_has_its_turn);
     tcase_add_loop_test(tests, two_echoes_on_different_ports_go_quiet, 0, 2);
     tcase_add_test(tests, a_source_above_its_rate_waits_for_others);
     tcase_add_test(tests, what_the_kernel_dropped_is_counted);

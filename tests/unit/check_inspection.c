@@ -546,6 +546,23 @@ START_TEST(who_asks_hears_which_worker_does_not_answer)
 }
 END_TEST
 
+/* Of the second, nobody waits any more. */
+START_TEST(who_asks_hears_that_echod_ends)
+{
+    scene.workers[1].is_mute = true;
+    begin_page(&any, 0, 10);
+    if (_i == 1)
+        inspection_drop(scene.inspection);
+    for (unsigned i = 0; i < WORKERS; i++)
+        inquiries_end(&scene.workers[i].inquiries);
+    inspector_fini(&scene.inspector);
+    ck_assert_ptr_null(scene.inspector.first);
+    ck_assert_uint_eq(scene.overs, _i == 0);
+    if (_i == 0)
+        ck_assert_int_eq(scene.outcome, INSPECTION_ENDED);
+}
+END_TEST
+
 START_TEST(nobody_is_ended_for_who_does_not_wait_any_more)
 {
     uint64_t id;
@@ -603,6 +620,7 @@ static Suite *inspection_suite(void)
     tcase_add_loop_test(one, one_that_is_ended_is_told_of_as_it_is_then, 0, 3);
     tcase_add_checked_fixture(late, setup, teardown);
     tcase_add_test(late, who_asks_hears_which_worker_does_not_answer);
+    tcase_add_loop_test(late, who_asks_hears_that_echod_ends, 0, 2);
     tcase_add_test(late, nobody_is_ended_for_who_does_not_wait_any_more);
     tcase_add_test(late, a_worker_that_ends_answers_with_what_it_knows);
     tcase_add_test(late, without_memory_nothing_is_asked);

@@ -101,6 +101,17 @@ START_TEST(every_option_is_read)
 }
 END_TEST
 
+START_TEST(auto_is_kept_for_later)
+{
+    parse("low-water=auto,max-connections=auto,seed=auto", ADDRESS_TCP);
+    ck_assert_uint_eq(options.low_water_bytes, SETTING_AUTO);
+    ck_assert_uint_eq(options.max_connections, SETTING_AUTO);
+    ck_assert_uint_eq(options.impair.seed, IMPAIR_ANY_SEED);
+    parse("udp-receive-buffer=auto", ADDRESS_UDP);
+    ck_assert_uint_eq(options.receive_buffer_bytes, SETTING_AUTO);
+}
+END_TEST
+
 START_TEST(those_of_tls_go_with_tls_alone)
 {
     static const char text[] = "cert=a;b/c,key=d;e,client-ca=f,client-auth=request,tls-min=1.3,"
@@ -153,6 +164,16 @@ START_TEST(texts_of_tls_have_an_order_and_a_longest_length)
         length += snprintf(text + length, sizeof text - (size_t)length, "%s", tried[_i].item);
     ck_assert_int_eq(listener_options_parse(text, &address, &options, &error), -1);
     ck_assert_msg(strstr(error.text, tried[_i].sentence) != NULL, "%s", error.text);
+}
+END_TEST
+
+START_TEST(a_protocol_may_be_as_long_as_the_list)
+{
+    static const struct address address = {.scheme = ADDRESS_TCP, .is_tls = true};
+    char text[] = "alpn=" DIGITS_48 DIGITS_48 DIGITS_48 DIGITS_48 DIGITS_48 "123456789012345";
+
+    ck_assert_int_eq(listener_options_parse(text, &address, &options, &error), 0);
+    ck_assert_uint_eq(strlen(options.tls.alpn), 255);
 }
 END_TEST
 
@@ -373,8 +394,10 @@ int main(void)
     tcase_add_checked_fixture(test_case, setup, NULL);
     tcase_add_test(test_case, without_options_the_defaults_count);
     tcase_add_test(test_case, every_option_is_read);
+    tcase_add_test(test_case, auto_is_kept_for_later);
     tcase_add_test(test_case, those_of_tls_go_with_tls_alone);
     tcase_add_loop_test(test_case, texts_of_tls_have_an_order_and_a_longest_length, 0, 9);
+    tcase_add_test(test_case, a_protocol_may_be_as_long_as_the_list);
     tcase_add_test(test_case, a_list_has_up_to_16_networks);
     tcase_add_test(test_case, the_versions_are_those_of_the_header);
     tcase_add_test(test_case, a_header_may_come_from_anybody_unless_somebody_is_named);

@@ -18,12 +18,12 @@ static struct {
     struct tls_watch watch;
 } scene;
 
-/* Listen at one plain address, and at one whose certificate lasts for 100 days. */
-static void setup(void)
+/* Listen at one plain address, and at one whose certificate lasts for so many days. */
+static void begin(long days)
 {
     static struct listener_options options;
     struct issued issued = issuer_make((struct issuer_wish){
-        .common_name = "a", .begin_s = -100, .end_s = 100L * ISSUER_DAY + 1000});
+        .common_name = "a", .begin_s = -100, .end_s = days * ISSUER_DAY + 1000});
     struct error error = {""};
     struct tls_context *context;
     struct endpoint *endpoint;
@@ -44,6 +44,11 @@ static void setup(void)
     ck_assert_int_eq(tls_watch_start(&scene.watch, support_base(), &scene.endpoints,
                                      support_log(LOG_FORMAT_TEXT)),
                      0);
+}
+
+static void setup(void)
+{
+    begin(100);
 }
 
 static void teardown(void)
@@ -91,6 +96,16 @@ START_TEST(the_next_look_is_a_day_away)
 }
 END_TEST
 
+START_TEST(a_day_later_it_is_looked_at)
+{
+    teardown();
+    begin(10);
+    event_active(scene.watch.timer, EV_TIMEOUT, 1);
+    support_loop_settle();
+    support_assert_matches(support_log_text(), " CN=a, ends [^\n]*, in 10 days; renew it\n$");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("tls_watch");
@@ -100,5 +115,6 @@ int main(void)
     tcase_add_test(test_case, an_end_is_warned_of_from_a_month_before_it_on);
     tcase_add_test(test_case, it_is_warned_of_each_day);
     tcase_add_test(test_case, the_next_look_is_a_day_away);
+    tcase_add_test(test_case, a_day_later_it_is_looked_at);
     return support_run(suite);
 }
