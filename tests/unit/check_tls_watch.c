@@ -85,6 +85,15 @@ START_TEST(it_is_warned_of_each_day)
 }
 END_TEST
 
+START_TEST(what_a_reload_drops_is_not_looked_at)
+{
+    endpoint_set_next_tls(&scene.endpoints.items[1], NULL);
+    endpoint_drop_next(&scene.endpoints.items[1]);
+    look(71);
+    support_assert_matches(support_log_text(), " CN=a, ends [^\n]*, in 29 days; renew it\n$");
+}
+END_TEST
+
 START_TEST(the_next_look_is_a_day_away)
 {
     struct timeval now, due;
@@ -114,6 +123,7 @@ int main(void)
     tcase_add_checked_fixture(test_case, setup, teardown);
     tcase_add_test(test_case, an_end_is_warned_of_from_a_month_before_it_on);
     tcase_add_test(test_case, it_is_warned_of_each_day);
+    tcase_add_test(test_case, what_a_reload_drops_is_not_looked_at);
     tcase_add_test(test_case, the_next_look_is_a_day_away);
     tcase_add_test(test_case, a_day_later_it_is_looked_at);
     return support_run(suite);
