@@ -6,6 +6,7 @@ Run by `run`, by automake, or alone.
 
 import os
 import re
+import subprocess
 
 import harness
 
@@ -194,6 +195,16 @@ class MistakeTest(ConfigTestCase):
                 result = harness.run_echod(*arguments)
                 self.assertEqual(result.returncode, harness.STATUS_USAGE)
                 self.assertRegex(result.stderr, r"\Aechod: --[^\n]+\n\Z")
+
+    def test_the_usual_file_may_be_missing(self):
+        told = subprocess.run([harness.ECHOD, "--help"], capture_output=True, text=True, check=True)
+        usual = re.search(r"settings are read from\s+(\S+),", told.stdout).group(1)
+        if os.path.exists(usual):
+            self.skipTest(f"there is a file {usual}")
+        result = subprocess.run([harness.ECHOD, "--check"], capture_output=True, text=True,
+                                check=False)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertIn("workers 1 # default\n", result.stdout)
 
     def test_help_does_not_need_a_file(self):
         """--help and --version answer whatever the file says."""

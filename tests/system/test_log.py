@@ -186,6 +186,8 @@ class TroubleTest(harness.TestCase):
             server.signal(signal.SIGUSR1)
             for client in clients:
                 self.assertEqual(harness.finish(client, b"only this"), b"only this")
+            for number in range(3):
+                self.assertEqual(os.readlink(f"/proc/{server.pid}/fd/{number}"), "/dev/null")
 
     def test_flags_of_standard_error_stay(self):
         """Standard error is shared with others, so that it must not become non-blocking."""
