@@ -4,6 +4,7 @@ What a supervisor makes of that is in test_supervisor.
 Run by `run`, by automake, or alone.
 """
 
+import collections
 import os
 import resource
 import signal
@@ -252,6 +253,25 @@ class ReportTest(harness.TestCase):
             self.assertEqual(harness.receive_all(client), b"")
             (line,) = server.report()[1]
             self.assertEqual(line.state, "lingering")
+
+    def test_who_asks_during_a_report_gets_no_second_one(self):
+        """It goes on, and does not begin anew: each client has as many lines as any other."""
+        with Echod("--workers", "1") as server:
+            clients = [server.connect() for _ in range(500)]
+            for client in clients:
+                harness.round_trip(client, b"1")
+            server.signal(signal.SIGUSR1)
+            server.log.wait_for(harness.REPORT_LINE, 50)
+            server.signal(signal.SIGUSR1)
+            server.log.wait_for(harness.TOTALS_LINE, 2)
+            server.log.wait_for(harness.REPORT_LINE, len(clients))
+            server.report()
+            harness.wait_until(lambda: self.are_even(server), "each client has as many lines")
+
+    @staticmethod
+    def are_even(server):
+        lines = collections.Counter(match["id"] for match in server.log.find(harness.REPORT_LINE))
+        return len(set(lines.values())) == 1
 
     def test_usr1_with_thousands_of_connections_stalls_nobody(self):
         """A report on 10,000 connections (or what the system allows) does not stop the echo."""
