@@ -58,7 +58,8 @@ class AnswerTest(harness.TestCase):
                    listen=("tcp://127.0.0.1:0,name=one", "udp://127.0.0.1:0")) as server:
             client = server.connect()
             round_trip(client, b"12345")
-            status = ask(address_of(server), "/status").json
+            # A worker counts a byte when it is out; the client may already have it then.
+            status = harness.wait_until(lambda: self.status_with_bytes(server), "the echo is counted")
             self.assertEqual(status["pid"], server.pid)
             self.assertEqual((status["state"], status["workers"], status["log_level"]),
                              ("running", 2, "info"))
@@ -74,6 +75,12 @@ class AnswerTest(harness.TestCase):
             round_trip(server.connect())
             state = ask(address_of(server), "/status").json["listeners"][0]["state"]
             self.assertEqual(state, "full")
+
+    @staticmethod
+    def status_with_bytes(server):
+        """What it tells once it has counted bytes that went out."""
+        status = ask(address_of(server), "/status").json
+        return status if status["bytes"]["out"] > 0 else None
 
     def test_what_should_not_be_asked_is_refused(self):
         """Each with the fitting status and a sentence in JSON."""
