@@ -7,6 +7,7 @@ Run by `run`, by automake, or alone.
 import re
 import signal
 import socket
+import ssl
 import struct
 import time
 
@@ -126,6 +127,22 @@ class TlsTest(harness.TestCase):
                              r"all 100000 bytes came back, but no close_notify followed")
             self.assertRegex(probe(*probing, refuse).text, "reset")
             self.assertEqual(misbehaved(server)["refused"] > 0, True)
+
+
+    def test_a_limit_holds_beside_faults_inside_tls(self):
+        """Of all bytes that come back, the same are wrong as without one."""
+        data = harness.random_bytes(200 * KIB)
+        address = f"tls://127.0.0.1:0,cert={self.certificate},corrupt=0.1%,seed=7"
+        with Echod(*ONE_WORKER, listen=(address, f"{address},rate-limit=200KiB/s")) as server:
+            context = ssl.create_default_context()
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            echoes = []
+            for index in (0, 1):
+                with context.wrap_socket(server.connect(index)) as client:
+                    client.sendall(data)
+                    echoes.append(harness.receive_exactly(client, len(data)))
+            self.assertEqual(echoes[0], echoes[1])
+            self.assertNotEqual(echoes[0], data)
 
 
 class RepetitionTest(harness.TestCase):

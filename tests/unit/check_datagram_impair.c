@@ -33,6 +33,7 @@ static struct {
     struct datagram_limits limits;
     struct counters counters;
     struct datagram_echo *echo;
+    bool is_ipv6;
     int client;
     int over_count;
     unsigned char received[1 << 16];
@@ -46,21 +47,31 @@ static void on_over(struct datagram_echo *echo, void *owner)
     scene.echo = NULL;
 }
 
+static void bind_to_loopback(int fd)
+{
+    struct sockaddr_in v4 = support_loopback(0);
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+
+    if (scene.is_ipv6)
+        ck_assert_int_eq(bind(fd, (struct sockaddr *)&v6, sizeof v6), 0);
+    else
+        ck_assert_int_eq(bind(fd, (struct sockaddr *)&v4, sizeof v4), 0);
+}
+
 static int open_socket(void)
 {
-    const int size = BUFFER_BYTES, fd = socket(AF_INET, SOCK_DGRAM, 0);
-    struct sockaddr_in address = support_loopback(0);
+    const int size = BUFFER_BYTES, fd = socket(scene.is_ipv6 ? AF_INET6 : AF_INET, SOCK_DGRAM, 0);
 
     ck_assert_int_ge(fd, 0);
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
-    ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    bind_to_loopback(fd);
     support_set_nonblocking(fd);
     return fd;
 }
 
 static void start(const struct impair *impair)
 {
-    struct sockaddr_in address;
+    struct sockaddr_storage address;
     socklen_t length = sizeof address;
     const int fd = open_socket();
 
@@ -246,15 +257,37 @@ END_TEST
 /* Make another client, which nobody of the others overtakes, ask once. Return its socket. */
 static int ask_as_another(void)
 {
-    struct sockaddr_in address;
+    struct sockaddr_storage address;
     socklen_t length = sizeof address;
     const int fd = open_socket();
 
     ck_assert_int_eq(getpeername(scene.client, (struct sockaddr *)&address, &length), 0);
-    ck_assert_int_eq(sendto(fd, support_payload(0), SIZE, 0, (struct sockaddr *)&address, length),
-                     SIZE);
+    ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, length), 0);
+    ck_assert_int_eq(send(fd, support_payload(0), SIZE, 0), SIZE);
     return fd;
 }
+
+/* Of two clients, whose questions come together, over IPv4 and over IPv6. */
+START_TEST(nobody_overtakes_the_answers_to_another)
+{
+    int first, other;
+
+    scene.is_ipv6 = _i == 1;
+    start(&(struct impair){.reorder = 100 * PER_CENT});
+    first = scene.client;
+    other = ask_as_another();
+    ask(1, SIZE);
+    ask(2, SIZE);
+    ck_assert_int_eq(send(other, support_payload(3), SIZE, 0), SIZE);
+    ck_assert_uint_eq(receive_whole(), 2);
+    ck_assert_uint_eq(receive_whole(), 1);
+    scene.client = other;
+    ck_assert_uint_eq(receive_whole(), 3);
+    ck_assert_uint_eq(receive_whole(), 0);
+    ck_assert_uint_eq(counted(COUNTER_IMPAIR_REORDERED), 2);
+    support_close(&first);
+}
+END_TEST
 
 START_TEST(few_wait_to_be_overtaken)
 {
@@ -492,6 +525,7 @@ int main(void)
     tcase_add_test(test_case, what_is_reordered_comes_behind_the_next);
     tcase_add_test(test_case, what_nothing_overtakes_is_late);
     tcase_add_loop_test(test_case, where_all_are_reordered_each_two_change_places, 0, 2);
+    tcase_add_loop_test(test_case, nobody_overtakes_the_answers_to_another, 0, 2);
     tcase_add_test(test_case, few_wait_to_be_overtaken);
     tcase_add_test(test_case, what_is_cut_is_the_beginning);
     tcase_add_test(test_case, the_same_seed_changes_the_same_bytes);
