@@ -209,11 +209,15 @@ static char *locate(const char *pattern, const struct file *file)
     return located;
 }
 
+/* Of the pattern at hand: glob(3) of musl 1.2 finds no match where its callback asks it to stop. */
+static _Thread_local bool is_unreadable;
+
 /* A directory that is not there holds nothing; one that cannot be read may hold something. */
 static int on_glob_error(const char *path, int failure)
 {
     (void)path;
-    return failure != ENOENT;
+    is_unreadable = failure != ENOENT;
+    return is_unreadable;
 }
 
 /* Tell who asked for it which path is looked at. */
@@ -239,11 +243,12 @@ static void include_matches(struct reading *reading, const char *pattern, const 
     int status;
 
     tell_path(reading, pattern);
+    is_unreadable = false;
     status = glob(pattern, 0, on_glob_error, &found);
     reading->is_out_of_memory |= status == GLOB_NOSPACE;
     if (status == GLOB_NOSPACE)
         refuse_file(reading, pattern, file, strerror(ENOMEM), "write a pattern for fewer files");
-    else if (status != 0 && status != GLOB_NOMATCH)
+    else if (is_unreadable)
         refuse_pattern(reading, pattern, file);
     if (status != 0)
         return;

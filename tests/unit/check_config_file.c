@@ -170,7 +170,8 @@ static const struct {
     {"include \"\"\n", "a.conf:1: include: a value is missing; "},
     {"include none\n", "a.conf:1: include: none: No such file or directory; "},
     {"include .\n", "a.conf:1: include: .: it is no regular file, "},
-    {"include /proc/self/mem\n", "a.conf:1: include: /proc/self/mem: Input/output error; name a "},
+    {"include /proc/self/mem\n",
+     "a.conf:1: include: /proc/self/mem: I"}, /* "Input/output error", or musl's "I/O error" */
 };
 
 START_TEST(what_is_wrong_is_reported_and_the_rest_is_read)

@@ -17,7 +17,7 @@
 START_TEST(a_tcp_address_is_bound_and_named_with_its_real_port)
 {
     const unsigned descriptors = support_descriptor_count();
-    struct sockaddr_in bound;
+    struct sockaddr_in bound = {.sin_family = AF_INET};
     socklen_t length = sizeof bound;
     char name[ADDRESS_TEXT_SIZE];
     int client;
@@ -55,7 +55,7 @@ START_TEST(each_worker_has_a_socket_and_every_client_one_worker)
     ck_assert(endpoint->is_group); /* among which Linux spreads the clients */
 #endif
     for (int i = 0; i < WORKERS; i++) {
-        struct sockaddr_in bound;
+        struct sockaddr_in bound = {.sin_family = AF_INET};
         socklen_t length = sizeof bound;
 
         ck_assert_int_eq(getsockname(endpoint->worker_fds[i], (struct sockaddr *)&bound, &length),

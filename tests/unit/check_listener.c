@@ -114,7 +114,8 @@ START_TEST(clients_are_accepted_with_their_addresses)
     connect_clients(10);
     support_loop_until(are_all_accepted, NULL);
     for (int i = 0; i < 10; i++) {
-        struct sockaddr_in own, *peer = (struct sockaddr_in *)(void *)&scene.peers[i];
+        const struct sockaddr_in *peer = (struct sockaddr_in *)(void *)&scene.peers[i];
+        struct sockaddr_in own = {.sin_family = AF_INET};
         socklen_t length = sizeof own;
 
         ck_assert_int_eq(getsockname(scene.clients[i], (struct sockaddr *)&own, &length), 0);

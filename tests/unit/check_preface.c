@@ -170,7 +170,7 @@ static void check_head(unsigned command, unsigned family, unsigned length)
 
 static unsigned port_of(int fd)
 {
-    struct sockaddr_in address;
+    struct sockaddr_in address = {.sin_family = AF_INET};
     socklen_t length = sizeof address;
 
     ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &length), 0);

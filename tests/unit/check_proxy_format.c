@@ -168,7 +168,7 @@ START_TEST(the_longest_path_has_its_room)
 {
     struct sockaddr_un source = {.sun_family = AF_UNIX};
     struct proxy_header header = {.version = PROXY_V2, .has_addresses = true};
-    struct proxy_parsed parsed;
+    struct proxy_parsed parsed = {.header = {.version = PROXY_V1}};
 
     memset(source.sun_path, 'p', sizeof source.sun_path);
     memcpy(&header.source, &source, sizeof source);
