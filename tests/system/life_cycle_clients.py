@@ -78,14 +78,10 @@ def open_line(address, context):
     return (TlsLine if address.startswith("tls") else Line)(address, context)
 
 
-class Talker:
-    """A client that talks and checks each echo until it leaves in order, or is ended."""
+class LastingClient:
+    """A client that is there from its making on, until it is told to leave, or is ended."""
 
-    def __init__(self, address, context, seed):
-        self.received = 0
-        self._line = open_line(address, context)
-        self.name = "%s:%d" % self._line.socket.getsockname()
-        self._piece = harness.random_bytes(PIECE_BYTES, seed)
+    def __init__(self):
         self._is_leaving = threading.Event()
         self._has_begun = threading.Event()
         self._talking = Background(self._talk)
@@ -95,12 +91,26 @@ class Talker:
             raise AssertionError("a client gets no first echo")
 
     def leave(self):
-        """Say no more, and FIN."""
+        """Send no more."""
         self._is_leaving.set()
 
     def result(self):
-        """SERVED where it left by itself and got all, or CUT."""
+        """How its end was: SERVED where it left by itself and got all that was on its way."""
         return self._talking.result()
+
+    def _talk(self):
+        raise NotImplementedError
+
+
+class Talker(LastingClient):
+    """It talks and checks each echo, and leaves with FIN; if not SERVED, it was CUT."""
+
+    def __init__(self, address, context, seed):
+        self.received = 0
+        self._line = open_line(address, context)
+        self.name = "%s:%d" % self._line.socket.getsockname()
+        self._piece = harness.random_bytes(PIECE_BYTES, seed)
+        super().__init__()
 
     def _talk(self):
         with contextlib.closing(self._line):
@@ -128,8 +138,11 @@ class Talker:
         return CUT
 
 
-class DatagramTalker:
-    """A client that sends a datagram, waits for its echo for a while, and sends the next."""
+class DatagramTalker(LastingClient):
+    """
+    It sends a datagram, waits for its echo for a while, and sends the next. If not SERVED, it was
+    REFUSED at last: nobody was there any more.
+    """
 
     def __init__(self, address):
         self.missed = 0  # echoes that never came; the last datagram's is none where it was refused
@@ -137,21 +150,7 @@ class DatagramTalker:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.connect(("127.0.0.1", harness.port_of(address)))
         self._unanswered = set()
-        self._is_leaving = threading.Event()
-        self._has_begun = threading.Event()
-        self._talking = Background(self._talk)
-
-    def wait_until_it_talks(self):
-        if not self._has_begun.wait(harness.PATIENCE_SECONDS):
-            raise AssertionError("a client of datagrams gets no first echo")
-
-    def leave(self):
-        """Send no more, and wait for what is still to come."""
-        self._is_leaving.set()
-
-    def result(self):
-        """SERVED where it left by itself, REFUSED where nobody was there any more."""
-        return self._talking.result()
+        super().__init__()
 
     def _talk(self):
         with self._socket:

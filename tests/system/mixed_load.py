@@ -7,7 +7,6 @@ Used by `soak`.
 
 import collections
 import json
-import os
 import socket
 import subprocess
 import time

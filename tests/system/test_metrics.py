@@ -11,7 +11,6 @@ import re
 import shutil
 import socket
 import subprocess
-import unittest
 
 import certificates
 import harness
