@@ -192,12 +192,6 @@ static int find_failure(const struct admin_context *context, const char *name)
     return failure;
 }
 
-static void on_result(const struct inquiry_result *result, void *owner)
-{
-    (void)result;
-    (void)owner;
-}
-
 static void answer_failure(struct action *action)
 {
     admin_answer_error(action->request, 500,
@@ -216,7 +210,7 @@ static void on_taken_back(enum inspection_outcome outcome, uint64_t next, size_t
 /* Not all workers listen again: then none does, and the listener is what it is said to be. */
 static void take_back(struct action *action)
 {
-    static const struct inspection_events events = {on_result, on_taken_back};
+    static const struct inspection_events events = {.on_over = on_taken_back};
 
     set_paused(action->context, action->stats->label, true);
     inspection_drop(action->inspection);
@@ -271,7 +265,7 @@ static void on_followed(enum inspection_outcome outcome, uint64_t next, size_t w
 /* Pause or resume all listeners of a name, and answer when the workers have. */
 static void tell_workers(struct action *action)
 {
-    static const struct inspection_events events = {on_result, on_followed};
+    static const struct inspection_events events = {.on_over = on_followed};
     const char *name = action->stats->label;
     const bool was_paused = atomic_load(&action->stats->is_paused);
 

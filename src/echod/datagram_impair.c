@@ -113,10 +113,9 @@ static void give_up_waiting(struct datagram_impair *impair)
     queue_last(impair, take_first(&impair->waiting));
 }
 
+/* Those of a socket are of one family. */
 static bool is_same_source(const struct held *one, const struct held *other)
 {
-    if (one->source.any.sa_family != other->source.any.sa_family)
-        return false;
     if (one->source.any.sa_family == AF_INET)
         return one->source.v4.sin_port == other->source.v4.sin_port &&
                one->source.v4.sin_addr.s_addr == other->source.v4.sin_addr.s_addr;

@@ -19,11 +19,9 @@ enum { PIECES = 4 }; /* of input that are looked at in one go; one read fills at
 static int copy_pieces(struct evbuffer *input, struct evbuffer *output)
 {
     struct evbuffer_iovec pieces[PIECES];
-    int count = evbuffer_peek(input, -1, NULL, pieces, PIECES);
+    const int count = evbuffer_peek(input, -1, NULL, pieces, PIECES);
 
-    if (count > PIECES)
-        count = PIECES; /* what evbuffer_peek returned is how many there are */
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count && i < PIECES; i++) {
         if (evbuffer_add(output, pieces[i].iov_base, pieces[i].iov_len) < 0)
             return -1;
         if (evbuffer_drain(input, pieces[i].iov_len) < 0)

@@ -264,6 +264,8 @@ static bool is_missing_on_this_machine(int bind_errno)
 /* Tell whether two addresses cannot both be bound: one may stand for all of its family. */
 static bool do_overlap(const struct sockaddr *one, const struct sockaddr *other)
 {
+    struct sockaddr_in6 v6, other_v6;
+
     if (one->sa_family != other->sa_family)
         return false;
     if (one->sa_family == AF_INET) {
@@ -275,17 +277,12 @@ static bool do_overlap(const struct sockaddr *one, const struct sockaddr *other)
                (v4.sin_addr.s_addr == other_v4.sin_addr.s_addr ||
                 v4.sin_addr.s_addr == INADDR_ANY || other_v4.sin_addr.s_addr == INADDR_ANY);
     }
-    if (one->sa_family == AF_INET6) {
-        struct sockaddr_in6 v6, other_v6;
-
-        memcpy(&v6, one, sizeof v6);
-        memcpy(&other_v6, other, sizeof other_v6);
-        return v6.sin6_port == other_v6.sin6_port &&
-               (IN6_ARE_ADDR_EQUAL(&v6.sin6_addr, &other_v6.sin6_addr) ||
-                IN6_IS_ADDR_UNSPECIFIED(&v6.sin6_addr) ||
-                IN6_IS_ADDR_UNSPECIFIED(&other_v6.sin6_addr));
-    }
-    return false;
+    memcpy(&v6, one, sizeof v6);
+    memcpy(&other_v6, other, sizeof other_v6);
+    return v6.sin6_port == other_v6.sin6_port &&
+           (IN6_ARE_ADDR_EQUAL(&v6.sin6_addr, &other_v6.sin6_addr) ||
+            IN6_IS_ADDR_UNSPECIFIED(&v6.sin6_addr) ||
+            IN6_IS_ADDR_UNSPECIFIED(&other_v6.sin6_addr));
 }
 
 /* Tell whether an address is [::] and serves IPv4 as well. */

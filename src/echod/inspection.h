@@ -47,7 +47,7 @@ enum inspection_outcome {
 
 /* All are called in the loop, and the inspection may be dropped in the last one only. */
 struct inspection_events {
-    /* A connection, in the order of ids. */
+    /* A connection, in the order of ids. Not called for listeners: then NULL is fine. */
     void (*on_result)(const struct inquiry_result *result, void *owner);
     /*
      * It is over, and to be dropped. `next` is what to ask for after this page, or 0 if it was the

@@ -128,8 +128,6 @@ static void give_up(struct reload *reload)
         return;
     }
     refuse(reload);
-    if (reload->error.text[0] == '\0')
-        error_set(&reload->error, "the log says what is wrong");
     tell(&reload->told, &reload->error);
     if (reload->is_wanted)
         start_or_wait(reload);

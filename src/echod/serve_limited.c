@@ -33,14 +33,13 @@ static void look_again(struct channel *channel)
 }
 
 /* Read as much, and let it go the way of what a bufferevent has read. It may end the connection. */
-static void feed(struct connection *connection, size_t size, bool is_limited)
+static void feed(struct connection *connection, size_t size)
 {
     struct channel *channel = &connection->transfer.channel;
     const enum transfer_outcome outcome = transfer_feed(&connection->transfer, size);
     const int error = errno;
 
-    if (is_limited)
-        stream_limit_note_read(connection->limit, evbuffer_get_length(channel_input(channel)));
+    stream_limit_note_read(connection->limit, evbuffer_get_length(channel_input(channel)));
     look_again(channel);
     errno = error;
     if (outcome == TRANSFER_GOES_ON)
@@ -81,20 +80,15 @@ static void read_limited(struct connection *connection)
     if (size == 0)
         hold_back(connection);
     else if (channel->is_fed)
-        feed(connection, size < FED_SIZE ? size : FED_SIZE, true);
+        feed(connection, size < FED_SIZE ? size : FED_SIZE);
     else
         echo(connection, size);
 }
 
 void serve_limited_on_socket(evutil_socket_t fd, short what, void *argument)
 {
-    struct connection *connection = argument;
-
     (void)fd, (void)what;
-    if (connection->state == CONNECTION_OPEN)
-        read_limited(connection);
-    else
-        feed(connection, FED_SIZE, false);
+    read_limited(argument);
 }
 
 void serve_limited_on_tls_socket(evutil_socket_t fd, short what, void *argument)

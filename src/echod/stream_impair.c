@@ -156,8 +156,6 @@ int stream_impair_take(struct stream_impair *stage)
 
     if (length == 0)
         return 0;
-    if (stage->is_discarded)
-        return evbuffer_drain(input, length);
     if (stage->plan->delay_ms == 0)
         stage->due = stage->taken + length;
     else if (note_due(stage, due_of(stage, clock_now_ns()), length) < 0)

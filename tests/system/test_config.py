@@ -240,6 +240,13 @@ class CheckTest(ConfigTestCase):
         lines = self.check("--config", path, "-l", "fd://5", "-lstdio:").splitlines()
         self.assertEqual(lines[:2], ["listen fd://5 # command line", "listen stdio: # command line"])
 
+    def test_the_end_of_a_long_origin_is_kept(self):
+        """Which file it was is in the name, and not in the directories that all share."""
+        directories = "/".join(["d" * 200, "e" * 200])
+        path = self.write("workers 2\n", f"{directories}/f.conf")
+        place = f"{path}:1"[-319:]
+        self.assertIn(f"workers 2 # {place}", self.check("--config", path).splitlines())
+
     def test_what_is_printed_can_be_read_back(self):
         """As a file, the output gives the same configuration."""
         for path in (self.write(OTHERS), self.write("")):

@@ -220,6 +220,26 @@ class FdStoreTest(harness.TestCase):
             for address in (f"tcp://127.0.0.1:{other}", f"unix://{path}"):
                 harness.round_trip(server.adopt(harness.connect(address)))
 
+    def test_what_a_name_no_longer_stands_for_is_dropped(self):
+        """A socket that is kept under the name of an address, but was bound to another one."""
+        manager = self.manage()
+        listen = [f"127.0.0.1:{harness.free_port()}"]
+        with manager.start(listen=listen) as server:
+            address = server.addresses[0]
+            manager.wait_for("READY=1")
+        [(name, descriptor)] = manager.kept
+        os.close(descriptor)
+        other = socket.create_server(("127.0.0.2", 0))
+        other_address = f"tcp://127.0.0.2:{other.getsockname()[1]}"
+        manager.kept = [(name, other.detach())]
+        since = len(manager.notes)
+        with manager.start(listen=listen) as server:
+            manager.wait_for("READY=1", since)
+            self.assertEqual(server.addresses, [address])
+            harness.round_trip(server.connect())
+            self.assertEqual([one for one, _ in manager.kept], [name])
+            self.assertTrue(harness.is_refused(other_address))
+
     def test_another_number_of_workers(self):
         """Who waits for a worker that is no more is served, and so is who waits for one of few."""
         manager = self.manage()

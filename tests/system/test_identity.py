@@ -317,6 +317,14 @@ class DatagramTest(harness.TestCase):
             self.assertEqual((facts["local"], facts["listener"], facts["pod"]),
                              ("{}:{}".format(*client.getpeername()), "j", "echo-1"))
 
+    def test_it_misbehaves_as_an_echo_would(self):
+        with Echod(listen="udp://127.0.0.1:0,identify=line,duplicate=100%",
+                   env=environment()) as server:
+            client = self.client(server)
+            answer = self.ask(client, 500)
+            self.assertEqual(words(answer)["client"], name_of(client))
+            self.assertEqual(client.recv(65536).decode(), answer)
+
     def test_it_is_cut_to_the_size_of_the_question(self):
         with Echod(listen=("udp://127.0.0.1:0,identify=line", "udp://127.0.0.1:0,identify=json"),
                    env=environment()) as server:

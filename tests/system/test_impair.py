@@ -129,6 +129,23 @@ class TlsTest(harness.TestCase):
             self.assertEqual(misbehaved(server)["refused"] > 0, True)
 
 
+    def test_what_comes_behind_an_end_inside_tls_is_read(self):
+        """Also with the client's close_notify right behind it, whatever a read finds of that."""
+        listen = f"tls://127.0.0.1:0,cert={self.certificate},close-after=1000"
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with Echod(*ONE_WORKER, listen=listen) as server:
+            for size in (1000, 1001, 5000, 16384, 40_000, 200_000):
+                sock = server.connect()
+                client = tls_client.TlsClient(sock, context).shake_hands()
+                data = harness.random_bytes(size)
+                client.write(data)
+                client.make_close_notify()
+                client.flush()
+                self.assertEqual(client.receive_all(), data[:1000])
+                sock.close()
+            self.assertEqual(misbehaved(server)["closed"], 6)
+
     def test_a_limit_holds_beside_faults_inside_tls(self):
         """Of all bytes that come back, the same are wrong as without one."""
         data = harness.random_bytes(200 * KIB)

@@ -342,6 +342,30 @@ START_TEST(a_connection_is_reset_behind_the_byte_that_it_was_told)
 }
 END_TEST
 
+static bool has_read_slowly(void *argument)
+{
+    struct client *client = argument;
+
+    client_receive(client, 1000);
+    return client->received == client->receive_goal || client->error != 0;
+}
+
+/* The kernel still holds some of it when all has left echod: the reset would throw that away. */
+START_TEST(a_reset_waits_for_what_is_read_slowly)
+{
+    struct client *client =
+        join(&(struct impair){.reset_after = {.bytes = HALF_BYTES}}, TCP_PAIR - FIRST_SOCKET);
+
+    client_send_all(client, HALF_BYTES);
+    client->receive_goal = HALF_BYTES;
+    support_loop_until(has_read_slowly, client);
+    ck_assert_uint_eq(client->received, HALF_BYTES);
+    support_loop_until(client_sees_end, client);
+    ck_assert_int_eq(client->error, ECONNRESET);
+    client_await_end(client, CLOSE_RESET_ON_PURPOSE);
+}
+END_TEST
+
 START_TEST(a_stall_comes_before_an_end_at_the_same_byte)
 {
     const struct impair_stall stall = {.bytes = CUT_BYTES, .ms = 2 * DELAY_MS};
@@ -466,6 +490,17 @@ START_TEST(a_client_is_left_alone_for_as_long_as_was_told)
     const uint64_t begin_ns = clock_now_ns();
 
     finish_late(join(&(struct impair){.accept_delay_ms = DELAY_MS}, _i), begin_ns);
+}
+END_TEST
+
+/* It is looked at each second, whether it is there still. */
+START_TEST(a_client_that_is_looked_at_is_left_alone_all_the_same)
+{
+    enum { MORE_THAN_A_LOOK_MS = 1100 };
+    const uint64_t begin_ns = clock_now_ns();
+
+    client_exchange(join(&(struct impair){.accept_delay_ms = MORE_THAN_A_LOOK_MS}, _i), 1);
+    ck_assert_uint_ge(clock_now_ns() - begin_ns, MORE_THAN_A_LOOK_MS * NS_PER_MS);
 }
 END_TEST
 
@@ -594,6 +629,7 @@ int main(void)
     tcase_add_loop_test(pace, an_endless_stall_ends_with_the_idle_timeout, 0, 2 * SOCKETS);
     tcase_add_loop_test(ends, a_connection_is_closed_behind_the_byte_that_it_was_told, 0, SOCKETS);
     tcase_add_test(ends, a_connection_is_reset_behind_the_byte_that_it_was_told);
+    tcase_add_test(ends, a_reset_waits_for_what_is_read_slowly);
     tcase_add_loop_test(ends, a_stall_comes_before_an_end_at_the_same_byte, 0, 2);
     tcase_add_loop_test(ends, a_byte_less_ends_nothing, 0, SOCKETS);
     tcase_add_loop_test(ends, a_connection_is_closed_or_reset_at_its_age, 0, 2);
@@ -603,6 +639,7 @@ int main(void)
     tcase_add_test(ends, a_fin_is_withheld_from_who_sent_none);
     tcase_add_test(ends, a_client_that_is_refused_is_reset_at_once);
     tcase_add_loop_test(ends, a_client_is_left_alone_for_as_long_as_was_told, 0, SOCKETS);
+    tcase_add_loop_test(ends, a_client_that_is_looked_at_is_left_alone_all_the_same, 0, SOCKETS);
     tcase_add_test(ends, a_client_that_resets_while_it_is_left_alone_is_noticed);
     tcase_add_loop_test(ends, a_drain_waits_for_whom_nobody_has_looked_at, 0, SOCKETS);
     tcase_add_loop_test(ends, the_same_bytes_are_changed_in_every_run, 0, SOCKETS);

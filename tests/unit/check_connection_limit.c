@@ -10,6 +10,8 @@
 
 #include "base/clock.h"
 #include "echod/byte_rate.h"
+#include "echod/connection_state.h"
+#include "echod/stream_limit.h"
 #include "scene.h"
 #include "support.h"
 
@@ -76,6 +78,20 @@ START_TEST(a_fast_client_loses_nothing)
 }
 END_TEST
 
+/* What waits for it pauses reading in the midst of what its rate lets pass. */
+START_TEST(a_fast_client_that_reads_late_loses_nothing)
+{
+    struct client *client;
+
+    use_rate(50000000, 0);
+    client = client_join(scene_socket_of(_i));
+    client_become_paused(client);
+    client_finish(client);
+    client_receive_all(client);
+    client_await_end(client, CLOSE_CLIENT);
+}
+END_TEST
+
 START_TEST(a_client_that_misbehaves_is_limited_as_well)
 {
     const struct impair impair = {.seed = 1, .delay_ms = 1};
@@ -126,6 +142,45 @@ START_TEST(a_client_that_is_held_back_can_be_closed)
     connection_close(client->connection, CLOSE_DRAIN);
     support_loop_until(client_sees_end, client);
     ck_assert_uint_eq(client->received, 1);
+    client_finish(client);
+    client_await_end(client, CLOSE_DRAIN);
+}
+END_TEST
+
+/* Of what waits when we close it, as much is echoed as its rate lets pass, and that is nothing. */
+START_TEST(a_close_does_not_wait_for_what_may_not_be_read)
+{
+    struct client *client;
+
+    use_rate(1, 0);
+    client = client_join(scene_socket_of(_i));
+    client_exchange(client, 1);
+    client_send(client, 2);
+    connection_close(client->connection, CLOSE_DRAIN);
+    support_loop_until(client_sees_end, client);
+    ck_assert_uint_eq(client->received, 1);
+    client_finish(client);
+    client_await_end(client, CLOSE_DRAIN);
+}
+END_TEST
+
+static bool keeps_sending(void *argument)
+{
+    client_send(argument, 1);
+    return client_has_ended(argument);
+}
+
+START_TEST(a_client_that_was_held_back_may_go_on_when_it_is_closed)
+{
+    struct client *client;
+
+    use_rate(1000 / SHORT_MS, 0);
+    client = join_held_back(_i);
+    connection_close(client->connection, CLOSE_DRAIN);
+    support_loop_until(client_sees_end, client);
+    client_keep_on(keeps_sending, client, 3 * SHORT_MS); /* its turn would have come */
+    ck_assert_uint_eq(client->received, 1);
+    ck_assert_uint_eq(client->ends, 0);
     client_finish(client);
     client_await_end(client, CLOSE_DRAIN);
 }
@@ -198,6 +253,22 @@ START_TEST(a_client_that_leaves_gives_its_turn_back)
 }
 END_TEST
 
+/* What comes between the look at a socket and the read, nobody has booked. */
+START_TEST(what_is_read_beyond_a_turn_is_booked_late)
+{
+    struct byte_line line = {0};
+    struct client *client;
+    uint64_t next_ns;
+
+    byte_line_set(&line, 1);
+    scene_use_line(&line, &scene_usual_limits);
+    client = join_held_back(_i);
+    next_ns = byte_line_next(&line);
+    stream_limit_note_read(client->connection->limit, 3); /* one is booked */
+    ck_assert_uint_eq(byte_line_next(&line), next_ns + 2000 * (uint64_t)MS);
+}
+END_TEST
+
 START_TEST(where_memory_is_short_no_client_begins)
 {
     use_rate(RATE, 0);
@@ -213,14 +284,18 @@ static Suite *connection_limit_suite(void)
 
     tcase_add_loop_test(tests, a_client_is_echoed_no_faster_than_its_rate, 0, all);
     tcase_add_loop_test(tests, a_fast_client_loses_nothing, 0, all);
+    tcase_add_loop_test(tests, a_fast_client_that_reads_late_loses_nothing, 0, all);
     tcase_add_loop_test(tests, a_client_that_misbehaves_is_limited_as_well, 0, all);
     tcase_add_loop_test(tests, a_clients_end_is_not_held_back, 0, all);
     tcase_add_loop_test(tests, a_client_that_is_held_back_is_not_idle, 0, all);
     tcase_add_loop_test(tests, a_client_that_is_held_back_can_be_closed, 0, all);
+    tcase_add_loop_test(tests, a_close_does_not_wait_for_what_may_not_be_read, 0, all);
+    tcase_add_loop_test(tests, a_client_that_was_held_back_may_go_on_when_it_is_closed, 0, all);
     tcase_add_loop_test(tests, a_reset_is_seen_though_nothing_is_read, 0, 2);
     tests = scene_case(suite, "lines");
     tcase_add_loop_test(tests, clients_share_a_line_evenly, 0, all);
     tcase_add_loop_test(tests, a_client_that_leaves_gives_its_turn_back, 0, all);
+    tcase_add_test(tests, what_is_read_beyond_a_turn_is_booked_late);
     tcase_add_test(tests, where_memory_is_short_no_client_begins);
     return suite;
 }

@@ -420,6 +420,19 @@ START_TEST(what_is_held_leaves_when_nothing_is_wrong_any_more)
 }
 END_TEST
 
+/* The one that is held is to be overtaken. */
+START_TEST(what_waits_to_be_overtaken_leaves_too)
+{
+    start(&(struct impair){.delay_ms = LONG_MS, .reorder = 100 * PER_CENT});
+    ask(0, SIZE);
+    await_questions(1);
+    scene.limits.impair = (struct impair){.seed = 1};
+    ck_assert_int_eq(datagram_echo_change(scene.echo, &scene.limits), 0);
+    ck_assert_uint_eq(receive_whole(), 0);
+    ck_assert_uint_eq(counted(COUNTER_IMPAIR_REORDERED), 0);
+}
+END_TEST
+
 /* Nobody who comes later waits behind an old delay, be it that of what waits to be overtaken. */
 START_TEST(a_shorter_delay_is_that_of_what_is_held_too)
 {
@@ -533,6 +546,7 @@ int main(void)
     tcase_add_test(test_case, what_is_held_counts_in_all_that_is_queued);
     tcase_add_test(test_case, a_drain_waits_for_what_is_held);
     tcase_add_test(test_case, what_is_held_leaves_when_nothing_is_wrong_any_more);
+    tcase_add_test(test_case, what_waits_to_be_overtaken_leaves_too);
     tcase_add_loop_test(test_case, a_shorter_delay_is_that_of_what_is_held_too, 0, 2);
     tcase_add_test(test_case, the_faults_of_a_seed_go_on_after_a_reload);
     tcase_add_test(test_case, what_is_held_when_a_socket_is_closed_is_counted);

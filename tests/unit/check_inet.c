@@ -184,6 +184,7 @@ START_TEST(what_is_wrong_with_an_ipv6_address_is_said)
     static const char *const wrong[][2] = {
         {"[::ffff:127.0.0.1]:0", "this is an IPv4 address within IPv6"},
         {"[fe80::1]:0", "name the network interface of a link-local address"},
+        {"[ff02::1]:0", ": Invalid argument; choose another address"},
     };
 
     if (!has_ipv6())
@@ -287,7 +288,7 @@ static Suite *inet_suite(void)
     tcase_add_loop_test(test_case, an_address_of_another_echod_is_refused, 1, 3);
     tcase_add_loop_test(test_case, an_address_cannot_be_bound_twice, 1, 3);
     tcase_add_test(test_case, an_address_of_another_machine_is_refused);
-    tcase_add_loop_test(test_case, what_is_wrong_with_an_ipv6_address_is_said, 0, 2);
+    tcase_add_loop_test(test_case, what_is_wrong_with_an_ipv6_address_is_said, 0, 3);
     tcase_add_loop_test(test_case, an_option_that_the_system_refuses_is_named, 1, 3);
     tcase_add_test(test_case, a_port_is_bound_again_while_old_connections_end);
     tcase_add_test(test_case, a_datagram_socket_has_the_receive_buffer_that_was_asked_for);

@@ -21,6 +21,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { NOTE_SIZE = 256 };
@@ -277,6 +278,43 @@ START_TEST(a_manager_that_does_not_read_holds_nobody_up)
 }
 END_TEST
 
+/* Read the notes that fill the queue, once somebody surely waits for room. */
+static void *read_late(void *argument)
+{
+    const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
+    const unsigned *queued = argument;
+    char note[NOTE_SIZE];
+
+    (void)nanosleep(&pause, NULL);
+    for (unsigned i = 0; i < *queued; i++)
+        (void)recv(scene.manager, note, sizeof note, 0);
+    return NULL;
+}
+
+START_TEST(a_socket_waits_for_room)
+{
+    pthread_t reader;
+    unsigned queued;
+
+    start_with_manager();
+    queued = fill_manager();
+    ck_assert_int_eq(pthread_create(&reader, NULL, read_late, &queued), 0);
+    ck_assert_int_eq(supervise_keep(&scene.supervise, "a", &scene.manager, 1), 0);
+    ck_assert_int_eq(pthread_join(reader, NULL), 0);
+    check_note("FDSTORE=1\nFDPOLL=0\nFDNAME=a\n");
+    ck_assert_str_eq(support_log_text(), "");
+}
+END_TEST
+
+START_TEST(a_socket_is_not_kept_by_who_never_reads)
+{
+    start_with_manager();
+    (void)fill_manager();
+    ck_assert_int_eq(supervise_keep(&scene.supervise, "a", &scene.manager, 1), -1);
+    ck_assert_uint_eq(support_count(support_log_text(), "takes no note"), 1);
+}
+END_TEST
+
 START_TEST(the_number_of_connections_is_told_when_it_changes)
 {
     start_with_manager();
@@ -509,6 +547,8 @@ static Suite *supervise_suite(void)
     tcase_add_loop_test(notes, a_manager_that_cannot_be_reached_is_a_warning, 0, 2);
     tcase_add_test(notes, a_name_that_is_too_long_is_a_warning);
     tcase_add_test(notes, a_manager_that_does_not_read_holds_nobody_up);
+    tcase_add_test(notes, a_socket_waits_for_room);
+    tcase_add_test(notes, a_socket_is_not_kept_by_who_never_reads);
     tcase_add_test(notes, the_number_of_connections_is_told_when_it_changes);
     tcase_add_test(notes, without_memory_it_does_not_start);
     tcase_add_test(notes, only_supervisord_gives_a_name);

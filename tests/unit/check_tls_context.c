@@ -752,6 +752,26 @@ START_TEST(a_client_ca_has_to_be_one)
 }
 END_TEST
 
+/* Its basic constraints (RFC 5280, 4.2.1.9) are no DER. */
+START_TEST(a_client_ca_has_to_be_readable)
+{
+    struct issued odd = issuer_make((struct issuer_wish){.common_name = "odd"});
+    ASN1_OCTET_STRING *junk = ASN1_OCTET_STRING_new();
+    X509_EXTENSION *extension;
+
+    ck_assert_int_eq(ASN1_OCTET_STRING_set(junk, (const unsigned char *)"junk", 4), 1);
+    extension = X509_EXTENSION_create_by_NID(NULL, NID_basic_constraints, 1, junk);
+    ck_assert_int_eq(X509_add_ext(odd.certificate, extension, -1), 1);
+    ck_assert_int_gt(X509_sign(odd.certificate, odd.key, EVP_sha256()), 0);
+    X509_EXTENSION_free(extension);
+    ASN1_OCTET_STRING_free(junk);
+    add(scene.options.tls.cert, scene.file);
+    add(scene.options.tls.client_ca, issuer_write("a", odd.certificate, NULL, NULL));
+    check_refused("^client-ca .*/a: CN=odd: .*; name a file with certificates that OpenSSL can ");
+    issuer_free(&odd);
+}
+END_TEST
+
 START_TEST(a_cipher_has_to_be_one)
 {
     static const char *const wrong[][2] = {
@@ -902,6 +922,7 @@ static Suite *tls_context_suite(void)
     tcase_add_test(wrong, a_key_has_to_be_there_open_and_fit);
     tcase_add_test(wrong, a_chain_has_to_be_valid_now);
     tcase_add_test(wrong, a_client_ca_has_to_be_one);
+    tcase_add_test(wrong, a_client_ca_has_to_be_readable);
     tcase_add_test(wrong, a_cipher_has_to_be_one);
     tcase_add_test(memory, a_context_is_whole_or_there_is_none);
     return suite;

@@ -341,6 +341,18 @@ START_TEST(a_time_far_away_is_written)
 }
 END_TEST
 
+START_TEST(a_time_that_is_none_is_told)
+{
+    struct issued issued = issuer_make((struct issuer_wish){.common_name = "a"});
+    char text[CERTIFICATE_TIME_SIZE];
+
+    ck_assert_int_eq(ASN1_STRING_set(X509_getm_notAfter(issued.certificate), "tomorrow", -1), 1);
+    certificate_format_end(issued.certificate, text);
+    ck_assert_str_eq(text, "at no time");
+    issuer_free(&issued);
+}
+END_TEST
+
 START_TEST(seconds_are_counted_in_every_year)
 {
     static const struct {
@@ -381,6 +393,7 @@ static Suite *tls_notes_suite(void)
     tcase_add_test(facts, names_that_nobody_should_have_are_shown_without_harm);
     tcase_add_test(facts, an_address_is_covered_by_whoever_is_for_it);
     tcase_add_test(facts, a_time_far_away_is_written);
+    tcase_add_test(facts, a_time_that_is_none_is_told);
     tcase_add_loop_test(facts, seconds_are_counted_in_every_year, 0, 7);
     return suite;
 }

@@ -1,6 +1,6 @@
 /*
- * check_tls_session: sessions of TLS where OpenSSL lacks memory. What they do over a socket is seen
- * from outside, in tests/system/test_tls.py.
+ * check_tls_session: sessions of TLS and their sockets, also where OpenSSL lacks memory. What they
+ * do is seen from outside, in tests/system/test_tls.py.
  * Run by make check.
  */
 #include <config.h>
@@ -12,7 +12,9 @@
 
 #include <errno.h>
 #include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
 #include <openssl/crypto.h>
+#include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -74,16 +76,22 @@ static void teardown(void)
     issuer_end();
 }
 
+/* Make a session over a socket, or return NULL. */
+static struct bufferevent *make_session(int fd)
+{
+    struct tls_session *session;
+
+    return tls_session_new(&session, &scene.reserve, scene.context, support_base(), fd, true);
+}
+
 /* Make a session, and end it if there is one. Return whether there was. */
 static bool has_session(void)
 {
-    struct tls_session *session;
     struct bufferevent *bufferevent;
     int fds[2];
 
     support_unix_pair(fds);
-    bufferevent =
-        tls_session_new(&session, &scene.reserve, scene.context, support_base(), fds[1], true);
+    bufferevent = make_session(fds[1]);
     support_close(&fds[0]);
     if (bufferevent == NULL) {
         ck_assert_int_eq(errno, ENOMEM);
@@ -94,6 +102,23 @@ static bool has_session(void)
     support_loop_settle(); /* its socket is closed when the loop turns */
     return true;
 }
+
+START_TEST(openssl_and_libevent_know_the_socket)
+{
+    struct bufferevent *bufferevent;
+    int fds[2], fd = -1;
+
+    support_unix_pair(fds);
+    bufferevent = make_session(fds[1]);
+    ck_assert_int_eq(bufferevent_getfd(bufferevent), fds[1]);
+    ck_assert_int_eq(
+        (int)BIO_get_fd(SSL_get_rbio(bufferevent_openssl_get_ssl(bufferevent)), &fd), fds[1]);
+    ck_assert_int_eq(fd, fds[1]);
+    bufferevent_free(bufferevent);
+    support_loop_settle(); /* its socket is closed when the loop turns */
+    support_close(&fds[0]);
+}
+END_TEST
 
 START_TEST(each_shortage_of_memory_passes)
 {
@@ -114,11 +139,12 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("tls_session");
-    TCase *test_case = support_case(suite, "memory");
+    TCase *test_case = support_case(suite, "session");
 
     if (CRYPTO_set_mem_functions(allocate, resize, release) != 1)
         return EXIT_FAILURE;
     tcase_add_checked_fixture(test_case, setup, teardown);
+    tcase_add_test(test_case, openssl_and_libevent_know_the_socket);
     tcase_add_test(test_case, each_shortage_of_memory_passes);
     return support_run(suite);
 }

@@ -1,0 +1,96 @@
+/*
+ * check_connection_tls: a connection with TLS at a moment that no client can choose. All others
+ * check_connection_paths walks through, and tests/system/test_tls.py sees from outside.
+ * Run by make check.
+ */
+#include <config.h>
+
+#include "echod/connection.h"
+
+#include "scene.h"
+#include "secure.h"
+#include "support.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+enum { FEW_TURNS = 10, VERSION_COUNT = 2 };
+
+static void setup(void)
+{
+    scene_setup();
+    scene_use_tls(secure_begin(), LISTENER_IDENTIFY_OFF, 0, &scene_usual_limits);
+}
+
+static void teardown(void)
+{
+    scene_teardown();
+    secure_end();
+}
+
+/* Leave no room in a socket for what its owner wants to send. Return how many bytes that took. */
+static size_t fill(int fd)
+{
+    static const unsigned char junk[4096];
+    size_t filled = 0;
+    ssize_t count;
+
+    while ((count = write(fd, junk, sizeof junk)) > 0)
+        filled += (size_t)count;
+    return filled;
+}
+
+/* Make room again: the system brings bit by bit what was held back. */
+static void drain(int fd, size_t left)
+{
+    unsigned char junk[4096];
+
+    while (left > 0) {
+        const ssize_t count = read(fd, junk, left < sizeof junk ? left : sizeof junk);
+
+        ck_assert(count > 0 || (count < 0 && errno == EAGAIN));
+        left -= count > 0 ? (size_t)count : 0;
+    }
+}
+
+static bool is_ready(void *argument)
+{
+    (void)argument;
+    secure_shake(false);
+    return secure_is_ready();
+}
+
+/* Our last flight is tickets in TLS 1.3, and before that our Finished (RFC 8446, 4.6.1; 5077). */
+START_TEST(the_end_of_a_handshake_waits_for_room)
+{
+    const enum transport transport = scene_socket_of(_i / VERSION_COUNT);
+    const struct pair pair = pair_make(transport);
+    struct client *client = client_meet_over(&pair, transport);
+    size_t filled;
+
+    secure_join(client, _i % VERSION_COUNT == 0);
+    client_start(client);
+    secure_shake(false);
+    support_loop_settle();
+    secure_shake(false); /* the client's last flight */
+    filled = fill(pair.output);
+    ck_assert_uint_lt(support_loop_for(SHORT_MS), FEW_TURNS);
+    drain(client->from_fd, filled);
+    support_loop_until(is_ready, client);
+    client_exchange(client, HALF_BYTES);
+    client_finish(client);
+    client_receive_all(client);
+    client_await_end(client, CLOSE_CLIENT);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("connection_tls");
+    TCase *tests = support_case(suite, "handshake");
+
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_loop_test(tests, the_end_of_a_handshake_waits_for_room, 0,
+                        SOCKET_COUNT * VERSION_COUNT);
+    return support_run_together(suite);
+}
