@@ -39,11 +39,16 @@ static int parse(const char *text, struct listen *listen, struct error *error)
 /* Make room for one more. Return 0, or -1 with errno ENOMEM. */
 static int grow(struct listen_list *list)
 {
-    struct listen *items = realloc(list->items, (list->count + 1) * sizeof *items);
+    const size_t room = list->room == 0 ? 1 : 2 * list->room;
+    struct listen *items;
 
+    if (list->count < list->room)
+        return 0;
+    items = realloc(list->items, room * sizeof *items);
     if (items == NULL)
         return -1;
     list->items = items;
+    list->room = room;
     return 0;
 }
 
@@ -122,6 +127,7 @@ int listen_list_copy(struct listen_list *list, const struct listen_list *other)
     free(list->items);
     *list = *other;
     list->items = items;
+    list->room = list->count;
     return 0;
 }
 

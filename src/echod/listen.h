@@ -24,8 +24,8 @@ struct listen {
 
 /* All zeros: empty. */
 struct listen_list {
-    struct listen *items; /* owned; NULL while count is 0 */
-    size_t count;
+    struct listen *items; /* owned; NULL while there is room for none */
+    size_t count, room;
     bool is_provisional; /* the next one that is added replaces all of these */
     const char *setting; /* whose value it is, for errors; NULL: listen */
 };
