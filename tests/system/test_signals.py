@@ -8,6 +8,7 @@ import collections
 import os
 import resource
 import signal
+import socket
 import subprocess
 
 import harness
@@ -183,6 +184,32 @@ class StopAtOnceTest(harness.TestCase):
             client = server.connect()
             server.signal(signal.SIGPIPE)
             harness.round_trip(client)
+
+
+class EarlyStopTest(harness.TestCase):
+
+    def name_server(self):
+        """One that reads questions and never answers."""
+        server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(server.close)
+        server.settimeout(harness.PATIENCE_SECONDS)
+        try:
+            server.bind(("127.53.53.53", 53))
+        except OSError as error:
+            self.skipTest(f"no name server can be here: {error}")
+        return server
+
+    def test_a_stop_before_the_first_listener_is_immediate(self):
+        """Nobody waits for a name server that does not answer: status 0, and nothing is said."""
+        prefix = self.with_file("/etc/resolv.conf", "nameserver 127.53.53.53\n")
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            with self.subTest(number), self.name_server() as server, subprocess.Popen(
+                    [*prefix, harness.ECHOD, "--no-config", "--listen", "echo.example:7"],
+                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+                server.recv(512)
+                process.send_signal(number)
+                self.assertEqual(process.communicate(timeout=harness.PATIENCE_SECONDS)[0], b"")
+                self.assertEqual(process.returncode, 0)
 
 
 class FirstProcessTest(harness.TestCase):
