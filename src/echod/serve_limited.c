@@ -25,22 +25,30 @@ static void settle(struct connection *connection, enum transfer_outcome outcome)
         serve_tls_settle(connection, outcome);
 }
 
-/* What TLS has inside, no loop would come back for. */
-static void look_again(struct channel *channel)
+/*
+ * What TLS has inside behind what was read, no loop would come back for. Where nothing was, that is
+ * a part of a record, and the loop comes back with the rest.
+ */
+static void look_again(struct channel *channel, size_t count)
 {
-    if (channel_has_input_inside(channel) && channel_is_reading(channel))
+    if (count > 0 && channel_has_input_inside(channel) && channel_is_reading(channel))
         channel_look_soon(channel);
 }
 
-/* Read as much, and let it go the way of what a bufferevent has read. It may end the connection. */
+/*
+ * Read as much, and let it go the way of what a bufferevent has read. What is thrown away there
+ * counts for no rate. It may end the connection.
+ */
 static void feed(struct connection *connection, size_t size)
 {
     struct channel *channel = &connection->transfer.channel;
     const enum transfer_outcome outcome = transfer_feed(&connection->transfer, size);
     const int error = errno;
+    const size_t count = evbuffer_get_length(channel_input(channel));
 
-    stream_limit_note_read(connection->limit, evbuffer_get_length(channel_input(channel)));
-    look_again(channel);
+    if (connection->state == CONNECTION_OPEN)
+        stream_limit_note_read(connection->limit, count);
+    look_again(channel, count);
     errno = error;
     if (outcome == TRANSFER_GOES_ON)
         connection->group->service->events.on_readable(channel->input, connection);
@@ -55,9 +63,10 @@ static void echo(struct connection *connection, size_t size)
     const uint64_t before = transfer->bytes_in;
     const enum transfer_outcome outcome = transfer_echo_some(transfer, size);
     const int error = errno;
+    const size_t count = (size_t)(transfer->bytes_in - before);
 
-    stream_limit_note_read(connection->limit, (size_t)(transfer->bytes_in - before));
-    look_again(&transfer->channel);
+    stream_limit_note_read(connection->limit, count);
+    look_again(&transfer->channel, count);
     errno = error;
     settle(connection, outcome);
 }
@@ -85,18 +94,35 @@ static void read_limited(struct connection *connection)
         echo(connection, size);
 }
 
+/* One that is not open and reads was told all that it is, and stays: see greet. */
+static void read_socket(struct connection *connection)
+{
+    if (connection->state == CONNECTION_OPEN)
+        read_limited(connection);
+    else
+        feed(connection, FED_SIZE);
+}
+
 void serve_limited_on_socket(evutil_socket_t fd, short what, void *argument)
 {
     (void)fd, (void)what;
-    read_limited(argument);
+    read_socket(argument);
+}
+
+/* While one that drains waits to say close_notify, its socket is written, and not read. */
+static bool is_to_be_read(const struct connection *connection)
+{
+    return connection->state == CONNECTION_OPEN ||
+           (connection->state == CONNECTION_DRAINING &&
+            channel_is_reading(&connection->transfer.channel));
 }
 
 void serve_limited_on_tls_socket(evutil_socket_t fd, short what, void *argument)
 {
     struct connection *connection = argument;
 
-    if (connection->state == CONNECTION_OPEN)
-        read_limited(connection);
+    if (is_to_be_read(connection))
+        read_socket(connection);
     else
         serve_tls_on_socket(fd, what, argument);
 }

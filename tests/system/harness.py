@@ -450,6 +450,14 @@ class Echod(Process):
             client.close()
         self._clients.clear()
 
+    def expect_little_work(self, seconds=1):
+        """Let time pass, and see that echod waits; what it does with this time is what is tested."""
+        begin, before = time.monotonic(), self.cpu_seconds()
+        time.sleep(seconds)
+        share = (self.cpu_seconds() - before) / (time.monotonic() - begin)
+        if share >= 0.05 * SLOWNESS:
+            raise AssertionError(f"echod waits for nothing with {share:.0%} of a CPU")
+
     # Log lines that mean something.
 
     def wait_for_closed(self, reason=None, count=1, since=0):

@@ -280,6 +280,18 @@ class EndTest(TlsTestCase):
             server.report()
             server.log.wait_for("totals: .* held_back=1 ")
 
+    def test_a_part_of_a_record_is_no_reason_to_look_again_and_again(self):
+        """Where bytes a second are limited echod waits for the rest, whoever reads."""
+        for more in ((), ("--no-shortcuts",)):
+            with self.serve("--rate-limit", "1MiB/s", *more) as server:
+                client = self.meet(server)
+                client.write(bytes(1000))
+                record = client.made()
+                client.socket.sendall(record[:500])
+                server.expect_little_work()
+                client.socket.sendall(record[500:])
+                self.assertEqual(client.receive_exactly(1000), bytes(1000))
+
 
 def try_to_flush(client):
     try:
