@@ -30,6 +30,7 @@ static void finish(struct connection *connection)
     } else if (connection->group->impair.is_fin_withheld && !connection->is_leaving) {
         stay(connection);
     } else {
+        channel_stop_reading(&connection->transfer.channel); /* nothing is echoed any more */
         connection->state = CONNECTION_OPEN;
         connection_leave(connection, CLOSE_IDENTIFIED);
     }

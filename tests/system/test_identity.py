@@ -281,6 +281,35 @@ class TlsTest(harness.TestCase):
                     self.assertEqual(facts["sni"], "localhost")
                 server.log.wait_for("closed: identity sent")
 
+    def test_what_comes_with_the_handshake_is_not_echoed_either(self):
+        """Where the identity is all; OpenSSL has it before the identity has left."""
+        for more in ((), ("--no-shortcuts",), ("--rate-limit", "1MiB/s")):
+            with self.subTest(options=more), Echod(
+                    *more, listen=f"tls://127.0.0.1:0,identify=only,cert={self.certificate}") as server:
+                client = tls_client.TlsClient(server.connect(), tls_client.context_for(self.ca))
+                early = client.shake_all_but_the_last()
+                client.write(b"early")
+                client.socket.sendall(early + client.made())
+                self.assertRegex(client.receive_all(), rb"\Aechod=[^\n]*\n\Z")
+                client.socket.close()
+                closed = server.wait_for_closed("identity sent")
+                self.assertEqual((closed.bytes_in, closed.bytes_out), (0, 0))
+
+    def test_who_is_told_all_and_stays_is_read(self):
+        """What is thrown away there is limited by no rate, and who is idle is ended."""
+        options = f",cert={self.certificate}"
+        with Echod("--rate-limit", "10/s", "--idle-timeout", harness.scaled_ms(500), listen=[
+                f"{address},identify=only,truncate-fin"
+                for address in (LOOPBACK, f"tls://127.0.0.1:0{options}")]) as server:
+            plain = server.connect(0)
+            over_tls = tls_client.TlsClient(server.connect(1), tls_client.context_for(self.ca))
+            over_tls.shake_hands()
+            for receive, send in ((plain.recv, plain.sendall), (over_tls.receive, over_tls.send)):
+                self.assertEqual(receive(10000)[-1:], b"\n")
+                send(bytes(1000))
+            for closed in server.wait_for_closed("idle timeout", 2):
+                self.assertEqual((closed.bytes_in, closed.bytes_out), (0, 0))
+
     def test_echoprobe(self):
         with Echod(listen=f"tls://127.0.0.1:0,identify=line,cert={self.certificate}") as server:
             for arguments in (("--churn", "-c", "20"), ("-P", "3", "-c", "60"), ("--half-close",)):
