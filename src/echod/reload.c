@@ -458,7 +458,7 @@ void reload_on_worker_changed(struct reload *reload)
     if (++reload->changed_count < reload->worker_count)
         return;
     finish(reload);
-    if (reload->is_wanted)
+    if (reload->is_wanted && !reload->is_over)
         start_or_wait(reload);
 }
 
