@@ -75,8 +75,13 @@ static void finish_wrong(struct handshake *handshake, enum handshake_outcome out
 
 /* --- TLS ------------------------------------------------------------------------------------- */
 
+/* Behind a header that was read after the deadline it would have none. */
 static void start_tls(struct handshake *handshake)
 {
+    if (handshake->is_overdue) {
+        finish(handshake, HANDSHAKE_OVERDUE);
+        return;
+    }
     stop_reading(handshake);
     if (channel_start_tls(handshake->channel) == 0)
         return;

@@ -5,8 +5,9 @@
  */
 #include <config.h>
 
+#include "base/proxy_header.h"
 #include "echod/connection.h"
-
+#include "echod/handshake.h"
 #include "scene.h"
 #include "secure.h"
 #include "support.h"
@@ -84,6 +85,26 @@ START_TEST(the_end_of_a_handshake_waits_for_room)
 }
 END_TEST
 
+/* Such as one that came after the loop had looked. What follows would have no end. */
+START_TEST(a_header_at_the_deadline_begins_no_handshake)
+{
+    static const char header[] = "PROXY UNKNOWN\r\n";
+    struct connection_limits limits = scene_usual_limits;
+    struct timeout *deadline;
+    struct client *client;
+
+    limits.handshake_timeout_ms = LONG_MS;
+    scene_use_tls(scene.group.tls, LISTENER_IDENTIFY_OFF, PROXY_ANY, &limits);
+    client = client_join(scene_socket_of(_i));
+    ck_assert_int_eq(write(client->to_fd, header, sizeof header - 1), (ssize_t)sizeof header - 1);
+    deadline = TAILQ_FIRST(&scene.group.handshake.armed);
+    timeout_cancel(&scene.group.handshake, deadline);
+    handshake_on_overdue(deadline);
+    ck_assert_uint_eq(client->ends, 1);
+    ck_assert_int_eq(client->reason, CLOSE_HANDSHAKE);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("connection_tls");
@@ -92,5 +113,6 @@ int main(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_loop_test(tests, the_end_of_a_handshake_waits_for_room, 0,
                         SOCKET_COUNT * VERSION_COUNT);
+    tcase_add_loop_test(tests, a_header_at_the_deadline_begins_no_handshake, 0, SOCKET_COUNT);
     return support_run_together(suite);
 }
