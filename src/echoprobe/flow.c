@@ -2,7 +2,6 @@
 
 #include "echoprobe/flow.h"
 
-#include "base/units.h"
 #include "echoprobe/datagram.h"
 #include "echoprobe/flow_datagram.h"
 #include "echoprobe/flow_state.h"
@@ -177,45 +176,20 @@ void flow_miss_first(struct flow *flow)
 
 /* --- Time-outs ------------------------------------------------------------------------------- */
 
-static bool is_over(const struct flow *flow, uint64_t since_ns, uint64_t now_ns)
-{
-    return now_ns >= since_ns + flow->plan->timeout_ns;
-}
-
-static void describe_loss(const struct flow *flow, uint64_t sequence, struct fault *fault)
-{
-    const uint64_t returned = flow_stream_returned_of(flow, sequence);
-    const uint64_t missing = flow->plan->size - returned;
-    char limit[UNITS_TEXT_SIZE];
-
-    units_format_duration(flow->plan->timeout_ns / 1000000, limit);
-    if (returned == 0)
-        fault_set(fault, FAULT_LOST, 0, missing, "no answer within %s", limit);
-    else
-        fault_set(fault, FAULT_LOST, returned, missing,
-                  "only %" PRIu64 " of %zu bytes came back within %s", returned, flow->plan->size,
-                  limit);
-}
-
 static bool is_first_over(const struct flow *flow, uint64_t now_ns)
 {
     const struct messages *messages = &flow->messages;
 
     return messages->first < messages->next &&
-           is_over(flow, messages_at(messages, messages->first)->due_ns, now_ns);
+           flow_state_is_over(flow, messages_at(messages, messages->first)->due_ns, now_ns);
 }
 
 static void expire_message(struct flow *flow, uint64_t sequence)
 {
-    struct fault fault;
-
-    if (flow->datagram != NULL && sequence >= datagram_sent(flow->datagram)) {
+    if (flow->datagram != NULL && sequence >= datagram_sent(flow->datagram))
         flow_state_settle_unsent(flow, sequence, "the system did not take it");
-        return;
-    }
-    describe_loss(flow, sequence, &fault);
-    messages_settle_lost(&flow->messages, sequence);
-    flow_state_report_fault(flow, sequence, &fault);
+    else
+        flow_state_settle_lost(flow, sequence, flow_stream_returned_of(flow, sequence));
 }
 
 /* Return whether there were any. */
@@ -225,7 +199,8 @@ static bool expire_messages(struct flow *flow, uint64_t now_ns)
     bool has_lost = false;
 
     for (uint64_t i = messages->first;
-         i < messages->next && is_over(flow, messages_at(messages, i)->due_ns, now_ns); i++) {
+         i < messages->next && flow_state_is_over(flow, messages_at(messages, i)->due_ns, now_ns);
+         i++) {
         if (!messages_is_waiting(messages, i))
             continue;
         expire_message(flow, i);
@@ -240,7 +215,7 @@ void flow_expire(struct flow *flow, uint64_t now_ns)
     const bool is_connecting = flow->stream != NULL && !stream_is_open(flow->stream);
     bool has_lost;
 
-    if (is_connecting && is_over(flow, stream_began_ns(flow->stream), now_ns)) {
+    if (is_connecting && flow_state_is_over(flow, stream_began_ns(flow->stream), now_ns)) {
         (void)stream_judge(flow->stream, ETIMEDOUT);
         return;
     }

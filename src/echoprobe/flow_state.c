@@ -3,16 +3,52 @@
 #include "echoprobe/flow_state.h"
 
 #include "base/clock.h"
+#include "base/units.h"
 #include "echoprobe/tally.h"
 
 #include <event2/event.h>
+#include <inttypes.h>
 
+bool flow_state_is_over(const struct flow *flow, uint64_t due_ns, uint64_t now_ns)
+{
+    return now_ns >= due_ns + flow->plan->timeout_ns;
+}
+
+static void describe_loss(const struct flow *flow, uint64_t returned, struct fault *fault)
+{
+    const uint64_t missing = flow->plan->size - returned;
+    char limit[UNITS_TEXT_SIZE];
+
+    units_format_duration(flow->plan->timeout_ns / 1000000, limit);
+    if (returned == 0)
+        fault_set(fault, FAULT_LOST, 0, missing, "no answer within %s", limit);
+    else
+        fault_set(fault, FAULT_LOST, returned, missing,
+                  "only %" PRIu64 " of %zu bytes came back within %s", returned, flow->plan->size,
+                  limit);
+}
+
+void flow_state_settle_lost(struct flow *flow, uint64_t sequence, uint64_t returned)
+{
+    struct fault fault;
+
+    describe_loss(flow, returned, &fault);
+    messages_settle_lost(&flow->messages, sequence);
+    flow_state_report_fault(flow, sequence, &fault);
+}
+
+/* The clock is looked at more seldom than answers come: what is too late may still be waited for.
+ */
 void flow_state_settle_echo(struct flow *flow, uint64_t sequence, uint64_t now_ns)
 {
-    const uint64_t number = messages_number(&flow->messages, sequence);
+    struct messages *messages = &flow->messages;
+    const uint64_t number = messages_number(messages, sequence);
     uint64_t rtt_ns;
 
-    if (messages_settle_echo(&flow->messages, sequence, now_ns, &rtt_ns))
+    if (messages_is_waiting(messages, sequence) &&
+        flow_state_is_over(flow, messages_at(messages, sequence)->due_ns, now_ns))
+        flow_state_settle_lost(flow, sequence, 0);
+    if (messages_settle_echo(messages, sequence, now_ns, &rtt_ns))
         flow->plan->events->on_echo(flow->plan->argument, flow, number, rtt_ns);
 }
 

@@ -38,7 +38,13 @@ struct flow {
     struct messages messages;
 };
 
-/* A message came back unchanged: count it and tell of it, unless it did so before. */
+/* Tell whether what was due then has had its time to come back. */
+bool flow_state_is_over(const struct flow *flow, uint64_t due_ns, uint64_t now_ns);
+
+/* A message did not come back in time, but for so many bytes: it is lost. */
+void flow_state_settle_lost(struct flow *flow, uint64_t sequence, uint64_t returned);
+
+/* A message came back unchanged: count it and tell of it, unless it was lost, or is by now. */
 void flow_state_settle_echo(struct flow *flow, uint64_t sequence, uint64_t now_ns);
 
 /* Count a fault, and tell of it with the message where it was met. */

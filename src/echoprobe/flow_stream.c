@@ -68,21 +68,28 @@ static uint64_t sequence_holding(const struct flow *flow, uint64_t position)
     return flow->stream_sequence + position / flow->plan->size;
 }
 
+/* All before this message came back; those that were changed are settled. */
+static void settle_returned(struct flow *flow, uint64_t whole)
+{
+    struct messages *messages = &flow->messages;
+    const uint64_t now_ns = clock_now_ns();
+
+    for (; messages->first < whole; messages_release_first(messages)) {
+        if (messages_may_return(messages, messages->first))
+            flow_state_settle_echo(flow, messages->first, now_ns);
+    }
+}
+
 static void on_stream_returned(void *argument, uint64_t position)
 {
     struct flow *flow = argument;
-    struct messages *messages = &flow->messages;
+    const struct messages *messages = &flow->messages;
     const uint64_t whole = sequence_holding(flow, position);
-    uint64_t now_ns;
 
     flow_stream_count_handshake(flow);
     if (whole == messages->first)
         return;
-    now_ns = clock_now_ns();
-    for (; messages->first < whole; messages_release_first(messages)) {
-        if (messages_at(messages, messages->first)->state != MESSAGE_ANSWERED)
-            flow_state_settle_echo(flow, messages->first, now_ns);
-    }
+    settle_returned(flow, whole);
     if (flow->plan->is_churn && messages->first == messages->next) {
         stream_free(flow->stream);
         flow->stream = NULL;
@@ -98,12 +105,10 @@ static void on_stream_fault(void *argument, const struct fault *fault)
     const uint64_t last = sequence_holding(flow, fault->offset + fault->extent - 1);
 
     for (uint64_t i = wrong; i <= last; i++) {
-        if (!messages_is_waiting(&flow->messages, i)) {
-            messages_at(&flow->messages, i)->state = MESSAGE_ANSWERED; /* lost, and no echo now */
-            continue;
-        }
+        const bool was_waiting = messages_is_waiting(&flow->messages, i);
+
         messages_settle_corrupted(&flow->messages, i);
-        if (i > wrong)
+        if (was_waiting && i > wrong)
             flow_state_report_failed(flow, i, FAULT_CORRUPTED);
     }
     flow_state_report_fault(flow, wrong, fault);
@@ -135,7 +140,18 @@ static void note_failed_attempt(struct flow *flow, const struct fault *fault)
     plan->events->on_down(plan->argument, flow, fault->text);
 }
 
-static void note_broken_stream(struct flow *flow, const struct fault *fault)
+/*
+ * What came back before the end, together with it, is an echo as any other. Of bytes that belong
+ * nowhere the last message takes the blame.
+ */
+static void settle_whole(struct flow *flow, uint64_t returned, enum fault_kind kind)
+{
+    const uint64_t whole = sequence_holding(flow, returned), next = flow->messages.next;
+
+    settle_returned(flow, spoils_bytes(kind) && whole == next && next > 0 ? next - 1 : whole);
+}
+
+static void note_broken_stream(struct flow *flow, const struct fault *fault, uint64_t returned)
 {
     struct messages *messages = &flow->messages;
 
@@ -143,6 +159,7 @@ static void note_broken_stream(struct flow *flow, const struct fault *fault)
         revoke_opening(flow);
     else
         flow_stream_count_handshake(flow);
+    settle_whole(flow, returned, fault->kind);
     if (spoils_bytes(fault->kind) && messages_is_waiting(messages, messages->first))
         messages_settle_corrupted(messages, messages->first);
     if (fault->kind != FAULT_NONE) {
@@ -164,15 +181,16 @@ static void on_stream_end(void *argument, const struct fault *fault)
 {
     struct flow *flow = argument;
     const bool was_open = stream_is_open(flow->stream);
+    const uint64_t returned = stream_returned(flow->stream);
 
     if (was_open && fault->kind == FAULT_NONE)
-        count_closed(flow->plan->tally, stream_returned(flow->stream));
+        count_closed(flow->plan->tally, returned);
     stream_free(flow->stream);
     flow->stream = NULL;
     if (!was_open)
         note_failed_attempt(flow, fault);
     else
-        note_broken_stream(flow, fault);
+        note_broken_stream(flow, fault, returned);
     flow->messages.last_rtt_ns = 0;
     flow_state_retry_later(flow);
     flow_state_announce_start(flow, false);

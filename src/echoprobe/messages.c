@@ -58,6 +58,13 @@ bool messages_is_waiting(const struct messages *messages, uint64_t sequence)
            messages_at(messages, sequence)->state == MESSAGE_WAITING;
 }
 
+bool messages_may_return(const struct messages *messages, uint64_t sequence)
+{
+    const enum message_state state = messages_at(messages, sequence)->state;
+
+    return state == MESSAGE_WAITING || state == MESSAGE_LOST;
+}
+
 bool messages_was_answered(const struct messages *messages, uint64_t sequence)
 {
     enum message_state state;
@@ -110,7 +117,13 @@ bool messages_settle_echo(struct messages *messages, uint64_t sequence, uint64_t
 
 void messages_settle_corrupted(struct messages *messages, uint64_t sequence)
 {
-    messages_at(messages, sequence)->state = MESSAGE_ANSWERED;
+    struct message *message = messages_at(messages, sequence);
+
+    if (message->state == MESSAGE_LOST)
+        message->state = MESSAGE_SPOILED;
+    if (message->state != MESSAGE_WAITING)
+        return;
+    message->state = MESSAGE_ANSWERED;
     messages->tally->corrupted++;
 }
 

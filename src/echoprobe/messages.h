@@ -18,7 +18,8 @@ enum message_state {
     MESSAGE_WAITING,
     MESSAGE_ANSWERED,
     MESSAGE_LOST,
-    MESSAGE_LATE, /* lost, and came back unchanged after all */
+    MESSAGE_LATE,    /* lost, and came back unchanged after all */
+    MESSAGE_SPOILED, /* lost, and came back changed */
 };
 
 struct message {
@@ -59,6 +60,9 @@ struct message *messages_at(const struct messages *messages, uint64_t sequence);
 /* Tell whether one is under way. */
 bool messages_is_waiting(const struct messages *messages, uint64_t sequence);
 
+/* Tell whether one, which holds a place, is under way or lost, and may yet come back. */
+bool messages_may_return(const struct messages *messages, uint64_t sequence);
+
 /* Tell whether one settled as anything but lost, or has no place any more. */
 bool messages_was_answered(const struct messages *messages, uint64_t sequence);
 
@@ -72,8 +76,10 @@ uint64_t messages_number(const struct messages *messages, uint64_t sequence);
 bool messages_settle_echo(struct messages *messages, uint64_t sequence, uint64_t now_ns,
                           uint64_t *rtt_ns);
 
-/* One that waits is changed; is lost; is lost and was never sent. */
+/* One is changed: it is corrupted if it waits, and stays lost if it is that. */
 void messages_settle_corrupted(struct messages *messages, uint64_t sequence);
+
+/* One that waits is lost; is lost and was never sent. */
 void messages_settle_lost(struct messages *messages, uint64_t sequence);
 void messages_settle_unsent(struct messages *messages, uint64_t sequence);
 

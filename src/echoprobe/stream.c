@@ -213,9 +213,8 @@ static void follow(struct stream *stream, enum verifier_outcome outcome, const s
 {
     switch (outcome) {
     case VERIFIER_AGREES:
-        report_returned(stream);
-        break;
     case VERIFIER_WAITS:
+        report_returned(stream);
         break;
     case VERIFIER_OBJECTS:
         end_stream(stream, fault);

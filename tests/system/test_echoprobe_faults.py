@@ -5,11 +5,14 @@ Run by `run`, by automake, or alone.
 """
 
 import socket
+import threading
+import time
 
 import broken_servers
 import harness
 from broken_servers import UdpServer
 from harness import probe
+from test_echoprobe_outages import Run
 
 SHORT = ("--timeout", harness.scaled_ms(300))  # where an answer never comes
 
@@ -64,6 +67,46 @@ class StreamFaultsTest(harness.ProbeTestCase):
                     r"seq=1 inserted: 6 bytes that nobody sent at offset \d: "
                     r"expected [0-9a-f ]+, found (48 )?65 6c 6c 6f 21")
 
+    def test_right_answers_before_wrong_bytes(self):
+        """They came back unchanged, though what follows them in one piece did not."""
+        def serve(connection, _):
+            data = broken_servers.read_exactly(connection, 4 * 64)
+            connection.sendall(data[:3 * 64] + bytes(400))
+            connection.recv(1)
+
+        self.expect(broken_servers.TcpServer(serve), ("--window", "4", "-c", "4"),
+                    r"4 sent, 3 received, 0 lost \(0.0%\), 1 corrupted")
+
+    def test_right_answers_before_a_wrong_one_and_the_end(self):
+        def serve(connection, _):
+            data = bytearray(broken_servers.read_exactly(connection, 4 * 64))
+            data[70] ^= 1
+            connection.sendall(data[:3 * 64 + 10])
+            connection.shutdown(socket.SHUT_WR)
+            connection.recv(1)
+
+        self.expect(broken_servers.TcpServer(serve), ("--window", "4", "-c", "4"),
+                    r"4 sent, 2 received, 1 lost \(25.0%\), 1 corrupted")
+
+    def test_a_wrong_answer_does_not_hold_up_the_right_ones_before_it(self):
+        """They are told at once, though the wrong one is judged when more of it came."""
+        seen = threading.Event()
+
+        def serve(connection, _):
+            data = bytearray(broken_servers.read_exactly(connection, 4 * 64))
+            data[200] ^= 1
+            connection.sendall(data[:210])
+            if seen.wait(harness.PATIENCE_SECONDS):
+                connection.sendall(data[210:])
+                connection.recv(1)
+
+        with broken_servers.TcpServer(serve) as server, \
+                Run("-c", "4", "-i", "1ms", "-W", "1h", server.address) as run:
+            run.read_echo(3)
+            seen.set()
+            result = run.result()
+        self.assertRegex(result.text, r"4 sent, 3 received, 0 lost \(0.0%\), 1 corrupted")
+
     def test_a_message_that_comes_twice(self):
         self.expect(broken_servers.doubling(64), ("--window", "2", "-c", "2"),
                     r"duplicated: 64 bytes come once more at offset 6\d")
@@ -112,6 +155,21 @@ class StreamFaultsTest(harness.ProbeTestCase):
         faults = {kind: count for kind, count in result.json()["faults"].items() if count}
         self.assertEqual(faults, {"corrupted": 1})
         self.assertEqual(result.json()["received"], 2)
+
+    def test_an_answer_that_comes_too_late(self):
+        """However little that is: it is lost, and has no round trip."""
+        def answer(data):
+            time.sleep(0.012)
+            return data
+
+        for server in (broken_servers.echo_changed(lambda data, _: answer(data)),
+                       broken_servers.answer_changed(lambda data, _: [answer(data)])):
+            with server:
+                result = probe("-c", "20", "-i", "0", "-W", "10ms", "--json", server.address)
+            figures = result.json()
+            self.assertNotEqual(result.status, 0)
+            self.assertEqual((figures["received"], figures["lost"]), (0, figures["sent"]))
+            self.assertIsNone(figures["rtt_us"])
 
     def test_half_an_answer_and_silence(self):
         self.expect(broken_servers.silent_after(32), ("-c", "1", *SHORT),

@@ -165,6 +165,23 @@ START_TEST(the_place_of_an_old_one_is_anothers)
 }
 END_TEST
 
+START_TEST(what_comes_back_changed_after_it_was_lost_stays_lost)
+{
+    add(2);
+    messages_settle_lost(&messages, 0);
+    ck_assert(messages_may_return(&messages, 0));
+    messages_settle_corrupted(&messages, 0);
+    ck_assert(!messages_may_return(&messages, 0));
+    settle_echo(1, 150, 50);
+    ck_assert(!messages_may_return(&messages, 1));
+    messages_end(&messages, 1000);
+    ck_assert_uint_eq(tally.lost, 1);
+    ck_assert_uint_eq(tally.corrupted, 0);
+    ck_assert_uint_eq(tally.outages, 1);
+    ck_assert_uint_eq(tally.downtime_ns, 100);
+}
+END_TEST
+
 START_TEST(a_corrupted_one_was_answered)
 {
     add(1);
@@ -190,6 +207,7 @@ int main(void)
     tcase_add_test(all, what_cannot_be_sent_begins_an_outage);
     tcase_add_test(all, what_cannot_be_sent_has_a_number_and_no_place);
     tcase_add_test(all, the_place_of_an_old_one_is_anothers);
+    tcase_add_test(all, what_comes_back_changed_after_it_was_lost_stays_lost);
     tcase_add_test(all, a_corrupted_one_was_answered);
     return support_run(suite);
 }
