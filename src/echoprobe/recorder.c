@@ -247,7 +247,7 @@ bool recorder_has_failed(const struct recorder *recorder)
 void recorder_end(struct recorder *recorder, struct recorder_part *part, const struct tally *tally,
                   uint64_t elapsed_ns)
 {
-    if (recorder_has_intervals(recorder) && part->interval.sent > 0)
+    if (recorder_has_intervals(recorder) && !tally_is_empty(&part->interval))
         recorder_interval(recorder, part, elapsed_ns);
     if (record_file_is_open(&recorder->lines))
         write_counts(&recorder->lines, part, "summary", tally, elapsed_ns, elapsed_ns);

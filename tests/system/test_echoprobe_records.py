@@ -13,7 +13,7 @@ import socket
 import subprocess
 
 import harness
-from broken_servers import TcpServer, read_exactly, with_changed_byte
+from broken_servers import TcpServer, read_exactly, silent_after, with_changed_byte
 from harness import ECHOPROBE, LOOPBACK, PIPE, Echod, probe
 
 COLUMNS = ["time", "connection", "sequence", "size", "rtt_us", "fault"]
@@ -88,6 +88,16 @@ class RecordTest(harness.TestCase):
                 self.assertEqual(sum(line["received"] for line in intervals), 2000)
                 self.assertEqual(summary["received"], 2000)
                 self.check_histogram(2000, result.json()["rtt_us"]["max"] / 1000)
+
+    def test_intervals_add_up_to_the_whole(self):
+        """Also where the last one has nothing but losses of what was sent before."""
+        with silent_after(64) as server:
+            result = probe("--window", "4", "-c", "5", "-W", "1500ms", "--json-lines", self.lines,
+                           server.address)
+        self.assertEqual(result.status, 1, result.text)
+        *intervals, summary = map(json.loads, read(self.lines).splitlines())
+        for member in ("sent", "received", "lost"):
+            self.assertEqual(sum(each[member] for each in intervals), summary[member], intervals)
 
     def test_each_message_that_fails_has_a_line(self):
         """Those too that are lost along with another, or wrong with it."""
