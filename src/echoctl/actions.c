@@ -14,26 +14,34 @@
 
 enum { DRAIN_PERIOD_MS = 200 }; /* how often a service that drains is asked */
 
-/*
- * Ask for something, and print the answer as it is, or `sentence` about a member of it: "paused" of
- * "{"state":"paused"}".
- */
+/* Read what was done: "paused" of {"state":"paused"}, or "reloaded" of {"reloaded":true}. */
+static bool read_outcome(const char *json, const char *member, char text[ANSWERS_TEXT_SIZE])
+{
+    const char *value = json_member(json, member);
+
+    if (!json_is_true(value))
+        return json_text(value, text, ANSWERS_TEXT_SIZE);
+    (void)snprintf(text, ANSWERS_TEXT_SIZE, "%s", member);
+    return true;
+}
+
+/* Ask for something, and print the answer as it is, or what a member of it says was done. */
 static int act(const struct options *options, const struct service *service, const char *method,
-               const char *target, const char *body, const char *member, const char *sentence)
+               const char *target, const char *body, const char *member)
 {
     struct http_reply answer;
     char text[ANSWERS_TEXT_SIZE];
     const char *json;
-    const int status = service_ask_json(service, method, target, body, &answer, &json);
+    int status = service_ask_json(service, method, target, body, &answer, &json);
 
     if (status != EXIT_STATUS_DONE)
         return status;
-    if (options->json) {
+    if (!read_outcome(json, member, text))
+        status = service_misunderstand(service, "none of an echod");
+    else if (options->json)
         text_print_json(stdout, answer.body, answer.size);
-    } else {
-        (void)json_text(json_member(json, member), text, sizeof text);
-        text_print(stdout, "%s%s", sentence, text);
-    }
+    else
+        text_print(stdout, "%s", text);
     http_reply_free(&answer);
     return status;
 }
@@ -70,13 +78,13 @@ static int close_one(const struct options *options, const struct service *servic
     status = service_ask_json(service, "DELETE", target.text, NULL, &answer, &json);
     if (status != EXIT_STATUS_DONE)
         return status;
-    if (options->json)
+    if (!answers_read_connection(json, &facts))
+        status = service_misunderstand(service, "no connection");
+    else if (options->json)
         text_print_json(stdout, answer.body, answer.size);
-    else if (answers_read_connection(json, &facts))
+    else
         text_print(stdout, "%s %" PRIu64 ", %s at %s", options->abort ? "reset" : "closed",
                    facts.id, facts.peer, facts.listener);
-    else
-        status = service_misunderstand(service, "no connection");
     http_reply_free(&answer);
     return status;
 }
@@ -99,13 +107,22 @@ int actions_close(const struct options *options, const struct service *service)
 
 /* --- drain ----------------------------------------------------------------------------------- */
 
-/* Tell whether an answer to GET /status is that of another service than these facts. */
-static bool is_other(const struct http_reply *answer, const struct service_facts *facts)
+/*
+ * Look at an answer to GET /status: tell whether it is that of another service than these facts.
+ * Return an exit status.
+ */
+static int judge_answer(const struct service *service, const struct http_reply *answer,
+                        const struct service_facts *facts, bool *is_other)
 {
     struct service_facts now;
 
-    return answer->status == 200 && answers_read_service(json_begin(answer->body), &now) &&
-           (now.pid != facts->pid || strcmp(now.started, facts->started) != 0);
+    *is_other = false;
+    if (answer->status >= 500) /* it lacks memory, and may have it the next time */
+        return EXIT_STATUS_DONE;
+    if (answer->status != 200 || !answers_read_service(json_begin(answer->body), &now))
+        return service_misunderstand(service, "no status of echod");
+    *is_other = now.pid != facts->pid || strcmp(now.started, facts->started) != 0;
+    return EXIT_STATUS_DONE;
 }
 
 static void pause_between(void)
@@ -115,26 +132,43 @@ static void pause_between(void)
     (void)nanosleep(&period, NULL);
 }
 
-/* Wait until nobody answers any more, or another service, which has taken the place. */
+/* Ask once more. Return an exit status, and whether somebody answers, and another service does. */
+static int ask_again(const struct service *service, const struct service_facts *facts,
+                     bool *is_there, bool *is_other)
+{
+    struct http_reply answer;
+    struct error error = {""};
+    const enum http_outcome outcome = service_try(service, "/status", &answer, &error);
+    int status = EXIT_STATUS_DONE;
+
+    *is_there = outcome == HTTP_ANSWERED;
+    *is_other = false;
+    if (outcome == HTTP_FAILED) {
+        process_complain("echoctl", "%s", error.text);
+        status = EXIT_STATUS_UNREACHED;
+    } else if (outcome == HTTP_ANSWERED) {
+        status = judge_answer(service, &answer, facts, is_other);
+    }
+    http_reply_free(&answer);
+    return status;
+}
+
+/*
+ * Wait until nobody answers any more, or another service, which has taken the place. One connection
+ * that breaks shows nothing: the next has to find nobody as well.
+ */
 static int wait_for_end(const struct service *service, const struct service_facts *facts)
 {
-    bool is_over = false;
+    bool is_there = true, is_other = false;
 
-    while (!is_over) {
-        struct http_reply answer;
-        struct error error = {""};
-        const enum http_outcome outcome = service_try(service, "/status", &answer, &error);
+    for (;;) {
+        const bool was_there = is_there;
+        const int status = ask_again(service, facts, &is_there, &is_other);
 
-        if (outcome == HTTP_FAILED) {
-            process_complain("echoctl", "%s", error.text);
-            return EXIT_STATUS_UNREACHED;
-        }
-        is_over = outcome == HTTP_ENDED || is_other(&answer, facts);
-        http_reply_free(&answer);
-        if (!is_over)
-            pause_between();
+        if (status != EXIT_STATUS_DONE || is_other || (!is_there && !was_there))
+            return status;
+        pause_between();
     }
-    return EXIT_STATUS_DONE;
 }
 
 int actions_drain(const struct options *options, const struct service *service)
@@ -143,7 +177,7 @@ int actions_drain(const struct options *options, const struct service *service)
     int status = options->wait ? learn(service, &facts) : EXIT_STATUS_DONE;
 
     if (status == EXIT_STATUS_DONE)
-        status = act(options, service, "POST", "/drain", NULL, "state", "");
+        status = act(options, service, "POST", "/drain", NULL, "state");
     if (status != EXIT_STATUS_DONE || !options->wait)
         return status;
     if (process_end_output("echoctl") < 0)
@@ -158,7 +192,7 @@ int actions_drain(const struct options *options, const struct service *service)
 
 int actions_reload(const struct options *options, const struct service *service)
 {
-    return act(options, service, "POST", "/reload", NULL, "", "reloaded");
+    return act(options, service, "POST", "/reload", NULL, "reloaded");
 }
 
 /* Print what an answer to PUT /log-level would say. */
@@ -167,6 +201,8 @@ static int show_log_level(const struct options *options, const struct service *s
     struct service_facts facts;
     const int status = learn(service, &facts);
 
+    if (status == EXIT_STATUS_DONE && facts.log_level[0] == '\0')
+        return service_misunderstand(service, "no status of echod");
     if (status == EXIT_STATUS_DONE)
         text_print(stdout, options->json ? "{\"log_level\":\"%s\"}" : "%s", facts.log_level);
     return status;
@@ -176,7 +212,7 @@ int actions_log_level(const struct options *options, const struct service *servi
 {
     if (options->operands.count == 1)
         return show_log_level(options, service);
-    return act(options, service, "PUT", "/log-level", options->operands.texts[1], "log_level", "");
+    return act(options, service, "PUT", "/log-level", options->operands.texts[1], "log_level");
 }
 
 static int switch_listener(const struct options *options, const struct service *service,
@@ -187,7 +223,7 @@ static int switch_listener(const struct options *options, const struct service *
     target_begin(&target, "/listeners");
     target_add_segment(&target, options->operands.texts[1]);
     target_add_segment(&target, action);
-    return act(options, service, "POST", target.text, NULL, "state", "");
+    return act(options, service, "POST", target.text, NULL, "state");
 }
 
 int actions_pause(const struct options *options, const struct service *service)

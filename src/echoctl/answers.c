@@ -89,6 +89,19 @@ bool answers_read_listener(const char *json, struct listener_facts *facts)
     return facts->name[0] != '\0' && facts->state[0] != '\0';
 }
 
+bool answers_are_listeners(const char *json)
+{
+    struct listener_facts facts;
+
+    if (json == NULL || *json != '[')
+        return false;
+    for (const char *each = json_first(json); each != NULL; each = json_next(each)) {
+        if (!answers_read_listener(each, &facts))
+            return false;
+    }
+    return true;
+}
+
 static void read_tls(const char *json, struct tls_facts *tls)
 {
     READ_TEXT(json, "version", tls->version);
@@ -118,4 +131,17 @@ bool answers_read_connection(const char *json, struct connection_facts *facts)
     facts->has_tls = json_member(tls, "version") != NULL;
     read_tls(tls, &facts->tls);
     return facts->id > 0 && facts->state[0] != '\0';
+}
+
+bool answers_are_connections(const char *json)
+{
+    struct connection_facts facts;
+
+    if (json == NULL || *json != '[')
+        return false;
+    for (const char *each = json_first(json); each != NULL; each = json_next(each)) {
+        if (!answers_read_connection(each, &facts))
+            return false;
+    }
+    return true;
 }

@@ -69,4 +69,8 @@ bool answers_read_service(const char *json, struct service_facts *facts);
 bool answers_read_listener(const char *json, struct listener_facts *facts);
 bool answers_read_connection(const char *json, struct connection_facts *facts);
 
+/* Tell whether it is an array of nothing else. */
+bool answers_are_listeners(const char *json);
+bool answers_are_connections(const char *json);
+
 #endif

@@ -119,7 +119,7 @@ static int show_page(struct listing *listing, const char *json)
     const char *connections = json_member(json, "connections");
     const uint64_t count = count_elements(json_first(connections));
 
-    if (connections == NULL || !find_next(listing, json))
+    if (!answers_are_connections(connections) || !find_next(listing, json))
         return service_misunderstand(listing->service, "no list of connections");
     if (listing->options->json)
         print_elements(listing, json_first(connections));

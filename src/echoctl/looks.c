@@ -21,12 +21,12 @@ int looks_status(const struct options *options, const struct service *service)
 
     if (status != EXIT_STATUS_DONE)
         return status;
-    if (options->json)
-        text_print_json(stdout, answer.body, answer.size);
-    else if (answers_read_service(json, &facts))
-        words_print_service(&facts, stdout);
-    else
+    if (!answers_read_service(json, &facts))
         status = service_misunderstand(service, "no status of echod");
+    else if (options->json)
+        text_print_json(stdout, answer.body, answer.size);
+    else
+        words_print_service(&facts, stdout);
     http_reply_free(&answer);
     return status;
 }
@@ -69,7 +69,7 @@ int looks_listeners(const struct options *options, const struct service *service
     if (status != EXIT_STATUS_DONE)
         return status;
     listeners = json_member(json, "listeners");
-    if (listeners == NULL) {
+    if (!answers_are_listeners(listeners)) {
         status = service_misunderstand(service, "no list of listeners");
     } else if (options->json) {
         text_print_json(stdout, listeners, (size_t)(json_end(listeners) - listeners));
@@ -94,12 +94,12 @@ int looks_connection(const struct options *options, const struct service *servic
     status = service_ask_json(service, "GET", target.text, NULL, &answer, &json);
     if (status != EXIT_STATUS_DONE)
         return status;
-    if (options->json)
-        text_print_json(stdout, answer.body, answer.size);
-    else if (answers_read_connection(json, &facts))
-        words_print_connection(&facts, stdout);
-    else
+    if (!answers_read_connection(json, &facts))
         status = service_misunderstand(service, "no connection");
+    else if (options->json)
+        text_print_json(stdout, answer.body, answer.size);
+    else
+        words_print_connection(&facts, stdout);
     http_reply_free(&answer);
     return status;
 }
@@ -109,7 +109,7 @@ int looks_ready(const struct options *options, const struct service *service)
 {
     struct http_reply answer;
     struct error error = {""};
-    int status;
+    int status, length;
 
     (void)options;
     if (service_try(service, "/readyz", &answer, &error) != HTTP_ANSWERED) {
@@ -117,7 +117,11 @@ int looks_ready(const struct options *options, const struct service *service)
         return EXIT_STATUS_UNREACHED;
     }
     status = answer.status == 200 ? EXIT_STATUS_DONE : EXIT_STATUS_REFUSED;
-    text_print(stdout, "%.*s", (int)strcspn(answer.body, "\n"), answer.body);
+    length = (int)strcspn(answer.body, "\n");
+    if (status == EXIT_STATUS_DONE && strncmp(answer.body, "ready\n", sizeof "ready\n" - 1) != 0)
+        status = service_misunderstand(service, "none of an echod");
+    else
+        text_print(stdout, "%.*s", length, answer.body);
     http_reply_free(&answer);
     return status;
 }

@@ -92,6 +92,7 @@ static bool ask_connections(struct top *top)
     struct http_reply answer;
     struct target target;
     const char *json, *connections;
+    bool is_list;
 
     target_begin(&target, "/connections");
     target_add_number(&target, "limit", BUSIEST_LOOKED_AT);
@@ -101,11 +102,12 @@ static bool ask_connections(struct top *top)
     connections = json_member(json, "connections");
     busiest_take(top->busiest, json_first(connections));
     top->has_more_connections = json_member(json, "next") != NULL;
+    is_list = answers_are_connections(connections);
     http_reply_free(&answer);
-    if (connections == NULL)
+    if (!is_list)
         error_set(&top->error, "%s: the answer is no list of connections",
                   top->service->place->text);
-    return connections != NULL;
+    return is_list;
 }
 
 static bool ask(struct top *top)

@@ -145,9 +145,25 @@ udp://0.0.0.0:7  listening     -     -         -        -     500     400  udp:/
                                   "--wait"), "draining\nended\n")
         self.assertEqual(answers["/status"], [])
 
-        gone = {"/drain": [reply({"state": "draining"}, 202)], "/status": [reply(STATUS), b""]}
+        gone = {"/drain": [reply({"state": "draining"}, 202)], "/status": [reply(STATUS), b"", b""]}
         self.assertEqual(self.ask(lambda _, __, target, ___: gone[target].pop(0), "drain", "-w"),
                          "draining\nended\n")
+
+    def test_a_drain_is_not_over_for_one_connection_that_breaks(self):
+        broken = {"/drain": [reply({"state": "draining"}, 202)],
+                  "/status": [reply(STATUS), b"", reply("", 503), reply(STATUS)[:-9], reply(STATUS),
+                              b"", b""]}
+        self.assertEqual(self.ask(lambda _, __, target, ___: broken[target].pop(0), "drain", "-w"),
+                         "draining\nended\n")
+        self.assertEqual(broken["/status"], [])
+
+    def test_what_is_drained_is_no_echod_any_more(self):
+        for other in (reply("<html>"), reply("{}"), reply("<html>", 404)):
+            answers = {"/drain": [reply({"state": "draining"}, 202)], "/status": [reply(STATUS), other]}
+            with StandIn(lambda _, __, target, ___, answers=answers: answers[target].pop(0)) as service:
+                result = control("-s", service.place, "drain", "-w")
+            self.assertEqual((result.returncode, result.stdout), (UNREACHED, "draining\n"))
+            self.assertIn("the answer is no status of echod", result.stderr)
 
     def test_the_environment_and_tcp_lead_to_it_as_well(self):
         with StandIn({"GET /readyz": reply("ready\n")}) as service:
@@ -242,6 +258,24 @@ class Failures(harness.TestCase):
         self.answer_with(reply("{}"), "the answer is no list of connections", "connections")
         again = reply({"connections": [connection(1)], "next": "0"})
         self.answer_with(again, "the answer is no list of connections", "connections", "--all")
+        for odd in ("x", {}, [1], [connection(0)]):
+            self.answer_with(reply({"connections": odd}), "the answer is no list of connections",
+                             "connections")
+            self.answer_with(reply({"listeners": odd}), "the answer is no list of listeners",
+                             "listeners")
+
+    def test_what_does_not_say_that_it_was_done(self):
+        """Another service says 200 to anything."""
+        for body in ("{}", "[]", "5", '{"state":5,"log_level":{},"reloaded":false}'):
+            for command in (["drain"], ["pause", "a"], ["resume", "a"], ["reload"],
+                            ["log-level", "info"], ["drain", "--json"], ["ready"]):
+                self.answer_with(reply(body), "the answer is none of an echod", *command)
+            for command in (["status", "--json"], ["drain", "--wait"], ["log-level"]):
+                self.answer_with(reply(body), "the answer is no status of echod", *command)
+            for command in (["close", "--json", "1"], ["connection", "--json", "1"]):
+                self.answer_with(reply(body), "the answer is no connection", *command)
+        self.answer_with(reply({"version": "1", "state": "running"}), "the answer is no status of echod",
+                         "log-level")
         with harness.Echod() as echod:
             self.fail_with("what answers there does not speak HTTP/1.0", echod.addresses[0])
 
