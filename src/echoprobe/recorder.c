@@ -206,7 +206,10 @@ static void write_rtt(const struct tally *tally, char *text, size_t size)
                        us(histogram_quantile(rtt, 0.99)), us(rtt->largest));
 }
 
-/* What was counted in `span_ns` up to `elapsed_ns`. */
+/*
+ * What was counted in `span_ns` up to `elapsed_ns`. A handshake of TLS that the other end refuses
+ * later takes back its connection, which may have been counted in an interval before.
+ */
 static void write_counts(struct record_file *file, const struct recorder_part *part,
                          const char *type, const struct tally *tally, uint64_t elapsed_ns,
                          uint64_t span_ns)
@@ -220,11 +223,11 @@ static void write_counts(struct record_file *file, const struct recorder_part *p
         fprintf(file->stream,
                 "{\"type\": \"%s\"%s, \"time\": %s, \"elapsed_seconds\": %.6f, \"seconds\": %.6f, "
                 "\"sent\": %" PRIu64 ", \"received\": %" PRIu64 ", \"lost\": %" PRIu64
-                ", \"unsent\": %" PRIu64 ", \"corrupted\": %" PRIu64 ", \"connects\": %" PRIu64
+                ", \"unsent\": %" PRIu64 ", \"corrupted\": %" PRIu64 ", \"connects\": %" PRId64
                 ", \"connects_failed\": %" PRIu64 ", \"rate_per_second\": %.3f, \"rtt_us\": %s}\n",
                 type, name_member(part, name), now, (double)elapsed_ns / 1e9, (double)span_ns / 1e9,
                 tally->sent, tally->received, tally->lost, tally->unsent, tally->corrupted,
-                tally->connects, tally->connects_failed, tally_per_second(tally, span_ns),
+                (int64_t)tally->connects, tally->connects_failed, tally_per_second(tally, span_ns),
                 rtt) >= 0);
     record_file_end_line(file, fflush(file->stream) == 0);
 }

@@ -5,8 +5,10 @@ Run by `run`, by automake, or alone; there is one where there is OpenSSL.
 """
 
 import contextlib
+import json
 import os
 import re
+import select
 import shutil
 import socket
 import ssl
@@ -374,6 +376,29 @@ class RefusalTest(TlsTestCase):
                 server = TlsServer(echo, context)
                 self.expect(server, ("-c", "1", "--cert", Files.client), "1 received", 0)
                 self.assertEqual(server.names[0][1]["subject"], ((("commonName", "someone"),),))
+
+
+    def test_who_refuses_later(self):
+        """A connection counts in one interval and is taken back in another: they add up to the whole."""
+        context = self.good(verify_mode=ssl.CERT_REQUIRED)
+        context.load_verify_locations(Files.ca)
+
+        def serve(connection, _):
+            with context.wrap_socket(connection, server_side=True,
+                                     do_handshake_on_connect=False) as tls:
+                tls.setblocking(False)
+                for delay in (0, 1.2):
+                    select.select([tls], [], [])
+                    time.sleep(delay)
+                    with contextlib.suppress(ssl.SSLError):
+                        tls.do_handshake()
+                select.select([tls], [], [])
+
+        found = self.expect(TcpServer(serve), ("--window", "2", "-c", "1", "-W", "1m", "--json-lines", "-"),
+                            None, 2)
+        *intervals, summary = map(json.loads, found.output.splitlines())
+        self.assertEqual((summary["connects"], summary["connects_failed"]), (0, 1))
+        self.assertEqual(sum(each["connects"] for each in intervals), 0, intervals)
 
 
 class EndTest(TlsTestCase):
