@@ -6,8 +6,9 @@
 
 int messages_init(struct messages *messages, uint64_t window, struct tally *tally)
 {
-    *messages = (struct messages){.tally = tally, .window = window};
-    messages->ring = calloc((size_t)window, sizeof *messages->ring);
+    *messages =
+        (struct messages){.tally = tally, .window = window, .places = window + MESSAGES_KEPT};
+    messages->ring = calloc((size_t)messages->places, sizeof *messages->ring);
     return messages->ring == NULL ? -1 : 0;
 }
 
@@ -43,13 +44,13 @@ uint64_t messages_skip(struct messages *messages, uint64_t due_ns)
 
 struct message *messages_at(const struct messages *messages, uint64_t sequence)
 {
-    return &messages->ring[sequence % messages->window];
+    return &messages->ring[sequence % messages->places];
 }
 
 /* Tell whether the place of one is still its own. */
 static bool has_place(const struct messages *messages, uint64_t sequence)
 {
-    return sequence < messages->next && sequence + messages->window >= messages->next;
+    return sequence < messages->next && sequence + messages->places >= messages->next;
 }
 
 bool messages_is_waiting(const struct messages *messages, uint64_t sequence)

@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { MESSAGES_KEPT = 64 /* more than the window: who answers one of these late is understood */ };
+
 enum message_state {
     MESSAGE_WAITING,
     MESSAGE_ANSWERED,
@@ -31,8 +33,9 @@ struct message {
 /* Plain to read; only the functions below change it. */
 struct messages {
     struct tally *tally;
-    struct message *ring; /* of `window`, owned; the place of one is its sequence modulo that */
+    struct message *ring; /* of `places`, owned; the place of one is its sequence modulo that */
     uint64_t window;      /* so many may be under way */
+    uint64_t places;
     uint64_t first, next; /* sequences of those that hold a place */
     uint64_t next_number; /* of the next that is due */
     uint64_t last_rtt_ns; /* 0: none yet */

@@ -200,6 +200,19 @@ class DatagramFaultsTest(harness.ProbeTestCase):
         self.expect(broken_servers.answer_changed(lambda data, number: [] if number % 3 == 2 else [data]),
                     ("-c", "6", "-i", "0", *SHORT), r"6 sent, 4 received, 2 lost \(33.3%\)")
 
+    def test_late_datagrams_are_not_doubled(self):
+        """Each is answered when the next has come, however few may be under way."""
+        before = []
+
+        def answer(data, _):
+            before.append(data)
+            return before[-2:-1]
+
+        with broken_servers.answer_changed(answer) as server:
+            figures = probe("-c", "4", "-i", "0", "--json", *SHORT, server.address).json()
+        self.assertEqual([figures[name] for name in ("sent", "received", "lost", "late", "duplicated")],
+                         [4, 0, 4, 3, 0])
+
     def test_doubled_datagrams_are_no_loss(self):
         self.expect(broken_servers.answer_changed(lambda data, _: [data, data]), ("-c", "5", "-i", "0"),
                     r"5 sent, 5 received, 0 lost \(0.0%\), 0 corrupted, [45] duplicated", status=0)
