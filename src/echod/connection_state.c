@@ -208,15 +208,19 @@ static bool is_kept_open(const struct connection *connection)
     return connection->state == CONNECTION_DRAINING && connection->transfer.queued_bytes == 0;
 }
 
+void connection_begin_closing(struct connection *connection)
+{
+    if (!timeout_is_armed(&connection->closing))
+        timeout_touch(&connection->group->closing, &connection->closing);
+}
+
 void connection_leave(struct connection *connection, enum close_reason reason)
 {
-    struct connection_group *group = connection->group;
-    const bool may_linger = group->limits.linger_timeout_ms > 0;
+    const bool may_linger = connection->group->limits.linger_timeout_ms > 0;
 
-    if (!timeout_is_armed(&connection->closing)) {
+    if (!timeout_is_armed(&connection->closing))
         connection->overdue_reason = reason;
-        timeout_touch(&group->closing, &connection->closing);
-    }
+    connection_begin_closing(connection);
     if (may_linger && is_anything_first(connection))
         leave_after_input(connection, reason);
     else if (!may_linger || connection->state == CONNECTION_HANDSHAKE)

@@ -75,6 +75,9 @@ void connection_after_output(struct connection *connection);
  */
 void connection_end_input(struct connection *connection, enum close_reason reason);
 
+/* Let the linger time-out begin, unless it has: whatever comes meanwhile, it is as long as it is. */
+void connection_begin_closing(struct connection *connection);
+
 /* What connection_close does. */
 void connection_leave(struct connection *connection, enum close_reason reason);
 

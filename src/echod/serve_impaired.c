@@ -54,7 +54,7 @@ static void close_on_purpose(struct connection *connection)
     counters_add(group->counters, COUNTER_IMPAIR_CLOSED, 1);
     stream_impair_discard(connection->impair);
     connection->overdue_reason = CLOSE_ON_PURPOSE;
-    timeout_touch(&group->closing, &connection->closing);
+    connection_begin_closing(connection);
     if (group->limits.linger_timeout_ms > 0 && connection->state >= CONNECTION_OPEN)
         connection_drain(connection, CLOSE_ON_PURPOSE);
     else

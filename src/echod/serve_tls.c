@@ -52,7 +52,7 @@ void serve_tls_refuse(struct connection *connection)
         connection_end(connection, CLOSE_TLS);
         return;
     }
-    timeout_touch(&group->closing, &connection->closing);
+    connection_begin_closing(connection);
     linger(connection);
 }
 

@@ -412,6 +412,22 @@ START_TEST(a_connection_is_closed_or_reset_at_its_age)
 }
 END_TEST
 
+START_TEST(an_age_gives_an_end_that_has_begun_no_more_time)
+{
+    struct client *client =
+        join(&(struct impair){.delay_ms = LONG_MS, .close_after = {.ms = DELAY_MS}}, _i);
+    uint64_t due_ms;
+
+    client_send(client, SOME_BYTES);
+    connection_close(client->connection, CLOSE_DRAIN);
+    due_ms = --TAILQ_FIRST(&scene.group.closing.armed)->due_ms; /* not what it would be now */
+    support_loop_until(client_sees_end, client);
+    ck_assert_uint_eq(TAILQ_FIRST(&scene.group.closing.armed)->due_ms, due_ms);
+    client_finish(client);
+    client_await_end(client, CLOSE_ON_PURPOSE);
+}
+END_TEST
+
 static bool is_paused_or_closed(void *client)
 {
     return client_is_paused(client) || client_sees_end(client);
@@ -634,6 +650,7 @@ int main(void)
     tcase_add_loop_test(ends, a_byte_less_ends_nothing, 0, SOCKETS);
     tcase_add_loop_test(ends, a_connection_is_closed_or_reset_at_its_age, 0, 2);
     tcase_add_loop_test(ends, an_age_ends_a_connection_that_is_paused, 0, SOCKETS);
+    tcase_add_loop_test(ends, an_age_gives_an_end_that_has_begun_no_more_time, 0, SOCKETS);
     tcase_add_test(ends, without_lingering_what_was_echoed_has_left_all_the_same);
     tcase_add_test(ends, a_fin_that_is_withheld_never_comes);
     tcase_add_test(ends, a_fin_is_withheld_from_who_sent_none);

@@ -105,6 +105,22 @@ START_TEST(a_header_at_the_deadline_begins_no_handshake)
 }
 END_TEST
 
+START_TEST(a_handshake_that_fails_gives_an_end_that_has_begun_no_more_time)
+{
+    struct client *client = client_join(scene_socket_of(_i));
+    uint64_t due_ms;
+
+    ck_assert_int_eq(write(client->to_fd, "no handshake", 12), 12);
+    connection_close(client->connection, CLOSE_DRAIN);
+    due_ms = --TAILQ_FIRST(&scene.group.closing.armed)->due_ms; /* not what it would be now */
+    support_loop_settle();
+    ck_assert_uint_eq(scene_count_of(COUNTER_TLS_FAILED), 1);
+    ck_assert_uint_eq(TAILQ_FIRST(&scene.group.closing.armed)->due_ms, due_ms);
+    client_hang_up(client);
+    client_await_end(client, CLOSE_TLS);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("connection_tls");
@@ -114,5 +130,7 @@ int main(void)
     tcase_add_loop_test(tests, the_end_of_a_handshake_waits_for_room, 0,
                         SOCKET_COUNT * VERSION_COUNT);
     tcase_add_loop_test(tests, a_header_at_the_deadline_begins_no_handshake, 0, SOCKET_COUNT);
+    tcase_add_loop_test(tests, a_handshake_that_fails_gives_an_end_that_has_begun_no_more_time, 0,
+                        SOCKET_COUNT);
     return support_run_together(suite);
 }
