@@ -75,7 +75,7 @@ void connection_after_output(struct connection *connection);
  */
 void connection_end_input(struct connection *connection, enum close_reason reason);
 
-/* Let the linger time-out begin, unless it has: whatever comes meanwhile, it is as long as it is. */
+/* Let the linger time-out begin, unless it has: whatever comes meanwhile, it stays as long. */
 void connection_begin_closing(struct connection *connection);
 
 /* What connection_close does. */
