@@ -68,7 +68,7 @@ static void note_overflow(struct datagram_echo *echo, uint32_t total)
 {
     const uint32_t more = total - echo->overflow_total;
 
-    if (total == 0 || more > UINT32_MAX / 2)
+    if (echo->limits.leaves_overflow || total == 0 || more > UINT32_MAX / 2)
         return;
     echo->overflow_total = total;
     count(echo, COUNTER_DATAGRAMS_OVERFLOWED, more);

@@ -23,6 +23,7 @@ struct datagram_echo;
 struct datagram_limits {
     bool are_low_ports_allowed;
     bool is_shared;                /* somebody else may send by this socket: leave it as it is */
+    bool leaves_overflow;          /* and another worker counts what its full buffer has cost */
     double rate_per_second;        /* for each source; 0: no limit */
     struct identify_plan identify; /* what the answer tells, if it is no echo */
     struct impair impair;          /* what is done wrong on purpose */

@@ -145,9 +145,13 @@ static struct datagram_limits limits_of(const struct datagrams *datagrams,
                                         const struct endpoint_list *endpoints,
                                         const struct endpoint *endpoint)
 {
+    const bool is_shared =
+        endpoint->is_passed || (!endpoint->is_group && endpoints->worker_count > 1);
+
     return (struct datagram_limits){
         .are_low_ports_allowed = endpoint->next_options.low_ports == LISTENER_LOW_PORTS_ALLOW,
-        .is_shared = endpoint->is_passed || (!endpoint->is_group && endpoints->worker_count > 1),
+        .is_shared = is_shared,
+        .leaves_overflow = is_shared && datagrams->worker > 0,
         .rate_per_second = endpoint->next_options.rate,
         .identify = identify_plan(&endpoint->next_options, (unsigned)datagrams->worker,
                                   datagrams->self, endpoint->stats->label),

@@ -4,6 +4,7 @@ Drives inetutils' inetd where it is installed.
 Run by `run`, by automake, or alone.
 """
 
+import signal
 import socket
 import time
 
@@ -11,6 +12,7 @@ import harness
 from harness import Echod
 import test_systemd
 from test_echoprobe_inetd import SuperServer
+from test_udp import parse_totals
 
 # An inetd finds the port of a service by its name alone (getservbyname(3)).
 SERVICES = "echo-by-echod {port}/udp\n"
@@ -110,6 +112,21 @@ class PassedTest(harness.TestCase):
                 round_trip(client)
                 time.sleep(0.05)
             self.assertIsNone(server.status)
+
+    def test_workers_count_once_what_their_socket_dropped(self):
+        """The system tells each of them the total of the socket that they share."""
+        bound, client = self.passed()
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+        with self.echod(bound, "--workers", "3") as server:
+            server.signal(signal.SIGSTOP)
+            harness.wait_until(lambda: server.state() == "T", "echod stands")
+            for _ in range(500):
+                client.send(bytes(500))
+            server.signal(signal.SIGCONT)
+            server.stop()
+        totals = parse_totals(server.log.find(harness.TOTALS_LINE)[-1].string)
+        self.assertGreater(totals["overflowed"], 0)
+        self.assertEqual(totals["datagrams_out"] + totals["overflowed"], 500)
 
     def test_systemd(self):
         """systemd's ListenDatagram= is served as its ListenStream= is."""

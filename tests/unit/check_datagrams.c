@@ -246,6 +246,23 @@ START_TEST(what_the_system_dropped_is_counted_when_asked)
     ck_assert_uint_lt(counters_get(counters, COUNTER_DATAGRAMS_OVERFLOWED), SENT);
 }
 END_TEST
+
+START_TEST(of_workers_that_share_a_socket_the_first_counts_what_was_dropped)
+{
+    const int least = 1;
+    const struct counters *counters;
+
+    start(1);
+    counters = &scene.endpoints[0].stats->by_worker[1];
+    ck_assert_int_eq(
+        setsockopt(scene.worker_fds[0][0], SOL_SOCKET, SO_RCVBUF, &least, sizeof least), 0);
+    for (int i = 0; i < 200; i++)
+        ck_assert_int_eq(send(scene.clients[0], "ping", 4, 0), 4);
+    datagrams_count_overflow(scene.datagrams);
+    expect_answer(0);
+    ck_assert_uint_eq(counters_get(counters, COUNTER_DATAGRAMS_OVERFLOWED), 0);
+}
+END_TEST
 #endif
 
 START_TEST(a_reload_that_lacks_memory_is_tried_again)
@@ -364,6 +381,7 @@ static Suite *datagrams_suite(void)
     tcase_add_test(tests, a_reload_changes_the_receive_buffer_of_what_was_not_passed);
 #ifdef __linux__
     tcase_add_test(tests, what_the_system_dropped_is_counted_when_asked);
+    tcase_add_test(tests, of_workers_that_share_a_socket_the_first_counts_what_was_dropped);
 #endif
     tcase_add_test(tests, a_reload_that_lacks_memory_is_tried_again);
     tcase_add_test(tests, a_reload_that_renames_counts_elsewhere);
