@@ -96,6 +96,13 @@ bool endpoint_has_lost_path(const struct endpoint *endpoint)
     return errno == ENOENT || errno == ENOTDIR;
 }
 
+void endpoint_remove_path(struct endpoint *endpoint)
+{
+    if ((endpoint->is_leaving || !endpoint->is_kept) && endpoint_has_path(endpoint))
+        (void)unlink(endpoint->bound_path);
+    endpoint->bound_path[0] = '\0';
+}
+
 /* --- Options of a reload --------------------------------------------------------------------- */
 
 /* Let go of a context, and hold another. */
@@ -126,17 +133,16 @@ void endpoint_drop_next(struct endpoint *endpoint)
 
 /* --- Closing --------------------------------------------------------------------------------- */
 
-/* Close it, and remove the path of its Unix socket. */
+/* Remove the path of its Unix socket, and close it. */
 static void close_endpoint(struct endpoint *endpoint, size_t worker_count)
 {
+    endpoint_remove_path(endpoint);
     for (size_t i = 0; endpoint->worker_fds != NULL && i < worker_count; i++)
         descriptor_close(endpoint->worker_fds[i]);
     free(endpoint->worker_fds);
     descriptor_close(endpoint->input_fd);
     if (endpoint->output_fd != endpoint->input_fd)
         descriptor_close(endpoint->output_fd);
-    if (!endpoint->is_kept && endpoint_has_path(endpoint))
-        (void)unlink(endpoint->bound_path);
     tls_context_unref(endpoint->tls);
     tls_context_unref(endpoint->next_tls);
 }

@@ -92,6 +92,13 @@ bool endpoint_has_path(const struct endpoint *endpoint);
 /* Tell whether somebody removed the path of a Unix socket, or put something else there. */
 bool endpoint_has_lost_path(const struct endpoint *endpoint);
 
+/*
+ * Remove the path of a Unix socket, if it is still its own and no service manager keeps the socket
+ * any longer than we do. Who has connected stays so. Call it while the socket is open: once it is
+ * closed, what somebody else binds there may get its inode, and would be taken for it.
+ */
+void endpoint_remove_path(struct endpoint *endpoint);
+
 /* Let its next context, besides its next options, be this one, which is held here, too. */
 void endpoint_set_next_tls(struct endpoint *endpoint, struct tls_context *tls);
 

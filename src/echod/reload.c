@@ -227,6 +227,7 @@ static void on_looked_up(void *argument)
     (void)event_del(reload->lookup_deadline);
     keep_bound(reload);
     store_keep(&reload->sockets->endpoints, reload->first_new_number, reload->supervise);
+    sockets_remove_leaving_paths(reload->sockets);
     change_workers(reload);
 }
 

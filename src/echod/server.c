@@ -105,6 +105,7 @@ static void drain(struct server *server)
     log_write(server->log, LOG_LEVEL_INFO, "draining: %" PRIu64 " %s, at most %s", count,
               connections_word(count), timeout);
     supervise_tell_stopping(server->supervise);
+    sockets_remove_paths(server->sockets);
     for (size_t i = 0; i < server->worker_count; i++)
         worker_drain(server->workers[i]);
 }
@@ -122,6 +123,7 @@ static void stop(struct server *server)
     log_write(server->log, LOG_LEVEL_INFO, "stopping: %" PRIu64 " %s %s ended at once", count,
               connections_word(count), count == 1 ? "is" : "are");
     supervise_tell_stopping(server->supervise);
+    sockets_remove_paths(server->sockets);
     for (size_t i = 0; i < server->worker_count; i++)
         worker_stop(server->workers[i]);
 }

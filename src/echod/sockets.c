@@ -365,6 +365,20 @@ size_t sockets_count_staying(const struct sockets *sockets)
     return count;
 }
 
+void sockets_remove_paths(struct sockets *sockets)
+{
+    for (size_t i = 0; i < sockets->endpoints.count; i++)
+        endpoint_remove_path(&sockets->endpoints.items[i]);
+}
+
+void sockets_remove_leaving_paths(struct sockets *sockets)
+{
+    for (size_t i = 0; i < sockets->endpoints.count; i++) {
+        if (sockets->endpoints.items[i].is_leaving)
+            endpoint_remove_path(&sockets->endpoints.items[i]);
+    }
+}
+
 void sockets_finish_change(struct sockets *sockets)
 {
     endpoint_list_close_leaving(&sockets->endpoints);

@@ -94,8 +94,15 @@ void sockets_undo_change(struct sockets *sockets, unsigned long first_new_number
 size_t sockets_count_staying(const struct sockets *sockets);
 
 /*
- * All workers have changed: close what is leaving, remove its Unix sockets, and let the next
- * options and TLS of what stays be those in effect.
+ * Remove the paths of the Unix sockets that were bound, or of those of them that are leaving,
+ * before the workers close these: see endpoint_remove_path.
+ */
+void sockets_remove_paths(struct sockets *sockets);
+void sockets_remove_leaving_paths(struct sockets *sockets);
+
+/*
+ * All workers have changed: close what is leaving, and let the next options and TLS of what stays
+ * be those in effect.
  */
 void sockets_finish_change(struct sockets *sockets);
 

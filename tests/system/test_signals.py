@@ -71,18 +71,20 @@ class DrainTest(harness.TestCase):
                 server.wait_for_exit(0)
 
     def test_a_unix_path_is_free_while_echod_drains(self):
-        """A successor can bind the path of an echod that still drains."""
-        address = f"unix://{self.temporary_directory()}/echod.sock"
-        with Echod("--drain-timeout", "1h", listen=address) as server:
-            client = server.connect()
-            harness.round_trip(client)
-            server.signal(signal.SIGTERM)
-            harness.wait_until(lambda: harness.is_refused(address), "the door closes")
-            with Echod(listen=address) as successor:
+        """A successor can bind the path of an echod that still drains, and keeps it."""
+        path = f"{self.temporary_directory()}/echod.sock"
+        address = f"unix://{path}"
+        for place in (0, 1):  # who is connected by the path keeps its inode
+            with Echod("--drain-timeout", "1h", listen=[address, harness.LOOPBACK]) as server:
+                client = server.connect(place)
                 harness.round_trip(client)
-                client.close()
-                server.wait_for_exit(0)
-                harness.round_trip(successor.connect())
+                server.signal(signal.SIGTERM)
+                harness.wait_until(lambda: not os.path.exists(path), "the door closes")
+                with Echod(listen=address) as successor:
+                    harness.round_trip(client)
+                    client.close()
+                    server.wait_for_exit(0)
+                    harness.round_trip(successor.connect())
 
     def test_drain_timeout_ends_a_client_that_stays(self):
         """When the drain time is over, a client that does not leave gets FIN."""
