@@ -11,7 +11,7 @@
 enum {
     HISTOGRAM_STEP_BITS = 7,
     HISTOGRAM_STEPS = 1 << HISTOGRAM_STEP_BITS,
-    HISTOGRAM_VALUE_BITS = 44, /* nanoseconds up to nearly five hours */
+    HISTOGRAM_VALUE_BITS = 47, /* nanoseconds up to 39 hours: echoprobe waits a day at most */
     HISTOGRAM_OCTAVES = HISTOGRAM_VALUE_BITS - HISTOGRAM_STEP_BITS,
 };
 

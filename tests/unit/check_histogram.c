@@ -101,6 +101,17 @@ START_TEST(an_empty_one_says_nothing)
 }
 END_TEST
 
+START_TEST(a_day_has_room)
+{
+    const uint64_t day_ns = UINT64_C(24) * 3600 * 1000000000; /* the longest --timeout */
+
+    histogram_add(&histogram, day_ns);
+    ck_assert_uint_eq(histogram.largest, day_ns);
+    ck_assert_uint_eq(histogram.total, day_ns);
+    ck_assert_uint_eq(histogram_quantile(&histogram, 0.5), day_ns);
+}
+END_TEST
+
 START_TEST(a_value_beyond_the_limit_counts_as_the_limit)
 {
     histogram_add(&histogram, UINT64_MAX);
@@ -162,6 +173,7 @@ int main(void)
     tcase_add_test(values, what_is_merged_counts_as_if_counted_here);
     tcase_add_test(values, what_is_merged_keeps_the_smallest_and_the_largest);
     tcase_add_test(values, an_empty_one_says_nothing);
+    tcase_add_test(values, a_day_has_room);
     tcase_add_test(values, a_value_beyond_the_limit_counts_as_the_limit);
     tcase_add_test(values, values_between_two_are_counted_once);
     tcase_add_test(values, what_does_not_exceed_a_quantile_is_its_share);
