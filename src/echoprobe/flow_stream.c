@@ -144,11 +144,13 @@ static void note_failed_attempt(struct flow *flow, const struct fault *fault)
  * What came back before the end, together with it, is an echo as any other. Of bytes that belong
  * nowhere the last message takes the blame.
  */
-static void settle_whole(struct flow *flow, uint64_t returned, enum fault_kind kind)
+static void settle_whole(struct flow *flow, uint64_t returned, const struct fault *fault)
 {
-    const uint64_t whole = sequence_holding(flow, returned), next = flow->messages.next;
+    const bool is_spoilt = spoils_bytes(fault->kind);
+    const uint64_t whole = sequence_holding(flow, is_spoilt ? fault->offset : returned);
+    const uint64_t next = flow->messages.next;
 
-    settle_returned(flow, spoils_bytes(kind) && whole == next && next > 0 ? next - 1 : whole);
+    settle_returned(flow, is_spoilt && whole == next && next > 0 ? next - 1 : whole);
 }
 
 static void note_broken_stream(struct flow *flow, const struct fault *fault, uint64_t returned)
@@ -159,7 +161,7 @@ static void note_broken_stream(struct flow *flow, const struct fault *fault, uin
         revoke_opening(flow);
     else
         flow_stream_count_handshake(flow);
-    settle_whole(flow, returned, fault->kind);
+    settle_whole(flow, returned, fault);
     if (spoils_bytes(fault->kind) && messages_is_waiting(messages, messages->first))
         messages_settle_corrupted(messages, messages->first);
     if (fault->kind != FAULT_NONE) {

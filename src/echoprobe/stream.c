@@ -213,8 +213,11 @@ static void follow(struct stream *stream, enum verifier_outcome outcome, const s
 {
     switch (outcome) {
     case VERIFIER_AGREES:
-    case VERIFIER_WAITS:
         report_returned(stream);
+        break;
+    case VERIFIER_WAITS:
+        if (!verifier_suspects_preface(&stream->verifier))
+            report_returned(stream);
         break;
     case VERIFIER_OBJECTS:
         end_stream(stream, fault);

@@ -149,6 +149,12 @@ bool verifier_is_waiting(const struct verifier *verifier)
     return verifier->evidence != NULL;
 }
 
+bool verifier_suspects_preface(const struct verifier *verifier)
+{
+    return verifier->evidence != NULL &&
+           is_preface(verifier, verifier->evidence, verifier->evidence_length);
+}
+
 void verifier_fini(struct verifier *verifier)
 {
     free(verifier->evidence);

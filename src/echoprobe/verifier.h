@@ -52,6 +52,9 @@ enum verifier_outcome verifier_judge(struct verifier *verifier, struct fault *fa
 /* Tell whether something is kept that was not judged. */
 bool verifier_is_waiting(const struct verifier *verifier);
 
+/* Tell whether that, and all before it, may be the preface: nothing has come back then. */
+bool verifier_suspects_preface(const struct verifier *verifier);
+
 /* Free what is kept. */
 void verifier_fini(struct verifier *verifier);
 

@@ -178,6 +178,25 @@ START_TEST(what_only_begins_like_it_is_no_preface)
 }
 END_TEST
 
+START_TEST(what_is_right_in_it_by_chance_is_no_echo)
+{
+    unsigned char first;
+
+    do {
+        pattern.origin++;
+        pattern_fill(&pattern, NUMBER, 0, &first, 1);
+    } while (first != header[0]);
+    begin_behind_preface(1);
+    receive_behind_preface(1);
+    peer_send(peer_fd, header, 3);
+    support_loop_settle();
+    ck_assert_uint_eq(seen.returned, 0);
+    peer_send(peer_fd, header + 3, HEADER_SIZE - 3);
+    streaming_check_end(FAULT_INSERTED, 0, HEADER_SIZE);
+    ck_assert_uint_eq(seen.returned, 0);
+}
+END_TEST
+
 START_TEST(bytes_that_others_insert_are_no_preface)
 {
     begin_behind_preface(MESSAGE);
@@ -204,6 +223,7 @@ int main(void)
     tcase_add_loop_test(prefaces, a_preface_that_comes_back_is_named, 0, HEADER_SIZE + 1);
     tcase_add_test(prefaces, a_part_of_it_is_named_when_nothing_more_comes);
     tcase_add_test(prefaces, what_only_begins_like_it_is_no_preface);
+    tcase_add_test(prefaces, what_is_right_in_it_by_chance_is_no_echo);
     tcase_add_test(prefaces, bytes_that_others_insert_are_no_preface);
     return support_run(suite);
 }
