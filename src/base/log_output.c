@@ -71,8 +71,12 @@ ssize_t log_output_write(struct log_output *output, const char *bytes, size_t le
 {
     ssize_t written;
 
-    if (output->is_line_cut && write_or_wait(output->fd, "\n", 1) == 1)
-        output->is_line_cut = false;
+    if (output->is_line_cut) {
+        written = write_or_wait(output->fd, "\n", 1);
+        if (written <= 0)
+            return written;
+        output->is_line_cut = output->is_within_line = false;
+    }
     written = write_or_wait(output->fd, bytes, length);
     if (written < 0)
         output->is_line_cut = output->is_within_line;

@@ -11,11 +11,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #define TIME             "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z"
@@ -65,6 +69,55 @@ START_TEST(a_line_that_a_full_disk_cut_does_not_swallow_the_next)
     ck_assert_int_gt(pread(fd, text, sizeof text - 1, begin), 0);
     support_assert_matches(text, "^" TIME " info: the line t\n" TIME " info: the next\n$");
     support_close(&fd);
+}
+END_TEST
+
+enum { PIPE_BYTES = 64 << 10, MANY_LINES = 2000 }; /* more than a pipe holds */
+
+/* Read what there is up to now, behind what was read before. */
+static void read_on(int fd, char text[2 * PIPE_BYTES], size_t *length)
+{
+    ssize_t got;
+
+    while ((got = read(fd, text + *length, 2 * PIPE_BYTES - 1 - *length)) > 0)
+        *length += (size_t)got;
+}
+
+/* The pipe stays full for the next reader: there is no room for the end of the line either. */
+START_TEST(a_line_that_a_reader_cut_who_went_does_not_swallow_the_next)
+{
+    const struct timespec moment = {.tv_nsec = 50000000};
+    static char text[2 * PIPE_BYTES];
+    char directory[] = "/tmp/check-XXXXXX", path[64];
+    size_t length = 0;
+    struct log *log;
+    int reader, writer;
+
+    ck_assert_ptr_nonnull(mkdtemp(directory));
+    (void)snprintf(path, sizeof path, "%s/fifo", directory);
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    reader = open(path, O_RDONLY | O_NONBLOCK);
+    writer = open(path, O_WRONLY | O_NONBLOCK);
+    ck_assert(reader >= 0 && writer >= 0);
+    ck_assert(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
+    log = log_new(writer, LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
+    for (int i = 0; i < MANY_LINES; i++)
+        log_write(log, LOG_LEVEL_INFO, "a line of those that nobody reads");
+    ck_assert_int_lt(log_flush(log), 0);
+    support_close(&reader);
+    ck_assert_int_eq(log_flush(log), 0);
+    ck_assert_uint_gt(log_dropped_count(log), 0);
+    reader = open(path, O_RDONLY | O_NONBLOCK);
+    log_write(log, LOG_LEVEL_INFO, "the next");
+    (void)nanosleep(&moment, NULL); /* so that it waits for room; without that it had some */
+    read_on(reader, text, &length);
+    log_free(log);
+    read_on(reader, text, &length);
+    support_assert_matches(text + length - 100, "\n" TIME " info: the next\n$");
+    support_close(&reader);
+    support_close(&writer);
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_int_eq(rmdir(directory), 0);
 }
 END_TEST
 
@@ -244,6 +297,7 @@ static Suite *log_output_suite(void)
     tcase_add_checked_fixture(syslog, setup_daemon, teardown_daemon);
     tcase_add_test(disk, lines_for_a_full_disk_are_dropped);
     tcase_add_test(disk, a_line_that_a_full_disk_cut_does_not_swallow_the_next);
+    tcase_add_test(disk, a_line_that_a_reader_cut_who_went_does_not_swallow_the_next);
 
     tcase_add_loop_test(syslog, a_line_to_syslog_is_a_datagram_with_priority_and_ident, 0, 4);
     tcase_add_test(syslog, json_to_syslog_is_the_whole_object);
