@@ -167,12 +167,15 @@ static struct listener_stats *find_way_in(const struct admin_context *context, c
     return stats;
 }
 
-/* Say that all listeners of a name are to be paused, or resumed; the workers have to be told. */
+/*
+ * Say that all listeners of a name are to be paused, or resumed, also one that is gone, and would
+ * come back as it was; the workers have to be told.
+ */
 static void set_paused(const struct admin_context *context, const char *name, bool is_paused)
 {
     for (struct listener_stats *stats = context->view->stats->first; stats != NULL;
          stats = stats->next) {
-        if (!is_way_in(stats, name))
+        if (strcmp(stats->label, name) != 0)
             continue;
         atomic_store(&stats->resume_errno, 0);
         atomic_store(&stats->is_paused, is_paused);

@@ -116,6 +116,32 @@ static int prepare(const struct listener_stats_list *list, listener_link *added,
     return stats == NULL ? -1 : reserve(stats, endpoint);
 }
 
+/* Return the listener of the other kind that has the same label, or NULL. */
+static struct listener_stats *find_namesake(struct listener_stats *first,
+                                            const struct listener_stats *stats)
+{
+    while (first != NULL && (first == stats || strcmp(first->label, stats->label) != 0))
+        first = first->next;
+    return first;
+}
+
+/*
+ * A pause belongs to a name, whatever comes by it. Operators may pause it meanwhile: they tell the
+ * listeners in the order of the list, of which this one is the later.
+ */
+static void follow_namesake(struct listener_stats *first, struct listener_stats *stats)
+{
+    struct listener_stats *namesake = find_namesake(first, stats);
+    bool is_paused;
+
+    if (namesake == NULL)
+        return;
+    do {
+        is_paused = atomic_load(&namesake->is_paused);
+        atomic_store(&stats->is_paused, is_paused);
+    } while (atomic_load(&namesake->is_paused) != is_paused);
+}
+
 int listener_stats_find(struct listener_stats_list *list, struct endpoint_list *endpoints)
 {
     listener_link added = NULL; /* nobody sees these before all are there */
@@ -130,6 +156,8 @@ int listener_stats_find(struct listener_stats_list *list, struct endpoint_list *
         }
     }
     *end_of(&list->first) = added;
+    for (struct listener_stats *stats = added; stats != NULL; stats = stats->next)
+        follow_namesake(list->first, stats);
     for (size_t i = 0; i < endpoints->count; i++)
         endpoints->items[i].stats = find(list->first, &endpoints->items[i]);
     return 0;

@@ -141,6 +141,31 @@ class ListenerTest(ActionsTestCase):
             server.signal(signal.SIGTERM)
             server.wait_for_exit(harness.STATUS_STOPPED)
 
+    def test_a_pause_belongs_to_a_name_whatever_comes_by_it(self):
+        """So it goes over to another kind of listener, and a resume of that one comes back."""
+        tcp, udp = f"listen {LOOPBACK},name=one\n", "listen udp://127.0.0.1:0,name=one\n"
+        path = self.write_config(tcp)
+        with self.serve(listen=None, ready=1, config=path) as server:
+            operator = self.operator(server)
+
+            def expect(text, *states):
+                self.write_config(text)
+                self.assertEqual({"reloaded": True}, operator.ask("POST", "/reload").json)
+                self.assertEqual(list(states), [listener["state"] for listener in
+                                                operator.get("/status").json["listeners"]])
+
+            self.pause(operator, "one")
+            expect(udp, "closed", "paused")
+            self.pause(operator, "one", "resume")
+            expect(tcp, "listening", "closed")
+            server.log.wait_for(r"listening on tcp://", 2)
+            self.pause(operator, "one")
+            expect(udp, "closed", "paused")
+            self.pause(operator, "one", "resume")
+            operator.close()
+            server.signal(signal.SIGTERM)
+            server.wait_for_exit(harness.STATUS_STOPPED)
+
 
 class ProcessTest(ActionsTestCase):
 
