@@ -227,15 +227,16 @@ static void answer_followed(struct action *action)
 {
     struct text_buffer body = {.bytes = NULL};
 
+    if (!action->is_pause)
+        action->failure = find_failure(action->context, action->stats->label);
+    if (action->failure != 0) { /* a reload may have paused it again */
+        take_back(action);
+        return;
+    }
     if (atomic_load(&action->stats->is_paused) != action->is_pause) {
         admin_answer_error(action->request, 409, "Another operator %s %s meanwhile.",
                            action->is_pause ? "resumed" : "paused", action->stats->label);
         free_action(action);
-        return;
-    }
-    action->failure = find_failure(action->context, action->stats->label);
-    if (action->failure != 0) {
-        take_back(action);
         return;
     }
     admin_status_append_listener(&body, action->stats, action->context->view);

@@ -276,6 +276,19 @@ bool listener_stats_is_way_in(const struct listener_stats *stats)
     return place != NULL && place->is_open && !place->is_client;
 }
 
+bool listener_stats_pause_failed(const struct listener_stats_list *list)
+{
+    bool is_any = false;
+
+    for (struct listener_stats *stats = list->first; stats != NULL; stats = stats->next) {
+        if (atomic_load(&stats->resume_errno) == 0 || atomic_load(&stats->is_paused))
+            continue;
+        atomic_store(&stats->is_paused, true);
+        is_any = true;
+    }
+    return is_any;
+}
+
 /* --- Sums ------------------------------------------------------------------------------------ */
 
 uint64_t listener_stats_sum(const struct listener_stats *stats, size_t worker_count,

@@ -74,6 +74,12 @@ void listener_stats_note_places(const struct listener_stats_list *list,
 /* Tell whether clients come by a listener now, or would if it was not paused. */
 bool listener_stats_is_way_in(const struct listener_stats *stats);
 
+/*
+ * Pause each listener that a worker could not resume, so that it is what it is said to be. Return
+ * whether there is any, of which the workers have to be told.
+ */
+bool listener_stats_pause_failed(const struct listener_stats_list *list);
+
 /* Add up a counter of one listener, over the workers, or of all. */
 uint64_t listener_stats_sum(const struct listener_stats *stats, size_t worker_count,
                             enum counter which);

@@ -343,10 +343,23 @@ static void note_options(struct reload *reload)
     atomic_store(&reload->outcomes.is_last_refused, false);
 }
 
+/*
+ * A listener with another name is not paused any more, and may find its address taken: then it
+ * stays paused, of all workers, until an operator resumes it.
+ */
+static void pause_failed(const struct reload *reload)
+{
+    if (!listener_stats_pause_failed(reload->stats))
+        return;
+    for (size_t i = 0; i < reload->worker_count; i++)
+        worker_follow_pauses(reload->workers[i]);
+}
+
 /* All workers have the new options: forget the old ones, and close what is leaving. */
 static void finish(struct reload *reload)
 {
     log_sockets(reload);
+    pause_failed(reload);
     store_forget_leaving(&reload->sockets->endpoints, reload->supervise);
     sockets_finish_change(reload->sockets);
     listener_stats_note_places(reload->stats, &reload->sockets->endpoints);

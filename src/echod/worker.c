@@ -24,7 +24,7 @@
 enum { CHANGE_RETRY_MS = 100 };
 
 /* What the owner may ask for. */
-enum request { DRAIN, STOP, REPORT, PING, LAG, CHANGE, REQUEST_COUNT };
+enum request { DRAIN, STOP, REPORT, PING, LAG, CHANGE, FOLLOW, REQUEST_COUNT };
 
 struct worker {
     struct worker_place place;
@@ -245,6 +245,11 @@ static void on_change_retry(evutil_socket_t fd, short what, void *argument)
         change(argument);
 }
 
+static void start_following(void *argument)
+{
+    follow_pauses(argument);
+}
+
 static void start_change(void *argument)
 {
     struct worker *worker = argument;
@@ -254,8 +259,9 @@ static void start_change(void *argument)
 }
 
 static mailbox_function *const answers[REQUEST_COUNT] = {
-    [DRAIN] = start_draining, [STOP] = stop_at_once, [REPORT] = start_report,
-    [PING] = answer_ping,     [LAG] = answer_lag,    [CHANGE] = start_change,
+    [DRAIN] = start_draining,   [STOP] = stop_at_once, [REPORT] = start_report,
+    [PING] = answer_ping,       [LAG] = answer_lag,    [CHANGE] = start_change,
+    [FOLLOW] = start_following,
 };
 
 static void post(struct worker *worker, enum request request)
@@ -310,6 +316,11 @@ void worker_change(struct worker *worker, const struct options *options, uint64_
     worker->next_options = options;
     worker->next_max_queued_bytes = max_queued_bytes;
     post(worker, CHANGE);
+}
+
+void worker_follow_pauses(struct worker *worker)
+{
+    post(worker, FOLLOW);
 }
 
 static void on_asked(void *argument)

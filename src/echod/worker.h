@@ -88,6 +88,9 @@ bool worker_ping(struct worker *worker);
  */
 void worker_change(struct worker *worker, const struct options *options, uint64_t max_queued_bytes);
 
+/* Ask the worker in the same way to pause and resume its listeners as their stats say by now. */
+void worker_follow_pauses(struct worker *worker);
+
 /*
  * Ask the worker, from the one thread that measures, to say when its loop comes to it (loop_lag).
  * Nothing is asked while the last question waits.

@@ -141,6 +141,23 @@ class ListenerTest(ActionsTestCase):
             server.signal(signal.SIGTERM)
             server.wait_for_exit(harness.STATUS_STOPPED)
 
+    def test_a_listener_that_a_reload_cannot_resume_is_paused(self):
+        """With another name it is not paused any more, but its address is somebody else's."""
+        port = harness.free_port()
+        text = f"listen 127.0.0.1:{port},name=%s\n"
+        path = self.write_config(text % "a")
+        with self.serve("--workers", "2", listen=None, ready=1, config=path,
+                        may_log="cannot listen at b again") as server:
+            operator = self.operator(server)
+            self.pause(operator, "a")
+            with socket.create_server(("127.0.0.1", port)):
+                self.write_config(text % "b")
+                self.assertEqual({"reloaded": True}, operator.ask("POST", "/reload").json)
+                self.assertEqual({"a": "closed", "b": "paused"}, self.states(operator))
+                self.assertEqual(500, operator.ask("POST", "/listeners/b/resume").status)
+            self.pause(operator, "b", "resume")
+            self.is_served(server)
+
     def test_a_pause_belongs_to_a_name_whatever_comes_by_it(self):
         """So it goes over to another kind of listener, and a resume of that one comes back."""
         tcp, udp = f"listen {LOOPBACK},name=one\n", "listen udp://127.0.0.1:0,name=one\n"

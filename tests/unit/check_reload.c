@@ -77,6 +77,11 @@ int lookup_find(struct lookup *lookup, const struct address *address, struct add
     return getaddrinfo(address->host, port, &hints, found);
 }
 
+void worker_follow_pauses(struct worker *worker)
+{
+    (void)worker;
+}
+
 void worker_change(struct worker *worker, const struct options *options, uint64_t max_queued_bytes)
 {
     (void)worker;
