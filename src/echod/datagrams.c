@@ -135,7 +135,9 @@ static void drain(struct served *served)
 static bool is_wait_service(const struct endpoint_list *endpoints)
 {
     for (size_t i = 0; i < endpoints->count; i++) {
-        if (endpoints->items[i].kind != ENDPOINT_DATAGRAM || !endpoints->items[i].is_passed)
+        const struct endpoint *endpoint = &endpoints->items[i];
+
+        if (!endpoint->is_leaving && (endpoint->kind != ENDPOINT_DATAGRAM || !endpoint->is_passed))
             return false;
     }
     return true;
@@ -217,6 +219,15 @@ static int change(struct served *served, const struct endpoint_list *endpoints,
     return 0;
 }
 
+/* Tell whether a reload leaves an endpoint to this worker, which serves it. */
+static bool is_kept(const struct datagrams *datagrams, const struct endpoint_list *endpoints,
+                    const struct endpoint *endpoint)
+{
+    const struct datagram_limits limits = limits_of(datagrams, endpoints, endpoint);
+
+    return !endpoint->is_leaving && is_ours(datagrams, &limits);
+}
+
 /* Do what a reload asks of an endpoint, which is served or not. */
 static int follow(struct datagrams *datagrams, const struct endpoint_list *endpoints,
                   struct endpoint *endpoint)
@@ -225,7 +236,7 @@ static int follow(struct datagrams *datagrams, const struct endpoint_list *endpo
 
     if (served == NULL)
         return endpoint->is_leaving ? 0 : add_late(datagrams, endpoints, endpoint);
-    if (!endpoint->is_leaving)
+    if (is_kept(datagrams, endpoints, endpoint))
         return change(served, endpoints, endpoint);
     drain(served);
     return 0;

@@ -52,7 +52,8 @@ int datagrams_take(struct datagrams *datagrams, struct endpoint_list *endpoints)
     __attribute__((warn_unused_result));
 
 /*
- * Follow a reload: serve what came, let options hold that changed, and drain what is leaving.
+ * Follow a reload: serve what came, let options hold that changed, and drain what is leaving, and
+ * what is left to the first worker from now on.
  * Return 0, or -1 after a line in the log if memory was short: call it again later, with the same
  * endpoints. Until then some sockets are not served, or have the options that were.
  */

@@ -103,6 +103,24 @@ class PassedTest(harness.TestCase):
                 idle.close()
                 round_trip(client)
 
+    def test_a_reload_may_leave_nothing_else_to_serve(self):
+        """From then on an idle time-out is echod's own, and not that of each worker."""
+        bound, client = self.passed()
+        listen = f"listen fd://{bound.fileno()},idle-timeout={harness.scaled_ms(700)}"
+        path = f"{self.temporary_directory()}/echod.conf"
+
+        def write(*lines):
+            with open(path, "w", encoding="ascii") as file:
+                file.write("\n".join((*lines, "workers 3", "")))
+
+        write(listen, "listen tcp://127.0.0.1:0")
+        with Echod(config=path, listen=(), ready=2, pass_fds=(bound.fileno(),)) as server:
+            write(listen)
+            server.signal(signal.SIGHUP)
+            server.log.wait_for("no longer listening on tcp")
+            round_trip(client)
+            server.wait_for_exit(harness.STATUS_STOPPED)
+
     def test_a_socket_without_an_idle_time_out_is_never_left(self):
         """Only when each socket has one, and nothing comes to any of them, echod ends."""
         (short, _), (kept, client) = self.passed(), self.passed()

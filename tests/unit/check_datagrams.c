@@ -368,6 +368,34 @@ START_TEST(beside_others_they_are_never_idle)
 }
 END_TEST
 
+START_TEST(a_reload_leaves_them_to_the_first_worker)
+{
+    let_all_be_passed();
+    scene.endpoints[0].next_options.idle_timeout_ms = 0;
+    scene.endpoints[1].next_options.idle_timeout_ms = 0;
+    start(1);
+    expect_answer(0);
+    let_all_be_passed();
+    ck_assert_int_eq(datagrams_change(scene.datagrams, &scene.list), 0);
+    ck_assert(datagrams_are_leaving(scene.datagrams));
+    support_loop_settle();
+    ck_assert_int_eq(scene.drained, ENDPOINTS);
+    ck_assert_uint_eq(datagrams_count(scene.datagrams), 0);
+}
+END_TEST
+
+START_TEST(a_reload_that_leaves_passed_sockets_alone_lets_them_be_idle)
+{
+    let_all_be_passed();
+    scene.endpoints[1].is_passed = false;
+    start(0);
+    scene.endpoints[1].is_leaving = true;
+    ck_assert_int_eq(datagrams_change(scene.datagrams, &scene.list), 0);
+    support_loop_until(is_idle, NULL);
+    expect_answer(0);
+}
+END_TEST
+
 static Suite *datagrams_suite(void)
 {
     Suite *suite = suite_create("datagrams");
@@ -390,6 +418,8 @@ static Suite *datagrams_suite(void)
     tcase_add_test(tests, passed_sockets_alone_may_be_idle);
     tcase_add_test(tests, only_the_first_worker_serves_them);
     tcase_add_test(tests, beside_others_they_are_never_idle);
+    tcase_add_test(tests, a_reload_leaves_them_to_the_first_worker);
+    tcase_add_test(tests, a_reload_that_leaves_passed_sockets_alone_lets_them_be_idle);
     return suite;
 }
 
