@@ -473,23 +473,26 @@ static void drip(const struct fixture *fixture, int fd)
     }
 }
 
+/* Begin with this, which may be too late already where the machine is slow. */
+static void drip_behind(const struct fixture *fixture, const char *text)
+{
+    const int fd = connect_client(fixture);
+
+    (void)send(fd, text, strlen(text), MSG_NOSIGNAL);
+    drip(fixture, fd);
+    (void)close(fd);
+}
+
 START_TEST(a_client_that_drips_meets_its_deadline)
 {
     struct http_limits limits = patient;
     struct fixture fixture;
-    int fd;
 
     limits.request_timeout_ms = 200;
     start(&fixture, &limits);
-    fd = ask(&fixture, "GET /");
-    drip(&fixture, fd);
-    (void)close(fd);
-    fd = ask(&fixture, "GET / HTTP/1.1\r\nHost: h\r\nX: ");
-    drip(&fixture, fd);
-    (void)close(fd);
-    fd = ask(&fixture, "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 90\r\n\r\n");
-    drip(&fixture, fd);
-    (void)close(fd);
+    drip_behind(&fixture, "GET /");
+    drip_behind(&fixture, "GET / HTTP/1.1\r\nHost: h\r\nX: ");
+    drip_behind(&fixture, "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 90\r\n\r\n");
     ck_assert_uint_eq(fixture.asked, 0);
     stop(&fixture);
 }

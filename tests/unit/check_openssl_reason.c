@@ -17,10 +17,16 @@
 #include <stdio.h>
 #include <string.h>
 
-/* AddressSanitizer ends a program that asks for too much, unless it is told not to. */
+/* Sanitizers end a program that asks for too much, unless they are told not to. */
 // NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp)
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
+{
+    return "allocator_may_return_null=1";
+}
+
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
 {
     return "allocator_may_return_null=1";
 }
