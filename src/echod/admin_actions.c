@@ -112,13 +112,13 @@ void admin_actions_reload(struct http_request *request, const struct admin_conte
 
 /* --- The log --------------------------------------------------------------------------------- */
 
-/* Read a level, behind which may be a line feed. Return 0, or -1. */
-static int parse_level(const char *text, enum log_level *level)
+/* Read a level of so many bytes, behind which may be a line feed. Return 0, or -1. */
+static int parse_level(const char *text, size_t size, enum log_level *level)
 {
     static const char *const names[] = {"error", "warning", "info", "debug"};
     const size_t length = strcspn(text, "\r\n");
 
-    if (text[length + strspn(text + length, "\r\n")] != '\0')
+    if (length + strspn(text + length, "\r\n") != size)
         return -1;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strlen(names[i]) == length && strncmp(names[i], text, length) == 0) {
@@ -138,7 +138,7 @@ void admin_actions_set_log_level(struct http_request *request, const struct admi
     enum log_level level;
 
     (void)rest;
-    if (parse_level(body, &level) < 0) {
+    if (parse_level(body, size, &level) < 0) {
         admin_answer_error(request, 400, "The body is error, warning, info or debug, not \"%s\".",
                            body);
         return;

@@ -193,7 +193,7 @@ class ProcessTest(ActionsTestCase):
             self.assertEqual({"log_level": "warning"},
                              operator.ask("PUT", "/log-level", "warning\n").json)
             self.assertEqual("warning", operator.get("/status").json["log_level"])
-            for wrong in ("", "loud", "info debug", "warning\nx"):
+            for wrong in ("", "loud", "info debug", "warning\nx", "warning\0", "warning\0x"):
                 answer = operator.ask("PUT", "/log-level", wrong)
                 self.assertEqual(400, answer.status)
                 self.assertIn("warning", answer.error)
