@@ -246,18 +246,25 @@ static bool has_asked(void *argument)
     return asker.inspection == NULL;
 }
 
-/* Return our end of a connection to the worker. */
-static int connect_to_worker(void)
+/* Connect to the worker. Return whether that could be. */
+static bool try_to_connect(int fd)
 {
     struct address address;
     struct sockaddr_in socket_address;
     struct error error = {""};
+
+    ck_assert_int_eq(address_parse(scene.sockets.endpoints.items[0].name, &address, &error), 0);
+    socket_address = support_loopback(address.port);
+    return connect(fd, (struct sockaddr *)&socket_address, sizeof socket_address) == 0;
+}
+
+/* Return our end of a connection to the worker. */
+static int connect_to_worker(void)
+{
     const int fd = socket(AF_INET, SOCK_STREAM, 0);
 
     ck_assert_int_ge(fd, 0);
-    ck_assert_int_eq(address_parse(scene.sockets.endpoints.items[0].name, &address, &error), 0);
-    socket_address = support_loopback(address.port);
-    ck_assert_int_eq(connect(fd, (struct sockaddr *)&socket_address, sizeof socket_address), 0);
+    ck_assert(try_to_connect(fd));
     return fd;
 }
 
@@ -325,6 +332,33 @@ START_TEST(a_reload_leaves_no_memory_behind)
 }
 END_TEST
 
+/* Tell whether the worker listens as it is expected to. */
+static bool listens(void *argument)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    const bool is_connected = try_to_connect(fd);
+
+    support_close(&fd);
+    return is_connected == *(const bool *)argument;
+}
+
+START_TEST(a_worker_follows_pauses)
+{
+    struct listener_stats *stats = scene.stats.first;
+    bool is_listening = false;
+
+    ck_assert_int_eq(worker_start(scene.worker), 0);
+    atomic_store(&stats->is_paused, true);
+    worker_follow_pauses(scene.worker);
+    support_loop_until(listens, &is_listening);
+    atomic_store(&stats->is_paused, false);
+    worker_follow_pauses(scene.worker);
+    is_listening = true;
+    support_loop_until(listens, &is_listening);
+    worker_stop(scene.worker);
+}
+END_TEST
+
 static Suite *worker_suite(void)
 {
     Suite *suite = suite_create("worker");
@@ -347,6 +381,7 @@ static Suite *worker_suite(void)
 
     tcase_add_checked_fixture(reload, setup, teardown);
     tcase_add_test(reload, a_reload_leaves_no_memory_behind);
+    tcase_add_test(reload, a_worker_follows_pauses);
     return suite;
 }
 
