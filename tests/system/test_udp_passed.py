@@ -14,6 +14,9 @@ import test_systemd
 from test_echoprobe_inetd import SuperServer
 from test_udp import parse_totals
 
+# linux/in.h, asm-generic/socket.h and linux/net_tstamp.h: Python does not name them.
+IP_RECVERR, SO_TIMESTAMPING, SOF_TIMESTAMPING_TX_SOFTWARE = 11, 37, 1 << 1
+
 # An inetd finds the port of a service by its name alone (getservbyname(3)).
 SERVICES = "echo-by-echod {port}/udp\n"
 INETD = ("127.0.0.1:echo-by-echod dgram udp wait root {echod} echod --no-config --listen "
@@ -145,6 +148,22 @@ class PassedTest(harness.TestCase):
         totals = parse_totals(server.log.find(harness.TOTALS_LINE)[-1].string)
         self.assertGreater(totals["overflowed"], 0)
         self.assertEqual(totals["datagrams_out"] + totals["overflowed"], 500)
+
+    def test_a_queue_of_errors_that_its_opener_asked_for_wakes_nobody(self):
+        """What the system reports there, of peers and of answers, echod does not read."""
+        asked = ((socket.IPPROTO_IP, IP_RECVERR, 1),
+                 (socket.SOL_SOCKET, SO_TIMESTAMPING, SOF_TIMESTAMPING_TX_SOFTWARE))
+        for option in asked:
+            bound, client = self.passed()
+            bound.setsockopt(*option)
+            with socket.socket(type=socket.SOCK_DGRAM) as gone:
+                gone.bind(("127.0.0.1", 0))
+                nobody = gone.getsockname()
+            bound.sendto(b"is anybody there?", nobody)
+            with self.subTest(option=option), self.echod(bound) as server:
+                round_trip(client)
+                server.expect_little_work()
+                round_trip(client)
 
     def test_systemd(self):
         """systemd's ListenDatagram= is served as its ListenStream= is."""
