@@ -318,6 +318,19 @@ void datagrams_limit_queued(struct datagrams *datagrams, uint64_t max_queued_byt
     datagrams->pool.max_queued_bytes = max_queued_bytes;
 }
 
+void datagrams_close_leaving(struct datagrams *datagrams)
+{
+    struct served *served = datagrams->first;
+
+    while (served != NULL) {
+        struct served *next = served->next;
+
+        if (served->is_draining)
+            remove_served(served);
+        served = next;
+    }
+}
+
 void datagrams_close(struct datagrams *datagrams)
 {
     struct served *served;

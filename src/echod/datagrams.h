@@ -69,6 +69,9 @@ void datagrams_drain(struct datagrams *datagrams);
 /* Tell whether some are being drained. */
 bool datagrams_are_leaving(const struct datagrams *datagrams);
 
+/* Close those that are being drained at once; no callback comes. */
+void datagrams_close_leaving(struct datagrams *datagrams);
+
 /* Close all sockets at once; no callback comes. */
 void datagrams_close(struct datagrams *datagrams);
 

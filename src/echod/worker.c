@@ -44,6 +44,7 @@ struct worker {
 
     struct event *drain_deadline;
     struct event *change_retry;
+    struct event *leave_deadline; /* of datagram sockets that a reload closes */
     atomic_bool is_reporting;
     atomic_bool is_pinged;
     struct loop_lag lag;
@@ -113,6 +114,7 @@ static void finish_change(struct worker *worker)
     if (!worker->is_changing || datagrams_are_leaving(worker->datagrams))
         return;
     worker->is_changing = false;
+    (void)event_del(worker->leave_deadline);
     worker->on_event(WORKER_CHANGED, worker->place.index, worker->owner);
 }
 
@@ -140,6 +142,7 @@ static void start_draining(void *argument)
 {
     struct worker *worker = argument;
 
+    (void)event_del(worker->leave_deadline); /* that of the drain counts now */
     listeners_drain(&worker->listeners);
     datagrams_drain(worker->datagrams);
     worker->is_draining = true;
@@ -217,6 +220,17 @@ static void follow_pauses(struct worker *worker)
     datagrams_follow_pauses(worker->datagrams);
 }
 
+/* What is leaving has as long as in a drain: no other reload begins before it is closed. */
+static void on_leave_deadline(evutil_socket_t fd, short what, void *argument)
+{
+    struct worker *worker = argument;
+
+    (void)fd;
+    (void)what;
+    datagrams_close_leaving(worker->datagrams);
+    finish_change(worker);
+}
+
 /*
  * What the owner has opened is bound and cannot fail any more. So a worker that is short of memory
  * tries until it has it, and the reload waits for it.
@@ -232,6 +246,8 @@ static void change(void *argument)
     worker->is_changing = status == 0;
     if (status < 0)
         timers_set_or_run(worker->change_retry, CHANGE_RETRY_MS);
+    else if (!worker->is_draining && datagrams_are_leaving(worker->datagrams))
+        timers_set_or_run(worker->leave_deadline, worker->drain_timeout_ms);
     finish_change(worker);
 }
 
@@ -423,7 +439,11 @@ static int init_timers(struct worker *worker)
 {
     worker->drain_deadline = evtimer_new(worker->base, on_drain_deadline, worker);
     worker->change_retry = evtimer_new(worker->base, on_change_retry, worker);
-    return worker->drain_deadline != NULL && worker->change_retry != NULL ? 0 : -1;
+    worker->leave_deadline = evtimer_new(worker->base, on_leave_deadline, worker);
+    return worker->drain_deadline != NULL && worker->change_retry != NULL &&
+                   worker->leave_deadline != NULL
+               ? 0
+               : -1;
 }
 
 /* Take this worker's part of an endpoint. */
@@ -552,6 +572,7 @@ void worker_free(struct worker *worker)
     inquiries_fini(&worker->inquiries);
     timers_free(worker->drain_deadline);
     timers_free(worker->change_retry);
+    timers_free(worker->leave_deadline);
     mailbox_free(worker->mailbox);
     if (worker->base != NULL)
         event_base_free(worker->base);

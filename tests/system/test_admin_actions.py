@@ -217,6 +217,25 @@ class ProcessTest(ActionsTestCase):
                 other.close()
             operator.close()
 
+    def test_a_reload_waits_for_held_answers_no_longer_than_a_drain(self):
+        """A UDP listener that goes may hold answers back for an hour; who reloads is answered."""
+        text = f"listen {LOOPBACK}\ndrain-timeout 100ms\n"
+        path = self.write_config(text + "listen udp://127.0.0.1:0,delay=1h,name=late\n")
+        with self.serve("--workers", "2", listen=None, ready=2, config=path) as server:
+            operator = self.operator(server)
+            client = server.adopt(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            client.connect(("127.0.0.1", harness.port_of(server.addresses[1])))
+            client.send(b"late")
+
+            def is_held():
+                return [1] == [listener["counters"]["datagrams_in"] for listener in
+                               operator.get("/status").json["listeners"] if listener["datagrams"]]
+
+            harness.wait_until(is_held, "the answer is held back")
+            self.write_config(text)
+            self.assertEqual({"reloaded": True}, operator.ask("POST", "/reload").json)
+            self.assertEqual("closed", self.states(operator)["late"])
+
     def test_a_drain_begins_once_and_ends_echod(self):
         with self.serve("--workers", "2", "--drain-timeout", "1h", "--admin",
                         "127.0.0.1:0") as server:
