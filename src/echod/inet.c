@@ -281,8 +281,7 @@ static bool do_overlap(const struct sockaddr *one, const struct sockaddr *other)
     memcpy(&other_v6, other, sizeof other_v6);
     return v6.sin6_port == other_v6.sin6_port &&
            (IN6_ARE_ADDR_EQUAL(&v6.sin6_addr, &other_v6.sin6_addr) ||
-            IN6_IS_ADDR_UNSPECIFIED(&v6.sin6_addr) ||
-            IN6_IS_ADDR_UNSPECIFIED(&other_v6.sin6_addr));
+            IN6_IS_ADDR_UNSPECIFIED(&v6.sin6_addr) || IN6_IS_ADDR_UNSPECIFIED(&other_v6.sin6_addr));
 }
 
 /* Tell whether an address is [::] and serves IPv4 as well. */

@@ -15,8 +15,8 @@ static struct counters counters;
 
 static struct gate make_gate(struct admission *admission)
 {
-    const struct admission_limits limits = {
-        .connections_per_source = 2, .prefixes = {SOURCE_PREFIX_V4, SOURCE_PREFIX_V6}};
+    const struct admission_limits limits = {.connections_per_source = 2,
+                                            .prefixes = {SOURCE_PREFIX_V4, SOURCE_PREFIX_V6}};
 
     ck_assert_int_eq(admission_reserve(admission), 0);
     admission_set_limits(admission, &limits);

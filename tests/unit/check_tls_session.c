@@ -111,8 +111,8 @@ START_TEST(openssl_and_libevent_know_the_socket)
     support_unix_pair(fds);
     bufferevent = make_session(fds[1]);
     ck_assert_int_eq(bufferevent_getfd(bufferevent), fds[1]);
-    ck_assert_int_eq(
-        (int)BIO_get_fd(SSL_get_rbio(bufferevent_openssl_get_ssl(bufferevent)), &fd), fds[1]);
+    ck_assert_int_eq((int)BIO_get_fd(SSL_get_rbio(bufferevent_openssl_get_ssl(bufferevent)), &fd),
+                     fds[1]);
     ck_assert_int_eq(fd, fds[1]);
     bufferevent_free(bufferevent);
     support_loop_settle(); /* its socket is closed when the loop turns */
