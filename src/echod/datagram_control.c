@@ -28,42 +28,6 @@ static void ask(int fd, int level, int name)
     (void)setsockopt(fd, level, name, &on, sizeof on);
 }
 
-#ifdef MSG_ERRQUEUE
-
-/* Ask for it no more: whoever passed the socket may have. */
-static void decline(int fd, int level, int name)
-{
-    const int off = 0;
-
-    (void)setsockopt(fd, level, name, &off, sizeof off);
-}
-
-/*
- * Decline reports of datagrams that left, or reached nobody, and forget those that wait: nobody
- * reads them here, and while one waits the socket always has an event.
- */
-static void decline_reports(int fd)
-{
-    struct msghdr report = {0};
-
-    decline(fd, SOL_SOCKET, SO_TIMESTAMPING);
-#ifdef IP_RECVERR
-    decline(fd, IPPROTO_IP, IP_RECVERR);
-#endif
-    decline(fd, IPPROTO_IPV6, IPV6_RECVERR);
-    while (recvmsg(fd, &report, MSG_ERRQUEUE | MSG_DONTWAIT) >= 0)
-        report = (struct msghdr){0};
-}
-
-#else
-
-static void decline_reports(int fd)
-{
-    (void)fd;
-}
-
-#endif
-
 /* Ask for the address of IPv4 datagrams, wherever a socket gets these. Return 0, or -1 with errno.
  */
 static int ask_for_v4_address(int fd)
@@ -119,7 +83,6 @@ static bool is_v6_host(const struct in6_addr *address)
 
 static int enable_v4(int fd, const struct sockaddr_in *own)
 {
-    decline_reports(fd);
 #ifdef HAS_TTL
     ask(fd, IPPROTO_IP, IP_RECVTTL);
 #endif
@@ -128,7 +91,6 @@ static int enable_v4(int fd, const struct sockaddr_in *own)
 
 static int enable_v6(int fd, const struct sockaddr_in6 *own)
 {
-    decline_reports(fd);
     ask(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT);
     if (is_v6_host(&own->sin6_addr))
         return 0;

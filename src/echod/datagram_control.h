@@ -29,7 +29,6 @@ struct datagram_arrival {
 /*
  * Let the system tell all this of the datagrams of a socket. A socket that is bound to the address
  * of a host answers from there, so it needs not be told. What the system does not have is left out.
- * What else it would tell, in a queue of errors that nobody reads, is declined.
  * Return 0, or -1 with errno where answers would leave from the wrong address.
  */
 int datagram_control_enable(int fd) __attribute__((warn_unused_result));

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -69,6 +70,56 @@ void endpoint_set_no_delay(int fd)
 
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
+
+#ifdef MSG_ERRQUEUE
+
+static void decline(int fd, int level, int name)
+{
+    const int off = 0;
+
+    (void)setsockopt(fd, level, name, &off, sizeof off);
+}
+
+static bool is_of_ip(int fd)
+{
+    struct sockaddr_storage own = {.ss_family = AF_UNSPEC};
+    socklen_t length = sizeof own;
+
+    return getsockname(fd, (struct sockaddr *)&own, &length) == 0 &&
+           (own.ss_family == AF_INET || own.ss_family == AF_INET6);
+}
+
+/* Where none waits, some protocols would take it for a wish to receive data. */
+static bool has_report(int fd)
+{
+    struct pollfd asked = {.fd = fd};
+
+    return poll(&asked, 1, 0) == 1 && (asked.revents & POLLERR) != 0;
+}
+
+void endpoint_decline_reports(int fd)
+{
+    struct msghdr report = {0};
+
+    if (!is_of_ip(fd))
+        return;
+    decline(fd, SOL_SOCKET, SO_TIMESTAMPING);
+#ifdef IP_RECVERR
+    decline(fd, IPPROTO_IP, IP_RECVERR);
+#endif
+    decline(fd, IPPROTO_IPV6, IPV6_RECVERR);
+    while (has_report(fd) && recvmsg(fd, &report, MSG_ERRQUEUE | MSG_DONTWAIT) >= 0)
+        report = (struct msghdr){0};
+}
+
+#else
+
+void endpoint_decline_reports(int fd)
+{
+    (void)fd;
+}
+
+#endif
 
 /* --- The path of a Unix socket --------------------------------------------------------------- */
 

@@ -110,6 +110,13 @@ void endpoint_drop_next(struct endpoint *endpoint);
 void endpoint_set_no_delay(int fd);
 
 /*
+ * Let a socket that somebody passed report neither errors nor times of what was sent by it, and
+ * forget those that wait (IP_RECVERR, SO_TIMESTAMPING; accepted sockets inherit that). Nobody reads
+ * them here, and while one waits the socket always has an event.
+ */
+void endpoint_decline_reports(int fd);
+
+/*
  * Close the endpoints from the `count`-th on, and remove the paths of their Unix sockets, except of
  * those that a service manager keeps.
  */

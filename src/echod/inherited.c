@@ -24,6 +24,13 @@ static int socket_option(int fd, int option)
     return getsockopt(fd, SOL_SOCKET, option, &value, &length) < 0 ? -1 : value;
 }
 
+/* Make a passed socket ready to be served. Return 0, or -1 with errno. */
+static int prepare(int fd)
+{
+    endpoint_decline_reports(fd);
+    return descriptor_prepare(fd);
+}
+
 /* Name a descriptor and the address behind it. */
 static void name_passed_socket(struct endpoint *endpoint, int fd, const char *name)
 {
@@ -115,11 +122,11 @@ static int take_fd(struct endpoint_list *list, int fd, const char *name, struct 
         return -1;
     }
     if (type != SOCK_STREAM)
-        status = descriptor_prepare(fd) < 0 ? -1 : take_datagrams(list, fd, name);
+        status = prepare(fd) < 0 ? -1 : take_datagrams(list, fd, name);
     else if (socket_option(fd, SO_ACCEPTCONN) == 1)
-        status = descriptor_prepare(fd) < 0 ? -1 : take_listener(list, fd, name);
+        status = prepare(fd) < 0 ? -1 : take_listener(list, fd, name);
     else if (getpeername(fd, (struct sockaddr *)&peer, &length) == 0)
-        status = descriptor_prepare(fd) < 0 ? -1 : take_client(list, fd, name);
+        status = prepare(fd) < 0 ? -1 : take_client(list, fd, name);
     else
         status = -1;
     if (status < 0)
@@ -154,7 +161,7 @@ int inherited_take_fd(struct endpoint_list *list, const struct passed *passed, i
 /* Take over a socket whose kind was checked. */
 static int take_checked(struct endpoint_list *list, int fd, int type, const char *name)
 {
-    if (type < 0 || descriptor_prepare(fd) < 0)
+    if (type < 0 || prepare(fd) < 0)
         return -1;
     return type == SOCK_STREAM ? take_listener(list, fd, name) : take_datagrams(list, fd, name);
 }

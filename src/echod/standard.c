@@ -58,6 +58,8 @@ int standard_take(struct standard *standard, struct endpoint_list *list, const c
     endpoint = endpoint_add(list, ENDPOINT_CLIENT);
     if (endpoint == NULL || note_flags(standard) < 0)
         goto fail;
+    endpoint_decline_reports(STDIN_FILENO);
+    endpoint_decline_reports(STDOUT_FILENO);
     endpoint->input_fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     endpoint->output_fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     if (endpoint->input_fd < 0 || endpoint->output_fd < 0 ||

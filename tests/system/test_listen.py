@@ -13,6 +13,7 @@ import tempfile
 
 import harness
 from harness import MIB, Echod
+from test_udp_passed import SO_TIMESTAMPING, SOF_TIMESTAMPING_TX_SOFTWARE
 
 
 def addresses_of_localhost():
@@ -313,6 +314,29 @@ class PassedSocketTest(harness.TestCase):
         """fd://0 is the form in which supervisord passes a socket."""
         with harness.listening_socket() as passed, Echod(listen="fd://0", stdin=passed):
             self.expect_echo(harness.address_of(passed))
+
+    def test_reports_that_its_opener_asked_for_wake_nobody(self):
+        """A listener's connections inherit the wish for them, and echod does not read them."""
+        with harness.listening_socket() as passed:
+            passed.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPING, SOF_TIMESTAMPING_TX_SOFTWARE)
+            with Echod(listen=passed) as server:
+                harness.round_trip(server.adopt(harness.connect(server.addresses[0])))
+                server.expect_little_work()
+
+    def test_reports_to_a_connected_socket_wake_nobody(self):
+        """Nor does it where a client was passed, also as standard input and output."""
+        for name in ("fd://0", "stdio:"):
+            ours, theirs = harness.tcp_pair()
+            with self.subTest(name), ours, theirs:
+                theirs.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPING,
+                                  SOF_TIMESTAMPING_TX_SOFTWARE)
+                theirs.send(b"before")
+                with Echod(listen=name, ready=0, stdin=theirs, stdout=theirs) as server:
+                    self.assertEqual(harness.receive_exactly(ours, 6), b"before")
+                    harness.round_trip(ours)
+                    server.expect_little_work()
+                    ours.close()
+                    server.wait_for_exit(0)
 
     def test_passed_unix_socket(self):
         """A Unix socket that was passed is served, and its file is not ours to remove."""
