@@ -69,22 +69,6 @@ static void take_message(struct load *load, size_t flow)
     load->scheduled[flow]++;
 }
 
-/* Queue what is due for a flow, as far as there is room, and send it. */
-static void pump(struct load *load, struct flow *flow)
-{
-    const size_t index = flow_index(flow);
-    const uint64_t now_ns = clock_now_ns();
-    uint64_t since_ns;
-
-    if (!load->is_running || load->is_finishing)
-        return;
-    while (flow_has_room(flow) && is_due(load, index, now_ns, &since_ns)) {
-        take_message(load, index);
-        flow_queue(flow, load->plan->counts_from_due ? since_ns : now_ns);
-    }
-    flow_send(flow);
-}
-
 /* Give up what a flow could not send: all that is due since `until_ns` or longer. */
 static void skip_due(struct load *load, struct flow *flow, uint64_t until_ns, const char *reason)
 {
@@ -97,18 +81,45 @@ static void skip_due(struct load *load, struct flow *flow, uint64_t until_ns, co
     }
 }
 
-/* What had no room for so long as a message has to come back is lost as well. */
-static void expire(struct load *load, struct flow *flow, uint64_t now_ns)
+/*
+ * What was not sent for so long as a message has to come back is lost, whether there was no room
+ * for it or no look at the clock: the process may have been stopped.
+ */
+static void skip_overdue(struct load *load, struct flow *flow, uint64_t now_ns)
 {
     const uint64_t timeout_ns = load->plan->timeout_ns;
     char limit[UNITS_TEXT_SIZE], reason[FAULT_TEXT_SIZE];
+    uint64_t since_ns;
 
-    flow_expire(flow, now_ns);
-    if (now_ns < load->begin_ns + timeout_ns)
+    if (load->plan->period_ns == 0 || now_ns < load->begin_ns + timeout_ns ||
+        !is_due(load, flow_index(flow), now_ns - timeout_ns, &since_ns))
         return;
     units_format_duration(timeout_ns / 1000000, limit);
     (void)snprintf(reason, sizeof reason, "could not be sent within %s", limit);
     skip_due(load, flow, now_ns - timeout_ns, reason);
+}
+
+/* Queue what is due for a flow, as far as there is room, and send it. */
+static void pump(struct load *load, struct flow *flow)
+{
+    const size_t index = flow_index(flow);
+    const uint64_t now_ns = clock_now_ns();
+    uint64_t since_ns;
+
+    if (!load->is_running || load->is_finishing)
+        return;
+    skip_overdue(load, flow, now_ns);
+    while (flow_has_room(flow) && is_due(load, index, now_ns, &since_ns)) {
+        take_message(load, index);
+        flow_queue(flow, load->plan->counts_from_due ? since_ns : now_ns);
+    }
+    flow_send(flow);
+}
+
+static void expire(struct load *load, struct flow *flow, uint64_t now_ns)
+{
+    flow_expire(flow, now_ns);
+    skip_overdue(load, flow, now_ns);
 }
 
 static void skip_all(struct load *load, uint64_t now_ns)

@@ -10,6 +10,7 @@ import re
 import signal
 import socket
 import subprocess
+import time
 
 import broken_servers
 import harness
@@ -380,6 +381,32 @@ class LossTest(OutageTestCase):
         self.assertRegex(result.output, rf"^ECHO WARNING - \d+ of {count} messages returned from "
                          r"\S+, median \S+ ms, (\d+) unsent, 1 outage of \S+ s; .* "
                          r"unsent=\1 outages=1 downtime=\d+\.\d{6}s\n$")
+
+
+class FrozenClientTest(OutageTestCase):
+    """A client that could not run, as on a machine that was suspended, hides nothing."""
+
+    def test_what_was_due_too_long_ago_is_not_sent_in_a_burst(self):
+        for mode in (("-i", "1ms"), ("--rate", "1000/s"), ("-P", "2", "-i", "2ms"),
+                     ("--window", "4", "-i", "1ms"), ("--churn", "-i", "5ms", "-P", "5")):
+            with self.subTest(mode=mode), Echod() as server:
+                self.freeze(server, ("--json", *mode, "-W", "100ms", server.addresses[0]))
+
+    def freeze(self, server, arguments):
+        """Stop a run with 1000 messages a second for a second, and see what it says of them."""
+        with Run(*arguments) as run:
+            harness.wait_until(lambda: server.report()[0].bytes_out > 0, "an echo")
+            stop(run)
+            began, before = time.monotonic(), server.report()[0].bytes_out
+            time.sleep(1)
+            seconds = time.monotonic() - began
+            run.signal(signal.SIGCONT)
+            harness.wait_until(lambda: server.report()[0].bytes_out > before + 6400, "its echoes")
+            run.signal(signal.SIGINT)
+            result = run.result()
+        self.assertEqual(result.status, 1, result.text)
+        self.check_sums(result.json())
+        self.assertGreaterEqual(result.json()["unsent"], int(1000 * (seconds - 0.1)) - 5)
 
 
 class LinesTest(OutageTestCase):
