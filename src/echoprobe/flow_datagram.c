@@ -11,6 +11,7 @@
 #include "echoprobe/target.h"
 
 #include <errno.h>
+#include <event2/event.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -109,7 +110,7 @@ int flow_datagram_begin(struct flow *flow)
     flow->was_started = true;
     if (flow->plan->target->count > 0)
         return open_socket(flow);
-    flow_state_retry_later(flow);
+    event_active(flow->retry, EV_TIMEOUT, 1); /* as an attempt to connect that fails at once */
     return 0;
 }
 

@@ -114,7 +114,7 @@ static struct load_plan plan_of(const struct group *group, size_t thread, size_t
     const size_t connections = (size_t)part_of(options->connections, options->threads, thread);
 
     return (struct load_plan){
-        .target = target->count > 0 ? target : NULL,
+        .target = target,
         .slot = &group->slots[thread * group->plan.count + index],
         .pattern = group->plan.pattern,
         .connections = connections,

@@ -222,10 +222,10 @@ static void end_if_done(struct load *load)
         end(load);
 }
 
-static void begin(struct load *load)
+static void begin(struct load *load, uint64_t begin_ns)
 {
     load->is_running = true;
-    load->begin_ns = clock_now_ns();
+    load->begin_ns = begin_ns;
     if (load->plan->period_ns > 0) {
         follow_schedule(load);
         return;
@@ -335,7 +335,7 @@ static void on_flow_started(void *argument, struct flow *flow, bool is_open)
     if (--load->starting > 0)
         return;
     if (load->has_connected)
-        begin(load);
+        begin(load, clock_now_ns());
     else
         load->is_finishing = true; /* nobody is there */
 }
@@ -463,7 +463,7 @@ static int prepare_load(struct load *load, const struct load_shared *shared)
         .events = &flow_events,
         .argument = load,
     };
-    if (plan->target == NULL)
+    if (plan->target->count == 0)
         take_new_state(load);
     errno = ENOMEM;
     if (load->flows == NULL || load->scheduled == NULL)
@@ -493,7 +493,7 @@ static void free_load(struct load *load)
 }
 
 struct load *load_start(const struct load_plan *plan, const struct load_shared *shared,
-                        const char **step)
+                        uint64_t begin_ns, const char **step)
 {
     struct load *load = calloc(1, sizeof *load);
     int failure;
@@ -513,7 +513,7 @@ struct load *load_start(const struct load_plan *plan, const struct load_shared *
     if (load->flows_plan.target->is_datagram && load->flows_plan.target->count > 0)
         on_flow_open(load, &(struct opening){.peer = load->flows_plan.target->places[0].text});
     if (load->starting == 0)
-        begin(load);
+        begin(load, begin_ns);
     return load;
 }
 

@@ -52,7 +52,7 @@ struct load_events {
 };
 
 struct load_plan {
-    const struct target *target; /* NULL: the first that comes by the slot */
+    const struct target *target; /* stands for nothing: until one comes by the slot */
     struct target_slot *slot;    /* by which the target comes when it has changed; NULL: never */
     const struct pattern *pattern;
     size_t connections;
@@ -79,13 +79,13 @@ struct load_shared {
 };
 
 /*
- * Begin to send, verify and count until the plan or an order ends it, in the loop of `base`. There
- * has to be a target, in the plan or in its slot. The plan must outlive the load; load_end ends it.
- * Return NULL with errno if the system refused what it cannot do without; `step` says what that
- * was, as "cannot" goes on.
+ * Begin to send, verify and count until the plan or an order ends it, in the loop of `base`. A
+ * lasting one begins at `begin_ns`, which may be past, and others once there are connections. The
+ * plan must outlive the load; load_end ends it. Return NULL with errno if the system refused what
+ * it cannot do without; `step` says what that was, as "cannot" goes on.
  */
 struct load *load_start(const struct load_plan *plan, const struct load_shared *shared,
-                        const char **step);
+                        uint64_t begin_ns, const char **step);
 
 /* Look at what is over, at the orders and at the clock: to be called a hundred times a second. */
 void load_tick(struct load *load, uint64_t now_ns);

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-enum { TICK_MS = 10 };
+enum { TICK_MS = 10, SLOW_LOOKUP_TICKS = 3 };
 
 static const uint64_t exact_below_ns = UINT64_C(100000000); /* shorter periods need exact timers */
 
@@ -24,6 +24,7 @@ struct item {
 struct loads {
     const struct load_plan *plans;
     size_t count, running;
+    uint64_t begin_ns;
     struct item *items; /* one for each plan */
     struct load_shared shared;
     struct event *tick;
@@ -36,31 +37,36 @@ struct loads {
 /* --- Loads --------------------------------------------------------------------------------------
  */
 
-static int start_load(struct loads *loads, size_t index)
+static int start_load(struct loads *loads, size_t index, uint64_t begin_ns)
 {
     struct item *item = &loads->items[index];
 
     item->has_begun = true;
-    item->load = load_start(&loads->plans[index], &loads->shared, &loads->step);
+    item->load = load_start(&loads->plans[index], &loads->shared, begin_ns, &loads->step);
     return item->load == NULL ? -1 : 0;
 }
 
 static bool has_target(const struct load_plan *plan)
 {
-    return plan->target != NULL || target_slot_is_full(plan->slot);
+    return plan->target->count > 0 || target_slot_is_full(plan->slot);
 }
 
-/* Start what waits for the first look-up of its target, or give that up. */
-static void start_when_it_can(struct loads *loads, size_t index)
+/*
+ * Start what waits for the first look-up of its target. That may take as long as an attempt to
+ * connect; longer, and the name stands for nothing yet, as at the end.
+ */
+static void start_when_it_can(struct loads *loads, size_t index, uint64_t now_ns)
 {
     const struct load_plan *plan = &loads->plans[index];
+    const uint64_t waited_ns = now_ns - loads->begin_ns;
+    /* Our ticks are no part of a round trip, and a slow look-up is. */
+    const bool is_late =
+        plan->period_ns > 0 && waited_ns > SLOW_LOOKUP_TICKS * TICK_MS * UINT64_C(1000000);
 
-    if (plan->events->order(plan->argument) != LOAD_GO_ON) {
-        loads->items[index].has_begun = true;
-        loads->running--;
-        plan->events->on_end(plan->argument);
-        (void)event_base_loopbreak(loads->shared.base);
-    } else if (has_target(plan) && start_load(loads, index) < 0) {
+    if (!has_target(plan) && waited_ns < plan->timeout_ns &&
+        plan->events->order(plan->argument) == LOAD_GO_ON)
+        return;
+    if (start_load(loads, index, is_late ? loads->begin_ns : now_ns) < 0) {
         loads->failure = errno;
         loads->running--;
         (void)event_base_loopbreak(loads->shared.base);
@@ -78,15 +84,16 @@ static void on_tick(evutil_socket_t fd, short what, void *argument)
         if (loads->items[i].load != NULL)
             load_tick(loads->items[i].load, now_ns);
         else if (!loads->items[i].has_begun)
-            start_when_it_can(loads, i);
+            start_when_it_can(loads, i, now_ns);
     }
 }
 
 static int start_loads(struct loads *loads)
 {
     loads->running = loads->count;
+    loads->begin_ns = clock_now_ns();
     for (size_t i = 0; i < loads->count; i++) {
-        if (has_target(&loads->plans[i]) && start_load(loads, i) < 0)
+        if (has_target(&loads->plans[i]) && start_load(loads, i, loads->begin_ns) < 0)
             return -1;
     }
     return 0;

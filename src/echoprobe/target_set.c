@@ -5,6 +5,7 @@
 #include "echoprobe/tls_setup.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 int target_set_status(int other)
@@ -26,8 +27,11 @@ void target_set_describe(const struct options *options, struct tls_setup *tls,
 
 int target_set_resolve(const struct options *options, struct target *target, struct error *error)
 {
-    if (options->is_lasting && target_needs_lookup(&options->target))
+    if (options->is_lasting && target_needs_lookup(&options->target)) {
+        (void)snprintf(target->problem, sizeof target->problem, "%s: not looked up yet",
+                       options->target.host);
         return 0;
+    }
     if (target_look_up(target, &options->target, options_family(options), error) < 0)
         return target_set_status(EXIT_STATUS_CONNECT);
     return target_try_socket(target, error) < 0 ? EXIT_STATUS_SYSTEM : 0;

@@ -167,6 +167,45 @@ class OutageTest(TargetsTestCase):
         self.assertEqual(result.status, 1)
 
 
+class SlowNameTest(TargetsTestCase):
+    """A name that nobody has looked up yet is a target that is down."""
+
+    def setUp(self):
+        self.prefix = self.with_file("/etc/hosts", "")
+        self.hosts = self.prefix[-1].split()[2]
+        os.remove(self.hosts)
+        os.mkfifo(self.hosts)  # a look-up waits until somebody opens it to write
+
+    def probe_slowly(self, target, *arguments):
+        """Probe what is not looked up at all, and return the figures."""
+        result = probe("--targets", self.file_of(slow=target), "--json", *arguments,
+                       prefix=self.prefix)
+        figures = result.json()
+        self.assertEqual(figures["sent"], figures["lost"])
+        self.assertEqual(figures["unsent"], figures["lost"])
+        self.assertEqual(figures["received"], 0)
+        self.assertGreater(result.status, 0)
+        return figures
+
+    def test_what_is_due_before_the_end_is_counted(self):
+        for scheme in ("tcp", "udp"):
+            for mode, least in ((("-i", "20ms"), 25), (("--rate", "50/s", "-P", "2"), 25),
+                                (("-i", "0"), 1)):
+                for limit in ("100ms", "1h"):
+                    with self.subTest(scheme=scheme, mode=mode, limit=limit):
+                        figures = self.probe_slowly(f"{scheme}://slow.test:7007", *mode,
+                                                    "-W", limit, "--deadline", "500ms")
+                        self.assertGreaterEqual(figures["sent"], least)
+                        self.assertGreater(figures["outages"], 0)
+
+    def test_a_count_and_a_duration_end_it(self):
+        for mode, count in ((("-i", "20ms", "-c", "10"), 10), (("-i", "0", "-c", "3"), 3),
+                            (("-i", "20ms", "-d", "400ms"), 20)):
+            with self.subTest(mode=mode):
+                figures = self.probe_slowly("slow.test:7007", *mode, "-W", "100ms")
+                self.assertEqual(figures["sent"], count)
+
+
 class RefusalTest(TargetsTestCase):
 
     def test_what_does_not_fit_is_refused(self):
