@@ -171,8 +171,8 @@ int listing_connections(const struct options *options, const struct service *ser
 
     do {
         status = get_page(&listing);
-    } while (status == EXIT_STATUS_DONE && listing.has_more && listing.left > 0);
-    if (status == EXIT_STATUS_DONE)
+    } while (status == EXIT_STATUS_DONE && listing.has_more && listing.left > 0 && !ferror(stdout));
+    if (status == EXIT_STATUS_DONE && !ferror(stdout))
         end(&listing);
     return status;
 }

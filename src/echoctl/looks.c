@@ -10,6 +10,7 @@
 #include "echoctl/text.h"
 #include "echoctl/words.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 int looks_status(const struct options *options, const struct service *service)
@@ -126,14 +127,25 @@ int looks_ready(const struct options *options, const struct service *service)
     return status;
 }
 
+/* Tell whether an answer is text in the format of Prometheus, with a metric of an echod. */
+static bool has_metrics(const struct http_reply *answer)
+{
+    return strlen(answer->body) == answer->size && strncmp(answer->body, "# ", 2) == 0 &&
+           strstr(answer->body, "# HELP echod_") != NULL;
+}
+
 int looks_metrics(const struct options *options, const struct service *service)
 {
     struct http_reply answer;
-    const int status = service_ask(service, "GET", "/metrics", NULL, &answer);
+    int status = service_ask(service, "GET", "/metrics", NULL, &answer);
 
     (void)options;
-    if (status == EXIT_STATUS_DONE)
+    if (status != EXIT_STATUS_DONE)
+        return status;
+    if (has_metrics(&answer))
         text_print_lines(stdout, answer.body);
+    else
+        status = service_misunderstand(service, "no metrics of an echod");
     http_reply_free(&answer);
     return status;
 }

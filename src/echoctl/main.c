@@ -12,6 +12,7 @@
 #include "echoctl/options.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 
 static int print(void (*print_text)(FILE *stream))
@@ -50,6 +51,7 @@ int main(int argument_count, char *arguments[])
     int status;
 
     process_fill_standard_descriptors();
+    (void)signal(SIGPIPE, SIG_IGN); /* who reads no more is told as a full disk is */
     status = do_as_asked(&options, argument_count, arguments);
     options_free(&options);
     return status;

@@ -371,10 +371,8 @@ static int run_in_lines(struct top *top)
             text_print_json(stdout, top->answer.body, top->answer.size);
         else
             print_line(top, i == 1);
-        if (process_end_output("echoctl") < 0)
-            return EXIT_STATUS_SYSTEM;
-        if (i == count)
-            return EXIT_STATUS_DONE;
+        if (fflush(stdout) != 0 || ferror(stdout) || i == count)
+            return EXIT_STATUS_DONE; /* main tells of what could not be written */
         sleep_between(top->options->interval_ms);
         if (!ask(top)) {
             process_complain("echoctl", "%s", top->error.text);

@@ -8,12 +8,14 @@ import json
 import os
 import socket
 import struct
+import subprocess
 
 import harness
 from admin_stand_in import DATAGRAMS, LISTENER, STATUS, StandIn, connection, reply
 from harness import control
 
 DONE, REFUSED, USAGE, UNREACHED = range(4)
+METRICS = "# HELP echod_a b\necho_a{b=\"\x1b\"} 1\n"
 BELL = "a\x1b]0;x\x07 b\x9b"  # what a terminal may obey
 
 
@@ -101,7 +103,7 @@ udp://0.0.0.0:7  listening     -     -         -        -     500     400  udp:/
             "POST /listeners/tcp%3A%2F%2F%5B%3A%3A%5D%3A7/pause": reply({**LISTENER, "state": "paused"}),
             "POST /listeners/public/resume": reply(LISTENER),
             "GET /readyz": reply("ready\n", content_type="text/plain"),
-            "GET /metrics": reply("# HELP a b\na{b=\"\x1b\"} 1\n", content_type="text/plain"),
+            "GET /metrics": reply(METRICS, content_type="text/plain"),
         }
         self.assertEqual(self.ask(answer, "drain"), "draining\n")
         self.assertEqual(self.ask(answer, "reload"), "reloaded\n")
@@ -110,7 +112,7 @@ udp://0.0.0.0:7  listening     -     -         -        -     500     400  udp:/
         self.assertEqual(self.ask(answer, "pause", "tcp://[::]:7"), "paused\n")
         self.assertEqual(self.ask(answer, "resume", "public"), "listening\n")
         self.assertEqual(self.ask(answer, "ready"), "ready\n")
-        self.assertEqual(self.ask(answer, "metrics"), "# HELP a b\na{b=\"\x1b\"} 1\n")
+        self.assertEqual(self.ask(answer, "metrics"), METRICS)
         draining = {"GET /readyz": reply("draining\n", 503, "text/plain")}
         self.assertEqual(self.ask(draining, "ready", status=REFUSED), "draining\n")
 
@@ -267,6 +269,7 @@ class Failures(harness.TestCase):
     def test_what_does_not_say_that_it_was_done(self):
         """Another service says 200 to anything."""
         for body in ("{}", "[]", "5", '{"state":5,"log_level":{},"reloaded":false}'):
+            self.answer_with(reply(body), "the answer is no metrics of an echod", "metrics")
             for command in (["drain"], ["pause", "a"], ["resume", "a"], ["reload"],
                             ["log-level", "info"], ["drain", "--json"], ["ready"]):
                 self.answer_with(reply(body), "the answer is none of an echod", *command)
@@ -274,6 +277,9 @@ class Failures(harness.TestCase):
                 self.answer_with(reply(body), "the answer is no status of echod", *command)
             for command in (["close", "--json", "1"], ["connection", "--json", "1"]):
                 self.answer_with(reply(body), "the answer is no connection", *command)
+        for body in ("", "# HELP a b\na 1\n", "<html>\n", METRICS + "\0"):
+            self.answer_with(reply(body, content_type="text/plain"),
+                             "the answer is no metrics of an echod", "metrics")
         self.answer_with(reply({"version": "1", "state": "running"}), "the answer is no status of echod",
                          "log-level")
         with harness.Echod() as echod:
@@ -290,6 +296,27 @@ class Failures(harness.TestCase):
                 client.sendall(bytes(harness.MIB))
 
         self.answer_with(pour, "the answer is longer than 64MiB", "--timeout=1m", "status")
+
+    def test_an_output_that_nobody_takes_is_told_once(self):
+        def answer(_, __, target, ___):
+            page = {"connections": [connection(i) for i in range(1, 1001)], "next": "1000"}
+            return reply({"/status": STATUS, "/metrics": METRICS}.get(target.partition("?")[0], page))
+
+        reader, broken = os.pipe()
+        os.close(reader)
+        full = os.open("/dev/full", os.O_WRONLY)
+        for file, problem in ((full, "No space left on device"), (broken, "Broken pipe")):
+            for command in (["status"], ["top"], ["top", "--json"], ["metrics"],
+                            ["connections", "--all"], ["--help"], ["--version"]):
+                with self.subTest(command=command, problem=problem), StandIn(answer) as service:
+                    result = subprocess.run([harness.ECHOCTL, "-s", service.place, *command],
+                                            stdout=file, stderr=subprocess.PIPE, check=False,
+                                            timeout=harness.PATIENCE_SECONDS, text=True)
+                    self.assertEqual((result.returncode, result.stderr),
+                                     (71, f"echoctl: standard output: {problem}\n"))
+                    self.assertLessEqual(len(service.requests), 1)
+        os.close(full)
+        os.close(broken)
 
     def test_a_wrong_command_line_asks_nobody(self):
         with StandIn({}) as service:
