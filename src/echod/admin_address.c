@@ -42,6 +42,8 @@ static const char *find_fault(const struct listen *listen)
     if (address->is_tls || (address->scheme != ADDRESS_TCP && address->scheme != ADDRESS_UNIX))
         return "operators are answered at tcp://HOST:PORT, HOST:PORT and unix:///PATH; write one "
                "of these";
+    if (address->scheme == ADDRESS_UNIX && address_is_abstract(address))
+        return "an abstract name has no permissions, which say who may act; write unix:///PATH";
     return has_other_options(&listen->options) ? "its options are: " OPTIONS : NULL;
 }
 

@@ -195,6 +195,13 @@ class LifeTest(harness.TestCase):
             address_of(server)
             self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o620)
 
+    def test_an_abstract_name_is_refused(self):
+        """Anybody could act there; that no permissions were asked for is not held against it."""
+        result = harness.run_echod("--admin", "unix://@echod-test", "--check")
+        self.assertEqual(result.returncode, harness.STATUS_USAGE)
+        self.assertIn('"unix://@echod-test": an abstract name has no permissions, which say who '
+                      "may act; write unix:///PATH", result.stderr)
+
     def test_a_service_manager_offers_an_address(self):
         """ECHOD_ADMIN counts where neither file nor command line says where, and is no file."""
         config = f"{self.temporary_directory()}/echod.conf"
