@@ -60,9 +60,14 @@ static uint64_t timeout_ns(const struct half_close *state)
     return state->check->options->timeout_ms * 1000000;
 }
 
+/* Not later than it is too late: what comes behind that must not be taken for progress. */
 static void look_later(struct half_close *state)
 {
-    check_set_timer(state->check, state->check->timer, timeout_ns(state) / LOOKS);
+    const uint64_t still_ns = clock_now_ns() - state->moved_ns,
+                   period_ns = timeout_ns(state) / LOOKS;
+    const uint64_t left_ns = still_ns < timeout_ns(state) ? timeout_ns(state) - still_ns : 0;
+
+    check_set_timer(state->check, state->check->timer, left_ns < period_ns ? left_ns : period_ns);
 }
 
 static void on_half_close_open(void *argument, const struct opening *opening)

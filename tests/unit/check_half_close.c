@@ -150,6 +150,13 @@ START_TEST(the_wait_begins_anew_with_each_byte_that_returns)
 }
 END_TEST
 
+/* What comes in between comes too late. */
+START_TEST(a_wait_for_what_returns_is_not_longer_than_the_timeout)
+{
+    ck_assert_double_eq(run(1, TIMEOUT_MS * 91 / 100, 500), TIMEOUT_MS);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("half_close");
@@ -158,5 +165,6 @@ int main(void)
     tcase_add_test(wait, bytes_that_left_at_once_are_awaited_for_one_timeout);
     tcase_add_test(wait, bytes_that_leave_slowly_are_progress);
     tcase_add_test(wait, the_wait_begins_anew_with_each_byte_that_returns);
+    tcase_add_test(wait, a_wait_for_what_returns_is_not_longer_than_the_timeout);
     return support_run(suite);
 }
