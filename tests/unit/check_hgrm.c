@@ -58,7 +58,7 @@ START_TEST(steps_are_smaller_near_the_end)
     check("    1.000000 1.000000000000         81\n"
           "#[Mean    =     0.012386, StdDeviation   =     0.110419]\n"
           "#[Max     =     1.000000, Total count    =           81]\n"
-          "#[Buckets =           38, SubBuckets     =          128]\n");
+          "#[Buckets =           41, SubBuckets     =          128]\n");
 }
 END_TEST
 
