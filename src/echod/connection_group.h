@@ -97,7 +97,6 @@ struct connection_group {
     struct impair impair;                   /* what they do wrong on purpose */
     _Atomic uint64_t *impaired_count; /* connections of the listener that did, of all workers */
     struct byte_line *lines[CONNECTION_LINES]; /* NULL: no limit; they outlive the group */
-    uint64_t held_back_ns;                     /* less than a second of that is not counted */
     uint64_t line_told_ns;                     /* when the log was told that they are full */
     struct tls_context *tls;                   /* NULL: they are plain; it outlives the group */
     struct log_limiter tls_failures;

@@ -108,7 +108,8 @@ const struct counter_name *counters_name(enum counter which);
  */
 struct counters {
     alignas(64) _Atomic uint64_t values[COUNTER_COUNT];
-    struct buckets ages; /* of connections at their end, in milliseconds */
+    struct buckets ages;   /* of connections at their end, in milliseconds */
+    uint64_t held_back_ns; /* less than a second, which is not counted yet; the writer's alone */
 };
 
 /* Return the bounds of the ages. */

@@ -106,14 +106,14 @@ static size_t slice_of(const struct stream_limit *limit)
 
 static void count_hold(struct stream_limit *limit, uint64_t now_ns)
 {
-    struct connection_group *group = limit->transfer->group;
+    struct counters *counters = limit->transfer->group->counters;
 
     if (limit->held_since_ns == 0)
         return;
-    group->held_back_ns += now_ns - limit->held_since_ns;
+    counters->held_back_ns += now_ns - limit->held_since_ns;
     limit->held_since_ns = 0;
-    counters_add(group->counters, COUNTER_HELD_BACK_SECONDS, group->held_back_ns / SECOND_NS);
-    group->held_back_ns %= SECOND_NS;
+    counters_add(counters, COUNTER_HELD_BACK_SECONDS, counters->held_back_ns / SECOND_NS);
+    counters->held_back_ns %= SECOND_NS;
 }
 
 /* Hold it back until then. Return 0. */

@@ -103,6 +103,19 @@ class RateTest(harness.TestCase):
             server.log.wait_for("is in effect")
             self.exchange([server.connect()])
 
+    def test_parts_of_seconds_add_up_over_reloads(self):
+        """Three clients are held back for 0.6 s each, with a reload behind each."""
+        path = self.temporary_directory() + "/echod.conf"
+        write(path, f"listen {LOOPBACK},rate-limit=100/s\n")
+        with Echod(config=path, listen=None) as server:
+            for _ in range(3):
+                with server.connect() as client:
+                    self.assertEqual(harness.finish(client, bytes(70)), bytes(70))
+                since = len(server.log.lines)
+                server.signal(signal.SIGHUP)
+                server.log.wait_for("is in effect", since=since)
+            self.assertGreaterEqual(counters(server)["held_back_s"], 1)
+
     def test_datagrams_have_another_rate(self):
         """A limit that cannot be kept is refused, with the option that there is."""
         for arguments, sentence in (

@@ -48,7 +48,7 @@ static void exchange_slowly(struct client *client, uint64_t least_ms)
     client_exchange(client, MORE_BYTES);
     ck_assert_uint_ge(clock_now_ns() - begin_ns, least_ms * MS);
     ck_assert_uint_eq(scene_count_of(COUNTER_HELD_BACK), 1);
-    ck_assert_uint_gt(scene.group.held_back_ns, 0);
+    ck_assert_uint_gt(scene.group.counters->held_back_ns, 0);
 }
 
 START_TEST(a_client_is_echoed_no_faster_than_its_rate)
