@@ -262,8 +262,8 @@ static const struct setting table[] = {
         .argument = "DURATION",
         .fallback = "10s",
         .maximum = 365 * DAY_MS,
-        .help = "close a client that has not sent its PROXY header after this time, where a "
-                "listener asks for one; 0: never",
+        .help = "close a client whose PROXY header and TLS handshake are not over after this "
+                "time, where a listener asks for them; 0: never",
     },
     {
         .name = "write-timeout",
