@@ -6,6 +6,8 @@
 #include "echod/serve.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -85,15 +87,6 @@ static void on_end(struct connection *connection, void *owner)
     connection_free(connection);
 }
 
-/* How a group serves its clients; zeros are fine but for the limits. */
-struct serving {
-    const struct connection_limits *limits;
-    unsigned proxy_versions, identify_mode;
-    const struct impair *impair;
-    struct byte_line *line;
-    struct tls_context *tls;
-};
-
 static void start_group(const struct serving *serving)
 {
     static const struct self self = {.host = "a host", .pod = "a-pod", .pid = 7};
@@ -128,7 +121,7 @@ static void end_group(void)
     connection_pool_fini(&scene.pool);
 }
 
-static void restart_group(const struct serving *serving)
+void scene_use(const struct serving *serving)
 {
     end_group();
     start_group(serving);
@@ -136,12 +129,12 @@ static void restart_group(const struct serving *serving)
 
 void scene_use_limits(const struct connection_limits *limits)
 {
-    restart_group(&(struct serving){.limits = limits});
+    scene_use(&(struct serving){.limits = limits});
 }
 
 void scene_use_proxy(unsigned versions, const struct connection_limits *limits)
 {
-    restart_group(&(struct serving){.limits = limits, .proxy_versions = versions});
+    scene_use(&(struct serving){.limits = limits, .proxy_versions = versions});
 }
 
 void scene_use_identity(unsigned mode, unsigned proxy_versions,
@@ -153,24 +146,24 @@ void scene_use_identity(unsigned mode, unsigned proxy_versions,
 void scene_use_tls(struct tls_context *tls, unsigned mode, unsigned proxy_versions,
                    const struct connection_limits *limits)
 {
-    restart_group(&(struct serving){
+    scene_use(&(struct serving){
         .limits = limits, .proxy_versions = proxy_versions, .identify_mode = mode, .tls = tls});
 }
 
 void scene_use_impair(const struct impair *impair, const struct connection_limits *limits)
 {
-    restart_group(&(struct serving){.limits = limits, .impair = impair});
+    scene_use(&(struct serving){.limits = limits, .impair = impair});
 }
 
 void scene_use_impaired_identity(unsigned mode, const struct impair *impair,
                                  const struct connection_limits *limits)
 {
-    restart_group(&(struct serving){.limits = limits, .identify_mode = mode, .impair = impair});
+    scene_use(&(struct serving){.limits = limits, .identify_mode = mode, .impair = impair});
 }
 
 void scene_use_line(struct byte_line *line, const struct connection_limits *limits)
 {
-    restart_group(&(struct serving){.limits = limits, .line = line});
+    scene_use(&(struct serving){.limits = limits, .line = line});
 }
 
 void scene_use_timeouts(uint64_t idle_ms, uint64_t lifetime_ms, uint64_t write_ms,
@@ -236,6 +229,7 @@ struct pair pair_make(enum transport transport)
 
         support_tcp_pair(there);
         ck_assert_int_eq(getpeername(there[1], &pair.peer.any, &length), 0);
+        ck_assert_int_eq(setsockopt(there[1], IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)), 0);
         break;
     }
     case PIPES:

@@ -92,6 +92,18 @@ TCase *scene_case(Suite *suite, const char *name);
 void scene_setup(void);
 void scene_teardown(void);
 
+/* How a group serves its clients; zeros are fine but for the limits. */
+struct serving {
+    const struct connection_limits *limits;
+    unsigned proxy_versions, identify_mode; /* enum listener_identify */
+    const struct impair *impair;
+    struct byte_line *line;
+    struct tls_context *tls; /* the caller's */
+};
+
+/* Serve clients so; before the first one. What follows are parts of that. */
+void scene_use(const struct serving *serving);
+
 /* Take other limits; before the first client. */
 void scene_use_limits(const struct connection_limits *limits);
 void scene_use_timeouts(uint64_t idle_ms, uint64_t lifetime_ms, uint64_t write_ms,

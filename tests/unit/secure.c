@@ -28,6 +28,7 @@ static struct {
     bool has_fin;         /* to be said behind that */
     bool has_said_fin;
     bool is_ready;
+    bool has_given_up;
     int fd;
 } secure;
 
@@ -74,7 +75,8 @@ static int send_unsent(size_t length)
         return -1;
     secure.unsent_length -= (size_t)sent;
     memmove(secure.unsent, secure.unsent + sent, secure.unsent_length);
-    secure.is_ready |= secure.unsent_length == 0 && SSL_is_init_finished(secure.ssl) == 1;
+    secure.is_ready |=
+        secure.unsent_length == 0 && !secure.has_given_up && SSL_is_init_finished(secure.ssl) == 1;
     errno = EAGAIN;
     return (size_t)sent == length ? 0 : -1;
 }
@@ -186,7 +188,7 @@ void secure_join(struct client *client, bool is_old)
     if (is_old)
         ck_assert_int_eq(SSL_set_max_proto_version(secure.ssl, TLS1_2_VERSION), 1);
     secure.unsent_length = 0;
-    secure.has_fin = secure.has_said_fin = secure.is_ready = false;
+    secure.has_fin = secure.has_said_fin = secure.is_ready = secure.has_given_up = false;
     secure.fd = client->to_fd;
     (void)setsockopt(secure.fd, IPPROTO_TCP, TCP_NODELAY, &(int){1},
                      sizeof(int)); /* if it is TCP */
@@ -203,6 +205,14 @@ void secure_shake(bool is_half)
     (void)send_unsent(is_half ? secure.unsent_length / 2 : secure.unsent_length);
 }
 
+bool secure_may_finish(void)
+{
+    while (take_in(RECORD_BYTES) > 0)
+        ;
+    ERR_clear_error();
+    return !secure.is_ready && SSL_do_handshake(secure.ssl) == 1;
+}
+
 bool secure_is_ready(void)
 {
     return secure.is_ready;
@@ -213,6 +223,18 @@ bool secure_is_closed(void)
     return (SSL_get_shutdown(secure.ssl) & SSL_RECEIVED_SHUTDOWN) != 0;
 }
 
+bool secure_send_part(struct client *client, size_t size)
+{
+    if (flush() < 0)
+        return false;
+    ERR_clear_error();
+    ck_assert_int_eq(SSL_write(secure.ssl, support_payload(client->sent), (int)size), (int)size);
+    client->sent += size;
+    take_out();
+    (void)send_unsent(secure.unsent_length / 2);
+    return true;
+}
+
 void secure_close(void)
 {
     ERR_clear_error();
@@ -220,11 +242,17 @@ void secure_close(void)
     (void)flush();
 }
 
+void secure_give_up(void)
+{
+    secure.has_given_up = true;
+    secure.unsent_length = 0;
+}
+
 /* Within the handshake, what was not sent of a flight never is. */
 void secure_truncate(void)
 {
     if (!secure.is_ready)
-        secure.unsent_length = 0;
+        secure_give_up();
     secure.has_fin = true;
     (void)flush();
 }
