@@ -78,12 +78,15 @@ START_TEST(a_fast_client_loses_nothing)
 }
 END_TEST
 
-/* What waits for it pauses reading in the midst of what its rate lets pass. */
+/* More waits than reading lets pass before it pauses, though its rate would. */
 START_TEST(a_fast_client_that_reads_late_loses_nothing)
 {
+    struct connection_limits limits = scene_usual_limits;
     struct client *client;
 
-    use_rate(50000000, 0);
+    limits.rate_limit = 50000000;
+    limits.high_water_bytes = limits.low_water_bytes = 1000;
+    scene_use_limits(&limits);
     client = client_join(scene_socket_of(_i));
     client_become_paused(client);
     client_finish(client);

@@ -131,7 +131,9 @@ START_TEST(a_header_that_comes_back_is_known_whatever_pieces_it_comes_in)
     scene.verifier.preface = &preface;
     scene.verifier.sent = 4; /* less than the header, so that its end says nothing */
     memcpy(scene.bytes, preface.bytes, preface.length);
+    ck_assert(!verifier_suspects_preface(&scene.verifier));
     ck_assert_int_eq(take(0, 6), VERIFIER_WAITS);
+    ck_assert(verifier_suspects_preface(&scene.verifier));
     ck_assert_int_eq(take(6, preface.length - 6), VERIFIER_OBJECTS);
     ck_assert_int_eq(scene.fault.kind, FAULT_INSERTED);
     ck_assert_ptr_nonnull(strstr(scene.fault.text, "PROXY header"));
@@ -172,8 +174,10 @@ START_TEST(so_much_that_is_wrong_is_judged_though_more_may_come)
 
     scene.verifier.sent = 2 * MOST;
     memset(scene.bytes, 0, SIZE);
-    for (size_t kept = SIZE; kept < MOST; kept += SIZE)
+    for (size_t kept = SIZE; kept < MOST; kept += SIZE) {
         ck_assert_int_eq(take(0, SIZE), VERIFIER_WAITS);
+        ck_assert(!verifier_suspects_preface(&scene.verifier));
+    }
     ck_assert_int_eq(take(0, SIZE), VERIFIER_AGREES);
     ck_assert_uint_eq(scene.extent, MOST);
 }
