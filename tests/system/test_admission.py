@@ -194,6 +194,22 @@ class ReloadTest(AdmissionTestCase):
             self.assertEqual((counts["refused_source_full"], counts["refused_network"]),
                              (4, 1))
 
+    def test_whom_a_header_named_counts_under_limits_that_come(self):
+        """So does whoever a header names afterwards; a proxy's own connections count for nobody."""
+        self.address += ",proxy=v1"
+        self.write()
+        with Echod(config=self.path, listen=None) as server:
+            late = server.connect()
+            self.assert_served(knock(server, header=header("192.0.2.1")))
+            self.assert_served(knock(server, header=b"PROXY UNKNOWN\r\n"))
+            self.reload(server, "max-connections-per-source 1")
+            self.assertEqual(knock(server, header=header("192.0.2.1")), "reset")
+            self.assert_served(knock(server, header=b"PROXY UNKNOWN\r\n"))
+            late.sendall(header("192.0.2.2"))
+            harness.round_trip(late)
+            self.assertEqual(knock(server, header=header("192.0.2.2")), "reset")
+            self.assertEqual(totals(server)["refused_source_full"], 2)
+
 
 if __name__ == "__main__":
     harness.main()
