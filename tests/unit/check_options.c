@@ -230,6 +230,7 @@ static const struct {
     {{"--admin=udp://[::1]:7"}, {"--admin: \"udp://[::1]:7\": ", "tcp://HOST:PORT"}},
     {{"--admin=tls://[::1]:7"}, {"--admin: \"tls://[::1]:7\": ", "tcp://HOST:PORT"}},
     {{"--admin=fd://3"}, {"--admin: \"fd://3\": ", "tcp://HOST:PORT"}},
+    {{"--admin=unix://@a"}, {"--admin: \"unix://@a\": ", "an abstract name has no permissions"}},
     {{"--admin=[::1]:7,name=a"}, {"--admin: \"[::1]:7,name=a\": ", "its options are: mode"}},
     {{"--admin=[::1]:7,mode=0600"}, {"--admin", "\"mode\" is no option of tcp://"}},
 #ifdef HAVE_LIBMICROHTTPD
