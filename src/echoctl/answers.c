@@ -15,6 +15,18 @@ static uint64_t number_of(const char *json, const char *name)
     return json_number(json_member(json, name));
 }
 
+/* Tell whether it is an array of nothing else than what is read so. */
+static bool is_array_of(const char *json, bool (*is_one)(const char *json))
+{
+    if (json == NULL || *json != '[')
+        return false;
+    for (const char *each = json_first(json); each != NULL; each = json_next(each)) {
+        if (!is_one(each))
+            return false;
+    }
+    return true;
+}
+
 static void read_connection_counts(const char *json, struct traffic *traffic)
 {
     traffic->open = number_of(json, "open");
@@ -89,17 +101,16 @@ bool answers_read_listener(const char *json, struct listener_facts *facts)
     return facts->name[0] != '\0' && facts->state[0] != '\0';
 }
 
-bool answers_are_listeners(const char *json)
+static bool is_listener(const char *json)
 {
     struct listener_facts facts;
 
-    if (json == NULL || *json != '[')
-        return false;
-    for (const char *each = json_first(json); each != NULL; each = json_next(each)) {
-        if (!answers_read_listener(each, &facts))
-            return false;
-    }
-    return true;
+    return answers_read_listener(json, &facts);
+}
+
+bool answers_are_listeners(const char *json)
+{
+    return is_array_of(json, is_listener);
 }
 
 static void read_tls(const char *json, struct tls_facts *tls)
@@ -133,15 +144,14 @@ bool answers_read_connection(const char *json, struct connection_facts *facts)
     return facts->id > 0 && facts->state[0] != '\0';
 }
 
-bool answers_are_connections(const char *json)
+static bool is_connection(const char *json)
 {
     struct connection_facts facts;
 
-    if (json == NULL || *json != '[')
-        return false;
-    for (const char *each = json_first(json); each != NULL; each = json_next(each)) {
-        if (!answers_read_connection(each, &facts))
-            return false;
-    }
-    return true;
+    return answers_read_connection(json, &facts);
+}
+
+bool answers_are_connections(const char *json)
+{
+    return is_array_of(json, is_connection);
 }

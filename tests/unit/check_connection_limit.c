@@ -249,16 +249,20 @@ START_TEST(clients_share_a_line_evenly)
 }
 END_TEST
 
+/* The same by a rate that it shares. */
+static struct client *join_held_back_by(struct byte_line *line, int number)
+{
+    byte_line_set(line, 1);
+    scene_use_line(line, &scene_usual_limits);
+    return join_held_back(number);
+}
+
 START_TEST(a_client_that_leaves_gives_its_turn_back)
 {
     struct byte_line line = {0};
-    struct client *client;
-    uint64_t next_ns;
+    struct client *client = join_held_back_by(&line, _i);
+    const uint64_t next_ns = byte_line_next(&line);
 
-    byte_line_set(&line, 1);
-    scene_use_line(&line, &scene_usual_limits);
-    client = join_held_back(_i);
-    next_ns = byte_line_next(&line);
     connection_abort(client->connection, CLOSE_STOP);
     ck_assert_uint_eq(byte_line_next(&line), next_ns - 1000 * (uint64_t)MS);
 }
@@ -268,13 +272,9 @@ END_TEST
 START_TEST(what_is_read_beyond_a_turn_is_booked_late)
 {
     struct byte_line line = {0};
-    struct client *client;
-    uint64_t next_ns;
+    struct client *client = join_held_back_by(&line, _i);
+    const uint64_t next_ns = byte_line_next(&line);
 
-    byte_line_set(&line, 1);
-    scene_use_line(&line, &scene_usual_limits);
-    client = join_held_back(_i);
-    next_ns = byte_line_next(&line);
     stream_limit_note_read(client->connection->limit, 3); /* one is booked */
     ck_assert_uint_eq(byte_line_next(&line), next_ns + 2000 * (uint64_t)MS);
 }
