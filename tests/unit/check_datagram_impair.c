@@ -420,7 +420,7 @@ START_TEST(what_is_held_leaves_when_nothing_is_wrong_any_more)
 }
 END_TEST
 
-/* The one that is held is to be overtaken. */
+/* The one that is held is to be overtaken, and is not any more. */
 START_TEST(what_waits_to_be_overtaken_leaves_too)
 {
     start(&(struct impair){.delay_ms = LONG_MS, .reorder = 100 * PER_CENT});
@@ -428,7 +428,9 @@ START_TEST(what_waits_to_be_overtaken_leaves_too)
     await_questions(1);
     scene.limits.impair = (struct impair){.seed = 1};
     ck_assert_int_eq(datagram_echo_change(scene.echo, &scene.limits), 0);
+    ask(1, SIZE);
     ck_assert_uint_eq(receive_whole(), 0);
+    ck_assert_uint_eq(receive_whole(), 1);
     ck_assert_uint_eq(counted(COUNTER_IMPAIR_REORDERED), 0);
 }
 END_TEST
